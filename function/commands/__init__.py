@@ -1,0 +1,1 @@
+"""One module per command of `doorman`; `function/cli.py` picks one and runs it."""

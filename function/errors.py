@@ -1,0 +1,39 @@
+"""The error tree: what must never be retried, and what is worth another delivery. Does no I/O."""
+
+
+class DoormanError(Exception):
+    """Base of all errors that Doorman raises on purpose; its text is safe to show: it never holds a secret."""
+
+
+class Rejected(DoormanError):
+    """The input is wrong and stays wrong: never worth a retry. Names the field and the fix."""
+
+
+class Unavailable(DoormanError):
+    """Not now: the same delivery may succeed later.
+
+    Attributes:
+        retry_after: seconds after which a retry makes sense, or None where nobody said.
+    """
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Refused(DoormanError):
+    """The cloud said no to one request, with a reason that `code` names.
+
+    Attributes:
+        code: the cloud's error code (`IMG.0182`), or the HTTP status as text where it sent none.
+        status: HTTP status of the answer.
+    """
+
+    def __init__(self, message: str, *, code: str, status: int) -> None:
+        super().__init__(message)
+        self.code = code
+        self.status = status
+
+
+class Misconfigured(DoormanError):
+    """A setting or the policy file is missing or wrong: the start ends with this one message."""
