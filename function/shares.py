@@ -151,7 +151,8 @@ class Vault:
 
     Attributes:
         size: capacity in GB. used: GB (the API tells MB). tags: key to value.
-        object_type: `server`, `disk` or `turbo`; protect_type: `backup` or `replication`; status: `available`, `lock`, ...
+        object_type: `server`, `disk` or `turbo`. protect_type: `backup` or `replication`.
+        status: `available`, `lock`, `frozen`, `deleting` or `error`.
 
     See https://docs.otc.t-systems.com/cloud-backup-recovery/api-ref/
     """
