@@ -4,6 +4,7 @@ Frozen values without behaviour beyond themselves; nothing here reads a clock or
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -79,9 +80,10 @@ class Fate(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trace:
-    """What ties an event to its cause and is passed on: correlation and W3C trace context."""
+class Cause:
+    """The event that made something happen: its id, and what is passed on from it (W3C trace context)."""
 
+    id: str
     correlation: str
     traceparent: str | None = None
     tracestate: str | None = None
@@ -99,8 +101,7 @@ class Notice:
 
     project_id: str
     images: tuple[str, ...]
-    cause: str
-    trace: Trace
+    cause: Cause
     sent_at: datetime | None
     tries: int = 1
     tried_vaults: tuple[str, ...] = ()
@@ -210,3 +211,4 @@ class Outcome:
     error_code: str | None = None
     vault_id: str | None = None
     decision: Action | None = None
+    facts: Mapping[str, object] | None = None

@@ -1,0 +1,189 @@
+"""The data of every event that Doorman takes or emits, as strict models: the source of the published schemas.
+
+What comes in is validated here and nowhere else; unknown fields of others are ignored.
+"""
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from .errors import Rejected
+from .shares import (
+    MAX_IMAGES,
+    MAX_TRIED_VAULTS,
+    Action,
+    MemberStatus,
+    Reason,
+    Status,
+    is_image_id,
+    is_plain_id,
+)
+
+MAX_CAUSE = 256
+"""Characters of an event id."""
+
+CLOCK_SKEW = timedelta(minutes=1)
+
+
+class EventType(StrEnum):
+    """The types that Doorman takes and emits; the digit is the version of the data."""
+
+    NOTIFIED = "dev.doorman.share.notified.v1"
+    CHECK = "dev.doorman.job.check.v1"
+    ACCEPTED = "dev.doorman.share.accepted.v1"
+    REJECTED = "dev.doorman.share.rejected.v1"
+    HELD = "dev.doorman.share.held.v1"
+    FAILED = "dev.doorman.share.failed.v1"
+    SKIPPED = "dev.doorman.share.skipped.v1"
+    AUDITED = "dev.doorman.share.audited.v1"
+    DRIFTED = "dev.doorman.share.drifted.v1"
+    PENDING = "dev.doorman.shares.pending.v1"
+
+
+def _image_id(text: str) -> str:
+    if not is_image_id(text):
+        raise ValueError("expected an image ID (a UUID)")
+    return text.lower()
+
+
+def _plain_id(text: str) -> str:
+    if not is_plain_id(text):
+        raise ValueError("expected 1 to 64 of A-Z a-z 0-9 _ -")
+    return text
+
+
+def _once(values: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(values))
+
+
+ImageId = Annotated[str, AfterValidator(_image_id), Field(json_schema_extra={"format": "uuid"})]
+PlainId = Annotated[str, AfterValidator(_plain_id), Field(json_schema_extra={"pattern": "^[A-Za-z0-9_-]{1,64}$"})]
+Images = Annotated[tuple[ImageId, ...], Field(min_length=1, max_length=MAX_IMAGES), AfterValidator(_once)]
+Vaults = Annotated[tuple[PlainId, ...], Field(max_length=MAX_TRIED_VAULTS), AfterValidator(_once)]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+
+
+M = TypeVar("M", bound=_Model)
+
+
+class NotifiedData(_Model):
+    """Data of `share.notified`: these images were shared with this project, or so somebody says."""
+
+    project_id: PlainId
+    images: Images
+    owner: str | None = Field(default=None, description="A claim of the sender, never trusted.")
+    tries: Count = 1
+    tried_vaults: Vaults = ()
+
+
+class CheckedShare(_Model):
+    """What `job.check` carries of one image; told again from the cloud, never from here, but for `cause`."""
+
+    name: str | None = None
+    owner: str | None = None
+    rule: str | None = None
+    cause: Annotated[str, Field(max_length=MAX_CAUSE)] | None = None
+
+
+class CheckData(_Model):
+    """Data of `job.check`: follow this job of this project to its end."""
+
+    project_id: PlainId
+    job_id: PlainId
+    status: Status
+    images: Images
+    vault_id: PlainId | None = None
+    submitted_at: Annotated[AwareDatetime, Field(strict=False)]
+    attempt: Count
+    tries: Count = 1
+    tried_vaults: Vaults = ()
+    shares: dict[str, CheckedShare] = Field(default_factory=dict, description="By image ID.")
+
+
+class OutcomeEntry(_Model):
+    """How one image ended; null where unknown."""
+
+    image_id: ImageId
+    name: str | None
+    owner: str | None
+    rule: str | None
+    reason: Reason
+    member_status: MemberStatus | None
+    error_code: str | None
+    vault_id: str | None
+    cause: str | None
+    decision: Action | None = None
+    facts: dict[str, Any] | None = Field(default=None, description="What the decision rested on.")
+
+
+class OutcomeData(_Model):
+    """Data of the outcome events: accepted, rejected, held, failed, skipped, audited, drifted."""
+
+    project_id: PlainId
+    job_id: PlainId | None
+    policy_digest: str
+    images: tuple[OutcomeEntry, ...]
+
+
+class PendingEntry(_Model):
+    """One share that waits, in the sweep's digest."""
+
+    image_id: ImageId
+    name: str | None
+    owner: str | None
+    rule: str | None
+    reason: Reason
+    created_at: str | None
+
+
+class PendingData(_Model):
+    """Data of the sweep's digest: a heartbeat and a to-do list in one."""
+
+    project_id: PlainId
+    count: int = Field(ge=0, description="All pending shares, own images excluded.")
+    oldest_created_at: str | None
+    images: tuple[PendingEntry, ...]
+    error: str | None
+
+
+DATA: dict[EventType, type[BaseModel]] = {
+    EventType.NOTIFIED: NotifiedData,
+    EventType.CHECK: CheckData,
+    **dict.fromkeys(
+        (
+            EventType.ACCEPTED,
+            EventType.REJECTED,
+            EventType.HELD,
+            EventType.FAILED,
+            EventType.SKIPPED,
+            EventType.AUDITED,
+            EventType.DRIFTED,
+        ),
+        OutcomeData,
+    ),
+    EventType.PENDING: PendingData,
+}
+
+
+def validate(model: type[M], data: Any) -> M:
+    """Read the data of an event into its model.
+
+    Raises:
+        Rejected: a field is missing, wrong or out of bounds; the text names the first one.
+    """
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise Rejected(_first_fault(error)) from error
+
+
+def _first_fault(error: ValidationError) -> str:
+    fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    place = "".join(f"[{step}]" if isinstance(step, int) else f".{step[:40]}" for step in fault["loc"])
+    return f"data{place}: {fault['msg'].removeprefix('Value error, ')[:200]}"
