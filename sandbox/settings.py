@@ -1,0 +1,43 @@
+"""What can be adjusted while the sandbox runs."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+JobEndpoints = Literal["both", "classic", "new"]
+
+
+@dataclass(slots=True, kw_only=True)
+class Settings:
+    """What can be adjusted while the sandbox runs; all times in seconds.
+
+    Attributes:
+        job_seconds: how long a members job takes; None: until `Cloud.finish_job`.
+        job_spelling: how sub-results are written: `success` or `SUCCESS`.
+        job_results: whether a job tells results per image.
+        job_endpoints: which of the two job queries exist.
+        partial_job: state of a job in which some images failed.
+        vault_check: whether a bad vault is told at submission or by the job.
+        visibility_delay: until the receiver sees a new share.
+        token_seconds: life of a token.
+        whole_image_in_answer: tell `__whole_image` in lists, not only filter by it.
+        max_running_jobs: above it submissions are refused with IMG.0060.
+        max_images_per_call: above it submissions are refused with IMG.0067.
+        keystone_down: logins get 503, and the services answer 401 to every token.
+        image_path, cbr_path: what the catalog appends to the base URL.
+    """
+
+    job_seconds: float | None = 0.02
+    job_spelling: Literal["lower", "upper"] = "lower"
+    job_results: bool = True
+    job_endpoints: JobEndpoints = "both"
+    partial_job: Literal["FAIL", "SUCCESS"] = "FAIL"
+    vault_check: Literal["submit", "job"] = "job"
+    visibility_delay: float = 0.0
+    token_seconds: float = 86400.0
+    whole_image_in_answer: bool = False
+    max_running_jobs: int | None = None
+    max_images_per_call: int | None = None
+    keystone_down: bool = False
+    image_path: str = ""
+    cbr_path: str = "/v3"
+    region: str = "eu-de"
