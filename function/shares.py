@@ -43,8 +43,10 @@ class Reason(StrEnum):
     REJECTED_BY_RULE = "rejected_by_rule"
     REJECTED_BY_EXCEPTION = "rejected_by_exception"
     HELD_BY_RULE = "held_by_rule"
+    HELD_BY_EXCEPTION = "held_by_exception"
     OWNER_NOT_ALLOWED = "owner_not_allowed"
     IMAGE_NOT_ALLOWED = "image_not_allowed"
+    FACT_UNKNOWN = "fact_unknown"
     VAULT_MISSING = "vault_missing"
     VAULT_FAILED = "vault_failed"
     LIMIT_REACHED = "limit_reached"
@@ -154,6 +156,7 @@ class Vault:
         size: capacity in GB. used: GB (the API tells MB). tags: key to value.
         object_type: `server`, `disk` or `turbo`. protect_type: `backup` or `replication`.
         status: `available`, `lock`, `frozen`, `deleting` or `error`.
+        auto_expand: grows by itself when it is full. locked: its backups cannot be changed.
 
     See https://docs.otc.t-systems.com/cloud-backup-recovery/api-ref/
     """
@@ -166,6 +169,8 @@ class Vault:
     protect_type: str
     status: str
     tags: tuple[tuple[str, str], ...] = ()
+    auto_expand: bool = False
+    locked: bool = False
 
     @property
     def free(self) -> float:
