@@ -1,0 +1,89 @@
+"""The nouns of credentials: who we are (`Password`, `Keys`, ...) to which project (`Account`).
+
+Frozen values; nothing here reads a file or talks to anybody, and no secret shows in a repr.
+"""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Domain:
+    """A Keystone domain, by ID or by name; on T Cloud Public and Huawei Cloud: the account."""
+
+    id: str | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Password:
+    """A user, by ID or by name within a domain, and the password."""
+
+    user_id: str | None = None
+    user_name: str | None = None
+    domain: Domain | None = None
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplicationCredential:
+    """A key that a user made for one project; it brings its own scope."""
+
+    id: str
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keys:
+    """An access key (AK) with its secret key (SK); temporary keys come with a security token."""
+
+    access: str
+    secret: str = field(repr=False)
+    token: str | None = field(default=None, repr=False)
+
+
+Login = Password | ApplicationCredential | Keys
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agency:
+    """A role that another account lends to ours ("assume role"); `domain` is the lender."""
+
+    name: str
+    domain: Domain
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """A served project, by ID or by name within a domain; neither: the one that an application credential is for."""
+
+    id: str | None = None
+    name: str | None = None
+    domain: Domain | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoints:
+    """Base URLs that replace the catalog's, each None where the catalog decides."""
+
+    image: str | None = None
+    cbr: str | None = None
+    compute: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """Everything that one served project's credentials are made of.
+
+    Attributes:
+        auth_url: Keystone's URL up to and with `/v3`; None with AK/SK, which needs no login.
+        region: region of the endpoints; None where the catalog has just one.
+        interface: `public`, `internal` or `admin`.
+    """
+
+    project: Project
+    login: Login
+    auth_url: str | None = None
+    agency: Agency | None = None
+    region: str | None = None
+    interface: str = "public"
+    endpoints: Endpoints = field(default_factory=Endpoints)
