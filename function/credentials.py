@@ -3,10 +3,8 @@
 Decides nothing about what is sent, and logs nothing: its callers do.
 """
 
-import asyncio
-import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -20,8 +18,6 @@ from .cloud_files import CloudFiles, usual_folders
 from .errors import Misconfigured
 from .identity import Identity
 from .logins import Clock, Gate, TokenSource
-
-SYSTEM_CLOCK = Clock(now=lambda: datetime.now(UTC), monotonic=time.monotonic, sleep=asyncio.sleep)
 
 
 class Credentials(Protocol):
@@ -100,9 +96,7 @@ class BareCredentials:
         return url
 
 
-def from_settings(
-    identity: Identity, *, client: httpx.AsyncClient, clock: Clock = SYSTEM_CLOCK
-) -> tuple[Credentials, ...]:
+def from_settings(identity: Identity, *, client: httpx.AsyncClient, clock: Clock) -> tuple[Credentials, ...]:
     """Make the credentials of every served project; none of them logs in yet.
 
     Args:
@@ -131,7 +125,7 @@ def from_invocation(
     endpoints: Endpoints,
     token: str | None = None,
     keys: Keys | None = None,
-    now: Callable[[], datetime] = SYSTEM_CLOCK.now,
+    now: Callable[[], datetime],
 ) -> Credentials:
     """Make credentials of what came with one call (FunctionGraph's agency); nobody renews them.
 

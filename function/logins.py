@@ -3,9 +3,8 @@
 import asyncio
 import math
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 
@@ -19,13 +18,20 @@ PATIENCE = 3.0  # seconds that a project waits for its turn after another one wa
 MARGIN = timedelta(minutes=2)  # a token is renewed this long before its end, or a tenth of its life where that is less
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Clock:
-    """The time of day, a clock that never jumps, and how to wait."""
+class Clock(Protocol):
+    """The time of day, a clock that never goes back, and how to wait."""
 
-    now: Callable[[], datetime]
-    monotonic: Callable[[], float]
-    sleep: Callable[[float], Awaitable[None]]
+    def now(self) -> datetime:
+        """Give the time of day, aware."""
+        ...
+
+    def monotonic(self) -> float:
+        """Give seconds since some moment."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait that many seconds."""
+        ...
 
 
 class Gate:
