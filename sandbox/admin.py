@@ -110,7 +110,7 @@ async def _body(request: Request) -> dict[str, Any]:
     return body
 
 
-def _try(act: Callable[[], Any]) -> Any:  # noqa: ANN401 - JSON of any shape
+def _try(act: Callable[[], Any]) -> Any:
     """Do what was asked; what does not fit is the client's mistake and is told."""
     try:
         return act()

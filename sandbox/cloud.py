@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sandbox import admin, glance, identity, images, servers, vaults
+from sandbox import admin, glance, identity, images, members, servers, vaults
 from sandbox.faults import strike
 from sandbox.problems import Problem
 from sandbox.records import Call
@@ -26,6 +26,7 @@ def create_app(cloud: Cloud) -> ASGIApp:
     app = Starlette(
         routes=[
             *images.routes(cloud),
+            *members.routes(cloud),
             *glance.routes(cloud),
             *identity.routes(cloud),
             *vaults.routes(cloud),

@@ -8,7 +8,7 @@ from sandbox.records import AccessKey, ApplicationCredential, Caller, Project, T
 from sandbox.settings import Settings
 
 
-def domain_matches(named: Any, domain: str) -> bool:  # noqa: ANN401 - whatever the client sent as its domain
+def domain_matches(named: Any, domain: str) -> bool:
     """Compare a domain as requests name it with one of ours, whose ID is its name in lower case."""
     return isinstance(named, dict) and (named.get("name") == domain or named.get("id") == domain.lower())
 
@@ -91,7 +91,7 @@ class Directory:
                 return agent, None
         raise unauthorized()
 
-    def _by_password(self, named: Any) -> User:  # noqa: ANN401 - whatever the client sent as its user
+    def _by_password(self, named: Any) -> User:
         if not isinstance(named, dict):
             raise keystone(400, "Bad Request", "Expecting to find user in password.")
         if "id" in named:
@@ -109,7 +109,7 @@ class Directory:
             raise unauthorized()
         return user
 
-    def _scope(self, scope: Any, user: User) -> str | None:  # noqa: ANN401 - whatever the client sent as its scope
+    def _scope(self, scope: Any, user: User) -> str | None:
         """Find the project that a login asks for; None for an unscoped one.
 
         A name without its domain is looked up in the user's own domain, as T Cloud Public does.

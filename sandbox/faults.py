@@ -56,7 +56,7 @@ class Faults:
         """Start the sequence of random faults anew."""
         self._random.seed(seed)
 
-    def add(self, kind: Kind, **fields: Any) -> Fault:  # noqa: ANN401 - the fields of Fault
+    def add(self, kind: Kind, **fields: Any) -> Fault:
         """Plan a fault; `fields` are those of `Fault`."""
         fault = Fault(kind=kind, **fields)
         self.plan.append(fault)

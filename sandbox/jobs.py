@@ -4,9 +4,10 @@ import heapq
 from collections.abc import Callable, Iterable
 from itertools import count
 
+from sandbox.failures import Failures
 from sandbox.gallery import Gallery
 from sandbox.problems import Problem, ims
-from sandbox.records import Failure, Job, MemberStatus, Vault, new_id
+from sandbox.records import Job, MemberStatus, Vault, new_id
 from sandbox.settings import Settings
 
 MESSAGES = {
@@ -30,8 +31,8 @@ class Jobs:
         self.gallery = gallery
         self.vaults = vaults
         self.jobs: dict[str, Job] = {}
-        self.image_failures: dict[str, Failure] = {}
-        self.vault_failures: dict[str, Failure] = {}
+        self.image_failures = Failures()
+        self.vault_failures = Failures()
         self._due: list[tuple[float, int, Job]] = []
         self._sequence = count()
 
@@ -95,11 +96,11 @@ class Jobs:
                 raise ims("IMG.0047", "The project owns the image and is no member of it.", 403)
             if self.gallery.member(image_id, job.project_id) is None:
                 raise ims("IMG.0027", f"The image {image_id} does not exist.")
-            _raise_code(_take(self.image_failures.get(image_id), "submit"))
+            _raise_code(self.image_failures.take(image_id, "submit"))
         if self._needs_vault(job):
             if job.vault_id is None:
                 raise ims("IMG.0067", "The parameter vault_id is mandatory for a full-ECS image.")
-            _raise_code(_take(self.vault_failures.get(job.vault_id), "submit"))
+            _raise_code(self.vault_failures.take(job.vault_id, "submit"))
             if self.settings.vault_check == "submit":
                 _raise_code(self._vault_code(job, sum(self.gallery.images[i].size_gb for i in job.images)))
 
@@ -111,11 +112,10 @@ class Jobs:
     def _whole_failure(self, job: Job) -> str | None:
         """Name the error code with which a job fails as a whole."""
         for image_id in job.images:
-            failure = self.image_failures.get(image_id)
-            if failure is not None and failure.whole and (code := _take(failure, "job")):
+            if code := self.image_failures.take(image_id, "job", whole=True):
                 return code
         if job.vault_id is not None and self._needs_vault(job):
-            return _take(self.vault_failures.get(job.vault_id), "job")
+            return self.vault_failures.take(job.vault_id, "job")
         return None
 
     def _settle(self, job: Job, image_id: str) -> str | None:
@@ -123,10 +123,9 @@ class Jobs:
         image = self.gallery.images.get(image_id)
         if image is None or job.project_id not in self.gallery.members[image_id]:
             return "IMG.0027"
-        failure = self.image_failures.get(image_id)
-        if code := _take(failure, "job"):
+        if code := self.image_failures.take(image_id, "job"):
             return code
-        if _take(failure, "silent"):
+        if self.image_failures.take(image_id, "silent"):
             return None
         if image.full_ecs and job.status == "accepted":
             if code := self._vault_code(job, image.size_gb):
@@ -145,15 +144,6 @@ class Jobs:
         if vault.status != "available":
             return "IMG.0188"
         return "IMG.0182" if vault.size - vault.used / 1024 < gigabytes else None
-
-
-def _take(failure: Failure | None, stage: str) -> str | None:
-    """Use up one occurrence of a scripted failure; its code where it applies at this stage."""
-    if failure is None or failure.at != stage or failure.times == 0:
-        return None
-    if failure.times is not None:
-        failure.times -= 1
-    return failure.code
 
 
 def _problem(code: str) -> Problem:

@@ -31,7 +31,7 @@ def chosen(query: Iterable[tuple[str, str]]) -> list[Callable[[Image], bool]]:
     return [_test(name, value) for name, value in tests]
 
 
-def page(  # noqa: PLR0913 - one list, seven ways to narrow it; all but the first two are named
+def page(
     gallery: Gallery,
     project_id: str,
     *,

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 MemberStatus = Literal["pending", "accepted", "rejected"]
-FailureStage = Literal["submit", "job", "silent"]
 
 
 def new_id() -> str:
@@ -184,23 +183,6 @@ class Server:
     name: str
     image_id: str
     status: str = "ACTIVE"
-
-
-@dataclass(slots=True, kw_only=True)
-class Failure:
-    """A scripted failure of one image or vault.
-
-    Attributes:
-        code: the error code told, such as `IMG.0182`.
-        at: `submit`: the call is refused; `job`: the job fails; `silent`: the job succeeds, the image stays as it was.
-        times: how often; None for ever.
-        whole: the whole job fails and nothing is settled, instead of this image alone.
-    """
-
-    code: str
-    at: FailureStage = "job"
-    times: int | None = None
-    whole: bool = False
 
 
 @dataclass(slots=True, kw_only=True)

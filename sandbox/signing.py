@@ -17,7 +17,7 @@ ALGORITHM = "SDK-HMAC-SHA256"
 MAX_SKEW = 15 * 60
 
 
-def verify(  # noqa: PLR0913 - the parts of a request, each by name
+def verify(
     directory: Directory, *, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes
 ) -> Caller:
     """Say who signed a request; header names in lower case, `path` and `query` as sent on the wire.

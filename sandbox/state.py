@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from sandbox.directory import Directory
+from sandbox.failures import Failure, FailureStage
 from sandbox.faults import Faults
 from sandbox.gallery import Gallery
 from sandbox.jobs import Jobs
@@ -16,8 +17,6 @@ from sandbox.records import (
     AccessKey,
     ApplicationCredential,
     Call,
-    Failure,
-    FailureStage,
     Image,
     Job,
     MemberStatus,
@@ -104,7 +103,7 @@ class Cloud:
         """Let any user assume a role with rights in these projects."""
         self.directory.agencies[domain, name] = self.add_user(f"agency/{name}", new_id(), projects, domain=domain)
 
-    def add_image(self, owner: str, *, image_id: str | None = None, name: str | None = None, **fields: Any) -> Image:  # noqa: ANN401 - the fields of Image
+    def add_image(self, owner: str, *, image_id: str | None = None, name: str | None = None, **fields: Any) -> Image:
         """Add an image of `owner`; `fields` are those of `records.Image`."""
         image_id = image_id or new_uuid()
         now = self.clock()
@@ -117,7 +116,7 @@ class Cloud:
         """Share an image with a project; sharing again starts over as pending."""
         self.gallery.share(image_id, project_id, status)
 
-    def add_share(self, owner: str, project_id: str, *, status: MemberStatus = "pending", **fields: Any) -> str:  # noqa: ANN401 - the fields of Image
+    def add_share(self, owner: str, project_id: str, *, status: MemberStatus = "pending", **fields: Any) -> str:
         """Add an image of `owner` and share it with a project; returns the image ID."""
         image = self.add_image(owner, **fields)
         self.share(image.id, project_id, status)
@@ -141,7 +140,7 @@ class Cloud:
         member = self.gallery.members.get(image_id, {}).get(project_id)
         return None if member is None else member.status
 
-    def add_vault(self, project_id: str, vault_id: str | None = None, *, size: int = 1000, **fields: Any) -> Vault:  # noqa: ANN401 - the fields of Vault
+    def add_vault(self, project_id: str, vault_id: str | None = None, *, size: int = 1000, **fields: Any) -> Vault:
         """Add a vault; `size` in GB, the other `fields` are those of `records.Vault`."""
         vault_id = vault_id or new_uuid()
         vault = Vault(id=vault_id, project_id=project_id, size=size, **({"name": f"vault-{vault_id[:8]}"} | fields))
@@ -159,12 +158,12 @@ class Cloud:
     def fail_image(
         self, image_id: str, code: str, *, at: FailureStage = "job", times: int | None = None, whole: bool = False
     ) -> None:
-        """Script a failure of one image; see `records.Failure`."""
-        self.queue.image_failures[image_id] = Failure(code=code, at=at, times=times, whole=whole)
+        """Script a failure of one image; see `failures.Failure`."""
+        self.queue.image_failures.by_id[image_id] = Failure(code=code, at=at, times=times, whole=whole)
 
     def fail_vault(self, vault_id: str, code: str, *, at: FailureStage = "job", times: int | None = None) -> None:
         """Script a failure of one vault: every full-ECS image that would go into it."""
-        self.queue.vault_failures[vault_id] = Failure(code=code, at=at, times=times)
+        self.queue.vault_failures.by_id[vault_id] = Failure(code=code, at=at, times=times)
 
     def finish_job(self, job_id: str) -> None:
         """End a job now; the only end where `settings.job_seconds` is None."""
