@@ -21,6 +21,14 @@ class Unavailable(DoormanError):
         self.retry_after = retry_after
 
 
+class Busy(Unavailable):
+    """Not now, and nothing was done: even a write may be repeated at once, after a pause."""
+
+
+class Broken(Unavailable):
+    """The answer was lost or unusable: a read may be repeated at once; of a write nobody knows whether it was done."""
+
+
 class Refused(DoormanError):
     """The cloud said no to one request, with a reason that `code` names.
 

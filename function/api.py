@@ -1,0 +1,240 @@
+"""What all cloud APIs have in common, sans I/O: requests, answers, image rows, and the catalogue of errors.
+
+`ims`, `glance` and `cbr` build requests and decipher answers with it; only `cloud` sends them.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Any, Literal
+
+from .cloudevents import parse_json, parse_time
+from .errors import Broken, Busy, Refused, Rejected, Unavailable
+from .shares import Kind, MemberStatus, Share, is_image_id
+
+MAX_TEXT = 255
+"""Characters of a foreign text that are kept; image services allow no longer names."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One API request; `path` is relative to the service's base URL and already safe to send."""
+
+    method: Literal["GET", "PUT"]
+    path: str
+    service: Literal["image", "cbr", "compute"] = "image"
+    params: tuple[tuple[str, str], ...] = ()
+    json: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """One API answer as it came; header names in lower case."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """One page of a list, and the request for the next one; None where the list ends."""
+
+    shares: tuple[Share, ...]
+    next: Request | None
+
+
+class Failure(StrEnum):
+    """What an error of the image service means for the request that met it."""
+
+    THROTTLED = "throttled"
+    UNREACHABLE = "unreachable"
+    PASSING = "passing"
+    VAULT = "vault"
+    GONE = "gone"
+    NOT_USABLE = "not_usable"
+    LOGIN = "login"
+    PERMISSION = "permission"
+    BAD_REQUEST = "bad_request"
+
+
+# https://docs.otc.t-systems.com/image-management-service/api-ref/appendix/error_codes.html
+_CODES = {
+    Failure.THROTTLED: "0060 0187",
+    Failure.PASSING: "0014 0018 0023 0036 0037 0061 0064 0065 0114 0154 0155",
+    Failure.VAULT: "0182 0184 0185 0188 0189 0193",
+    Failure.GONE: "0027 0031 0066 0086 0144",
+    Failure.NOT_USABLE: "0046",
+    Failure.LOGIN: "0030 0087",
+    Failure.PERMISSION: "0026 0047 0092 0106",
+    Failure.BAD_REQUEST: "0001 0007 0067 0108 0177",
+}
+_BY_CODE = {f"IMG.{number}": failure for failure, numbers in _CODES.items() for number in numbers.split()}
+_BY_STATUS = {401: Failure.LOGIN, 403: Failure.PERMISSION, 404: Failure.GONE, 429: Failure.THROTTLED}
+_UNREACHABLE = frozenset({408, 500, 502, 503, 504})
+_CODE = re.compile(r"\bIMG\.\d{4}\b")
+_KINDS: dict[str, Kind] = {
+    "fusioncompute": "server",
+    "dataimage": "data",
+    "isoimage": "iso",
+    "ironic": "bare_metal",
+}
+_MEMBER: dict[str, MemberStatus] = {"pending": "pending", "accepted": "accepted", "rejected": "rejected"}
+
+
+def classify(*, code: str, status: int) -> Failure:
+    """Say what an error means: its code decides, the HTTP status where the code says nothing."""
+    if (failure := _BY_CODE.get(code)) is not None:
+        return failure
+    if status in _UNREACHABLE:
+        return Failure.UNREACHABLE
+    return _BY_STATUS.get(status, Failure.BAD_REQUEST)
+
+
+def classify_job(code: str | None) -> Failure:
+    """Say what the error of a failed job means; one that nobody knows may pass, so it is worth the few tries."""
+    return _BY_CODE.get(code or "", Failure.PASSING)
+
+
+def check(answer: Answer) -> None:
+    """Let a successful answer through.
+
+    Raises:
+        Busy: the service throttles or is down for now; `retry_after` is what it asked for.
+        Broken: the service failed on the way; whether it did what was asked is not known.
+        Unavailable: the service refuses the login.
+        Refused: the service said no to this request, with its code.
+    """
+    if answer.status // 100 == 2:  # noqa: PLR2004 - the class of success
+        return
+    code = find_code(answer.body.decode(errors="replace")) or str(answer.status)
+    failure = classify(code=code, status=answer.status)
+    if failure is Failure.THROTTLED or answer.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        raise Busy(f"the cloud answers {answer.status} ({code})", retry_after=_retry_after(answer))
+    if failure is Failure.UNREACHABLE:
+        raise Broken(f"the cloud answers {answer.status} ({code})", retry_after=_retry_after(answer))
+    if failure is Failure.LOGIN:
+        raise Unavailable(f"the cloud refuses our login ({code}); check the credentials")
+    raise Refused(f"the cloud refuses the request ({code})", code=code, status=answer.status)
+
+
+def find_code(text: str | None) -> str | None:
+    """Find an image service's error code in a text; None where there is none."""
+    found = _CODE.search(text or "")
+    return found[0] if found else None
+
+
+def read_object(answer: Answer, what: str) -> dict[str, Any]:
+    """Read an answer that must be a JSON object.
+
+    Raises:
+        Broken: it is something else, such as a proxy's HTML or half a body.
+        Refused: see `check`.
+    """
+    check(answer)
+    try:
+        value = parse_json(answer.body, what)
+    except Rejected as error:
+        raise Broken(f"{what}: the cloud's answer is not JSON") from error
+    if not isinstance(value, dict):
+        raise Broken(f"{what}: the cloud's answer is not a JSON object")
+    return value
+
+
+def read_shares(answer: Answer, *, project_id: str, status: MemberStatus) -> tuple[dict[str, Any], tuple[Share, ...]]:
+    """Read an image list: the whole answer, and its rows as shares with this project.
+
+    Raises:
+        Unavailable, Refused: see `read_object`.
+    """
+    value = read_object(answer, "image list")
+    rows = value.get("images")
+    if not isinstance(rows, list):
+        raise Broken("image list: the cloud's answer has no images")
+    shares = (read_share(row, project_id=project_id, status=status) for row in rows if isinstance(row, dict))
+    return value, tuple(share for share in shares if is_image_id(share.image_id))
+
+
+def read_share(row: Mapping[str, Any], *, project_id: str, status: MemberStatus | None) -> Share:
+    """Read one image of a list; what is missing or of a strange type is unknown, never guessed."""
+    tags = row.get("tags")
+    return Share(
+        image_id=(_text(row.get("id")) or "").lower(),
+        project_id=project_id,
+        owner=_text(row.get("owner")),
+        name=_text(row.get("name")),
+        member_status=status,
+        created_at=_time(row.get("created_at")),
+        updated_at=_time(row.get("updated_at")),
+        full_ecs=True if _text(row.get("__backup_id")) else _truth(row.get("__whole_image")),
+        image_status=_text(row.get("status")),
+        kind=_KINDS.get((_text(row.get("virtual_env_type")) or "").lower()),
+        os_type=_text(row.get("__os_type")) or _text(row.get("os_type")),
+        os_version=_text(row.get("__os_version")) or _text(row.get("os_version")),
+        platform=_text(row.get("__platform")) or _text(row.get("os_distro")),
+        architecture=_architecture(row),
+        os_bits=_text(row.get("__os_bit")),
+        min_disk=_number(row.get("min_disk")),
+        min_ram=_number(row.get("min_ram")),
+        size=_number(row.get("__image_size")) if "__image_size" in row else _number(row.get("size")),
+        tags=frozenset(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else None,
+        encrypted=_encrypted(row),
+        firmware=_text(row.get("hw_firmware_type")),
+        hash_value=_text(row.get("os_hash_value")),
+    )
+
+
+def read_member(answer: Answer) -> MemberStatus | None:
+    """Read a member row: its status, or None where the cloud knows no such share.
+
+    Raises:
+        Unavailable, Refused: see `read_object`; a status of none of the three words is an unusable answer.
+    """
+    try:
+        value = read_object(answer, "member")
+    except Refused as error:
+        if classify(code=error.code, status=error.status) is Failure.GONE:
+            return None
+        raise
+    status = _MEMBER.get(str(value.get("status")).lower())
+    if status is None:
+        raise Broken("member: the cloud's answer has no status")
+    return status
+
+
+def _retry_after(answer: Answer) -> float | None:
+    text = answer.headers.get("retry-after", "")
+    return float(text) if re.fullmatch(r"\d{1,5}", text, re.ASCII) else None
+
+
+def _text(value: Any) -> str | None:
+    return value[:MAX_TEXT] if isinstance(value, str) and value else None
+
+
+def _number(value: Any) -> int | None:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    return int(value) if isinstance(value, str) and re.fullmatch(r"\d{1,18}", value, re.ASCII) else None
+
+
+def _truth(value: Any) -> bool | None:
+    if isinstance(value, bool):
+        return value
+    return {"true": True, "false": False}.get(value.lower()) if isinstance(value, str) else None
+
+
+def _time(value: Any) -> datetime | None:
+    return parse_time(value) if isinstance(value, str) else None
+
+
+def _architecture(row: Mapping[str, Any]) -> str | None:
+    if _truth(row.get("__support_arm")):
+        return "arm64"
+    return _text(row.get("architecture"))
+
+
+def _encrypted(row: Mapping[str, Any]) -> bool:
+    return bool(_text(row.get("__system__cmkid")) or _text(row.get("cinder_encryption_key_id")))

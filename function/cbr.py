@@ -1,0 +1,64 @@
+"""The backup service's vaults, sans I/O.
+
+See https://docs.otc.t-systems.com/cloud-backup-recovery/api-ref/
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from .api import Answer, Request, read_object
+from .errors import Broken
+from .shares import Vault, is_plain_id
+
+PAGE = 1000
+_MB_PER_GB = 1024
+
+
+def list_vaults(*, project_id: str, offset: int = 0) -> Request:
+    """Ask for the vaults that can take server backups."""
+    params = {
+        "object_type": "server",
+        "protect_type": "backup",
+        "status": "available",
+        "limit": str(PAGE),
+        "offset": str(offset),
+    }
+    return Request(method="GET", service="cbr", path=f"/v3/{project_id}/vaults", params=tuple(params.items()))
+
+
+def read_vaults(answer: Answer) -> tuple[Vault, ...]:
+    """Read one page of vaults; rows without an ID or a size are left out.
+
+    Raises:
+        Unavailable, Refused: see `api.read_object`.
+    """
+    rows = read_object(answer, "vault list").get("vaults")
+    if not isinstance(rows, list):
+        raise Broken("vault list: the cloud's answer has no vaults")
+    vaults = (_read_vault(row) for row in rows if isinstance(row, dict))
+    return tuple(vault for vault in vaults if vault is not None)
+
+
+def _read_vault(row: Mapping[str, Any]) -> Vault | None:
+    billing = row.get("billing")
+    vault_id, name = row.get("id"), row.get("name")
+    if not isinstance(billing, dict) or not isinstance(vault_id, str) or not is_plain_id(vault_id):
+        return None
+    size, used = billing.get("size"), billing.get("used", 0)
+    if not isinstance(size, int | float) or not isinstance(used, int | float):
+        return None
+    return Vault(
+        vault_id=vault_id,
+        name=name if isinstance(name, str) else None,
+        size=float(size),
+        used=used / _MB_PER_GB,
+        object_type=str(billing.get("object_type")),
+        protect_type=str(billing.get("protect_type")),
+        status=str(billing.get("status")),
+        tags=_read_tags(row.get("tags")),
+    )
+
+
+def _read_tags(tags: Any) -> tuple[tuple[str, str], ...]:
+    pairs = tags if isinstance(tags, list) else []
+    return tuple((str(tag.get("key")), str(tag.get("value"))) for tag in pairs if isinstance(tag, dict))

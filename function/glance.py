@@ -1,0 +1,61 @@
+"""The native image API of OpenStack, sans I/O: lists and single members; there are no jobs and no vaults.
+
+See https://docs.openstack.org/api-ref/image/v2/
+"""
+
+from urllib.parse import parse_qsl, urlsplit
+
+from .api import Answer, Page, Request, read_member, read_shares
+from .shares import MemberStatus, Status
+
+PAGE = 1000
+"""Images a page: Glance gives no more, however much one asks for."""
+
+
+def list_shares(
+    status: MemberStatus, *, image_id: str | None = None, full_ecs: bool = False, marker: str | None = None
+) -> Request:
+    """Ask for the images shared with us under this member status; there are no images of whole servers to ask for."""
+    del full_ecs
+    params = {
+        "member_status": status,
+        "visibility": "shared",
+        **({"id": image_id} if image_id else {}),
+        "limit": str(PAGE),
+        **({"marker": marker} if marker else {}),
+    }
+    return Request(method="GET", path="/v2/images", params=tuple(params.items()))
+
+
+def read_page(answer: Answer, asked: Request, *, project_id: str, status: MemberStatus) -> Page:
+    """Read one page; `next` is relative to the host's root and may lead to an empty page.
+
+    Raises:
+        Unavailable, Refused: see `api.read_object`.
+    """
+    value, shares = read_shares(answer, project_id=project_id, status=status)
+    following = value.get("next")
+    if not isinstance(following, str) or not value["images"]:
+        return Page(shares=shares, next=None)
+    # Only its query is taken: the path and the host stay those that we trust.
+    params = tuple(parse_qsl(urlsplit(following).query))
+    return Page(shares=shares, next=Request(method="GET", path=asked.path, params=params))
+
+
+def show_member(image_id: str, *, project_id: str) -> Request:
+    """Ask for our own member row of an image; the image services of all clouds answer it."""
+    return Request(method="GET", path=f"/v2/images/{image_id}/members/{project_id}")
+
+
+def update_member(image_id: str, *, project_id: str, status: Status) -> Request:
+    """Ask to accept or reject one image, at once."""
+    return Request(method="PUT", path=f"/v2/images/{image_id}/members/{project_id}", json={"status": status})
+
+
+def read_updated(answer: Answer) -> MemberStatus | None:
+    """Read the answer of `update_member`; it echoes the request, so it proves nothing about a racing one.
+
+    Raises:
+        Unavailable, Refused: see `api.read_object`.
+    """
+    return read_member(answer)

@@ -1,0 +1,83 @@
+"""Wiring, and the only functions-framework import: the four functions, each an HTTP door to the rooms behind it.
+
+Settings and policy are read when the framework loads this file, since it has no start-up hook: what is wrong with them
+ends the start with one message.
+"""
+
+import os
+from functools import cache
+from pathlib import Path
+
+import functions_framework.aio
+from starlette.requests import Request
+from starlette.responses import Response
+
+from . import logs
+from .clock import SystemClock
+from .cloudevents import MAX_BODY
+from .errors import DoormanError
+from .office import Office, connect, connect_sink
+from .policy import Policy, load
+from .serving import Handler, Reply, answer, handle_check, handle_sweep, handle_triage
+from .settings import Settings
+from .version import VERSION
+
+
+def _start() -> tuple[Settings, Policy]:
+    try:
+        settings = Settings.from_environ(os.environ, is_sink_required=True)
+        policy = _load(settings.policy)
+    except DoormanError as error:
+        raise SystemExit(f"doorman: {error}") from None
+    logs.set_up(level=settings.log_level, form=settings.log_format)
+    logs.logger().info("started", version=VERSION, policy_digest=policy.digest, mode=settings.mode)
+    return settings, policy
+
+
+def _load(path: str) -> Policy:
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SystemExit(f"doorman: DOORMAN_POLICY: cannot read {path} ({type(error).__name__})") from None
+    return load(text, file=path)
+
+
+_SETTINGS, _POLICY = _start()
+
+
+@cache
+def _office() -> Office:
+    clock = SystemClock()
+    return Office(_SETTINGS, _POLICY, clock=clock, client=connect(_SETTINGS), sink=connect_sink(_SETTINGS, clock))
+
+
+@functions_framework.aio.http
+async def triage(request: Request) -> Response:
+    """Take share notifications."""
+    return await _serve(request, handle_triage)
+
+
+@functions_framework.aio.http
+async def check_job(request: Request) -> Response:
+    """Take requests to follow a job."""
+    return await _serve(request, handle_check)
+
+
+@functions_framework.aio.http
+async def sweep(request: Request) -> Response:
+    """Take a scheduler's tick."""
+    return await _serve(request, handle_sweep)
+
+
+async def _serve(request: Request, handle: Handler) -> Response:
+    if request.method != "POST":
+        is_health = request.method == "GET" and request.url.path == "/healthz"
+        status = 200 if is_health else 404 if request.method in {"GET", "HEAD"} else 405
+        return Response(status_code=status)
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) >= MAX_BODY:
+            break
+    reply: Reply = await answer(_office(), handle, headers=request.headers, body=bytes(body))
+    return Response(reply.text, status_code=reply.status, headers=dict(reply.headers), media_type="text/plain")

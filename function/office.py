@@ -1,0 +1,140 @@
+"""Finds the desk of each served project, and the line of events that waits there; built once, when first needed.
+
+Holds the connections to the cloud and to the sink, so that all events of a process share them.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
+
+import httpx
+
+from .clock import Clock
+from .cloud import Cloud
+from .credentials import Credentials, from_settings
+from .desk import Desk
+from .errors import Misconfigured, Rejected, Unavailable
+from .events import Teller
+from .pace import CALLS_AT_ONCE, Pace
+from .policy import Policy
+from .rounds import Rounds
+from .settings import Settings
+from .sink import HttpSink, Sink
+from .triage import triage
+from .version import USER_AGENT
+
+KEEP_ALIVE = 30.0
+"""Seconds that an idle connection is kept for the next event."""
+
+
+class Office:
+    """All served projects of one process."""
+
+    def __init__(
+        self, settings: Settings, policy: Policy, *, clock: Clock, client: httpx.AsyncClient, sink: Sink
+    ) -> None:
+        self._settings = settings
+        self._policy = policy
+        self._clock = clock
+        self._client = client
+        self._sink = sink
+        self._calls = asyncio.Semaphore(CALLS_AT_ONCE)
+        self._unresolved: list[Credentials] = list(from_settings(settings.identity, client=client, clock=clock))
+        self._desks: dict[str, Desk] = {}
+        self._rounds: dict[str, Rounds] = {}
+
+    def now(self) -> datetime:
+        """Give the time of day."""
+        return self._clock.now()
+
+    async def desk(self, project_id: str) -> Desk:
+        """Find the desk of one project.
+
+        Raises:
+            Rejected: the project is not served.
+            Unavailable: that cannot be told, since a project is known by name only and the login fails.
+        """
+        if project_id not in self._desks:
+            errors = await self._resolve()
+            if project_id not in self._desks and errors:
+                raise errors[0]
+        if project_id not in self._desks:
+            raise Rejected("data.project_id: not a project that is served here (OS_PROJECT_ID)")
+        return self._desks[project_id]
+
+    async def desks(self) -> tuple[Sequence[Desk], Sequence[Unavailable]]:
+        """Find all desks, and why others could not be found now."""
+        errors = await self._resolve()
+        return list(self._desks.values()), errors
+
+    def rounds(self, desk: Desk) -> Rounds:
+        """Give the line of notices that waits at a desk."""
+        if desk.project_id not in self._rounds:
+            self._rounds[desk.project_id] = Rounds(partial(triage, desk))
+        return self._rounds[desk.project_id]
+
+    async def _resolve(self) -> list[Unavailable]:
+        waiting, self._unresolved = self._unresolved, []
+        answers = await asyncio.gather(*(each.project_id() for each in waiting), return_exceptions=True)
+        errors = []
+        for credentials, answer in zip(waiting, answers, strict=True):
+            if isinstance(answer, str):
+                self._desks.setdefault(answer, self._furnish(answer, credentials))
+            elif isinstance(answer, Unavailable):
+                self._unresolved.append(credentials)
+                errors.append(answer)
+            else:
+                raise answer
+        return errors
+
+    def _furnish(self, project_id: str, credentials: Credentials) -> Desk:
+        settings = self._settings
+        cloud = Cloud(
+            project_id=project_id,
+            credentials=credentials,
+            client=self._client,
+            clock=self._clock,
+            pace=Pace(clock=self._clock, shared=self._calls),
+            is_ims=settings.api == "ims",
+        )
+        teller = Teller(project_id=project_id, region=settings.identity.region, policy_digest=self._policy.digest)
+        return Desk(
+            cloud=cloud, sink=self._sink, policy=self._policy, teller=teller, settings=settings, clock=self._clock
+        )
+
+
+def connect(settings: Settings) -> httpx.AsyncClient:
+    """Open the connections to the cloud.
+
+    Raises:
+        Misconfigured: OS_CACERT is no readable PEM file.
+    """
+    return _client(settings.request_timeout, _trust("OS_CACERT", file=settings.identity.ca_file))
+
+
+def connect_sink(settings: Settings, clock: Clock) -> HttpSink:
+    """Open the connections to the sink.
+
+    Raises:
+        Misconfigured: K_CA_CERTS is no PEM text.
+    """
+    client = _client(settings.sink_timeout, _trust("K_CA_CERTS", text=settings.sink_ca))
+    return HttpSink(url=settings.sink or "", client=client, clock=clock, overrides=settings.overrides)
+
+
+def _client(timeout: float, trust: ssl.SSLContext | bool) -> httpx.AsyncClient:  # noqa: FBT001 - httpx' own word
+    limits = httpx.Limits(max_connections=100, max_keepalive_connections=CALLS_AT_ONCE, keepalive_expiry=KEEP_ALIVE)
+    return httpx.AsyncClient(timeout=timeout, verify=trust, limits=limits, headers={"User-Agent": USER_AGENT})
+
+
+def _trust(variable: str, *, file: str | None = None, text: str | None = None) -> ssl.SSLContext | bool:
+    if not file and not text:
+        return True
+    context = ssl.create_default_context()
+    try:
+        context.load_verify_locations(cafile=file, cadata=text)
+    except (OSError, ssl.SSLError, ValueError) as error:
+        raise Misconfigured(f"{variable}: not a readable set of PEM certificates") from error
+    return context

@@ -1,0 +1,168 @@
+"""From an HTTP request to an HTTP answer: reads the events, has them worked off, and says how it went.
+
+The framework's types stay in `main`; what is known here is a method, a path, headers and bytes.
+"""
+
+import asyncio
+import math
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from .check_job import check_job
+from .cloud import counting
+from .cloudevents import CloudEvent, read
+from .errors import Rejected, Unavailable
+from .events import cause_of, read_check, read_notice
+from .logs import logger
+from .office import Office
+from .sweep import sweep
+
+MAX_TEXT = 512
+"""Bytes of an error's body: a longer one crashes a broker's dispatcher."""
+
+RETRY_AFTER = 2.0
+"""Seconds to name where nobody said when to come back."""
+
+AT_ONCE = 8
+"""Projects that one sweep reads at the same time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """An HTTP answer; success is 204 without a body, since a broker takes any other body for a failure."""
+
+    status: int = 204
+    text: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True, kw_only=True)
+class Handled:
+    """What came of one event, for its log line."""
+
+    project_id: str | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
+    api_calls: int = 0
+    error: Unavailable | None = None
+
+
+Handler = Callable[[Office, Sequence[CloudEvent]], Awaitable[Sequence[Handled]]]
+
+
+async def answer(office: Office, handle: Handler, *, headers: Mapping[str, str], body: bytes) -> Reply:
+    """Answer one POST of CloudEvents."""
+    start = time.perf_counter()
+    events: Sequence[CloudEvent] = ()
+    try:
+        events = read(headers, body)
+        handled = await handle(office, events)
+        reply = _reply([each.error for each in handled if each.error])
+    except Rejected as error:
+        handled, reply = [], Reply(status=400, text=_short(str(error)))
+    except Unavailable as error:
+        handled, reply = [Handled(error=error) for _ in events], _reply([error])
+    except Exception:  # noqa: BLE001 - a defect of ours is said in the log, not to the sender
+        logger().exception("event.crashed", event_ids=[event.id for event in events][:10])
+        handled, reply = [], Reply(status=500, text="internal error")
+    _log(events, handled, reply, seconds=time.perf_counter() - start)
+    return reply
+
+
+async def handle_triage(office: Office, events: Sequence[CloudEvent]) -> Sequence[Handled]:
+    """Work off share notifications; a batch is refused whole, before anything is written."""
+    notices = [read_notice(event) for event in events]
+    desks = [await office.desk(notice.project_id) for notice in notices]
+    answers = await asyncio.gather(
+        *(office.rounds(desk).join(notice) for desk, notice in zip(desks, notices, strict=True)),
+        return_exceptions=True,
+    )
+    handled = []
+    for notice, answered in zip(notices, answers, strict=True):
+        if isinstance(answered, Unavailable):
+            handled.append(Handled(project_id=notice.project_id, error=answered))
+        elif isinstance(answered, BaseException):
+            raise answered
+        else:
+            ended, calls = answered
+            words = Counter(word for word in ended.values() if isinstance(word, str))
+            error = next((each for each in ended.values() if isinstance(each, Unavailable)), None)
+            handled.append(Handled(project_id=notice.project_id, counts=words, api_calls=calls, error=error))
+    return handled
+
+
+async def handle_check(office: Office, events: Sequence[CloudEvent]) -> Sequence[Handled]:
+    """Follow jobs to their end."""
+    checks = [read_check(event, now=office.now()) for event in events]
+    desks = [await office.desk(check.project_id) for check in checks]
+
+    async def follow(place: int) -> Handled:
+        with counting() as tally:
+            try:
+                ended = await check_job(desks[place], checks[place], cause=cause_of(events[place]))
+            except Unavailable as error:
+                return Handled(project_id=checks[place].project_id, api_calls=tally.calls, error=error)
+        return Handled(project_id=checks[place].project_id, counts=Counter(ended.values()), api_calls=tally.calls)
+
+    return await asyncio.gather(*(follow(place) for place in range(len(events))))
+
+
+async def handle_sweep(office: Office, events: Sequence[CloudEvent]) -> Sequence[Handled]:
+    """Sweep all served projects, once for each tick."""
+    return [await _sweep_all(office, event) for event in events]
+
+
+async def _sweep_all(office: Office, event: CloudEvent) -> Handled:
+    desks, errors = await office.desks()
+    places = asyncio.Semaphore(AT_ONCE)
+    with counting() as tally:
+
+        async def one(place: int) -> Mapping[str, int] | Unavailable:
+            async with places:
+                try:
+                    swept = await sweep(desks[place], cause=cause_of(event))
+                except Unavailable as error:
+                    return error
+            return {"pending": swept.pending, "notified": swept.notified, "unread": int(swept.error is not None)}
+
+        found = await asyncio.gather(*(one(place) for place in range(len(desks))))
+    counts: Counter[str] = Counter()
+    for each in found:
+        counts.update(each if isinstance(each, Mapping) else {})
+    for unknown in errors:
+        # A project that is known by name only has no digest of its own while the login fails.
+        logger().warning("project.unreachable", error=str(unknown))
+        counts["unread"] += 1
+    error = next((each for each in [*found, *(() if desks else errors)] if isinstance(each, Unavailable)), None)
+    return Handled(counts=counts, api_calls=tally.calls, error=error)
+
+
+def _reply(errors: Sequence[Unavailable]) -> Reply:
+    if not errors:
+        return Reply()
+    wait = max(error.retry_after or RETRY_AFTER for error in errors)
+    return Reply(status=503, text=_short(str(errors[0])), headers={"Retry-After": str(math.ceil(wait))})
+
+
+def _short(text: str) -> str:
+    return text.encode()[:MAX_TEXT].decode(errors="ignore")
+
+
+def _log(events: Sequence[CloudEvent], handled: Sequence[Handled], reply: Reply, *, seconds: float) -> None:
+    log = logger()
+    told: list[tuple[CloudEvent | None, Handled]] = list(zip(events, handled, strict=False))
+    told = told or [(event, Handled()) for event in events] or [(None, Handled())]
+    for event, each in told:
+        # Each event of a batch counts for itself; the answer that the sender saw is the batch's.
+        log.info(
+            "event.handled",
+            event_id=event.id if event else None,
+            event_type=event.type if event else None,
+            project_id=each.project_id,
+            **each.counts,
+            api_calls=each.api_calls,
+            duration_ms=round(seconds * 1000, 1),
+            http_status=reply.status,
+            **({"error": str(each.error) if each.error else reply.text} if reply.text else {}),
+        )

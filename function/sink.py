@@ -1,0 +1,71 @@
+"""Posts follow-up events to the sink, in binary mode; an event counts as told once the sink took it."""
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from http import HTTPStatus
+from typing import Protocol
+
+import httpx
+
+from .clock import Clock
+from .cloudevents import CloudEvent, write
+from .errors import Unavailable
+
+PAUSES = (0.1, 0.4)
+"""Seconds before each repetition: a sender behind a SinkBinding does its own retries."""
+
+_PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+
+class Sink(Protocol):
+    """Where follow-up events go."""
+
+    async def emit(self, event: CloudEvent) -> None:
+        """Hand over one event.
+
+        Raises:
+            Unavailable: the sink did not take it.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpSink:
+    """A sink that takes CloudEvents over HTTP, such as a Knative broker.
+
+    See https://knative.dev/docs/eventing/custom-event-source/sinkbinding/ for K_SINK and K_CE_OVERRIDES.
+    """
+
+    url: str
+    client: httpx.AsyncClient
+    clock: Clock
+    overrides: Mapping[str, str] = field(default_factory=dict)
+
+    async def emit(self, event: CloudEvent) -> None:
+        """Post one event; repeats it shortly where the sink may take it the next time.
+
+        Raises:
+            Unavailable: the sink did not take it.
+        """
+        told = replace(event, extensions={**event.extensions, **self.overrides})
+        headers, body = write(told)
+        for pause in PAUSES:
+            if await self._post(headers, body):
+                return
+            await self.clock.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter is no secret
+        if not await self._post(headers, body):
+            raise Unavailable(f"the sink does not take {event.type}")
+
+    async def _post(self, headers: Mapping[str, str], body: bytes) -> bool:
+        try:
+            response = await self.client.post(self.url, headers=dict(headers), content=body)
+        except (httpx.ConnectError, httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
+            return False
+        except httpx.HTTPError as error:
+            raise Unavailable(f"the sink does not answer ({type(error).__name__})") from error
+        if response.is_success:
+            return True
+        if response.status_code in _PASSING:
+            return False
+        raise Unavailable(f"the sink answers {HTTPStatus(response.status_code).value}")

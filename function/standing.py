@@ -1,0 +1,52 @@
+"""Reads back how shares stand with the cloud now, and says what that makes of what was wanted."""
+
+import asyncio
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+from .cloud import Cloud
+from .shares import MemberStatus, Share, Status
+
+FEW_ROWS = 20
+"""Up to so many images are read by their own member rows, more of them by lists."""
+
+
+async def read_standings(cloud: Cloud, images: Sequence[str]) -> dict[str, Share | None]:
+    """Read how each image stands: its share with the status that the cloud tells, None where it knows no share.
+
+    Raises:
+        Unavailable: the cloud cannot be read now.
+    """
+    if len(images) > FEW_ROWS:
+        return await _read_by_lists(cloud, images)
+    statuses = await asyncio.gather(*(cloud.member_status(image) for image in images))
+    standings: dict[str, Share | None] = dict.fromkeys(images)
+    for status in sorted({status for status in statuses if status is not None}):
+        wanted = [image for image, has in zip(images, statuses, strict=True) if has == status]
+        found = await cloud.find(status, wanted)
+        for image in wanted:
+            # The row is the truth of the status; a list that lags behind it costs the name, not the outcome.
+            share = found.get(image) or Share(image_id=image, project_id=cloud.project_id)
+            standings[image] = replace(share, member_status=status)
+    return standings
+
+
+async def read_back(cloud: Cloud, images: Sequence[str], *, status: Status) -> dict[str, Share | None]:
+    """Read how images stand of which most should be settled as `status`.
+
+    Raises:
+        Unavailable: the cloud cannot be read now.
+    """
+    found = await cloud.find(status, images)
+    rest = [image for image in images if image not in found]
+    return {**found, **(await read_standings(cloud, rest) if rest else {})}
+
+
+async def _read_by_lists(cloud: Cloud, images: Collection[str]) -> dict[str, Share | None]:
+    standings: dict[str, Share | None] = dict.fromkeys(images)
+    order: tuple[MemberStatus, ...] = ("accepted", "rejected", "pending")
+    for status in order:
+        rest = [image for image, share in standings.items() if share is None]
+        if rest:
+            standings |= await cloud.find(status, rest)
+    return standings

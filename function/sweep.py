@@ -1,0 +1,100 @@
+"""The third function: lists every pending share, notifies those that the policy would settle, and tells the rest.
+
+It works when no cloud ever sent an event: events are hints, the pending list is the truth.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from . import decision as decisions
+from .decision import Decision
+from .desk import Desk
+from .errors import Unavailable
+from .events import digest, notify
+from .plan import Ask, pick_vault
+from .shares import MAX_IMAGES, Cause, Share
+
+LISTED = 500
+"""Shares in one digest, the oldest first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swept:
+    """What one tick found in one project; `error` where it could not be read."""
+
+    pending: int = 0
+    notified: int = 0
+    error: str | None = None
+
+
+async def sweep(desk: Desk, *, cause: Cause) -> Swept:
+    """Look at all pending shares of one project.
+
+    Raises:
+        Unavailable: the sink took not everything; the same tick may be run again.
+    """
+    try:
+        shares, decided = await look(desk, cause=cause)
+    except Unavailable as error:
+        await desk.emit(
+            digest(desk.teller, [], count=0, oldest=None, error=str(error), cause=cause, now=desk.clock.now())
+        )
+        return Swept(error=str(error))
+    to_settle = sorted(image for image, decision in decided.items() if decision.action != "hold")
+    now = desk.clock.now()
+    parts = [to_settle[start : start + MAX_IMAGES] for start in range(0, len(to_settle), MAX_IMAGES)]
+    await desk.emit([notify(desk.teller, part, cause=cause, now=now) for part in parts])
+    waiting = sorted((share for share in shares if decided[share.image_id].action == "hold"), key=_age)
+    entries = [_entry(share, decided[share.image_id]) for share in waiting[:LISTED]]
+    oldest = min(shares, key=_age, default=None)
+    await desk.emit(
+        digest(
+            desk.teller,
+            entries,
+            count=len(shares),
+            oldest=_write_time(oldest.created_at) if oldest else None,
+            error=None,
+            cause=cause,
+            now=now,
+        )
+    )
+    return Swept(pending=len(shares), notified=len(to_settle))
+
+
+async def look(desk: Desk, *, cause: Cause) -> tuple[Sequence[Share], Mapping[str, Decision]]:
+    """Read the pending shares of others' images, and decide each; an accept that finds no vault is held.
+
+    Raises:
+        Unavailable: the cloud cannot be read now.
+    """
+    listed = await desk.cloud.pending()
+    shares = [share for share in listed.values() if share.owner != desk.project_id]
+    decided = decisions.decide_all(shares, desk.policy, now=desk.clock.now())
+    needs = any(decisions.needs_vaults(decision) for decision in decided.values())
+    vaults = await desk.cloud.vaults() if needs else None
+    for share in shares:
+        _, missing = pick_vault(Ask(image_id=share.image_id, cause=cause), share, decided[share.image_id], vaults)
+        if missing is not None:
+            decided[share.image_id] = replace(decided[share.image_id], action="hold", reason=missing)
+    return shares, decided
+
+
+def _age(share: Share) -> tuple[float, str]:
+    return (share.created_at.timestamp() if share.created_at else float("inf"), share.image_id)
+
+
+def _entry(share: Share, decision: Decision) -> dict[str, Any]:
+    return {
+        "image_id": share.image_id,
+        "name": share.name,
+        "owner": share.owner,
+        "rule": decision.rule,
+        "reason": decision.reason.value,
+        "created_at": _write_time(share.created_at),
+    }
+
+
+def _write_time(moment: datetime | None) -> str | None:
+    return moment.isoformat().replace("+00:00", "Z") if moment else None

@@ -1,0 +1,62 @@
+"""The first function: looks at the shares that notices name, decides them by policy, and has the cloud settle them.
+
+Gather, draw the plan, perform. It takes notices of one project in batches, one being a batch of one; which notices
+share a round is `rounds`' concern, how a job ends is `check_job`'s.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from . import decision as decisions
+from .desk import Desk
+from .plan import Ask, Facts, decide, draw, gather_asks
+from .settling import Ended, Round
+from .shares import Notice
+from .standing import read_standings
+
+AGAIN = 5.0
+"""Seconds to wait for a share that is not listed yet."""
+
+
+async def triage(desk: Desk, notices: Sequence[Notice]) -> Ended:
+    """Settle what the notices of one project name, as far as it can be settled now.
+
+    Returns:
+        How each image ended; everything that is not Unavailable is done and told.
+
+    Raises:
+        Unavailable: the cloud cannot be read, so nothing was done.
+    """
+    asks = gather_asks(notices, now=desk.clock.now(), window=desk.settings.visibility_window)
+    facts = await gather(desk, asks)
+    decided = decide(facts, desk.policy, project_id=desk.project_id, now=desk.clock.now())
+    if any(decisions.needs_vaults(decision) for decision in decided.values()):
+        facts = replace(facts, vaults=await desk.cloud.vaults())
+    plan = draw(
+        asks,
+        facts,
+        decided,
+        project_id=desk.project_id,
+        is_audit=desk.is_audit,
+        max_images=desk.settings.max_images_per_call,
+    )
+    return await Round(desk=desk, asks=asks, facts=facts, decided=decided).perform(plan)
+
+
+async def gather(desk: Desk, asks: Mapping[str, Ask]) -> Facts:
+    """Read what the cloud says of the asked images.
+
+    Raises:
+        Unavailable: the cloud cannot be read now.
+    """
+    listed = await desk.cloud.pending(next(iter(asks)) if len(asks) == 1 else None)
+    absent = [image for image in asks if image not in listed]
+    standings = await read_standings(desk.cloud, absent) if absent else {}
+    waiting = {image for image, share in standings.items() if share and share.member_status == "pending"}
+    if waiting:
+        listed = {**listed, **(await desk.cloud.pending())}
+    return Facts(
+        pending={image: listed[image] for image in asks if image in listed},
+        standings={image: share for image, share in standings.items() if image not in listed and image not in waiting},
+        unlisted=frozenset(waiting - listed.keys()),
+    )
