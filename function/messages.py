@@ -60,8 +60,9 @@ def _once(values: tuple[str, ...]) -> tuple[str, ...]:
 
 ImageId = Annotated[str, AfterValidator(_image_id), Field(json_schema_extra={"format": "uuid"})]
 PlainId = Annotated[str, AfterValidator(_plain_id), Field(json_schema_extra={"pattern": "^[A-Za-z0-9_-]{1,64}$"})]
-Images = Annotated[tuple[ImageId, ...], Field(min_length=1, max_length=MAX_IMAGES), AfterValidator(_once)]
-Vaults = Annotated[tuple[PlainId, ...], Field(max_length=MAX_TRIED_VAULTS), AfterValidator(_once)]
+# not strict: JSON has lists where we keep tuples
+Images = Annotated[tuple[ImageId, ...], Field(strict=False, min_length=1, max_length=MAX_IMAGES), AfterValidator(_once)]
+Vaults = Annotated[tuple[PlainId, ...], Field(strict=False, max_length=MAX_TRIED_VAULTS), AfterValidator(_once)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
