@@ -17,7 +17,8 @@ from .catalog import Service, find_endpoint
 from .cloud_files import CloudFiles, usual_folders
 from .errors import Misconfigured
 from .identity import Identity
-from .logins import Clock, Gate, TokenSource
+from .login_gate import Clock, Gate
+from .logins import TokenSource
 
 
 class Credentials(Protocol):

@@ -18,6 +18,7 @@ from .errors import Unavailable
 CREATED = 201
 REFUSALS = {400, 401, 403}
 NOT_FOUND = 404
+DAY = 86_400.0
 
 
 class LoginRefused(Unavailable):
@@ -144,16 +145,16 @@ def read_refusal(status: int, headers: Mapping[str, str], *, url: str, now: date
 
 
 def read_retry_after(headers: Mapping[str, str], *, now: datetime) -> float | None:
-    """Give the seconds that `Retry-After` asks for, as a number or a date; None where it says nothing sensible.
+    """Give the seconds that `Retry-After` asks for, as a number or a date, at most a day; None where it says nothing sensible.
 
     See https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
     """
     text = headers.get("Retry-After", "").strip()
     if text.isascii() and text.isdecimal():
-        return float(text)
+        return min(float(text), DAY)
     try:
         moment = parsedate_to_datetime(text)
     except ValueError:
         return None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - now).total_seconds())
+    return min(max(0.0, (moment - now).total_seconds()), DAY)

@@ -1,0 +1,71 @@
+"""Which URL of a catalog is a service's base."""
+
+from typing import Any
+
+import pytest
+
+from function.catalog import Entry, Service, find_endpoint
+from function.errors import Misconfigured
+
+
+def entry(kind: str, url: str, **more: Any) -> Entry:
+    """One service with one endpoint."""
+    return Entry.model_validate({"type": kind, "endpoints": [{"url": url, "interface": "public"} | more]})
+
+
+def find(*entries: Entry, service: Service = "image", region: str | None = None, interface: str = "public") -> str:
+    """Find a public endpoint unless told otherwise."""
+    return find_endpoint(entries, service, region=region, interface=interface)
+
+
+@pytest.mark.parametrize(
+    ("service", "kind", "url", "base"),
+    [
+        ("image", "image", "https://ims.eu-de.otc.t-systems.com", "https://ims.eu-de.otc.t-systems.com"),
+        ("image", "image", "http://127.0.0.1:9292/v2/", "http://127.0.0.1:9292"),
+        ("image", "image", "http://cloud.test/image/v2.0", "http://cloud.test/image"),
+        ("image", "ims", "https://ims.test/v2", "https://ims.test"),
+        ("cbr", "cbr", "https://cbr.test/v3/0123456789abcdef", "https://cbr.test"),
+        ("cbr", "cbrv3", "https://cbr.test/v3", "https://cbr.test"),
+        ("cbr", "cbr", "https://cbr.test", "https://cbr.test"),
+        ("compute", "compute", "https://ecs.test/v2.1/p1/", "https://ecs.test/v2.1/p1"),
+    ],
+)
+def test_base_url_carries_no_version(service: Service, kind: str, url: str, base: str) -> None:
+    """Version, project and trailing slash are taken off; compute keeps its path."""
+    assert find(entry(kind, url), service=service) == base
+
+
+def test_usual_type_comes_first() -> None:
+    """Where a cloud lists a service under two types, the usual one counts."""
+    assert find(entry("ims", "https://other.test"), entry("image", "https://ims.test")) == "https://ims.test"
+
+
+def test_region_and_interface_choose() -> None:
+    """The region, by either of its fields, and the interface, in either spelling, choose the endpoint."""
+    entries = (
+        entry("image", "https://nl.test", region_id="eu-nl"),
+        entry("image", "https://de.test", region="eu-de"),
+        entry("image", "https://inside.test", region="eu-de", interface="internalURL"),
+    )
+    assert find(*entries, region="eu-nl") == "https://nl.test"
+    assert find(*entries, region="eu-de") == "https://de.test"
+    assert find(*entries, region="eu-de", interface="internal") == "https://inside.test"
+    assert find(entry("image", "https://all.test", region="*"), region="eu-de") == "https://all.test"
+
+
+def test_missing_endpoint_names_the_settings() -> None:
+    """The message says what was looked for and which variable helps."""
+    with pytest.raises(Misconfigured) as caught:
+        find(entry("compute", "https://ecs.test"), service="cbr", region="eu-de")
+    assert str(caught.value) == (
+        "the catalog has no public endpoint of the cbr service in region eu-de: check OS_REGION_NAME, "
+        "or set OS_CBR_ENDPOINT_OVERRIDE"
+    )
+
+
+def test_several_regions_must_be_chosen_from() -> None:
+    """No region is guessed: images are shared within one region only."""
+    entries = (entry("image", "https://nl.test", region="eu-nl"), entry("image", "https://de.test", region="eu-de"))
+    with pytest.raises(Misconfigured, match=r"in several regions: set OS_REGION_NAME$"):
+        find(*entries)

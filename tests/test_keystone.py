@@ -1,0 +1,207 @@
+"""What logins send, and how each answer is read."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from function.accounts import Account, Agency, ApplicationCredential, Domain, Password, Project
+from function.catalog import Endpoint, Entry
+from function.errors import Unavailable
+from function.keystone import LoginRefused, Token, agency_body, login_body, read_retry_after, read_token, tokens_url
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+URL = "https://iam.test/v3/auth/tokens"
+USER = Password(user_name="doorman", domain=Domain(name="OTC1"), secret="s3cret")
+ANSWER = {
+    "token": {
+        "issued_at": "2026-01-02T03:00:00.000000Z",
+        "expires_at": "2026-01-03T03:00:00.000000Z",
+        "project": {"id": "p1", "name": "eu-de", "domain": {"id": "d1"}},
+        "catalog": [{"type": "image", "id": "x", "endpoints": [{"url": "https://ims.test", "interface": "public"}]}],
+        "roles": [{"name": "te_admin"}],
+    }
+}
+
+
+def account(project: Project, **more: Any) -> Account:
+    """An account of the user, for one project."""
+    values: dict[str, Any] = {"login": USER, "auth_url": "https://iam.test/v3"} | more
+    return Account(project=project, **values)
+
+
+def read(status: int, body: object = ANSWER, **headers: str) -> Token:
+    """Read an answer with a token unless the headers say otherwise."""
+    named = {"X-Subject-Token": "t0ken"} | {name.replace("_", "-"): value for name, value in headers.items()}
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return read_token(status, httpx.Headers(named), content, url=URL, now=NOW)
+
+
+def test_login_goes_to_the_tokens_of_version_3() -> None:
+    """Logins are POSTed to `/v3/auth/tokens`."""
+    assert tokens_url(account(Project(id="p1"))) == URL
+
+
+def test_password_login_is_scoped_to_the_project() -> None:
+    """A name goes with its domain, and the scope names the served project."""
+    assert login_body(account(Project(id="p1"))) == {
+        "auth": {
+            "identity": {
+                "methods": ["password"],
+                "password": {"user": {"name": "doorman", "domain": {"name": "OTC1"}, "password": "s3cret"}},
+            },
+            "scope": {"project": {"id": "p1"}},
+        }
+    }
+
+
+def test_user_id_needs_no_domain() -> None:
+    """A user known by ID is sent by ID alone; a project known by name goes with its domain."""
+    login = Password(user_id="u1", secret="s3cret")
+    project = Project(name="eu-de", domain=Domain(id="d1", name="ignored"))
+    assert login_body(account(project, login=login)) == {
+        "auth": {
+            "identity": {"methods": ["password"], "password": {"user": {"id": "u1", "password": "s3cret"}}},
+            "scope": {"project": {"name": "eu-de", "domain": {"id": "d1"}}},
+        }
+    }
+
+
+def test_application_credential_asks_for_no_scope() -> None:
+    """Keystone refuses a scope beside an application credential, so none is sent."""
+    login = ApplicationCredential(id="ac1", secret="s3cret")
+    assert login_body(account(Project(id="p1"), login=login)) == {
+        "auth": {
+            "identity": {
+                "methods": ["application_credential"],
+                "application_credential": {"id": "ac1", "secret": "s3cret"},
+            }
+        }
+    }
+
+
+def test_agency_takes_two_steps() -> None:
+    """First a token within our own domain, then the lender's role on the served project."""
+    agency = Agency(name="doorman", domain=Domain(name="OTC2"))
+    project = Project(id="p2")
+    assert login_body(account(project, agency=agency))["auth"]["scope"] == {"domain": {"name": "OTC1"}}
+    assert agency_body(agency, project) == {
+        "auth": {
+            "identity": {
+                "methods": ["assume_role"],
+                "assume_role": {"domain_name": "OTC2", "xrole_name": "doorman"},
+            },
+            "scope": {"project": {"id": "p2"}},
+        }
+    }
+    by_id = agency_body(Agency(name="doorman", domain=Domain(id="d2")), project)
+    assert by_id["auth"]["identity"]["assume_role"] == {"domain_id": "d2", "xrole_name": "doorman"}
+
+
+def test_token_is_read() -> None:
+    """The header's token, its life, its project and the catalog are kept; nothing else is."""
+    endpoint = Endpoint(url="https://ims.test", interface="public")
+    assert read(201) == Token(
+        value="t0ken",
+        life=timedelta(days=1),
+        project_id="p1",
+        catalog=(Entry(type="image", endpoints=(endpoint,)),),
+    )
+
+
+def test_life_counts_from_now_where_no_issue_is_told() -> None:
+    """Without `issued_at` our own clock has to do; a domain's token has no project."""
+    assert read(201, {"token": {"expires_at": "2026-01-02T04:04:05Z"}}) == Token(
+        value="t0ken", life=timedelta(hours=1), project_id=None
+    )
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html>It works</html>",
+        b'{"token": {"expires_at": "2026-01-02T04',
+        b"[]",
+        b"{}",
+        b'{"token": {}}',
+        b'{"token": {"expires_at": "soon"}}',
+        b'{"token": {"expires_at": "2026-01-02T04:04:05"}}',
+        b"\xff\xfe",
+        b'{"token": {"expires_at": "2026-01-02T04:04:05Z", "catalog": [{"type": 1}]}}',
+    ],
+)
+def test_half_an_answer_is_no_token(body: bytes) -> None:
+    """HTML, half a body or missing fields are a passing failure with one clear line."""
+    with pytest.raises(Unavailable, match=f"^{URL} answered 201, but not as Keystone does: check OS_AUTH_URL$"):
+        read(201, body)
+
+
+@pytest.mark.parametrize("value", ["", "tök", "a\x7f"])
+def test_token_must_fit_into_a_header(value: str) -> None:
+    """A missing token, or one that no header could carry, is no token."""
+    with pytest.raises(Unavailable, match="not as Keystone does"):
+        read_token(201, {"X-Subject-Token": value}, json.dumps(ANSWER).encode(), url=URL, now=NOW)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_refusal_names_what_to_check(status: int) -> None:
+    """Keystone's word is not repeated; the line says what to look at."""
+    with pytest.raises(LoginRefused) as caught:
+        read(status, {"error": {"message": "the password s3cret is wrong"}})
+    assert str(caught.value) == (
+        f"login refused by Keystone at {URL} ({status}): check OS_USERNAME, OS_PASSWORD, the project and its role"
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "message", "retry_after"),
+    [
+        (404, {}, f"no Keystone v3 at {URL} (404): check OS_AUTH_URL", None),
+        (503, {}, f"Keystone at {URL} answered 503", None),
+        (503, {"Retry_After": "7"}, f"Keystone at {URL} answered 503", 7.0),
+        (429, {"Retry_After": "Fri, 02 Jan 2026 03:04:25 GMT"}, f"Keystone at {URL} answered 429", 20.0),
+        (200, {}, f"Keystone at {URL} answered 200", None),
+        (302, {"Retry_After": "soon"}, f"Keystone at {URL} answered 302", None),
+    ],
+)
+def test_outage_is_passing(status: int, headers: dict[str, str], message: str, retry_after: float | None) -> None:
+    """Anything else is Keystone's trouble: worth another try, after the time that it asks for."""
+    with pytest.raises(Unavailable) as caught:
+        read(status, **headers)
+    assert (type(caught.value), str(caught.value), caught.value.retry_after) == (Unavailable, message, retry_after)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("", None),
+        ("12", 12.0),
+        ("9" * 400, 86_400.0),
+        ("-1", None),
+        ("٣", None),
+        ("Fri, 02 Jan 2026 03:04:25 GMT", 20.0),
+        ("Fri, 02 Jan 2026 03:04:25 -0000", 20.0),
+        ("Thu, 01 Jan 2026 00:00:00 GMT", 0.0),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date(text: str, seconds: float | None) -> None:
+    """Both forms of RFC 9110 are read, nothing else is."""
+    assert read_retry_after({"Retry-After": text}, now=NOW) == seconds
+
+
+@given(status=st.integers(100, 599), body=st.binary(max_size=60), token=st.text(max_size=5))
+def test_any_answer_is_a_token_or_unavailable(status: int, body: bytes, token: str) -> None:
+    """Whatever answers, nothing but a token or `Unavailable` comes out."""
+    with pytest.raises(Unavailable):
+        read_token(status, {"X-Subject-Token": token, "Retry-After": token}, body, url=URL, now=NOW)
+
+
+def test_secrets_have_no_repr() -> None:
+    """Neither a password nor a token shows when it is printed."""
+    assert "s3cret" not in repr(account(Project(id="p1")))
+    assert "t0ken" not in repr(read(201))
