@@ -1,55 +1,23 @@
-"""The only room that talks to the cloud: sends the requests that `ims`, `glance` and `cbr` build, reads the answers.
+"""What one project asks of its cloud, in the product's own nouns: lists, member rows, settling, jobs, vaults.
 
-One `Cloud` serves one project. It decides nothing; it repeats a request only where that can do no harm.
+`ims`, `glance` and `cbr` know the APIs, `line` sends. Decides nothing.
 """
 
-import random
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
-import httpx
-
 from . import cbr, glance, ims
 from .api import Answer, Failure, Page, Request, classify, read_member
-from .clock import Clock
-from .credentials import Credentials
-from .errors import Broken, Busy, Misconfigured, Refused, Unavailable
-from .pace import Pace
+from .errors import Refused, Unavailable
+from .line import Line
 from .shares import Job, JobState, MemberStatus, Share, Status, Vault
-
-PAUSES = (0.2, 0.4, 0.8)
-"""Seconds before each repetition of a request, half of it jitter."""
-
-MAX_PAUSE = 5.0
-"""Seconds: a longer wait is left to the broker's redelivery."""
 
 RESTARTS = 3
 FEW = 3
 """Up to so many images are looked for one by one, more of them by walking the list."""
 
 T = TypeVar("T")
-_TALLY: ContextVar["Tally | None"] = ContextVar("api_calls", default=None)
-
-
-@dataclass(slots=True)
-class Tally:
-    """Counts the API calls made while it is in force."""
-
-    calls: int = 0
-
-
-@contextmanager
-def counting() -> Iterator[Tally]:
-    """Count the API calls made by the body, and by tasks that it starts."""
-    tally = Tally()
-    token = _TALLY.set(tally)
-    try:
-        yield tally
-    finally:
-        _TALLY.reset(token)
 
 
 class Dialect(Protocol):
@@ -74,10 +42,7 @@ class Cloud:
     """
 
     project_id: str
-    credentials: Credentials
-    client: httpx.AsyncClient
-    clock: Clock
-    pace: Pace
+    line: Line
     is_ims: bool
     _whole: dict[str, bool] = field(default_factory=dict)
 
@@ -118,11 +83,13 @@ class Cloud:
     async def submit(self, images: Sequence[str], *, status: Status, vault_id: str | None) -> str:
         """Start the job that settles these images; answers its ID."""
         request = ims.update_members(images, project_id=self.project_id, status=status, vault_id=vault_id)
-        return await self._send(request, ims.read_job_id)
+        return await self.line.send(request, ims.read_job_id)
 
     async def settle(self, image_id: str, *, status: Status) -> None:
         """Settle one image at once, where the cloud has no jobs."""
-        await self._send(glance.update_member(image_id, project_id=self.project_id, status=status), glance.read_updated)
+        await self.line.send(
+            glance.update_member(image_id, project_id=self.project_id, status=status), glance.read_updated
+        )
 
     async def job(self, job_id: str) -> Job:
         """Read a job: at the classic endpoint, and at the newer one where that does not know it."""
@@ -177,66 +144,15 @@ class Cloud:
 
     async def _read(self, request: Request, read: Callable[[Answer], T], *, lost: bool = False) -> T:
         try:
-            return await self._send(request, read)
+            return await self.line.send(request, read)
         except Refused as error:
             if lost and classify(code=error.code, status=error.status) is not Failure.LOGIN:
                 raise _MarkerLostError from error
             raise Unavailable(_explain(request, error)) from error
 
-    async def _send(self, request: Request, read: Callable[[Answer], T]) -> T:
-        for pause in PAUSES:
-            try:
-                return read(await self._once(request))
-            except Unavailable as error:
-                if not _is_repeatable(request, error):
-                    raise
-                asked = error.retry_after or 0.0
-                if asked > MAX_PAUSE:
-                    raise
-                shared = isinstance(error, Busy)
-            except Refused as error:
-                if classify(code=error.code, status=error.status) is not Failure.PASSING:
-                    raise
-                asked, shared = 0.0, False
-            wait = max(asked, pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter is no secret
-            if shared:
-                self.pace.hold(wait)
-            else:
-                await self.clock.sleep(wait)
-        return read(await self._once(request))
-
-    async def _once(self, request: Request) -> Answer:
-        try:
-            base = await self.credentials.endpoint(request.service)
-        except Misconfigured as error:
-            raise Unavailable(str(error)) from error
-        async with self.pace.slot():
-            if (tally := _TALLY.get()) is not None:
-                tally.calls += 1
-            try:
-                response = await self.client.request(
-                    request.method,
-                    base + request.path,
-                    params=request.params or None,
-                    json=request.json,
-                    headers={"Accept": "application/json"},
-                    auth=self.credentials.auth,
-                )
-            except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-                raise Busy(f"the cloud cannot be reached ({type(error).__name__})") from error
-            except httpx.TimeoutException as error:
-                raise Unavailable("the cloud does not answer in time") from error
-            except httpx.HTTPError as error:
-                raise Broken(f"the connection to the cloud broke ({type(error).__name__})") from error
-        return Answer(status=response.status_code, body=response.content, headers=response.headers)
-
 
 class _MarkerLostError(Exception):
     """The image that a page begins after is gone: the walk starts again."""
-
-
-def _is_repeatable(request: Request, error: Unavailable) -> bool:
-    return isinstance(error, Busy) or (request.method == "GET" and isinstance(error, Broken))
 
 
 def _explain(request: Request, error: Refused) -> str:

@@ -5,7 +5,8 @@ See https://docs.openstack.org/api-ref/image/v2/
 
 from urllib.parse import parse_qsl, urlsplit
 
-from .api import Answer, Page, Request, read_member, read_shares
+from .api import Answer, Page, Request, read_member
+from .image_rows import read_shares
 from .shares import MemberStatus, Status
 
 PAGE = 1000

@@ -6,8 +6,9 @@ See https://docs.otc.t-systems.com/image-management-service/api-ref/
 from collections.abc import Sequence
 from typing import Any
 
-from .api import Answer, Failure, Page, Request, classify, find_code, read_object, read_shares
+from .api import Answer, Failure, Page, Request, classify, find_code, read_object
 from .errors import Broken, Refused
+from .image_rows import read_shares
 from .shares import Job, JobState, MemberStatus, Status
 
 PAGE = 500

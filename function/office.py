@@ -17,6 +17,7 @@ from .credentials import Credentials, from_settings
 from .desk import Desk
 from .errors import Misconfigured, Rejected, Unavailable
 from .events import Teller
+from .line import Line
 from .pace import CALLS_AT_ONCE, Pace
 from .policy import Policy
 from .rounds import Rounds
@@ -93,10 +94,12 @@ class Office:
         settings = self._settings
         cloud = Cloud(
             project_id=project_id,
-            credentials=credentials,
-            client=self._client,
-            clock=self._clock,
-            pace=Pace(clock=self._clock, shared=self._calls),
+            line=Line(
+                credentials=credentials,
+                client=self._client,
+                clock=self._clock,
+                pace=Pace(clock=self._clock, shared=self._calls),
+            ),
             is_ims=settings.api == "ims",
         )
         teller = Teller(project_id=project_id, region=settings.identity.region, policy_digest=self._policy.digest)

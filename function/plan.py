@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 
 from . import decision as decisions
 from .decision import Decision
-from .events import MAX_EVENT, pack_size
 from .messages import CLOCK_SKEW, CheckedShare
 from .policy import Policy
 from .shares import Cause, Fate, Notice, Outcome, Reason, Share, Status, Vault
+from .telling import MAX_EVENT, pack_size
 
 _STATUS: Mapping[str, Status] = {"accept": "accepted", "reject": "rejected"}
 _FATE: Mapping[Status, Fate] = {"accepted": Fate.ACCEPTED, "rejected": Fate.REJECTED}

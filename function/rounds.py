@@ -6,8 +6,8 @@ An idle project adds no delay, a busy one makes ever fewer calls per share. Each
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from .cloud import Tally, counting
 from .errors import Unavailable
+from .line import Tally, counting
 from .settling import Ended
 from .shares import Notice
 

@@ -11,10 +11,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from .check_job import check_job
-from .cloud import counting
 from .cloudevents import CloudEvent, read
 from .errors import Rejected, Unavailable
 from .events import cause_of, read_check, read_notice
+from .line import counting
 from .logs import logger
 from .office import Office
 from .sweep import sweep

@@ -12,12 +12,13 @@ from .cloudevents import CloudEvent
 from .decision import Decision
 from .desk import Desk
 from .errors import Refused, Unavailable
-from .events import follow, notify, tell
+from .events import follow, notify
 from .logs import logger
 from .messages import CheckData
 from .plan import Ask, Facts, Plan, Submission, carried, conclude, conclude_settled, judge, pick_vault
 from .shares import MAX_TRIED_VAULTS, MAX_TRIES, Cause, Fate, Outcome, Reason, Share
 from .standing import read_back, read_standings
+from .telling import tell
 
 SUBMITTED = "submitted"
 """The word for an image whose job was started: its outcome is told by `check_job`."""

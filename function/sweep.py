@@ -12,9 +12,10 @@ from . import decision as decisions
 from .decision import Decision
 from .desk import Desk
 from .errors import Unavailable
-from .events import digest, notify
+from .events import notify
 from .plan import Ask, pick_vault
 from .shares import MAX_IMAGES, Cause, Share
+from .telling import digest
 
 LISTED = 500
 """Shares in one digest, the oldest first."""

@@ -1,0 +1,165 @@
+"""Tells what became of shares: the outcome events and the sweep's digest, each cut into parts that brokers take.
+
+A value in, a value out, like `events`, on which it builds.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from itertools import groupby
+from typing import Any, TypeVar
+
+from pydantic_core import to_json
+
+from .cloudevents import CloudEvent
+from .events import Teller, derive, event, only
+from .messages import EventType
+from .shares import Cause, Fate, Outcome
+
+MAX_EVENT = 190_000
+"""Bytes of the entries in one event: brokers and the function engine refuse more than about 200 KB in all."""
+
+N = TypeVar("N")
+
+_SEVERITY = {Fate.HELD: "action", Fate.DRIFTED: "action", Fate.FAILED: "error"}
+
+
+def tell(
+    teller: Teller,
+    outcomes: Iterable[Outcome],
+    *,
+    causes: Sequence[Cause],
+    now: datetime,
+    job_id: str | None = None,
+    actor: Mapping[str, str] | None = None,
+) -> tuple[CloudEvent, ...]:
+    """Write the outcome events: one per fate, and more where one would grow too large.
+
+    Args:
+        causes: the causing events in order of arrival. An outcome whose own cause is not among them (a job's check is
+            the cause, the notification stands in the entry) is told with the first.
+        job_id: the job that these outcomes are of; ids then derive from it alone.
+        actor: further data fields that say who decided (`actor`, `reason`).
+    """
+    events = []
+    by_fate = sorted(outcomes, key=lambda outcome: outcome.fate)
+    for fate, group in groupby(by_fate, key=lambda outcome: outcome.fate):
+        entries = sorted(group, key=lambda outcome: outcome.image_id)
+        for number, part in enumerate(_pack([(entry, _entry(entry)) for entry in entries])):
+            told = [outcome for outcome, _ in part]
+            wanted = {outcome.cause for outcome in told}
+            heard = [cause for cause in causes if cause.id in wanted] or causes[:1]
+            data = {
+                "project_id": teller.project_id,
+                "job_id": job_id,
+                "policy_digest": teller.policy_digest,
+                **(actor or {}),
+                "images": [entry for _, entry in part],
+            }
+            images = [outcome.image_id for outcome in told]
+            ids: list[Any] = (
+                [sorted(cause.id for cause in heard), images]
+                if job_id is None
+                else [job_id, *([number] if number else [])]
+            )
+            severity = _SEVERITY.get(fate, "info")
+            codes = sorted({outcome.error_code for outcome in told if outcome.error_code})
+            events.append(
+                event(
+                    teller,
+                    outcome_type(fate),
+                    data,
+                    parts=ids,
+                    subject=only(images) or job_id,
+                    cause=heard[0],
+                    now=now,
+                    consumer={"severity": severity, "dedupekey": _dedupe(teller, outcome_type(fate), images, codes)},
+                )
+            )
+    return tuple(events)
+
+
+def outcome_type(fate: Fate) -> EventType:
+    """Give the event type that tells this fate."""
+    return EventType(f"dev.doorman.share.{fate}.v1")
+
+
+def digest(
+    teller: Teller,
+    entries: Sequence[Mapping[str, Any]],
+    *,
+    count: int,
+    oldest: str | None,
+    error: str | None,
+    cause: Cause,
+    now: datetime,
+) -> tuple[CloudEvent, ...]:
+    """Write the sweep's digest of one project, also when there is nothing to list.
+
+    Args:
+        entries: the shares to list, as `PendingEntry`.
+        count: all pending shares.
+        error: why the project could not be read, or None.
+    """
+    severity = "error" if error else "action" if entries else "info"
+    events = []
+    for part in _pack([(entry["image_id"], entry) for entry in entries]) or [[]]:
+        images = sorted(image for image, _ in part)
+        data = {
+            "project_id": teller.project_id,
+            "count": count,
+            "oldest_created_at": oldest,
+            "images": [entry for _, entry in part],
+            "error": error,
+        }
+        key = _dedupe(teller, EventType.PENDING, images, [error] if error else [])
+        events.append(
+            event(
+                teller,
+                EventType.PENDING,
+                data,
+                parts=[[cause.id], images],
+                subject=None,
+                cause=cause,
+                now=now,
+                consumer={"severity": severity, "dedupekey": key},
+            )
+        )
+    return tuple(events)
+
+
+def pack_size(value: Any) -> int:
+    """Give the bytes that a value takes in an event, with its separator."""
+    return len(to_json(value)) + 1
+
+
+def _pack(entries: Sequence[tuple[N, Mapping[str, Any]]]) -> list[list[tuple[N, Mapping[str, Any]]]]:
+    parts: list[list[tuple[N, Mapping[str, Any]]]] = []
+    room = 0
+    for noun, entry in entries:
+        size = pack_size(entry)
+        if size > room:
+            parts.append([])
+            room = MAX_EVENT
+        parts[-1].append((noun, entry))
+        room -= size
+    return parts
+
+
+def _entry(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "image_id": outcome.image_id,
+        "name": outcome.name,
+        "owner": outcome.owner,
+        "rule": outcome.rule,
+        "reason": outcome.reason.value,
+        "member_status": outcome.member_status,
+        "error_code": outcome.error_code,
+        "vault_id": outcome.vault_id,
+        "cause": outcome.cause,
+        "decision": outcome.decision,
+        "facts": dict(outcome.facts) if outcome.facts else None,
+    }
+
+
+def _dedupe(teller: Teller, kind: EventType, images: Sequence[str], codes: Sequence[str]) -> str:
+    return derive(kind, teller.project_id, sorted(images), list(codes), teller.policy_digest)
