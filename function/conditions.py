@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from fnmatch import translate
+from functools import partial
+from math import inf
 from operator import attrgetter
 from typing import Any, Final
 
@@ -18,6 +20,7 @@ Test = Callable[[Share, datetime], bool | None]
 
 UNKNOWN: Final = "unknown"
 _DAY: Final = 86400
+_WILD: Final = re.compile(r"[*?\[]")
 _ARCHITECTURES: Final = {"x86": "x86_64", "amd64": "x86_64", "arm": "arm64", "aarch64": "arm64"}
 
 
@@ -40,15 +43,20 @@ class Condition:
     read: Callable[[Share, datetime], str]
 
 
+def always(_: Share, __: datetime) -> bool:
+    """Hold for every share: the test of a rule without conditions."""
+    return True
+
+
 def on_owner(entries: Iterable[str], owners: frozenset[str]) -> Condition:
     """Hold for shares of `owners`; `entries` is how the file names them."""
-    return _condition("owners", _any_of(entries), "owner", _member(attrgetter("owner"), owners))
+    return _condition("owners", _any_of(entries), "owner", _member("owner", owners))
 
 
 def on_project(projects: Iterable[str]) -> Condition:
     """Hold for shares with one of these receiving projects."""
     wanted = tuple(projects)
-    return _condition("projects", _any_of(wanted), "project_id", _member(attrgetter("project_id"), frozenset(wanted)))
+    return _condition("projects", _any_of(wanted), "project_id", _member("project_id", wanted))
 
 
 def on_day(last: date) -> Condition:
@@ -63,11 +71,11 @@ def on_day(last: date) -> Condition:
 
 
 def on_image(entry: ImagesEntry) -> tuple[Condition, ...]:
-    """Return the conditions that `images:` gives, the cheap ones first."""
+    """Return the conditions that `images:` gives."""
     given = entry.model_dump(exclude_none=True)
     return tuple(
         _condition(f"images.{key}", _wanted(given[key]), fact, make(given[key]))
-        for key, (fact, make) in _IMAGE_CONDITIONS.items()
+        for key, (fact, make) in _ON_IMAGE.items()
         if key in given
     )
 
@@ -97,73 +105,64 @@ def _any_of(values: Iterable[str]) -> str:
     return listed[0] if len(listed) == 1 else f"one of {', '.join(listed)}"
 
 
-def _member(get: Callable[[Share], Any], wanted: frozenset[str]) -> Test:
+def _member(fact: str, wanted: Iterable[object]) -> Test:
+    get, values = attrgetter(fact), frozenset(wanted)
+
     def test(share: Share, _: datetime) -> bool | None:
         value = get(share)
-        return None if value is None else value in wanted
+        return None if value is None else value in values
 
     return test
 
 
-def _word(fact: str) -> Callable[[list[str]], Test]:
+def _word(fact: str, wanted: Iterable[str], aliases: Mapping[str, str] | None = None) -> Test:
     """One of some words, whatever their case."""
+    get, words, others = attrgetter(fact), frozenset(each.lower() for each in wanted), aliases or {}
 
-    def make(words: list[str]) -> Test:
-        wanted = frozenset(each.lower() for each in words)
+    def test(share: Share, _: datetime) -> bool | None:
+        value = get(share)
+        return None if value is None else others.get(value.lower(), value.lower()) in words
 
-        def test(share: Share, _: datetime) -> bool | None:
-            value = getattr(share, fact)
-            return None if value is None else _ARCHITECTURES.get(value.lower(), value.lower()) in wanted
-
-        return test
-
-    return make
+    return test
 
 
-def _pattern(fact: str, *, flags: int = 0) -> Callable[[list[str]], Test]:
-    def make(globs: list[str]) -> Test:
-        match = re.compile("|".join(translate(each) for each in globs), flags).match
+def _glob(fact: str, globs: Iterable[str], *, any_case: bool = False) -> Test:
+    """One of some globs; the usual ones, `golden-*` and plain words, need no regular expression."""
+    get, wanted = attrgetter(fact), [each.lower() if any_case else each for each in globs]
+    words = frozenset(each for each in wanted if not _WILD.search(each))
+    prefixes = tuple(each[:-1] for each in wanted if each[-1] == "*" and not _WILD.search(each[:-1]))
+    rest = [each for each in wanted if each not in words and each[:-1] not in prefixes]
+    if len(prefixes) == len(wanted) and not any_case:
+        return lambda share, _: None if (value := get(share)) is None else value.startswith(prefixes)
+    match = re.compile("|".join(translate(each) for each in rest)).match if rest else None
 
-        def test(share: Share, _: datetime) -> bool | None:
-            value = getattr(share, fact)
-            return None if value is None else match(value) is not None
+    def test(share: Share, _: datetime) -> bool | None:
+        value = get(share)
+        if value is None:
+            return None
+        text = value.lower() if any_case else value
+        return text.startswith(prefixes) or text in words or (match is not None and match(text) is not None)
 
-        return test
-
-    return make
-
-
-def _flag(fact: str) -> Callable[[bool], Test]:
-    def make(wanted: bool) -> Test:  # noqa: FBT001 - the policy's own value
-        def test(share: Share, _: datetime) -> bool | None:
-            value = getattr(share, fact)
-            return None if value is None else value is wanted
-
-        return test
-
-    return make
+    return test
 
 
-def _tags(wanted: list[str]) -> Test:
+def _tags(wanted: Iterable[str]) -> Test:
     tags = frozenset(wanted)
     return lambda share, _: None if share.tags is None else not tags.isdisjoint(share.tags)
 
 
-def _number(fact: str) -> Callable[[Mapping[str, int]], Test]:
-    def make(bounds: Mapping[str, int]) -> Test:
-        low, high = bounds.get("at_least", 0), bounds.get("at_most", 10**12)
+def _number(fact: str, bounds: Mapping[str, int]) -> Test:
+    get, low, high = attrgetter(fact), bounds.get("at_least", 0), bounds.get("at_most", inf)
 
-        def test(share: Share, _: datetime) -> bool | None:
-            value = getattr(share, fact)
-            return None if value is None else low <= value <= high
+    def test(share: Share, _: datetime) -> bool | None:
+        value = get(share)
+        return None if value is None else low <= value <= high
 
-        return test
-
-    return make
+    return test
 
 
 def _age(bounds: Mapping[str, int]) -> Test:
-    low, high = bounds.get("at_least", 0) * _DAY, bounds.get("at_most", 10**9) * _DAY
+    low, high = bounds.get("at_least", 0) * _DAY, bounds.get("at_most", inf) * _DAY
 
     def test(share: Share, now: datetime) -> bool | None:
         if share.created_at is None:
@@ -174,21 +173,21 @@ def _age(bounds: Mapping[str, int]) -> Test:
     return test
 
 
-# key in the file: (fact, how to test it)
-_IMAGE_CONDITIONS: Final[Mapping[str, tuple[str, Callable[[Any], Test]]]] = {
-    "ids": ("image_id", _word("image_id")),
-    "full_ecs": ("full_ecs", _flag("full_ecs")),
-    "encrypted": ("encrypted", _flag("encrypted")),
-    "kind": ("kind", _word("kind")),
-    "os_type": ("os_type", _word("os_type")),
-    "architecture": ("architecture", _word("architecture")),
-    "firmware": ("firmware", _word("firmware")),
-    "hash": ("hash_value", _word("hash_value")),
-    "disk_gb": ("min_disk", _number("min_disk")),
-    "memory_mb": ("min_ram", _number("min_ram")),
-    "age_days": ("created_at", _age),
+# key under `images`: (the fact that it asks for, how to test it); the cheap and telling ones first
+_ON_IMAGE: Final[Mapping[str, tuple[str, Callable[[Any], Test]]]] = {
+    "ids": ("image_id", partial(_word, "image_id")),
+    "names": ("name", partial(_glob, "name")),
+    "full_ecs": ("full_ecs", lambda wanted: _member("full_ecs", {wanted})),
+    "encrypted": ("encrypted", lambda wanted: _member("encrypted", {wanted})),
+    "kind": ("kind", partial(_member, "kind")),
     "tags": ("tags", _tags),
-    "platform": ("platform", _pattern("platform", flags=re.IGNORECASE)),
-    "os_version": ("os_version", _pattern("os_version", flags=re.IGNORECASE)),
-    "names": ("name", _pattern("name")),
+    "os_type": ("os_type", partial(_word, "os_type")),
+    "architecture": ("architecture", partial(_word, "architecture", aliases=_ARCHITECTURES)),
+    "firmware": ("firmware", partial(_word, "firmware")),
+    "hash": ("hash_value", partial(_word, "hash_value")),
+    "disk_gb": ("min_disk", partial(_number, "min_disk")),
+    "memory_mb": ("min_ram", partial(_number, "min_ram")),
+    "age_days": ("created_at", _age),
+    "platform": ("platform", partial(_glob, "platform", any_case=True)),
+    "os_version": ("os_version", partial(_glob, "os_version", any_case=True)),
 }

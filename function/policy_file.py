@@ -1,14 +1,14 @@
-"""The policy file as people write it: strict models, and the JSON Schema that editors complete and check it by.
+"""The policy file as people write it: strict models.
 
 Only its form. References and sense are checked in `policy_checks`, meaning is given to it in `policy`.
 """
 
 from datetime import date
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Final, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
-from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
-from pydantic_core import core_schema
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, JsonValue
+
+from .strict_files import Strict
 
 MAX_NAME: Final = 100
 
@@ -31,7 +31,8 @@ VaultId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 GroupName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 Text = Annotated[str, Field(min_length=1, max_length=255)]
 Prose = Annotated[str, Field(pattern=r"\S", max_length=1000)]
-Name = Annotated[str, Field(pattern=r"^\S(.*\S)?$", max_length=MAX_NAME)]
+_VISIBLE = r"[^\s\x00-\x1f\x7f]"
+Name = Annotated[str, Field(pattern=rf"^{_VISIBLE}([^\x00-\x1f\x7f]*{_VISIBLE})?$", max_length=MAX_NAME)]
 Day = Annotated[
     str,
     Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"),
@@ -41,25 +42,28 @@ Day = Annotated[
 Natural = Annotated[int, Field(ge=0, le=10**9)]
 Some = Annotated[list[T], Field(min_length=1)]
 OneOrMore = Annotated[list[T], Field(min_length=1), BeforeValidator(_to_list)]
+# in the JSON Schema's words: it names an owner or an image
+_SUBJECT: Final[list[JsonValue]] = [
+    {"required": ["owners"]},
+    {"properties": {"images": {"required": ["ids"]}}, "required": ["images"]},
+]
 Decision = Literal["accept", "reject", "hold"]
 Mode = Literal["enforce", "audit"]
 
 
-class _Strict(BaseModel):
-    """None stands for an absent key; an empty one could mean nobody or everybody, so `policy_checks` refuses it."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class Bounds(_Strict):
+class Bounds(Strict):
     """Bounds of a number, both included; one of them is enough."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
     at_least: Natural | None = None
     at_most: Natural | None = None
 
 
-class ImagesEntry(_Strict):
+class ImagesEntry(Strict):
     """What an image must be: every key given must hold, any entry of a list is enough."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
     ids: Some[ImageId] | None = None
     names: Some[Text] | None = None
@@ -78,8 +82,12 @@ class ImagesEntry(_Strict):
     age_days: Bounds | None = None
 
 
-class RuleEntry(_Strict):
+class RuleEntry(Strict):
     """One rule: where all of its conditions hold, its decision is taken."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"if": {"properties": {"decision": {"const": "accept"}}}, "then": {"anyOf": _SUBJECT}}
+    )
 
     name: Name
     owners: Some[OwnerEntry] | None = None
@@ -89,8 +97,10 @@ class RuleEntry(_Strict):
     mode: Mode = "enforce"
 
 
-class ExceptionEntry(_Strict):
+class ExceptionEntry(Strict):
     """A rule that stands before all others, says why and by whom, and ends on a day."""
+
+    model_config = ConfigDict(json_schema_extra={"anyOf": _SUBJECT})
 
     name: Name
     owners: Some[OwnerEntry] | None = None
@@ -102,8 +112,12 @@ class ExceptionEntry(_Strict):
     expires: Day
 
 
-class VaultEntry(_Strict):
+class VaultEntry(Strict):
     """Where full-ECS images go: one vault, or a choice among candidates or by tags."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": ["vault"]}, {"required": ["candidates"]}, {"required": ["tags"]}]}
+    )
 
     owners: Some[OwnerEntry] | None = None
     projects: Some[ProjectId] | None = None
@@ -112,13 +126,13 @@ class VaultEntry(_Strict):
     tags: Annotated[dict[Text, str], Field(min_length=1)] | None = None
 
 
-class LimitsEntry(_Strict):
+class LimitsEntry(Strict):
     """The brake: what is above it in one round is held."""
 
     accepts_per_owner: Annotated[int, Field(ge=1, le=10**9)] | None = None
 
 
-class PolicyFile(_Strict):
+class PolicyFile(Strict):
     """Doorman's policy: which shared images are accepted, rejected or held."""
 
     version: Annotated[int, Field(ge=1, le=1, json_schema_extra={"const": 1})]
@@ -129,30 +143,3 @@ class PolicyFile(_Strict):
     rules: list[RuleEntry] = Field(default_factory=list)
     vaults: list[VaultEntry] = Field(default_factory=list)
     limits: LimitsEntry = Field(default_factory=LimitsEntry)
-
-
-class _SchemaWriter(GenerateJsonSchema):
-    """Writes what people may write: no null for an absent key, one value where a list of one would do."""
-
-    def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
-        return self.generate_inner(schema["schema"])
-
-    def function_before_schema(self, schema: core_schema.BeforeValidatorFunctionSchema) -> JsonSchemaValue:
-        several = self.generate_inner(schema["schema"])
-        return {"anyOf": [several["items"], several]}
-
-    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
-        return (
-            self.generate_inner(schema["schema"]) if schema.get("default") is None else super().default_schema(schema)
-        )
-
-    def get_title_from_name(self, name: str) -> str:
-        return name
-
-
-def schema() -> dict[str, Any]:
-    """Return the JSON Schema (draft 2020-12) of the policy file."""
-    return {
-        "$schema": _SchemaWriter.schema_dialect,
-        **PolicyFile.model_json_schema(schema_generator=_SchemaWriter, mode="validation"),
-    }

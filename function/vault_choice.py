@@ -6,7 +6,7 @@ https://docs.otc.t-systems.com/cloud-backup-recovery/api-ref/cbr_apis/vaults/que
 
 from collections.abc import Collection, Iterator, Sequence
 
-from .policy import VaultRule
+from .rules import VaultRule
 from .shares import Share, Vault
 
 _GIB = 1024**3
