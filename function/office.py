@@ -46,6 +46,11 @@ class Office:
         self._desks: dict[str, Desk] = {}
         self._rounds: dict[str, Rounds] = {}
 
+    @property
+    def policy_digest(self) -> str:
+        """The policy that decides here."""
+        return self._policy.digest
+
     def now(self) -> datetime:
         """Give the time of day."""
         return self._clock.now()

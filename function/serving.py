@@ -66,7 +66,7 @@ async def answer(office: Office, handle: Handler, *, headers: Mapping[str, str],
     except Exception:  # noqa: BLE001 - a defect of ours is said in the log, not to the sender
         logger().exception("event.crashed", event_ids=[event.id for event in events][:10])
         handled, reply = [], Reply(status=500, text="internal error")
-    _log(events, handled, reply, seconds=time.perf_counter() - start)
+    _log(office, events, handled, reply, seconds=time.perf_counter() - start)
     return reply
 
 
@@ -149,7 +149,9 @@ def _short(text: str) -> str:
     return text.encode()[:MAX_TEXT].decode(errors="ignore")
 
 
-def _log(events: Sequence[CloudEvent], handled: Sequence[Handled], reply: Reply, *, seconds: float) -> None:
+def _log(
+    office: Office, events: Sequence[CloudEvent], handled: Sequence[Handled], reply: Reply, *, seconds: float
+) -> None:
     log = logger()
     told: list[tuple[CloudEvent | None, Handled]] = list(zip(events, handled, strict=False))
     told = told or [(event, Handled()) for event in events] or [(None, Handled())]
@@ -160,6 +162,7 @@ def _log(events: Sequence[CloudEvent], handled: Sequence[Handled], reply: Reply,
             event_id=event.id if event else None,
             event_type=event.type if event else None,
             project_id=each.project_id,
+            policy_digest=office.policy_digest,
             **each.counts,
             api_calls=each.api_calls,
             duration_ms=round(seconds * 1000, 1),
