@@ -1,0 +1,63 @@
+"""What tests share: a clock that never waits, the local cloud with one served project, desks and a recording sink."""
+
+import pytest
+
+from function.desk import Desk
+from function.policy import Policy, load
+from tests.stage import POLICY, RECEIVER, FakeClock, Furnish, Hire, Play, RecordingSink, State
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """Run asynchronous tests on asyncio, as the functions do."""
+    return "asyncio"
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """Time that stands still; sleeping moves it on."""
+    return FakeClock()
+
+
+@pytest.fixture
+def state(clock: FakeClock) -> State:
+    """A cloud where `doorman` with the password `secret` may do everything in the project RECEIVER; no shares yet."""
+    state = State(clock=lambda: clock.now().timestamp())
+    state.add_user("doorman", "secret", [RECEIVER])
+    return state
+
+
+@pytest.fixture
+def sink() -> RecordingSink:
+    """A sink that keeps what it takes in `events`."""
+    return RecordingSink()
+
+
+@pytest.fixture
+def policy() -> Policy:
+    """The policy of POLICY."""
+    return load(POLICY)
+
+
+@pytest.fixture
+def play(state: State, clock: FakeClock, sink: RecordingSink) -> Play:
+    """The cloud, the clock and the sink together."""
+    return Play(state=state, clock=clock, sink=sink)
+
+
+@pytest.fixture
+def make_office(play: Play) -> Hire:
+    """Opens offices whose settings are keyword arguments, `OS_PROJECT_ID` and so on."""
+    return play.office
+
+
+@pytest.fixture
+def make_desk(play: Play) -> Furnish:
+    """Furnishes desks, likewise; await what it gives."""
+    return play.desk
+
+
+@pytest.fixture
+async def desk(play: Play) -> Desk:
+    """The desk of RECEIVER with default settings."""
+    return await play.desk()

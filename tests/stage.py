@@ -1,0 +1,139 @@
+"""The stage on which the product's rooms are played: one project of the local cloud, a sink that keeps what it takes.
+
+`conftest` builds all of it once for each test; the types stand here so that tests can name them.
+"""
+
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+import httpx
+
+from function.cloudevents import CloudEvent
+from function.desk import Desk
+from function.errors import Unavailable
+from function.office import Office
+from function.policy import Policy, load
+from function.settings import Settings
+from function.shares import Cause
+from sandbox.cloud import create_app
+from sandbox.state import Cloud as State
+from tests.fake_keystone import START, FakeClock
+
+__all__ = ["START", "FakeClock", "Furnish", "Hire", "Play", "RecordingSink", "State"]
+
+RECEIVER = "receiver"
+GOLDEN, BAD, STRANGER = "golden-owner", "bad-owner", "some-stranger"
+VAULT, SECOND_VAULT = "vault-1", "vault-2"
+CAUSE = Cause(id="cause-1", correlation="correlation-1")
+
+POLICY = f"""\
+version: 1
+default: hold
+rules:
+  - name: golden-images
+    owners: [{GOLDEN}]
+    decision: accept
+  - name: known-bad
+    owners: [{BAD}]
+    decision: reject
+vaults:
+  - owners: [{GOLDEN}]
+    vault: {VAULT}
+  - owners: [{GOLDEN}]
+    vault: {SECOND_VAULT}
+"""
+"""Accepts what GOLDEN shares, rejects what BAD shares, holds everything else; two vaults, one after the other."""
+
+ENVIRON: Mapping[str, str] = {
+    "OS_AUTH_URL": "http://cloud.test/identity/v3",
+    "OS_USERNAME": "doorman",
+    "OS_PASSWORD": "secret",
+    "OS_USER_DOMAIN_NAME": "Default",
+    "OS_PROJECT_ID": RECEIVER,
+    "OS_REGION_NAME": "eu-de",
+    "K_SINK": "http://sink.test/",
+}
+"""An environment in which the functions start, and that leads them to the local cloud."""
+
+
+def image_id(number: int) -> str:
+    """Give the image ID with this number."""
+    return f"00000000-0000-4000-8000-{number:012d}"
+
+
+@dataclass(slots=True)
+class RecordingSink:
+    """A sink that keeps the events that it takes, and refuses as many as it is told to.
+
+    Attributes:
+        events: what was taken, in order.
+        refusals: errors to answer the next events with; None takes one.
+    """
+
+    events: list[CloudEvent] = field(default_factory=list)
+    refusals: list[Unavailable | None] = field(default_factory=list)
+
+    async def emit(self, event: CloudEvent) -> None:
+        """Keep one event, or refuse it."""
+        refusal = self.refusals.pop(0) if self.refusals else None
+        if refusal is not None:
+            raise refusal
+        self.events.append(event)
+
+    def types(self) -> list[str]:
+        """Give the last but one word of each event's type, sorted: `accepted`, `check`, `notified`, ..."""
+        return sorted(event.type.split(".")[-2] for event in self.events)
+
+
+@dataclass(slots=True, kw_only=True)
+class Play:
+    """Everything that a test plays with: make an office or a desk in it with other settings or another policy."""
+
+    state: State
+    clock: FakeClock
+    sink: RecordingSink
+
+    def client(self) -> httpx.AsyncClient:
+        """Connect to the local cloud, in this process."""
+        return httpx.AsyncClient(transport=httpx.ASGITransport(app=create_app(self.state)))
+
+    def settings(self, **environ: str) -> Settings:
+        """Read ENVIRON, changed by `environ`."""
+        return Settings.from_environ({**ENVIRON, **environ}, is_sink_required=True)
+
+    def office(self, *, policy: str | Policy = POLICY, **environ: str) -> Office:
+        """Open an office for all projects that `environ` names."""
+        return Office(
+            self.settings(**environ),
+            load(policy) if isinstance(policy, str) else policy,
+            clock=self.clock,
+            client=self.client(),
+            sink=self.sink,
+        )
+
+    async def desk(self, *, policy: str | Policy = POLICY, project_id: str = RECEIVER, **environ: str) -> Desk:
+        """Furnish the desk of one project."""
+        environ = {"OS_PROJECT_ID": project_id, **environ}
+        return await self.office(policy=policy, **environ).desk(project_id)
+
+    def now(self) -> datetime:
+        """Give the fake time of day."""
+        return self.clock.now()
+
+
+class Hire(Protocol):
+    """How `make_office` is called."""
+
+    def __call__(self, *, policy: str | Policy = POLICY, **environ: str) -> Office:
+        """Open an office, with settings as environment variables."""
+        ...
+
+
+class Furnish(Protocol):
+    """How `make_desk` is called."""
+
+    def __call__(self, *, policy: str | Policy = POLICY, project_id: str = RECEIVER, **environ: str) -> Awaitable[Desk]:
+        """Furnish a desk, with settings as environment variables."""
+        ...

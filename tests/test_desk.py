@@ -1,0 +1,53 @@
+"""A desk has everything that serves one project, and hands events over all at once."""
+
+import pytest
+
+from function.cloudevents import CloudEvent
+from function.desk import Desk
+from function.errors import Unavailable
+from tests.stage import POLICY, RECEIVER, Furnish, RecordingSink
+
+pytestmark = pytest.mark.anyio
+
+EVENTS = [CloudEvent(id=str(number), source="/tests", type="told") for number in range(3)]
+
+
+async def test_desk_is_of_one_project(desk: Desk) -> None:
+    """The project is the one that events are told for and that the cloud is asked for."""
+    assert (desk.project_id, desk.teller.source, desk.cloud.project_id) == (
+        RECEIVER,
+        f"/doorman/eu-de/{RECEIVER}",
+        RECEIVER,
+    )
+
+
+@pytest.mark.parametrize(
+    ("mode", "policy", "is_audit"),
+    [
+        ("enforce", POLICY, False),
+        ("audit", POLICY, True),
+        ("enforce", f"mode: audit\n{POLICY}", True),
+        ("audit", f"mode: audit\n{POLICY}", True),
+    ],
+)
+async def test_either_switch_stops_writing(make_desk: Furnish, mode: str, policy: str, *, is_audit: bool) -> None:
+    """DOORMAN_MODE and the policy's own mode can each forbid writing; neither can allow it against the other."""
+    desk = await make_desk(DOORMAN_MODE=mode, policy=policy)
+    assert desk.is_audit is is_audit
+
+
+async def test_events_are_handed_over(desk: Desk, sink: RecordingSink) -> None:
+    """All events reach the sink; none at all is no fault."""
+    await desk.emit([])
+    await desk.emit(EVENTS)
+    assert sink.events == EVENTS
+
+
+async def test_one_refused_event_does_not_keep_the_others(desk: Desk, sink: RecordingSink) -> None:
+    """Where the sink refuses one event, the others are handed over all the same, and the refusal is told."""
+    refusal = Unavailable("the sink does not take told")
+    sink.refusals = [None, refusal, None]
+    with pytest.raises(Unavailable) as caught:
+        await desk.emit(EVENTS)
+    assert caught.value is refusal
+    assert sink.events == [EVENTS[0], EVENTS[2]]
