@@ -1,0 +1,80 @@
+"""What no model of one document can see, each rule for itself: it takes the whole template and yields its faults."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+from deploy.fill_in import hash_of
+from tests.template import rules_eventing, rules_files, rules_serving
+from tests.template.core import ConfigMap, Namespace, NetworkPolicy, PodDisruptionBudget
+from tests.template.serving import Service
+from tests.template.whole import Template, label, refs
+
+POLICY = "policy.yaml"
+
+
+def names(template: Template) -> Iterator[str]:
+    """One Namespace, first in the file; everything in it; no name twice."""
+    namespace = template.documents[0]
+    if not isinstance(namespace, Namespace) or len(template.all(Namespace)) != 1:
+        yield "the first document must be the one Namespace, since all others are created in it"
+        return
+    for document in template.documents[1:]:
+        if document.metadata.namespace != namespace.metadata.name:
+            yield f"{label(document)}: metadata.namespace: another one than {namespace.metadata.name!r}"
+    for name, times in Counter(map(label, template.documents)).items():
+        if times > 1:
+            yield f"{name}: stands {times} times"
+
+
+def references(template: Template) -> Iterator[str]:
+    """Every reference leads to a document of this file."""
+    namespace = next((each.metadata.name for each in template.all(Namespace)), None)
+    for document in template.documents:
+        for path, ref in refs(document):
+            if not template.has(ref):
+                yield f"{label(document)}: {path}: no {ref.kind} {ref.name!r} of {ref.api_version} in this file"
+            if ref.namespace not in (None, namespace):
+                yield f"{label(document)}: {path}: leads to another namespace, {ref.namespace!r}"
+
+
+def policy(template: Template) -> Iterator[str]:
+    """The policy stands in one immutable ConfigMap that bears the hash of its content."""
+    found = [each for each in template.all(ConfigMap) if POLICY in each.data]
+    if len(found) != 1:
+        yield f"{len(found)} ConfigMaps with a {POLICY}, expected one"
+        return
+    name = f"policy-{hash_of(found[0].data[POLICY])}"
+    if found[0].metadata.name != name:
+        yield f"{label(found[0])}: metadata.name: the content asks for {name} (deploy/fill_in.py renames it)"
+    if not found[0].immutable:
+        yield f"{label(found[0])}: immutable: must be true, a function keeps the policy that it started with"
+
+
+def protection(template: Template) -> Iterator[str]:
+    """The network policy and the disruption budget cover the pods of every function."""
+    if len(template.all(NetworkPolicy)) != 1 or len(template.all(PodDisruptionBudget)) != 1:
+        yield "expected one NetworkPolicy and one PodDisruptionBudget"
+        return
+    selectors = {
+        label(each): selector
+        for each, selector in (
+            *((each, each.spec.pod_selector.match_labels) for each in template.all(NetworkPolicy)),
+            *((each, each.spec.selector.match_labels) for each in template.all(PodDisruptionBudget)),
+        )
+    }
+    for service in template.all(Service):
+        pod = service.spec.template.metadata.labels
+        for name, selector in selectors.items():
+            if not selector.items() <= pod.items():
+                yield f"{name}: does not select the pods of {label(service)}"
+
+
+RULES: tuple[Callable[[Template], Iterator[str]], ...] = (
+    names,
+    references,
+    policy,
+    protection,
+    *rules_eventing.RULES,
+    *rules_serving.RULES,
+    *rules_files.RULES,
+)

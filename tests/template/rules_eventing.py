@@ -1,0 +1,130 @@
+"""The way of the events: every type reaches the function that takes it, in time, and no event is lost in silence."""
+
+from collections.abc import Callable, Iterator
+
+from function.messages import EventType
+from tests.template.core import ConfigMap
+from tests.template.eventing import Broker, Destination, Filter, PingSource, SinkBinding, Trigger
+from tests.template.fields import seconds
+from tests.template.serving import Service
+from tests.template.whole import Template, environment, label, target
+
+PING = "dev.knative.sources.ping"
+TAKES = {"triage": str(EventType.NOTIFIED), "check_job": str(EventType.CHECK), "sweep": PING}
+"""Which events each function takes."""
+_ANSWER = 40
+"""Seconds for the cloud's last answer and a late broker: the defaults of two time-outs together."""
+
+
+def brokers(template: Template) -> Iterator[str]:
+    """A Broker of Kafka knows where Kafka is, and its topics have a partition for each pod that takes from them."""
+    pods = max((int(each.spec.template.metadata.annotations.max_scale) for each in template.all(Service)), default=0)
+    for broker in template.all(Broker):
+        config = template.named(ConfigMap, broker.spec.config.name)
+        if config is None:
+            continue
+        data = config.data
+        if not data.get("bootstrap.servers"):
+            yield f"{label(broker)}: spec.config: its ConfigMap has no bootstrap.servers"
+        if not data.get("default.topic.partitions", "").isdecimal() or int(data["default.topic.partitions"]) < pods:
+            yield f"{label(broker)}: spec.config: fewer partitions than pods ({pods})"
+        if broker.spec.delivery and _leads_to(broker.spec.delivery.dead_letter_sink, "Broker", broker.metadata.name):
+            yield f"{label(broker)}: spec.delivery.deadLetterSink: the Broker itself, a dead letter would go in circles"
+
+
+def triggers(template: Template) -> Iterator[str]:
+    """Each Trigger reads a Broker of this file, and what fails goes elsewhere than to where it failed."""
+    for trigger in template.all(Trigger):
+        if template.named(Broker, trigger.spec.broker) is None:
+            yield f"{label(trigger)}: spec.broker: no Broker {trigger.spec.broker!r} in this file"
+        dead = trigger.spec.delivery.dead_letter_sink
+        if dead == trigger.spec.subscriber:
+            yield f"{label(trigger)}: spec.delivery.deadLetterSink: the failing function itself"
+        if _leads_to(dead, "Broker", trigger.spec.broker):
+            yield f"{label(trigger)}: spec.delivery.deadLetterSink: the same Broker, a dead letter would go in circles"
+
+
+def types(template: Template) -> Iterator[str]:
+    """Each function has one Trigger, whose filter names the type that the code takes, letter by letter."""
+    for service in template.all(Service):
+        mine = [
+            each for each in template.all(Trigger) if _leads_to(each.spec.subscriber, "Service", label(service)[8:])
+        ]
+        if len(mine) != 1:
+            yield f"{label(service)}: {len(mine)} Triggers, expected one"
+            continue
+        found, taken = _wanted(mine[0].spec.filters, "exact").get("type"), TAKES.get(target(service))
+        if found != taken:
+            yield f"{label(mine[0])}: spec.filters: type {found!r}, but {target(service)} takes {taken!r}"
+
+
+def ticks(template: Template) -> Iterator[str]:
+    """The sweep hears the PingSource of this file alone, which sends to a Broker."""
+    sources = template.all(PingSource)
+    if len(sources) != 1:
+        yield f"{len(sources)} PingSources, expected one"
+        return
+    path = f"/apis/v1/namespaces/{sources[0].metadata.namespace}/pingsources/"
+    for trigger in template.all(Trigger):
+        is_tick = _wanted(trigger.spec.filters, "exact").get("type") == PING
+        if is_tick and _wanted(trigger.spec.filters, "prefix").get("source") != path:
+            yield f"{label(trigger)}: spec.filters: ticks of others pass; filter by prefix of source, {path}"
+    if not _is_broker(sources[0].spec.sink):
+        yield f"{label(sources[0])}: spec.sink: must be a Broker, which retries; a PingSource loses the tick"
+
+
+def bindings(template: Template) -> Iterator[str]:
+    """Each function gets its K_SINK from one SinkBinding that leads to the Broker of its Trigger."""
+    for binding in template.all(SinkBinding):
+        subject = binding.spec.subject
+        service = template.named(Service, subject.name or "")
+        if service is None or subject.kind != "Service" or subject.api_version != service.api_version:
+            yield f"{label(binding)}: spec.subject: no Knative Service {subject.name!r} in this file"
+        if not _is_broker(binding.spec.sink):
+            yield f"{label(binding)}: spec.sink: must be a Broker"
+    for service in template.all(Service):
+        if sum(each.spec.subject.name == service.metadata.name for each in template.all(SinkBinding)) != 1:
+            yield f"{label(service)}: no SinkBinding of its own, so no K_SINK"
+
+
+def times(template: Template) -> Iterator[str]:
+    """Job budget < delivery.timeout < timeoutSeconds; and retries outlast the time in which a share is not visible."""
+    for trigger in template.all(Trigger):
+        service = template.named(Service, trigger.spec.subscriber.ref.name if trigger.spec.subscriber.ref else "")
+        if service is None:
+            continue
+        delivery, env = trigger.spec.delivery, environment(service)
+        timeout, limit = seconds(delivery.timeout), service.spec.template.spec.timeout_seconds
+        if timeout >= limit:
+            yield f"{label(trigger)}: spec.delivery.timeout: {timeout:g} s, not below the function's {limit} s"
+        budget = float(env.get("DOORMAN_CHECK_BUDGET", "20")) if target(service) == "check_job" else 0
+        if timeout <= budget + _ANSWER:
+            yield f"{label(trigger)}: spec.delivery.timeout: {timeout:g} s, not above {budget:g} + {_ANSWER} s of work"
+        window = float(env.get("DOORMAN_VISIBILITY_WINDOW", "60"))
+        span = _span(delivery.backoff_policy, seconds(delivery.backoff_delay), delivery.retry)
+        if target(service) == "triage" and span <= window:
+            yield f"{label(trigger)}: spec.delivery: retries end after {span:g} s, a share may need {window:g} s"
+        if delivery.retry == 0:
+            yield f"{label(trigger)}: spec.delivery.retry: 0, one passing fault would be a dead letter"
+
+
+def _span(law: str, delay: float, retries: int) -> float:
+    """Seconds from the first try to the last, by the quicker of the brokers (in-memory; Kafka waits longer)."""
+    steps = range(1, retries + 1)
+    return sum(delay * (2 ** (n - 1) if law == "exponential" else n - 1) for n in steps)
+
+
+def _wanted(filters: list[Filter], dialect: str) -> dict[str, str]:
+    """The attributes that all of the filters ask for in one dialect."""
+    return {name: value for each in filters for name, value in (getattr(each, dialect) or {}).items()}
+
+
+def _is_broker(place: Destination) -> bool:
+    return place.ref is not None and place.ref.kind == "Broker"
+
+
+def _leads_to(place: Destination, kind: str, name: str) -> bool:
+    return place.ref is not None and (place.ref.kind, place.ref.name) == (kind, name)
+
+
+RULES: tuple[Callable[[Template], Iterator[str]], ...] = (brokers, triggers, types, ticks, bindings, times)

@@ -1,0 +1,46 @@
+"""The template deploys as it stands once it is filled in, and every defect in it is found for its own reason."""
+
+import re
+
+import pytest
+
+from tests.template.checker import check
+from tests.template.mutants import TEMPLATE, filled_in, mutants, mutate
+
+MUTANTS = mutants()
+
+
+def test_the_filled_in_template_is_right() -> None:
+    """Nothing to say against it."""
+    assert check(filled_in()) == []
+
+
+def test_no_document_can_be_applied_before_it_is_filled_in() -> None:
+    """The namespace stands in every document and has a name that no API server takes, so nothing is created at all."""
+    faults = check(TEMPLATE.read_text("utf-8"))
+    kinds = re.findall(r"(?m)^kind: (\w+)\nmetadata:\n", TEMPLATE.read_text("utf-8"))
+    refused = {fault.split(":")[0] for fault in faults if fault.endswith("at most 63, got 'FILL-IN-NAMESPACE'")}
+    assert (len(refused), {name.split("/")[0] for name in refused}) == (len(kinds), set(kinds))
+
+
+def test_the_words_to_fill_in_are_explained_at_the_top() -> None:
+    """Each word below stands in the comment that opens the file."""
+    top, body = TEMPLATE.read_text("utf-8").split("\napiVersion:", 1)
+    words = set(re.findall(r"FILL-IN-[A-Z]+", body))
+    assert (
+        words
+        == set(re.findall(r"FILL-IN-[A-Z]+", top))
+        == {"FILL-IN-NAMESPACE", "FILL-IN-REGISTRY", "FILL-IN-KAFKA", "FILL-IN-OWNER"}
+    )
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=[each["defect"] for each in MUTANTS])
+def test_a_defect_is_refused_for_its_own_reason(mutant: dict[str, object]) -> None:
+    """One defect, exactly its faults."""
+    assert check(mutate(filled_in(), mutant)) == mutant["refused"]
+
+
+def test_no_two_mutants_are_the_same() -> None:
+    """Each defect is another one."""
+    spoiled = [mutate(filled_in(), each) for each in MUTANTS]
+    assert len({*spoiled}) == len({each["defect"] for each in MUTANTS}) == len(MUTANTS)
