@@ -90,7 +90,7 @@ def parse(text: str, *, file: str) -> Any:
     """Parse YAML; an error tells where, but not what, since what stands there may be a password."""
     try:
         return yaml.load(text, Loader)  # noqa: S506 - our Loader is a SafeLoader
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, AttributeError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
         # The YAML error itself quotes the line, so it is not chained.

@@ -1,0 +1,169 @@
+"""What is put on single requests, and what a 401 leads to."""
+
+import asyncio
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+
+from function.accounts import Keys
+from function.authentication import FixedTokenAuth, KeyAuth, TokenAuth
+from function.errors import Misconfigured, Unavailable
+from function.signing import Draft, sign
+from tests.fake_keystone import FakeClock, World
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+OLD, NEW = Keys(access="AK1", secret="s3cret"), Keys(access="AK2", secret="s3cret", token="t0ken")
+
+
+class Service:
+    """A service that takes one access key and remembers what it was sent."""
+
+    def __init__(self, good: str) -> None:
+        self.good = good
+        self.requests: list[httpx.Request] = []
+
+    def client(self) -> httpx.AsyncClient:
+        """Make a client whose requests all come here."""
+        return httpx.AsyncClient(transport=httpx.MockTransport(self.handle))
+
+    def handle(self, request: httpx.Request) -> httpx.Response:
+        """Take the key or not; what was sent is kept as it was at that moment."""
+        kept = httpx.Request(request.method, request.url, headers=request.headers, content=request.content)
+        self.requests.append(kept)
+        return httpx.Response(200 if f"Access={self.good}," in request.headers["Authorization"] else 401)
+
+
+async def put(client: httpx.AsyncClient, auth: httpx.Auth) -> int:
+    """Send one request with a query and a body; give the status."""
+    params = {"name": "a b+c", "id": ["2", "1"]}
+    answer = await client.put("https://ims.test/v2/images", params=params, json={"x": 1}, auth=auth)
+    return answer.status_code
+
+
+def test_token_goes_on_the_request() -> None:
+    """Many requests carry the token of one login."""
+
+    async def run() -> tuple[list[int], set[str], int]:
+        world = World()
+        auth = TokenAuth(world.source())
+        answers = await asyncio.gather(*(put(world.client, auth) for _ in range(200)))
+        sent = {request.headers["X-Auth-Token"] for request in world.keystone.services}
+        return answers, sent, len(world.keystone.logins)
+
+    assert asyncio.run(run()) == ([200] * 200, {"token-1"}, 1)
+
+
+def test_expired_token_causes_one_renewal() -> None:
+    """200 requests that get a 401 at the same time are all repeated with one new token."""
+
+    async def run() -> tuple[list[int], int]:
+        world = World()
+        auth = TokenAuth(world.source())
+        await put(world.client, auth)
+        world.keystone.revoked = {"token-1"}
+        answers = await asyncio.gather(*(put(world.client, auth) for _ in range(200)))
+        return answers, len(world.keystone.logins)
+
+    assert asyncio.run(run()) == ([200] * 200, 2)
+
+
+def test_second_401_is_let_through() -> None:
+    """A service that takes no token at all gets two tries a request at first, and causes no storm of logins."""
+
+    async def run() -> tuple[list[int], int, int]:
+        world = World()
+        world.keystone.is_trusted = False
+        auth = TokenAuth(world.source())
+        answers = [await put(world.client, auth) for _ in range(10)]
+        return answers, len(world.keystone.logins), len(world.keystone.services)
+
+    assert asyncio.run(run()) == ([401] * 10, 2, 11)
+
+
+def test_failed_renewal_is_unavailable() -> None:
+    """A 401 while Keystone is down is no refusal: the caller hears that Keystone is down."""
+
+    async def run() -> None:
+        world = World()
+        auth = TokenAuth(world.source())
+        await put(world.client, auth)
+        world.keystone.revoked = {"token-1"}
+        world.keystone.failure = httpx.Response(503)
+        await put(world.client, auth)
+
+    with pytest.raises(Unavailable, match="answered 503"):
+        asyncio.run(run())
+
+
+def test_given_token_is_sent_as_it_is() -> None:
+    """A token that came with a call is not renewed; its 401 goes to the caller."""
+
+    async def run() -> tuple[int, list[str]]:
+        world = World()
+        world.keystone.is_trusted = False
+        status = await put(world.client, FixedTokenAuth("given"))
+        return status, [request.headers["X-Auth-Token"] for request in world.keystone.services]
+
+    assert asyncio.run(run()) == (401, ["given"])
+
+
+def test_signature_covers_what_is_sent() -> None:
+    """The query goes over the wire in the form that was signed, and host, content type and body are covered."""
+    service = Service("AK1")
+    auth = KeyAuth(load=lambda: OLD, project_id="p1", now=lambda: NOW)
+    assert asyncio.run(put(service.client(), auth)) == 200
+    (sent,) = service.requests
+    draft = Draft(
+        method="PUT",
+        path="/v2/images",
+        query=[("id", "1"), ("id", "2"), ("name", "a b+c")],
+        headers={"Host": "ims.test", "Content-Type": "application/json"},
+        body=b'{"x":1}',
+    )
+    added = sign(draft, keys=OLD, project_id="p1", now=NOW)
+    assert {name: sent.headers[name] for name in added} == added
+    assert str(sent.url) == "https://ims.test/v2/images?id=1&id=2&name=a%20b%2Bc"
+
+
+def test_request_without_query_or_body_is_signed() -> None:
+    """A bare GET keeps its URL, and no content type is signed that is not sent."""
+    service = Service("AK1")
+    auth = KeyAuth(load=lambda: OLD, project_id="p1", now=lambda: NOW)
+    asyncio.run(service.client().get("https://ims.test:8443/v2/images/", auth=auth))
+    (sent,) = service.requests
+    draft = Draft(method="GET", path="/v2/images/", query=[], headers={"Host": "ims.test:8443"}, body=b"")
+    added = sign(draft, keys=OLD, project_id="p1", now=NOW)
+    assert ({name: sent.headers[name] for name in added}, str(sent.url)) == (added, "https://ims.test:8443/v2/images/")
+
+
+def test_rotated_keys_are_picked_up() -> None:
+    """After a 401 the keys are read again and tried where they are new; the security token goes along."""
+    keys = [OLD]
+    service = Service("AK2")
+    auth = KeyAuth(load=lambda: keys[0], project_id="p1", now=lambda: NOW)
+    keys[0] = NEW
+    assert asyncio.run(put(service.client(), auth)) == 200
+    assert [request.headers.get("X-Security-Token") for request in service.requests] == [None, "t0ken"]
+
+
+def test_wrong_keys_are_tried_once() -> None:
+    """Keys that have not changed are not tried again."""
+    service = Service("AK2")
+    auth = KeyAuth(load=lambda: OLD, project_id="p1", now=lambda: NOW)
+    assert (asyncio.run(put(service.client(), auth)), len(service.requests)) == (401, 1)
+
+
+def test_unreadable_keys_are_unavailable() -> None:
+    """A file that is being replaced just now is worth another delivery."""
+    loads = iter([OLD])
+
+    def load() -> Keys:
+        try:
+            return next(loads)
+        except StopIteration:
+            raise Misconfigured("clouds.yaml cannot be read: FileNotFoundError") from None
+
+    auth = KeyAuth(load=load, project_id="p1", now=FakeClock().now)
+    with pytest.raises(Unavailable, match=r"^clouds"):
+        asyncio.run(put(Service("AK2").client(), auth))

@@ -1,0 +1,101 @@
+"""Where clouds.yaml is found, and that it is read anew."""
+
+from pathlib import Path
+
+import pytest
+
+from function.accounts import Account, ApplicationCredential, Project
+from function.cloud_files import CloudFiles, usual_folders
+from function.errors import Misconfigured
+from function.identity import Identity
+
+ENTRY = """
+clouds:
+  one:
+    auth_type: v3applicationcredential
+    auth: {auth_url: "https://iam.test/v3", application_credential_id: ac1, project_id: %s}
+"""
+SECURE = "clouds: {one: {auth: {application_credential_secret: %s}}}"
+
+
+def account(secret: str) -> Account:
+    """The account that the entry stands for."""
+    login = ApplicationCredential(id="ac1", secret=secret)
+    return Account(project=Project(id="p1"), login=login, auth_url="https://iam.test/v3")
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> CloudFiles:
+    """A clouds.yaml and a secure.yaml side by side."""
+    (tmp_path / "clouds.yaml").write_text(ENTRY % "p1")
+    (tmp_path / "secure.yaml").write_text(SECURE % "first")
+    return CloudFiles.find(Identity(), folders=(tmp_path,))
+
+
+def test_usual_search_path() -> None:
+    """Here, then the user's folder, then the system's; a user without a home has none."""
+    here = Path("/srv")
+    assert usual_folders(here=here, config_home="/home/doorman/.config") == (
+        here,
+        Path("/home/doorman/.config/openstack"),
+        Path("/etc/openstack"),
+    )
+    assert usual_folders(here=here, config_home=None) == (here, Path("/etc/openstack"))
+
+
+def test_first_file_counts(tmp_path: Path) -> None:
+    """The first folder with the file wins, in any of its suffixes; secrets are looked for beside it first."""
+    for name in ("a", "b", "c"):
+        (tmp_path / name).mkdir()
+    for name in ("b/clouds.yml", "c/clouds.yaml", "a/secure.yaml", "b/secure.json"):
+        (tmp_path / name).touch()
+    found = CloudFiles.find(Identity(), folders=[tmp_path / name for name in ("a", "b", "c")])
+    assert (found.config, found.secure) == (tmp_path / "b/clouds.yml", tmp_path / "b/secure.json")
+
+
+def test_named_files_come_before_any_search(tmp_path: Path) -> None:
+    """The files that the environment names are taken, wherever they are; secure.yaml may be missing."""
+    identity = Identity(config_file="/run/clouds.yaml", secure_file="/run/secrets/secure.yaml")
+    found = CloudFiles.find(identity, folders=(tmp_path,))
+    assert (found.config, found.secure) == (Path("/run/clouds.yaml"), Path("/run/secrets/secure.yaml"))
+    assert CloudFiles.find(Identity(config_file="/run/clouds.yaml"), folders=(tmp_path,)).secure is None
+
+
+def test_no_file_names_the_places(tmp_path: Path) -> None:
+    """Where none is found, the message lists where it was looked for."""
+    with pytest.raises(Misconfigured) as caught:
+        CloudFiles.find(Identity(), folders=(tmp_path / "a", tmp_path / "b"))
+    assert str(caught.value) == f"no clouds.yaml in {tmp_path}/a, {tmp_path}/b: set OS_CLIENT_CONFIG_FILE"
+
+
+def test_files_are_read_anew(files: CloudFiles) -> None:
+    """A rotated secret is seen at the next reading."""
+    assert files.account("one") == account("first")
+    files.config.with_name("secure.yaml").write_text(SECURE % "second")
+    assert files.account_of(Project(id="p1"), "one") == account("second")
+
+
+def test_entry_stays_with_its_project(files: CloudFiles) -> None:
+    """An entry that names another project while we run is refused: events are served by project."""
+    files.config.write_text(ENTRY % "p2")
+    with pytest.raises(Misconfigured, match=r"clouds\.one names another project now: restart to serve it$"):
+        files.account_of(Project(id="p1"), "one")
+
+
+def test_entry_is_for_one_project(tmp_path: Path) -> None:
+    """Several projects need several entries."""
+    auth = "{auth_url: http://iam.test, user_id: u, password: p, project_id: 'p1,p2'}"
+    (tmp_path / "clouds.yaml").write_text(f"clouds: {{one: {{auth: {auth}}}}}")
+    with pytest.raises(Misconfigured, match=r"auth\.project_id names several projects: make one entry for each$"):
+        CloudFiles.find(Identity(), folders=(tmp_path,)).account("one")
+
+
+@pytest.mark.parametrize(("content", "error"), [(None, "FileNotFoundError"), (b"\xff\xfe\xff", "UnicodeDecodeError")])
+def test_unreadable_file_is_named(tmp_path: Path, content: bytes | None, error: str) -> None:
+    """A file that is not there, or is no text, is one line."""
+    path = tmp_path / "clouds.yaml"
+    if content:
+        path.write_bytes(content)
+    with pytest.raises(Misconfigured) as caught:
+        CloudFiles.find(Identity(config_file=str(path)), folders=()).account("one")
+    assert str(caught.value) == f"{path} cannot be read: {error}"

@@ -1,0 +1,185 @@
+"""From settings to credentials, one for each served project."""
+
+import asyncio
+from pathlib import Path
+
+import httpx
+import pytest
+
+from function.accounts import Endpoints, Keys
+from function.credentials import Credentials, from_invocation, from_settings, list_ca_files
+from function.errors import Misconfigured, Unavailable
+from function.identity import Identity
+from tests.fake_keystone import World
+
+PASSWORD = {
+    "OS_AUTH_URL": "https://iam.test/v3",
+    "OS_USERNAME": "doorman",
+    "OS_PASSWORD": "s3cret",
+    "OS_USER_DOMAIN_NAME": "OTC1",
+    "OS_PROJECT_ID": "p1",
+}
+KEYS = {
+    "OS_ACCESS_KEY": "AK",
+    "OS_SECRET_KEY": "s3cret",
+    "OS_PROJECT_ID": "p1",
+    "OS_IMAGE_ENDPOINT_OVERRIDE": "https://ims.test",
+}
+CLOUDS = """
+clouds:
+  one: {cacert: /etc/one.pem, auth: {auth_url: "https://iam.test/v3", user_id: u1, password: %s, project_id: p1}}
+  two: {auth: {ak: AK, sk: SK, project_id: p2}, image_endpoint_override: "https://ims.test"}
+  twin: {auth: {ak: AK, sk: SK, project_id: p1}, image_endpoint_override: "https://ims.test"}
+"""
+
+
+def make(world: World, environ: dict[str, str]) -> tuple[Credentials, ...]:
+    """Make the credentials of an environment in a world of fakes."""
+    return from_settings(Identity.from_environ(environ), client=world.client, clock=world.clock)
+
+
+def test_project_and_override_need_no_login() -> None:
+    """A project known by ID and an endpoint from the settings ask nobody."""
+
+    async def run() -> tuple[str, str, str, int]:
+        world = World()
+        environ = PASSWORD | {"OS_PROJECT_ID": "p1,p2", "OS_IMAGE_ENDPOINT_OVERRIDE": "https://other.test"}
+        first, second = make(world, environ)
+        found = await first.project_id(), await second.project_id(), await first.endpoint("image")
+        return *found, len(world.keystone.logins)
+
+    assert asyncio.run(run()) == ("p1", "p2", "https://other.test", 0)
+
+
+def test_catalog_names_endpoints() -> None:
+    """What the settings leave open comes from the catalog, read anew with each new token."""
+
+    async def run() -> tuple[list[str], int]:
+        world = World()
+        (credentials,) = make(world, PASSWORD)
+        found = [await credentials.endpoint("image"), await credentials.endpoint("image")]
+        world.clock.seconds = 3600.0
+        found.append(await credentials.endpoint("cbr"))
+        with pytest.raises(Misconfigured, match="OS_COMPUTE_ENDPOINT_OVERRIDE"):
+            await credentials.endpoint("compute")
+        return found, len(world.keystone.logins)
+
+    assert asyncio.run(run()) == (["https://ims.test", "https://ims.test", "https://cbr.test"], 2)
+
+
+def test_project_name_is_resolved_once() -> None:
+    """The ID of a project known by name comes with the first token and stays known when Keystone is down."""
+
+    async def run() -> tuple[str, str]:
+        world = World()
+        (credentials,) = make(world, PASSWORD | {"OS_PROJECT_ID": "", "OS_PROJECT_NAME": "eu-de"})
+        first = await credentials.project_id()
+        world.keystone.failure = httpx.Response(503)
+        world.clock.seconds = 7200.0
+        return first, await credentials.project_id()
+
+    assert asyncio.run(run()) == ("p-eu-de", "p-eu-de")
+
+
+def test_projects_of_one_keystone_share_its_gate() -> None:
+    """When Keystone is down, 20 projects cause one login."""
+
+    async def run() -> int:
+        world = World()
+        world.keystone.failure = httpx.Response(503)
+        names = ",".join(f"p{number}" for number in range(20))
+        found = make(world, PASSWORD | {"OS_PROJECT_ID": names})
+        await asyncio.gather(*(each.endpoint("image") for each in found), return_exceptions=True)
+        return len(world.keystone.logins)
+
+    assert asyncio.run(run()) == 1
+
+
+def test_keys_name_their_missing_endpoint() -> None:
+    """Without a catalog, a service that the settings do not name is a missing setting."""
+
+    async def run() -> tuple[str, str]:
+        (credentials,) = make(World(), KEYS)
+        with pytest.raises(Misconfigured, match=r"^OS_CBR_ENDPOINT_OVERRIDE is missing"):
+            await credentials.endpoint("cbr")
+        return await credentials.project_id(), await credentials.endpoint("image")
+
+    assert asyncio.run(run()) == ("p1", "https://ims.test")
+
+
+def test_rotated_password_is_picked_up(tmp_path: Path) -> None:
+    """A revoked token leads to a login with what clouds.yaml says now."""
+    file = tmp_path / "clouds.yaml"
+    file.write_text(CLOUDS % "old")
+
+    async def run() -> list[str]:
+        world = World()
+        (credentials,) = make(world, {"OS_CLOUD": "one", "OS_CLIENT_CONFIG_FILE": str(file)})
+        await world.client.get("https://ims.test/", auth=credentials.auth)
+        world.keystone.revoked = {"token-1"}
+        file.write_text(CLOUDS % "new")
+        assert (await world.client.get("https://ims.test/", auth=credentials.auth)).status_code == 200
+        return [body["identity"]["password"]["user"]["password"] for body in world.keystone.logins]
+
+    assert asyncio.run(run()) == ["old", "new"]
+
+
+def test_each_entry_serves_one_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several entries, each with its own way in; the same project twice is refused."""
+    (tmp_path / "clouds.yaml").write_text(CLOUDS % "old")
+    monkeypatch.chdir(tmp_path)
+
+    async def run() -> list[str]:
+        return [await each.project_id() for each in make(World(), {"OS_CLOUD": "one,two"})]
+
+    assert asyncio.run(run()) == ["p1", "p2"]
+    with pytest.raises(Misconfigured, match=r"^OS_CLOUD names two entries for the project p1: keep one$"):
+        make(World(), {"OS_CLOUD": "one,twin"})
+
+
+def test_keys_must_stay_keys(tmp_path: Path) -> None:
+    """An entry that changes from AK/SK to a password while we run needs a restart, and says so."""
+    file = tmp_path / "clouds.yaml"
+    file.write_text(CLOUDS % "old")
+
+    async def run() -> None:
+        world = World()
+        world.keystone.is_trusted = False
+        (credentials,) = make(world, {"OS_CLOUD": "two", "OS_CLIENT_CONFIG_FILE": str(file)})
+        file.write_text(
+            (CLOUDS % "old").replace("ak: AK, sk: SK", "auth_url: http://iam.test, user_id: u, password: p")
+        )
+        await world.client.get("https://ims.test/", auth=credentials.auth)
+
+    with pytest.raises(Unavailable, match="restart to use it"):
+        asyncio.run(run())
+
+
+def test_ca_files_are_collected(tmp_path: Path) -> None:
+    """Authorities of the environment and of every entry are listed once, with the home folder spelt out."""
+    file = tmp_path / "clouds.yaml"
+    file.write_text(CLOUDS % "x")
+    environ = {"OS_CLOUD": "one,two", "OS_CLIENT_CONFIG_FILE": str(file), "OS_CACERT": "~/ca.pem"}
+    assert list_ca_files(Identity.from_environ(environ)) == (str(Path.home() / "ca.pem"), "/etc/one.pem")
+    assert list_ca_files(Identity.from_environ(PASSWORD)) == ()
+
+
+def test_invocation_brings_its_own_credentials() -> None:
+    """A token or temporary keys that came with a call are used as they are; neither is an error."""
+    endpoints = Endpoints(image="https://ims.test")
+
+    async def run() -> tuple[str, str, list[str]]:
+        world = World()
+        clock = world.clock
+        with_token = from_invocation(project_id="p1", endpoints=endpoints, token="given", now=clock.now)
+        keys = Keys(access="AK", secret="SK", token="ST")
+        with_keys = from_invocation(project_id="p1", endpoints=endpoints, keys=keys, now=clock.now)
+        for each in (with_token, with_keys):
+            await world.client.get("https://ims.test/", auth=each.auth)
+        first, second = (request.headers for request in world.keystone.services)
+        found = await with_token.project_id(), await with_keys.endpoint("image")
+        return *found, [first["X-Auth-Token"], second["X-Security-Token"]]
+
+    assert asyncio.run(run()) == ("p1", "https://ims.test", ["given", "ST"])
+    with pytest.raises(Misconfigured, match=r"^the call brings neither a token nor temporary keys"):
+        from_invocation(project_id="p1", endpoints=endpoints, now=World().clock.now)
