@@ -14,10 +14,11 @@ import httpx
 from .accounts import Account, Endpoints, Keys
 from .authentication import FixedTokenAuth, KeyAuth, TokenAuth
 from .catalog import Service, find_endpoint
+from .clock import Clock
 from .cloud_files import CloudFiles, usual_folders
 from .errors import Misconfigured
 from .identity import Identity
-from .login_gate import Clock, Gate
+from .login_gate import Gate
 from .logins import TokenSource
 
 

@@ -145,7 +145,7 @@ def read_refusal(status: int, headers: Mapping[str, str], *, url: str, now: date
 
 
 def read_retry_after(headers: Mapping[str, str], *, now: datetime) -> float | None:
-    """Give the seconds that `Retry-After` asks for, as a number or a date, at most a day; None where it says nothing sensible.
+    """Give the seconds that `Retry-After` asks for, at most a day; None where it is neither a number nor a date.
 
     See https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
     """

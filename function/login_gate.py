@@ -3,31 +3,14 @@
 import asyncio
 import math
 from collections.abc import Awaitable, Callable
-from datetime import datetime
-from typing import Protocol
 
+from .clock import Clock
 from .errors import Unavailable
 from .keystone import LoginRefused, Token
 
 PAUSE = 1.0  # seconds between attempts after a failed login
 LONGEST_PAUSE = 60.0  # however long Keystone's Retry-After
 PATIENCE = 3.0  # seconds that a project waits for its turn after another one was refused
-
-
-class Clock(Protocol):
-    """The time of day, a clock that never goes back, and how to wait."""
-
-    def now(self) -> datetime:
-        """Give the time of day, aware."""
-        ...
-
-    def monotonic(self) -> float:
-        """Give seconds since some moment."""
-        ...
-
-    async def sleep(self, seconds: float) -> None:
-        """Wait that many seconds."""
-        ...
 
 
 class Gate:

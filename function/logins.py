@@ -9,9 +9,10 @@ from typing import Any
 import httpx
 
 from .accounts import Account
+from .clock import Clock
 from .errors import Misconfigured, Unavailable
 from .keystone import LoginRefused, Token, agency_body, login_body, read_token, tokens_url
-from .login_gate import PAUSE, Clock, Gate, again
+from .login_gate import PAUSE, Gate, again
 
 MARGIN = timedelta(minutes=2)  # a token is renewed this long before its end, or a tenth of its life where that is less
 
