@@ -15,7 +15,7 @@ from .clock import Clock
 from .cloud import Cloud
 from .credentials import Credentials, from_settings
 from .desk import Desk
-from .errors import Misconfigured, Rejected, Unavailable
+from .errors import DoormanError, Misconfigured, Rejected, Unavailable
 from .events import Teller
 from .line import Line
 from .pace import CALLS_AT_ONCE, Pace
@@ -43,6 +43,7 @@ class Office:
         self._sink = sink
         self._calls = asyncio.Semaphore(CALLS_AT_ONCE)
         self._unresolved: list[Credentials] = list(from_settings(settings.identity, client=client, clock=clock))
+        self._resolving = asyncio.Lock()
         self._desks: dict[str, Desk] = {}
         self._rounds: dict[str, Rounds] = {}
 
@@ -82,15 +83,19 @@ class Office:
         return self._rounds[desk.project_id]
 
     async def _resolve(self) -> list[Unavailable]:
+        async with self._resolving:
+            return await self._find()
+
+    async def _find(self) -> list[Unavailable]:
         waiting, self._unresolved = self._unresolved, []
         answers = await asyncio.gather(*(each.project_id() for each in waiting), return_exceptions=True)
         errors = []
         for credentials, answer in zip(waiting, answers, strict=True):
             if isinstance(answer, str):
                 self._desks.setdefault(answer, self._furnish(answer, credentials))
-            elif isinstance(answer, Unavailable):
+            elif isinstance(answer, DoormanError):
                 self._unresolved.append(credentials)
-                errors.append(answer)
+                errors.append(answer if isinstance(answer, Unavailable) else Unavailable(str(answer)))
             else:
                 raise answer
         return errors

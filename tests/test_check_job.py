@@ -1,0 +1,199 @@
+"""Following jobs against the sandbox cloud: what is told is what the cloud says, whatever the job promised."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from function.messages import EventType
+from tests.chain import BANNED, GOLDEN, STRANGER, VAULT, Chain
+
+pytestmark = pytest.mark.anyio
+
+
+def check(chain: Chain, *images: str, event_id: str = "check-1", **data: Any) -> dict[str, Any]:
+    """Compose a `job.check` as anybody could send it."""
+    return {
+        "specversion": "1.0",
+        "id": event_id,
+        "source": "/tests",
+        "type": EventType.CHECK,
+        "data": {
+            "project_id": "receiver",
+            "job_id": "some-job",
+            "status": "accepted",
+            "images": images,
+            "vault_id": None,
+            "submitted_at": chain.clock.now().isoformat(),
+            "attempt": 1,
+        }
+        | data,
+    }
+
+
+async def test_a_job_that_succeeds_without_settling_is_told_as_failed() -> None:
+    """A success whose image is still pending is no success."""
+    chain = Chain()
+    image, good = chain.share(), chain.share()
+    chain.cloud.fail_image(image, "IMG.0007", at="silent")
+    await chain.notify(image, good)
+    await chain.settle()
+    assert chain.told() == sorted([(image, "failed", "still_pending"), (good, "accepted", "allowed_owner")])
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"job_results": False},
+        {"job_endpoints": "new"},
+        {"job_endpoints": "classic"},
+        {"job_spelling": "upper"},
+        {"partial_job": "SUCCESS"},
+    ],
+)
+async def test_every_shape_of_a_job_leads_to_the_truth(settings: dict[str, Any]) -> None:
+    """Missing results, the other endpoint, another spelling: the outcome is read from the shares."""
+    chain = Chain()
+    for name, value in settings.items():
+        setattr(chain.cloud.settings, name, value)
+    image = chain.share()
+    await chain.notify(image)
+    await chain.settle()
+    assert chain.told() == [(image, "accepted", "allowed_owner")]
+
+
+async def test_a_job_that_outlives_the_budget_is_handed_over() -> None:
+    """A longer job is checked again by a later event, which counts the attempts."""
+    chain = Chain(DOORMAN_CHECK_BUDGET="5")
+    chain.cloud.settings.job_seconds = 12
+    image = chain.share()
+    await chain.notify(image)
+    await chain.settle()
+    assert [event.data["attempt"] for event in chain.of(EventType.CHECK)] == [1, 2, 3]
+    assert chain.told() == [(image, "accepted", "allowed_owner")]
+
+
+async def test_a_job_past_its_deadline_has_timed_out() -> None:
+    """A job that never ends is given up, and what it left pending is told so."""
+    chain = Chain(DOORMAN_CHECK_BUDGET="20", DOORMAN_JOB_DEADLINE="60")
+    chain.cloud.settings.job_seconds = None
+    image = chain.share()
+    await chain.notify(image)
+    await chain.settle()
+    assert chain.told() == [(image, "failed", "job_timed_out")]
+    assert len(chain.of(EventType.CHECK)) <= 4
+
+
+@pytest.mark.parametrize("budget", ["0", "20"])
+async def test_a_job_that_nobody_knows_is_read_back_after_a_few_tries(budget: str) -> None:
+    """The cloud forgets jobs; what they did stays, and is told."""
+    chain = Chain(DOORMAN_CHECK_BUDGET=budget)
+    image = chain.share()
+    await chain.notify(image)
+    chain.clock.slept += 1
+    assert chain.cloud.member_status(image, "receiver") == "accepted"
+    chain.cloud.forget_job(next(iter(chain.cloud.jobs)))
+    await chain.settle()
+    assert chain.told() == [(image, "accepted", "allowed_owner")]
+
+
+async def test_a_forged_check_makes_no_untrue_outcome() -> None:
+    """A check that names a real job of other images, with invented owner and rule, tells only what the cloud says."""
+    chain = Chain()
+    mine = chain.share()
+    await chain.notify(mine)
+    (job,) = chain.cloud.jobs
+    pending, settled = chain.share(STRANGER, name="theirs"), chain.share(STRANGER, status="accepted")
+    refused, gone = chain.share(BANNED, status="rejected"), str(uuid4())
+    own = chain.cloud.add_share("receiver", "elsewhere")
+    claim = {"name": "invented", "owner": GOLDEN, "rule": "golden-images", "cause": "invented"}
+    images = [pending, settled, refused, gone, own]
+    before = len(chain.cloud.writes)
+    reply = await chain.post(
+        EventType.CHECK,
+        check(chain, *images, job_id=job, vault_id="invented", shares=dict.fromkeys(images, claim)),
+    )
+    assert reply.status == 204
+    told = {
+        entry["image_id"]: (event.type.split(".")[3], entry["reason"], entry["owner"], entry["rule"], entry["vault_id"])
+        for event in chain.outcomes()
+        for entry in event.data["images"]
+    }
+    assert told == {
+        pending: ("failed", "still_pending", STRANGER, None, None),
+        settled: ("accepted", "policy_differs", STRANGER, None, None),
+        refused: ("failed", "settled_otherwise", BANNED, "known-bad", None),
+        gone: ("skipped", "not_shared", None, None, None),
+        own: ("skipped", "own_image", "receiver", None, None),
+    }
+    assert len(chain.cloud.writes) == before
+
+
+async def test_a_forged_check_of_many_images_is_read_by_lists() -> None:
+    """However many images a check names, each is told as it stands."""
+    chain = Chain()
+    pending = [chain.share(STRANGER) for _ in range(12)]
+    refused = [chain.share(BANNED, status="rejected") for _ in range(12)]
+    await chain.post(EventType.CHECK, check(chain, *pending, *refused))
+    assert chain.told() == sorted(
+        [(image, "failed", "still_pending") for image in pending]
+        + [(image, "failed", "settled_otherwise") for image in refused]
+    )
+
+
+async def test_an_image_unshared_in_the_middle_is_told_as_gone() -> None:
+    """The owner may take a share back at any moment: that is no failure of ours."""
+    chain = Chain()
+    image, other = chain.share(), chain.share()
+    await chain.notify(image, other)
+    chain.cloud.unshare(image, "receiver")
+    await chain.settle()
+    assert chain.told() == sorted([(image, "skipped", "not_shared"), (other, "accepted", "allowed_owner")])
+
+
+async def test_a_check_from_the_future_is_refused() -> None:
+    """A submission that lies ahead would be followed without end."""
+    chain = Chain()
+    later = (datetime.fromtimestamp(chain.clock.time(), UTC) + timedelta(hours=1)).isoformat()
+    reply = await chain.post(EventType.CHECK, check(chain, str(uuid4()), submitted_at=later))
+    assert (reply.status, reply.text.split(":")[0]) == (400, "data.submitted_at")
+
+
+@pytest.mark.parametrize("job_id", ["../../v2/images", "a/b", "a b", "", "x" * 65, 5])
+async def test_a_job_id_that_is_none_reaches_no_url(job_id: Any) -> None:
+    """A path in the place of a job ID is malformed, and nobody is called."""
+    chain = Chain()
+    reply = await chain.post(EventType.CHECK, check(chain, str(uuid4()), job_id=job_id))
+    assert (reply.status, reply.text.split(":")[0]) == (400, "data.job_id")
+    assert not chain.cloud.calls
+
+
+async def test_the_outcome_of_a_job_has_the_same_id_however_often_it_is_told() -> None:
+    """A check that is delivered twice tells the same outcome under the same id, from the same cause."""
+    chain = Chain()
+    image = chain.share(full_ecs=True)
+    await chain.notify(image)
+    (event,) = chain.of(EventType.CHECK)
+    for _ in range(2):
+        await chain.post(
+            EventType.CHECK,
+            {"specversion": "1.0", "id": event.id, "source": event.source, "type": event.type, "data": event.data}
+            | dict(event.extensions),
+        )
+    first, second = chain.outcomes()
+    assert (first.id, first.data) == (second.id, second.data)
+    assert (first.extensions["causationid"], first.extensions["correlationid"]) == (event.id, "notice-1")
+    assert first.data["images"][0]["cause"] == "notice-1"
+    assert first.data["images"][0]["vault_id"] == VAULT
+
+
+async def test_while_the_cloud_cannot_be_read_a_check_is_a_503() -> None:
+    """What cannot be read back is not told."""
+    chain = Chain()
+    image = chain.share()
+    await chain.notify(image)
+    chain.cloud.faults.add("status", status=500, path="cloudimages")
+    await chain.settle()
+    assert chain.replies[-1].status == 503
+    assert chain.told() == []

@@ -1,0 +1,100 @@
+"""The sweep against the sandbox cloud: it finds what events lost, and tells what waits for a person."""
+
+import pytest
+
+from function.messages import EventType
+from tests.chain import BANNED, GOLDEN, STRANGER, Chain
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_one_tick_settles_what_no_event_ever_told() -> None:
+    """The pending list alone is enough: what the policy would settle is notified, the rest is listed."""
+    chain = Chain()
+    golden, banned, stranger = chain.share(), chain.share(BANNED), chain.share(STRANGER, name="theirs")
+    chain.cloud.add_share("receiver", "elsewhere")
+    assert (await chain.tick()).status == 204
+    (notified,) = chain.of(EventType.NOTIFIED)
+    (digest,) = chain.of(EventType.PENDING)
+    assert set(notified.data["images"]) == {golden, banned}
+    assert (digest.data["count"], digest.data["error"]) == (3, None)
+    assert [(entry["image_id"], entry["name"], entry["reason"]) for entry in digest.data["images"]] == [
+        (stranger, "theirs", "owner_not_allowed")
+    ]
+    await chain.settle()
+    assert chain.told() == sorted([(golden, "accepted", "allowed_owner"), (banned, "rejected", "rejected_by_rule")])
+
+
+async def test_a_second_tick_tells_the_same_under_the_same_dedupekey_and_only_lists() -> None:
+    """What is still waiting is told again with the key of the first time, after list calls alone."""
+    chain = Chain()
+    for _ in range(3):
+        chain.share()
+        chain.share(STRANGER)
+    for tick in ("tick-1", "tick-2", "tick-3"):
+        await chain.tick(tick)
+        await chain.settle()
+    _, second, third = chain.of(EventType.PENDING)
+    assert (second.extensions["dedupekey"], second.extensions["severity"]) == (third.extensions["dedupekey"], "action")
+    assert second.id != third.id
+    assert len(chain.of(EventType.NOTIFIED)) == 1
+    assert {call.method for call in list(chain.cloud.calls)[-2:]} == {"GET"}
+
+
+async def test_an_empty_digest_is_a_heartbeat() -> None:
+    """A project where nothing waits tells that too."""
+    chain = Chain()
+    await chain.tick()
+    (digest,) = chain.of(EventType.PENDING)
+    assert digest.data == {
+        "project_id": "receiver",
+        "count": 0,
+        "oldest_created_at": None,
+        "images": [],
+        "error": None,
+    }
+    assert digest.extensions["severity"] == "info"
+
+
+async def test_one_project_that_fails_stops_no_other_and_says_so() -> None:
+    """A project without our role is told in its own digest, and the others are swept."""
+    chain = Chain(project="receiver,second", roles="second")
+    chain.cloud.add_share(GOLDEN, "second")
+    assert (await chain.tick()).status == 204
+    digests = {event.data["project_id"]: event for event in chain.of(EventType.PENDING)}
+    assert digests["second"].data["error"] is None
+    assert "login refused" in digests["receiver"].data["error"]
+    assert digests["receiver"].extensions["severity"] == "error"
+    assert [event.data["project_id"] for event in chain.of(EventType.NOTIFIED)] == ["second"]
+
+
+async def test_a_digest_lists_the_oldest_and_counts_all() -> None:
+    """However much waits, a digest is bounded, the oldest first."""
+    chain = Chain()
+    chain.cloud.settings.visibility_delay = 0
+    images = [chain.share(STRANGER, created_at=chain.clock.time() - age) for age in range(510)]
+    await chain.tick()
+    digests = chain.of(EventType.PENDING)
+    listed = [entry["image_id"] for event in digests for entry in event.data["images"]]
+    assert {event.data["count"] for event in digests} == {510}
+    assert listed == images[:9:-1]
+
+
+async def test_two_sweeps_at_once_are_safe() -> None:
+    """Ticks may double: the same tick tells the same ids, and nothing is settled twice."""
+    chain = Chain()
+    image = chain.share()
+    await chain.tick()
+    await chain.tick()
+    await chain.settle()
+    assert len({event.id for event in chain.of(EventType.NOTIFIED)}) == 1
+    assert (image, "accepted", "allowed_owner") in chain.told()
+    assert chain.cloud.member_status(image, "receiver") == "accepted"
+
+
+async def test_a_sink_that_is_down_fails_the_tick() -> None:
+    """A tick whose events were not taken is worth a retry."""
+    chain = Chain()
+    chain.share()
+    chain.tray.refuse = 1
+    assert (await chain.tick()).status == 503

@@ -1,0 +1,290 @@
+"""Triage against the sandbox cloud: what is asked, written and told for every way in which a share can stand."""
+
+import asyncio
+from uuid import uuid4
+
+import pytest
+
+from function.messages import EventType
+from tests.chain import BANNED, GOLDEN, SPARE, STRANGER, VAULT, Chain
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_mixed_batch_takes_one_call_per_status_and_vault_and_one_outcome_per_image() -> None:
+    """Golden, banned, unknown and full-ECS images with and without vault in one event end as the policy says."""
+    chain = Chain()
+    golden, other = chain.share(name="golden"), chain.share(name="other")
+    banned, stranger = chain.share(BANNED), chain.share(STRANGER)
+    whole = chain.share(full_ecs=True)
+    lost = chain.share(GOLDEN, full_ecs=True)
+    chain.cloud.unshare(lost, "receiver")
+
+    reply = await chain.notify(golden, other, banned, stranger, whole, lost)
+    await chain.settle()
+
+    assert (reply.status, reply.text) == (204, "")
+    assert chain.members_calls() == [200, 200, 200]
+    assert chain.told() == sorted(
+        [
+            (golden, "accepted", "allowed_owner"),
+            (other, "accepted", "allowed_owner"),
+            (banned, "rejected", "rejected_by_rule"),
+            (stranger, "held", "owner_not_allowed"),
+            (whole, "accepted", "allowed_owner"),
+            (lost, "skipped", "not_shared"),
+        ]
+    )
+    assert [chain.cloud.member_status(image, "receiver") for image in (golden, banned, stranger, whole)] == [
+        "accepted",
+        "rejected",
+        "pending",
+        "accepted",
+    ]
+
+
+async def test_a_full_ecs_image_without_a_vault_is_held() -> None:
+    """Without a vault mapped a full-ECS image is left to a person, and nothing is written."""
+    chain = Chain(policy=f"version: 1\nrules:\n  - {{name: all, owners: [{GOLDEN}], decision: accept}}\n")
+    whole = chain.share(full_ecs=True)
+    await chain.notify(whole)
+    await chain.settle()
+    assert chain.told() == [(whole, "held", "vault_missing")]
+    assert chain.cloud.writes == []
+
+
+async def test_what_the_event_claims_decides_nothing() -> None:
+    """A forged owner changes nothing: the cloud's own owner is asked of the policy."""
+    chain = Chain()
+    image = chain.share(STRANGER)
+    await chain.notify(image, owner=GOLDEN)
+    await chain.settle()
+    assert chain.told() == [(image, "held", "owner_not_allowed")]
+    assert chain.cloud.writes == []
+
+
+async def test_an_own_image_is_skipped_whether_shared_with_others_or_not() -> None:
+    """Our own images show up in every list of shares, and are never settled."""
+    chain = Chain()
+    own = chain.cloud.add_share("receiver", "elsewhere")
+    private = chain.cloud.add_image("receiver", visibility="private").id
+    await chain.notify(own, private)
+    await chain.settle()
+    assert chain.told() == sorted([(own, "skipped", "own_image"), (private, "skipped", "not_shared")])
+    assert chain.cloud.writes == []
+
+
+@pytest.mark.parametrize(
+    ("owner", "standing", "reason"),
+    [
+        (GOLDEN, "accepted", "already_settled"),
+        (GOLDEN, "rejected", "settled_otherwise"),
+        (BANNED, "rejected", "already_settled"),
+        (BANNED, "accepted", "settled_otherwise"),
+        (STRANGER, "accepted", "already_settled"),
+        (STRANGER, "rejected", "already_settled"),
+    ],
+)
+@pytest.mark.parametrize("crowd", [0, 25])
+async def test_a_settled_share_is_never_overwritten(owner: str, standing: str, reason: str, crowd: int) -> None:
+    """What somebody settled stays, however many images the event names; the event tells which way it went."""
+    chain = Chain()
+    image = chain.share(owner, status=standing)
+    others = [chain.share(owner, status=standing) for _ in range(crowd)]
+    reply = await chain.notify(image, *others)
+    assert reply.status == 204
+    assert chain.told() == sorted((each, "skipped", reason) for each in (image, *others))
+    assert chain.cloud.writes == []
+
+
+async def test_a_share_that_is_not_visible_yet_is_asked_for_again_after_the_others_are_done() -> None:
+    """Inside the visibility window an unknown image is a 503, once the event's other images are settled."""
+    chain = Chain()
+    chain.cloud.settings.visibility_delay = 30
+    late = chain.share()
+    chain.cloud.settings.visibility_delay = 0
+    seen = chain.share()
+    reply = await chain.notify(seen, late, age=5)
+    assert (reply.status, reply.headers["Retry-After"]) == (503, "5")
+    assert chain.members_calls() == [200]
+    chain.clock.slept += 40
+    assert (await chain.notify(seen, late, age=45)).status == 204
+    await chain.settle()
+    assert (late, "accepted", "allowed_owner") in chain.told()
+
+
+@pytest.mark.parametrize(("age", "status"), [(59, 503), (61, 204), (-61, 204), (-30, 503)])
+async def test_an_unknown_image_is_worth_waiting_for_within_the_window_only(age: float, status: int) -> None:
+    """Past the window, or with a time far in the future, an unknown image is not shared."""
+    chain = Chain()
+    image = str(uuid4())
+    assert (await chain.notify(image, age=age)).status == status
+    assert chain.told() == ([(image, "skipped", "not_shared")] if status == 204 else [])
+
+
+async def test_the_brokers_arrival_time_stands_in_for_a_missing_time() -> None:
+    """An event without a time is as young as its arrival at the broker."""
+    chain = Chain()
+    event = {
+        "specversion": "1.0",
+        "id": "n",
+        "source": "/s",
+        "type": EventType.NOTIFIED,
+        "data": {"project_id": "receiver", "images": [str(uuid4())]},
+    }
+    assert (await chain.post(EventType.NOTIFIED, event)).status == 204
+    event["knativearrivaltime"] = chain.clock.now().isoformat()
+    assert (await chain.post(EventType.NOTIFIED, event)).status == 503
+
+
+async def test_audit_writes_nothing_and_tells_everything() -> None:
+    """With the kill switch on, everything is decided and told, and no call changes anything."""
+    chain = Chain(DOORMAN_MODE="audit")
+    golden, banned, stranger = chain.share(), chain.share(BANNED), chain.share(STRANGER)
+    whole = chain.share(full_ecs=True)
+    assert (await chain.notify(golden, banned, stranger, whole)).status == 204
+    await chain.settle()
+    (event,) = chain.outcomes()
+    told = {
+        entry["image_id"]: (entry["decision"], entry["reason"], entry["vault_id"]) for entry in event.data["images"]
+    }
+    assert event.type == EventType.AUDITED
+    assert told == {
+        golden: ("accept", "allowed_owner", None),
+        banned: ("reject", "rejected_by_rule", None),
+        stranger: ("hold", "owner_not_allowed", None),
+        whole: ("accept", "allowed_owner", VAULT),
+    }
+    assert chain.cloud.writes == []
+
+
+async def test_a_culprit_is_found_and_its_neighbours_are_settled() -> None:
+    """A batch that the cloud refuses because of one image is split until only that one is refused."""
+    chain = Chain()
+    images = [chain.share() for _ in range(9)]
+    chain.cloud.fail_image(images[4], "IMG.0007", at="submit")
+    assert (await chain.notify(*images)).status == 204
+    await chain.settle()
+    assert chain.told() == sorted(
+        (image, *(("failed", "request_refused") if image == images[4] else ("accepted", "allowed_owner")))
+        for image in images
+    )
+
+
+async def test_a_missing_right_is_told_without_asking_for_every_image() -> None:
+    """Where the right to settle is missing, a few refusals tell it of the whole batch."""
+    chain = Chain()
+    images = [chain.share() for _ in range(64)]
+    chain.cloud.faults.add("status", status=403, method="PUT")
+    assert (await chain.notify(*images)).status == 204
+    assert chain.told() == sorted((image, "failed", "permission_denied") for image in images)
+    assert len(chain.members_calls()) < 16
+
+
+@pytest.mark.parametrize("code", ["IMG.0182", "IMG.0188"])
+@pytest.mark.parametrize("at", ["submit", "job"])
+async def test_a_failed_vault_gives_way_to_the_next_one(code: str, at: str) -> None:
+    """After a vault error, at submission or at the job's end, the next vault of the mapping is used."""
+    chain = Chain()
+    chain.cloud.fail_vault(VAULT, code, at=at)  # type: ignore[arg-type]
+    images = [chain.share(full_ecs=True) for _ in range(3)]
+    await chain.notify(*images)
+    await chain.settle()
+    assert chain.told() == sorted((image, "accepted", "allowed_owner") for image in images)
+    vaults = {entry["vault_id"] for event in chain.outcomes() for entry in event.data["images"]}
+    assert vaults == {SPARE}
+
+
+@pytest.mark.parametrize("at", ["submit", "job"])
+async def test_when_no_vault_is_left_the_share_is_held(at: str) -> None:
+    """No chain of vaults is endless: the last one's failure leaves the share to a person."""
+    chain = Chain()
+    for vault in (VAULT, SPARE):
+        chain.cloud.fail_vault(vault, "IMG.0182", at=at)  # type: ignore[arg-type]
+    image = chain.share(full_ecs=True)
+    await chain.notify(image)
+    await chain.settle()
+    assert chain.told() == [(image, "held", "vault_failed")]
+
+
+@pytest.mark.parametrize("at", ["submit", "job"])
+async def test_a_passing_error_is_tried_three_times_and_then_told(at: str) -> None:
+    """An error that may pass is begun three times at most."""
+    chain = Chain()
+    image = chain.share()
+    chain.cloud.fail_image(image, "IMG.0064", at=at)  # type: ignore[arg-type]
+    await chain.notify(image)
+    await chain.settle()
+    reason = "request_refused" if at == "submit" else "job_failed"
+    assert chain.told() == [(image, "failed", reason)]
+    assert [event.data["tries"] for event in chain.of(EventType.NOTIFIED)] == [2, 3]
+
+
+@pytest.mark.parametrize("kind", ["flow_control", "status", "reset", "half", "html", "garbage"])
+@pytest.mark.parametrize("path", ["cloudimages$", "members", "auth/tokens"])
+async def test_a_fault_of_the_cloud_loses_nothing(kind: str, path: str) -> None:
+    """Whatever breaks on the way: the answer is 204 or 503, and the next delivery finishes the job."""
+    chain = Chain()
+    image, banned = chain.share(), chain.share(BANNED)
+    chain.cloud.faults.add(kind, path=path, times=5)  # type: ignore[arg-type]
+    statuses = []
+    for _ in range(8):
+        chain.clock.slept += 10
+        statuses.append((await chain.notify(image, banned)).status)
+    await chain.settle()
+    assert set(statuses) <= {204, 503}
+    assert statuses[-1] == 204
+    assert {(each, fate) for each, fate, _ in chain.told()} >= {(image, "accepted"), (banned, "rejected")}
+    assert chain.cloud.member_status(image, "receiver") == "accepted"
+
+
+async def test_a_lost_answer_of_the_members_call_overwrites_nobody() -> None:
+    """A write whose answer was lost is not repeated blindly: the next delivery looks first."""
+    chain = Chain()
+    image = chain.share()
+    chain.cloud.faults.add("reset", method="PUT", times=1, performed=True)
+    assert (await chain.notify(image)).status == 503
+    chain.clock.slept += 5
+    assert chain.cloud.member_status(image, "receiver") == "accepted"
+    chain.cloud.set_status(image, "receiver", "rejected")
+    assert (await chain.notify(image)).status == 204
+    assert chain.told() == [(image, "skipped", "settled_otherwise")]
+    assert chain.cloud.member_status(image, "receiver") == "rejected"
+
+
+async def test_a_sink_that_takes_nothing_is_a_503_and_the_next_delivery_finishes() -> None:
+    """An event counts as handled only when its follow-ups were taken."""
+    chain = Chain()
+    image, stranger = chain.share(), chain.share(STRANGER)
+    chain.tray.refuse = 2
+    assert (await chain.notify(image, stranger)).status == 503
+    chain.clock.slept += 5
+    assert (await chain.notify(image, stranger)).status == 204
+    assert {fate for _, fate, _ in chain.told()} == {"skipped", "held"}
+
+
+async def test_two_deliveries_at_once_are_safe() -> None:
+    """The same event twice at the same time settles once and tells the truth."""
+    chain = Chain()
+    images = [chain.share() for _ in range(5)]
+    replies = await asyncio.gather(*(chain.notify(*images) for _ in range(4)))
+    await chain.settle()
+    assert {reply.status for reply in replies} == {204}
+    assert {(fate, reason) for _, fate, reason in chain.told()} <= {
+        ("accepted", "allowed_owner"),
+        ("skipped", "already_settled"),
+    }
+    assert {image for image, fate, _ in chain.told() if fate == "accepted"} == set(images)
+
+
+async def test_a_share_settled_during_our_call_is_told_as_it_stands() -> None:
+    """A person who wins the race against our job is not contradicted."""
+    chain = Chain()
+    chain.cloud.settings.job_seconds = None
+    image = chain.share()
+    await chain.notify(image)
+    (job,) = chain.cloud.jobs
+    chain.cloud.finish_job(job)
+    chain.cloud.set_status(image, "receiver", "rejected")
+    await chain.settle()
+    assert chain.told() == [(image, "failed", "settled_otherwise")]
