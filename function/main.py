@@ -16,7 +16,7 @@ from . import logs
 from .clock import SystemClock
 from .cloudevents import MAX_BODY
 from .errors import DoormanError
-from .office import Office, connect, connect_sink
+from .office import Office, check_trust, connect, connect_sink
 from .policy import Policy, load
 from .serving import Handler, Reply, answer, handle_check, handle_sweep, handle_triage
 from .settings import Settings
@@ -26,6 +26,7 @@ from .version import VERSION
 def _start() -> tuple[Settings, Policy]:
     try:
         settings = Settings.from_environ(os.environ, is_sink_required=True)
+        check_trust(settings)
         policy = _load(settings.policy)
     except DoormanError as error:
         raise SystemExit(f"doorman: {error}") from None

@@ -118,21 +118,23 @@ class Office:
         )
 
 
-def connect(settings: Settings) -> httpx.AsyncClient:
-    """Open the connections to the cloud.
+def check_trust(settings: Settings) -> None:
+    """Read the extra certificate authorities, so that a wrong one stops the start and not the first event.
 
     Raises:
-        Misconfigured: OS_CACERT is no readable PEM file.
+        Misconfigured: OS_CACERT is no readable PEM file, or K_CA_CERTS no PEM text.
     """
+    _trust("OS_CACERT", file=settings.identity.ca_file)
+    _trust("K_CA_CERTS", text=settings.sink_ca)
+
+
+def connect(settings: Settings) -> httpx.AsyncClient:
+    """Open the connections to the cloud."""
     return _client(settings.request_timeout, _trust("OS_CACERT", file=settings.identity.ca_file))
 
 
 def connect_sink(settings: Settings, clock: Clock) -> HttpSink:
-    """Open the connections to the sink.
-
-    Raises:
-        Misconfigured: K_CA_CERTS is no PEM text.
-    """
+    """Open the connections to the sink."""
     client = _client(settings.sink_timeout, _trust("K_CA_CERTS", text=settings.sink_ca))
     return HttpSink(url=settings.sink or "", client=client, clock=clock, overrides=settings.overrides)
 
