@@ -60,8 +60,8 @@ def read_target(sink: str) -> Target:
     return Target(service="smn", urn=found[5], project_id=found[6])
 
 
-def find_base(target: Target, *, image: str) -> str:
-    """Give the base URL of the target's service, which stands beside the image service of the same region.
+def find_beside(image: str, service: str) -> str:
+    """Give the base URL of a service that stands beside the image service of the same region.
 
     `https://ims.eu-de.otc.t-systems.com` -> `https://smn.eu-de.otc.t-systems.com`; a host that is not named after the
     image service serves everything itself.
@@ -70,8 +70,7 @@ def find_base(target: Target, *, image: str) -> str:
         image: base URL of the image service.
     """
     url = urlsplit(image)
-    host = re.sub(r"^ims(?=\.)", target.service, url.netloc)
-    return f"{url.scheme}://{host}"
+    return f"{url.scheme}://{re.sub(r'^ims(?=[.])', service, url.netloc)}"
 
 
 def deliver(event: CloudEvent, target: Target) -> Delivery:

@@ -44,6 +44,7 @@ class Identity:
         ca_file: extra certificate authorities for the cloud (PEM).
         endpoints: base URLs that replace the catalog's.
         region: region for event sources; None where nobody said.
+        projects: IDs of the projects to serve with credentials that come with each call; empty where none may come.
         fallbacks: `OS_*` values for entries that do not say so themselves.
     """
 
@@ -55,6 +56,7 @@ class Identity:
     ca_file: str | None = None
     endpoints: Endpoints = field(default_factory=Endpoints)
     region: str | None = None
+    projects: tuple[str, ...] = ()
     fallbacks: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -81,6 +83,7 @@ class Identity:
             ca_file=values.get("OS_CACERT"),
             endpoints=read_endpoints(values),
             region=values.get("OS_REGION_NAME"),
+            projects=() if login_required else check_ids(values, values.listed(*PROJECT_IDS)),
             fallbacks={name: value for name in wanted if clouds and (value := values.get(name))},
         )
 
@@ -165,7 +168,10 @@ def read_agency(values: Values, login: Login) -> Agency | None:
 def read_projects(values: Values, login: Login, agency: Agency | None) -> tuple[Project, ...]:
     """Read the served projects: IDs, or the name of one, or none with an application credential."""
     if ids := values.listed(*PROJECT_IDS):
-        return tuple(Project(id=project_id) for project_id in check_ids(values, ids, login))
+        if isinstance(login, ApplicationCredential) and len(ids) > 1:
+            spelt = values.spell("OS_PROJECT_ID")
+            raise Misconfigured(f"{spelt} names {len(ids)} projects, but an application credential is for one")
+        return tuple(Project(id=project_id) for project_id in check_ids(values, ids))
     name = None if isinstance(login, Keys) else values.get(*PROJECT_NAMES)
     if isinstance(login, ApplicationCredential):
         return (Project(),)
@@ -179,13 +185,11 @@ def read_projects(values: Values, login: Login, agency: Agency | None) -> tuple[
     return (Project(name=name, domain=domain),)
 
 
-def check_ids(values: Values, ids: tuple[str, ...], login: Login) -> tuple[str, ...]:
-    """Give `ids` back where `login` can serve that many and each can stand in a URL path."""
-    name = values.spell("OS_PROJECT_ID")
+def check_ids(values: Values, ids: tuple[str, ...]) -> tuple[str, ...]:
+    """Give `ids` back where each can stand in a URL path."""
     if not all(map(is_plain_id, ids)):
+        name = values.spell("OS_PROJECT_ID")
         raise Misconfigured(f"{name} must hold project IDs: 1 to 64 of A-Z a-z 0-9 _ -, commas between")
-    if isinstance(login, ApplicationCredential) and len(ids) > 1:
-        raise Misconfigured(f"{name} names {len(ids)} projects, but an application credential is for one")
     return ids
 
 

@@ -1,4 +1,4 @@
-"""Wiring, and the only functions-framework import: the four functions, each an HTTP door to the rooms behind it.
+"""Wiring, and the only functions-framework import: the functions, each an HTTP door to the rooms behind it.
 
 Settings and policy are read when the framework loads this file, since it has no start-up hook: what is wrong with them
 ends the start with one message.
@@ -15,8 +15,9 @@ from starlette.responses import Response
 from . import logs
 from .clock import SystemClock
 from .cloudevents import MAX_BODY
+from .credentials import from_settings
 from .errors import DoormanError
-from .office import Office, check_trust, connect, connect_sink
+from .office import Office, connect, connect_sink, make_sink
 from .policy import Policy, load
 from .serving import Handler, Reply, answer, handle_check, handle_sweep, handle_triage
 from .settings import Settings
@@ -26,7 +27,6 @@ from .version import VERSION
 def _start() -> tuple[Settings, Policy]:
     try:
         settings = Settings.from_environ(os.environ, is_sink_required=True)
-        check_trust(settings)
         policy = _load(settings.policy)
     except DoormanError as error:
         raise SystemExit(f"doorman: {error}") from None
@@ -48,8 +48,10 @@ _SETTINGS, _POLICY = _start()
 
 @cache
 def _office() -> Office:
-    clock = SystemClock()
-    return Office(_SETTINGS, _POLICY, clock=clock, client=connect(_SETTINGS), sink=connect_sink(_SETTINGS, clock))
+    clock, client = SystemClock(), connect(_SETTINGS)
+    credentials = from_settings(_SETTINGS.identity, client=client, clock=clock)
+    sink = make_sink(_SETTINGS, clock=clock, client=connect_sink(_SETTINGS), credentials=credentials)
+    return Office(_SETTINGS, _POLICY, clock=clock, client=client, credentials=credentials, sink=sink)
 
 
 @functions_framework.aio.http
@@ -72,13 +74,23 @@ async def sweep(request: Request) -> Response:
 
 async def _serve(request: Request, handle: Handler) -> Response:
     if request.method != "POST":
-        is_health = request.method == "GET" and request.url.path == "/healthz"
-        status = 200 if is_health else 404 if request.method in {"GET", "HEAD"} else 405
-        return Response(status_code=status)
+        return _decline(request)
+    return _respond(await answer(_office(), handle, headers=request.headers, body=await _read(request)))
+
+
+def _decline(request: Request) -> Response:
+    is_health = request.method == "GET" and request.url.path == "/healthz"
+    return Response(status_code=200 if is_health else 404 if request.method in {"GET", "HEAD"} else 405)
+
+
+async def _read(request: Request) -> bytes:
     body = bytearray()
     async for part in request.stream():
         body += part
         if len(body) >= MAX_BODY:
             break
-    reply: Reply = await answer(_office(), handle, headers=request.headers, body=bytes(body))
+    return bytes(body)
+
+
+def _respond(reply: Reply) -> Response:
     return Response(reply.text, status_code=reply.status, headers=dict(reply.headers), media_type="text/plain")

@@ -15,6 +15,8 @@ from .clock import Clock
 from .cloud import Cloud
 from .credentials import Credentials, from_settings
 from .desk import Desk
+from .engine import read_target
+from .engine_sink import EngineSink
 from .errors import DoormanError, Misconfigured, Rejected, Unavailable
 from .events import Teller
 from .line import Line
@@ -31,10 +33,21 @@ KEEP_ALIVE = 30.0
 
 
 class Office:
-    """All served projects of one process."""
+    """All served projects of one process.
+
+    Args:
+        credentials: of all served projects, where they are not those of the settings.
+    """
 
     def __init__(
-        self, settings: Settings, policy: Policy, *, clock: Clock, client: httpx.AsyncClient, sink: Sink
+        self,
+        settings: Settings,
+        policy: Policy,
+        *,
+        clock: Clock,
+        client: httpx.AsyncClient,
+        sink: Sink,
+        credentials: Sequence[Credentials] | None = None,
     ) -> None:
         self._settings = settings
         self._policy = policy
@@ -42,7 +55,9 @@ class Office:
         self._client = client
         self._sink = sink
         self._calls = asyncio.Semaphore(CALLS_AT_ONCE)
-        self._unresolved: list[Credentials] = list(from_settings(settings.identity, client=client, clock=clock))
+        if credentials is None:
+            credentials = from_settings(settings.identity, client=client, clock=clock)
+        self._unresolved: list[Credentials] = list(credentials)
         self._resolving = asyncio.Lock()
         self._desks: dict[str, Desk] = {}
         self._rounds: dict[str, Rounds] = {}
@@ -118,25 +133,40 @@ class Office:
         )
 
 
-def check_trust(settings: Settings) -> None:
-    """Read the extra certificate authorities, so that a wrong one stops the start and not the first event.
+def connect(settings: Settings) -> httpx.AsyncClient:
+    """Open the connections to the cloud.
 
     Raises:
-        Misconfigured: OS_CACERT is no readable PEM file, or K_CA_CERTS no PEM text.
+        Misconfigured: OS_CACERT is no readable PEM file.
     """
-    _trust("OS_CACERT", file=settings.identity.ca_file)
-    _trust("K_CA_CERTS", text=settings.sink_ca)
-
-
-def connect(settings: Settings) -> httpx.AsyncClient:
-    """Open the connections to the cloud."""
     return _client(settings.request_timeout, _trust("OS_CACERT", file=settings.identity.ca_file))
 
 
-def connect_sink(settings: Settings, clock: Clock) -> HttpSink:
-    """Open the connections to the sink."""
-    client = _client(settings.sink_timeout, _trust("K_CA_CERTS", text=settings.sink_ca))
-    return HttpSink(url=settings.sink or "", client=client, clock=clock, overrides=settings.overrides)
+def connect_sink(settings: Settings) -> httpx.AsyncClient:
+    """Open the connections to the sink, which may be one of the cloud's own services.
+
+    Raises:
+        Misconfigured: K_CA_CERTS or OS_CACERT is no readable PEM.
+    """
+    is_engine = bool(settings.sink and not settings.sink.startswith("http"))
+    trust = _trust("OS_CACERT", file=settings.identity.ca_file) if is_engine else None
+    return _client(settings.sink_timeout, trust or _trust("K_CA_CERTS", text=settings.sink_ca))
+
+
+def make_sink(
+    settings: Settings, *, clock: Clock, client: httpx.AsyncClient, credentials: Sequence[Credentials]
+) -> Sink:
+    """Make the sink that K_SINK names.
+
+    Args:
+        client: see `connect_sink`.
+        credentials: of all served projects, for a sink that is one of the cloud's own services.
+    """
+    url = settings.sink or ""
+    if url.startswith("http"):
+        return HttpSink(url=url, client=client, clock=clock, overrides=settings.overrides)
+    target = read_target(url)
+    return EngineSink(target=target, credentials=credentials, client=client, clock=clock, overrides=settings.overrides)
 
 
 def _client(timeout: float, trust: ssl.SSLContext | bool) -> httpx.AsyncClient:  # noqa: FBT001 - httpx' own word

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from .cloudevents import parse_json
+from .engine import read_target
 from .errors import Misconfigured, Rejected
 from .identity import Identity
 from .logs import Format, Level
@@ -33,7 +34,7 @@ VARIABLES: Mapping[str, str] = {
 
 _EXTENSION = re.compile(r"[a-z0-9]{1,20}", re.ASCII)
 _CORE = frozenset({"specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema", "data"})
-_SINK = re.compile(r"https?://[^\s/]+(/\S*)?|functiongraph:urn:\S+|smn:urn:\S+")
+_URL = re.compile(r"https?://[^\s/]+(/\S*)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +58,13 @@ class Settings:
     identity: Identity = field(repr=False)
 
     @classmethod
-    def from_environ(cls, environ: Mapping[str, str], *, is_sink_required: bool) -> "Settings":
+    def from_environ(
+        cls, environ: Mapping[str, str], *, is_sink_required: bool, is_login_required: bool = True
+    ) -> "Settings":
         """Read the environment; an empty variable counts as unset.
+
+        Args:
+            is_login_required: False where credentials may come with each call instead.
 
         Raises:
             Misconfigured: a variable is missing or wrong; the text names it.
@@ -81,7 +87,7 @@ class Settings:
             sink=_sink(values["K_SINK"]),
             overrides=_overrides(values["K_CE_OVERRIDES"]),
             sink_ca=values["K_CA_CERTS"] or None,
-            identity=Identity.from_environ(environ),
+            identity=Identity.from_environ(environ, login_required=is_login_required),
         )
 
 
@@ -106,7 +112,9 @@ def _seconds(values: Mapping[str, str], name: str, *, least: float) -> float:
 
 
 def _sink(text: str) -> str | None:
-    if text and not _SINK.fullmatch(text):
+    if text.startswith(("functiongraph:", "smn:")):
+        read_target(text)
+    elif text and not _URL.fullmatch(text):
         raise Misconfigured("K_SINK: expected an http(s) URL, functiongraph:<function urn> or smn:<topic urn>")
     return text or None
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from function.cloudevents import CloudEvent, from_structured
-from function.engine import MAX_BYTES, Delivery, Target, deliver, find_base, read_target
+from function.engine import MAX_BYTES, Delivery, Target, deliver, find_beside, read_target
 from function.errors import Misconfigured
 
 FUNCTION = Target(
@@ -82,7 +82,7 @@ def test_anything_else_is_no_sink(sink: str) -> None:
 )
 def test_the_services_stand_beside_the_image_service(target: Target, image: str, base: str) -> None:
     """One endpoint setting is enough for all of a region; a single host serves everything itself."""
-    assert find_base(target, image=image) == base
+    assert find_beside(image, target.service) == base
 
 
 def test_a_function_is_invoked_with_the_event_itself() -> None:

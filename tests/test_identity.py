@@ -171,9 +171,11 @@ def test_single_cloud_may_take_its_project_from_the_environment() -> None:
 
 def test_login_may_come_with_each_call() -> None:
     """Where credentials come with the call, none are needed here, but half of them is still an error."""
-    environ = {"OS_IMAGE_ENDPOINT_OVERRIDE": "https://ims.test"}
+    environ = {"OS_IMAGE_ENDPOINT_OVERRIDE": "https://ims.test", "OS_PROJECT_ID": "p1,p2"}
     identity = Identity.from_environ(environ, login_required=False)
-    assert identity == Identity(endpoints=Endpoints(image="https://ims.test"))
+    assert identity == Identity(endpoints=Endpoints(image="https://ims.test"), projects=("p1", "p2"))
+    with pytest.raises(Misconfigured, match=r"^OS_PROJECT_ID must hold project IDs"):
+        Identity.from_environ({"OS_PROJECT_ID": "p/1"}, login_required=False)
     with pytest.raises(Misconfigured, match=r"^OS_SECRET_KEY is missing"):
         Identity.from_environ({"OS_ACCESS_KEY": "AK"}, login_required=False)
 

@@ -1,0 +1,145 @@
+"""Handing events to SMN and FunctionGraph: what is sent, what is repeated, and what counts as not taken."""
+
+import asyncio
+import json
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+
+from function.accounts import Endpoints
+from function.cloudevents import CloudEvent
+from function.credentials import Credentials, from_invocation
+from function.engine import read_target
+from function.engine_sink import EngineSink
+from function.errors import Unavailable
+
+TOPIC = "urn:smn:eu-de:p2:doorman"
+TOLD = CloudEvent(id="1", source="/doorman/-/p1", type="dev.doorman.share.held.v1", data={"images": []})
+TAKEN = httpx.Response(200, json={"message_id": "m", "request_id": "r"})
+
+
+class StillClock:
+    """A clock that stands still and notes how long it was asked to wait."""
+
+    def __init__(self) -> None:
+        self.waits: list[float] = []
+
+    def now(self) -> datetime:
+        """Give always the same moment."""
+        return datetime(2026, 1, 31, tzinfo=UTC)
+
+    def monotonic(self) -> float:
+        """Give always the same second."""
+        return 0.0
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait for nothing, and note for how long."""
+        self.waits.append(seconds)
+
+
+def lend(project_id: str, image: str | None = "https://ims.eu-de.example.com") -> Credentials:
+    """Make credentials with a token that names the project."""
+    endpoints = Endpoints(image=image)
+    return from_invocation(
+        project_id=project_id, endpoints=endpoints, token=f"token-of-{project_id}", now=StillClock().now
+    )
+
+
+def emit(
+    *answers: httpx.Response | Exception, credentials: tuple[Credentials, ...] = (lend("p1"), lend("p2"))
+) -> tuple[list[httpx.Request], list[float], str | None]:
+    """Emit one event; give the requests, the pauses between them, and the error if there was one."""
+    requests: list[httpx.Request] = []
+    clock = StillClock()
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        told = answers[min(len(requests), len(answers) - 1)]
+        requests.append(request)
+        if isinstance(told, Exception):
+            raise told
+        return told
+
+    async def run() -> None:
+        async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
+            target = read_target(f"smn:{TOPIC}")
+            sink = EngineSink(
+                target=target, credentials=credentials, client=client, clock=clock, overrides={"team": "images"}
+            )
+            await sink.emit(TOLD)
+
+    try:
+        asyncio.run(run())
+    except Unavailable as error:
+        return requests, clock.waits, str(error)
+    return requests, clock.waits, None
+
+
+def test_an_event_is_published_with_the_credentials_of_the_topics_project() -> None:
+    """Beside the image service, with the overrides, and a token that is scoped to the topic's project."""
+    (request,), _, error = emit(TAKEN)
+    assert error is None
+    assert str(request.url) == f"https://smn.eu-de.example.com/v2/p2/notifications/topics/{TOPIC}/publish"
+    assert request.headers["x-auth-token"] == "token-of-p2"
+    assert request.headers["content-type"] == "application/json"
+    message = json.loads(json.loads(request.content)["message"])
+    assert message == {
+        "specversion": "1.0",
+        "id": "1",
+        "source": "/doorman/-/p1",
+        "type": "dev.doorman.share.held.v1",
+        "datacontenttype": "application/json",
+        "team": "images",
+        "data": {"images": []},
+    }
+
+
+def test_a_topic_in_a_project_that_is_not_served_is_tried_with_the_first_credentials() -> None:
+    """They may have a right there; if not, the answer says so."""
+    (request,), _, _ = emit(TAKEN, credentials=(lend("p1"), lend("p3")))
+    assert request.headers["x-auth-token"] == "token-of-p1"
+
+
+@pytest.mark.parametrize(
+    "passing",
+    [
+        httpx.Response(503),
+        httpx.Response(429),
+        httpx.Response(500),
+        httpx.ConnectError("refused"),
+        httpx.ReadError("reset"),
+    ],
+)
+def test_what_may_pass_is_repeated_after_a_pause(passing: httpx.Response | Exception) -> None:
+    """Told twice, an event is still one event: its id says so."""
+    requests, waits, error = emit(passing, passing, TAKEN)
+    assert error is None
+    assert len({request.content for request in requests}) == 1
+    assert len(requests) == 3
+    assert 0.05 <= waits[0] <= 0.15
+    assert 0.2 <= waits[1] <= 0.6
+
+
+@pytest.mark.parametrize(
+    ("answer", "tries", "text"),
+    [
+        (httpx.Response(503), 3, "the cloud answers 503 (503)"),
+        (httpx.ReadError("reset"), 3, "the sink cannot be reached (ReadError)"),
+        (httpx.ReadTimeout("late"), 1, "the sink does not answer (ReadTimeout)"),
+        (httpx.Response(401), 1, "the cloud refuses our login (401); check the credentials"),
+        (httpx.Response(403), 1, f"the sink {TOPIC} does not take events: the cloud refuses the request (403)"),
+        (httpx.Response(404), 1, f"the sink {TOPIC} does not take events: the cloud refuses the request (404)"),
+    ],
+)
+def test_what_the_service_does_not_take_is_told(answer: httpx.Response | Exception, tries: int, text: str) -> None:
+    """The event's cause is delivered again later; nothing is lost in silence."""
+    requests, _, error = emit(answer)
+    assert (len(requests), error) == (tries, text)
+
+
+def test_without_an_endpoint_nothing_is_sent() -> None:
+    """Credentials that came with a call know no catalog."""
+    requests, _, error = emit(TAKEN, credentials=(lend("p2", image=None),))
+    assert requests == []
+    assert error is not None
+    assert "OS_IMAGE_ENDPOINT_OVERRIDE is missing" in error
