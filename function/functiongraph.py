@@ -8,15 +8,17 @@ See https://docs.otc.t-systems.com/function-graph/umn/creating_triggers/
 import base64
 import binascii
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from pydantic_core import to_json
 
+from .accounts import Keys
 from .cloudevents import CloudEvent, from_structured, parse_json, parse_time
 from .errors import Rejected
 from .messages import EventType
+from .shares import is_plain_id
 from .traces import Ignored, as_list, as_object, read_trace
 
 MAX_PAYLOAD = 256 * 1024
@@ -63,6 +65,39 @@ def unwrap(body: bytes, *, served: Collection[str]) -> Unwrapped:
     if not payload.keys() & {"cts", "specversion", "trace_name"}:
         raise Rejected("payload: expected cts, record, lts, trigger_type TIMER or KAFKA, or a CloudEvent")
     return _gather([_read_item(payload, served)])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """What the engine lends to one call: the function's project, and a token or temporary keys of its agency."""
+
+    project_id: str
+    token: str | None = field(default=None, repr=False)
+    keys: Keys | None = field(default=None, repr=False)
+
+
+def read_grant(headers: Mapping[str, str]) -> Grant | None:
+    """Read the `X-CFF-*` headers of a call; None where they bring no credentials ("Include Keys" is off).
+
+    Args:
+        headers: found by names in lower case.
+    """
+    project_id = _header(headers, "x-cff-project-id")
+    access, secret = _header(headers, "x-cff-security-access-key"), _header(headers, "x-cff-security-secret-key")
+    token = _header(headers, "x-cff-auth-token")
+    if not project_id or not is_plain_id(project_id) or not (token or (access and secret)):
+        return None
+    keys = (
+        Keys(access=access, secret=secret, token=_header(headers, "x-cff-security-token"))
+        if access and secret
+        else None
+    )
+    return Grant(project_id=project_id, token=token, keys=keys)
+
+
+def _header(headers: Mapping[str, str], name: str) -> str | None:
+    value = headers.get(name, "").strip()
+    return value if value and value != "null" else None  # the engine writes a missing value as the text null
 
 
 def _gather(items: Iterable[list[CloudEvent] | Ignored]) -> Unwrapped:

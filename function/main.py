@@ -17,6 +17,7 @@ from .clock import SystemClock
 from .cloudevents import MAX_BODY
 from .credentials import from_settings
 from .errors import DoormanError
+from .invocation import Invocations
 from .office import Office, connect, connect_sink, make_sink
 from .policy import Policy, load
 from .serving import Handler, Reply, answer, handle_check, handle_sweep, handle_triage
@@ -25,8 +26,10 @@ from .version import VERSION
 
 
 def _start() -> tuple[Settings, Policy]:
+    # functions-framework says in this variable, also where it was told by an option, which function it serves.
+    is_lent = os.environ.get("FUNCTION_TARGET") == "functiongraph"
     try:
-        settings = Settings.from_environ(os.environ, is_sink_required=True)
+        settings = Settings.from_environ(os.environ, is_sink_required=not is_lent, is_login_required=not is_lent)
         policy = _load(settings.policy)
     except DoormanError as error:
         raise SystemExit(f"doorman: {error}") from None
@@ -54,6 +57,14 @@ def _office() -> Office:
     return Office(_SETTINGS, _POLICY, clock=clock, client=client, credentials=credentials, sink=sink)
 
 
+@cache
+def _invocations() -> Invocations:
+    clock, client = SystemClock(), connect(_SETTINGS)
+    credentials = from_settings(_SETTINGS.identity, client=client, clock=clock)
+    sink_client = connect_sink(_SETTINGS)
+    return Invocations(_SETTINGS, _POLICY, clock=clock, client=client, sink_client=sink_client, credentials=credentials)
+
+
 @functions_framework.aio.http
 async def triage(request: Request) -> Response:
     """Take share notifications."""
@@ -70,6 +81,19 @@ async def check_job(request: Request) -> Response:
 async def sweep(request: Request) -> Response:
     """Take a scheduler's tick."""
     return await _serve(request, handle_sweep)
+
+
+@functions_framework.aio.http
+async def functiongraph(request: Request) -> Response:
+    """Take what FunctionGraph posts to a container: `/init` once, then `/invoke` for each event."""
+    if request.method != "POST":
+        return _decline(request)
+    if request.url.path == "/init":
+        _invocations()
+        return Response()
+    if request.url.path != "/invoke":
+        return Response(status_code=404)
+    return _respond(await _invocations().answer(headers=request.headers, body=await _read(request)))
 
 
 async def _serve(request: Request, handle: Handler) -> Response:

@@ -53,20 +53,35 @@ Handler = Callable[[Office, Sequence[CloudEvent]], Awaitable[Sequence[Handled]]]
 
 async def answer(office: Office, handle: Handler, *, headers: Mapping[str, str], body: bytes) -> Reply:
     """Answer one POST of CloudEvents."""
-    start = time.perf_counter()
-    events: Sequence[CloudEvent] = ()
     try:
         events = read(headers, body)
+    except Rejected as error:
+        return refuse(error, policy_digest=office.policy_digest)
+    return await work_off(office, handle, events)
+
+
+async def work_off(office: Office, handle: Handler, events: Sequence[CloudEvent]) -> Reply:
+    """Have the events worked off, say how it went, and log a line for each."""
+    start = time.perf_counter()
+    handled: Sequence[Handled] = []
+    try:
         handled = await handle(office, events)
         reply = _reply([each.error for each in handled if each.error])
     except Rejected as error:
-        handled, reply = [], Reply(status=400, text=_short(str(error)))
+        reply = Reply(status=400, text=_short(str(error)))
     except Unavailable as error:
         handled, reply = [Handled(error=error) for _ in events], _reply([error])
     except Exception:  # noqa: BLE001 - a defect of ours is said in the log, not to the sender
         logger().exception("event.crashed", event_ids=[event.id for event in events][:10])
-        handled, reply = [], Reply(status=500, text="internal error")
-    _log(office, events, handled, reply, seconds=time.perf_counter() - start)
+        reply = Reply(status=500, text="internal error")
+    _log(events, handled, reply, seconds=time.perf_counter() - start, policy_digest=office.policy_digest)
+    return reply
+
+
+def refuse(error: Rejected | Unavailable, *, policy_digest: str) -> Reply:
+    """Answer what cannot be read into events, or of which nobody can tell now whether it concerns us; and log it."""
+    reply = _reply([error]) if isinstance(error, Unavailable) else Reply(status=400, text=_short(str(error)))
+    _log((), [], reply, seconds=0.0, policy_digest=policy_digest)
     return reply
 
 
@@ -150,7 +165,7 @@ def _short(text: str) -> str:
 
 
 def _log(
-    office: Office, events: Sequence[CloudEvent], handled: Sequence[Handled], reply: Reply, *, seconds: float
+    events: Sequence[CloudEvent], handled: Sequence[Handled], reply: Reply, *, seconds: float, policy_digest: str
 ) -> None:
     log = logger()
     told: list[tuple[CloudEvent | None, Handled]] = list(zip(events, handled, strict=False))
@@ -162,7 +177,7 @@ def _log(
             event_id=event.id if event else None,
             event_type=event.type if event else None,
             project_id=each.project_id,
-            policy_digest=office.policy_digest,
+            policy_digest=policy_digest,
             **each.counts,
             api_calls=each.api_calls,
             duration_ms=round(seconds * 1000, 1),

@@ -1,0 +1,269 @@
+"""Invocations on FunctionGraph, against the sandbox cloud: whole runs, follow-ups, lent credentials, answers."""
+
+import asyncio
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from structlog.testing import capture_logs
+
+from function.clock import SystemClock
+from function.cloudevents import CloudEvent, read, to_structured
+from function.credentials import from_settings
+from function.invocation import Invocations
+from function.policy import load
+from function.serving import Reply
+from function.settings import Settings
+from sandbox.cloud import create_app
+from sandbox.serving import serve
+from sandbox.state import Cloud
+
+RECEIVER, GOLDEN, STRANGER = "receiver", "golden-images", "stranger"
+POLICY = load(
+    f"version: 1\ndefault: hold\nrules:\n- name: golden\n  owners: [{GOLDEN}]\n  decision: accept\n", file="policy.yaml"
+)
+BASE = "http://cloud.test"
+OURS = {
+    "OS_AUTH_URL": f"{BASE}/identity/v3",
+    "OS_USERNAME": "doorman",
+    "OS_PASSWORD": "secret",
+    "OS_USER_DOMAIN_NAME": "Default",
+    "OS_PROJECT_ID": RECEIVER,
+}
+LENT = {"OS_IMAGE_ENDPOINT_OVERRIDE": BASE}
+TIMER = {"trigger_type": "TIMER", "trigger_name": "sweep", "time": "2026-01-31T08:30:00Z", "user_event": ""}
+
+
+@pytest.fixture
+def cloud() -> Cloud:
+    """A cloud with our user, whose jobs end at once."""
+    cloud = Cloud()
+    cloud.settings.job_seconds = 0
+    user = cloud.add_user("doorman", "secret", [RECEIVER])
+    cloud.add_access_key("AK", "SK", user, RECEIVER, security_token="ST")
+    return cloud
+
+
+@pytest.fixture
+def told() -> list[CloudEvent]:
+    """What a sink of the test's own has taken."""
+    return []
+
+
+@pytest.fixture
+def sink(told: list[CloudEvent]) -> Iterator[str]:
+    """The URL of that sink."""
+
+    async def take(request: Request) -> Response:
+        told.extend(read(request.headers, await request.body()))
+        return Response(status_code=202)
+
+    with serve(Starlette(routes=[Route("/", take, methods=["POST"])])) as url:
+        yield url
+
+
+def invoke(
+    cloud: Cloud,
+    *payloads: Any,
+    environ: Mapping[str, str] = OURS,
+    headers: Mapping[str, str] | None = None,
+) -> list[Reply]:
+    """Invoke one process once for each payload."""
+    settings = Settings.from_environ(environ, is_sink_required=False, is_login_required=False)
+
+    async def run() -> list[Reply]:
+        transport = httpx.ASGITransport(app=create_app(cloud))
+        async with httpx.AsyncClient(transport=transport) as client, httpx.AsyncClient() as sink_client:
+            clock = SystemClock()
+            credentials = from_settings(settings.identity, client=client, clock=clock)
+            door = Invocations(
+                settings, POLICY, clock=clock, client=client, sink_client=sink_client, credentials=credentials
+            )
+            replies = []
+            for payload in payloads:
+                body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+                replies.append(await door.answer(headers=httpx.Headers(headers or {}), body=body))
+            return replies
+
+    return asyncio.run(run())
+
+
+def added(*images: str, **changes: Any) -> dict[str, Any]:
+    """Write the trace of a share."""
+    trace = {
+        "trace_id": "trace-1",
+        "trace_name": "addMember",
+        "service_type": "IMS",
+        "code": 200,
+        "request": {"images": list(images), "projects": [RECEIVER]},
+        "user": {"name": "alice"},
+    }
+    return {"cts": {**trace, **changes}}
+
+
+def told_in(lines: list[Any]) -> list[tuple[str, list[str]]]:
+    """Give the outcomes that stand in the log: their kind, and the reasons."""
+    return [
+        (line["event_type"].split(".")[-2], [image["reason"] for image in line["data"]["images"]])
+        for line in lines
+        if line["event"] == "event.told"
+    ]
+
+
+def test_without_a_sink_a_trace_is_followed_to_its_outcome(cloud: Cloud) -> None:
+    """One invocation decides, settles, follows the job, reads back and tells."""
+    golden, strange = cloud.add_share(GOLDEN, RECEIVER), cloud.add_share(STRANGER, RECEIVER)
+    with capture_logs() as lines:
+        replies = invoke(cloud, added(golden, strange))
+    assert replies == [
+        Reply(status=200, text='{"events":1,"ignored":[]}', headers={"Content-Type": "application/json"})
+    ]
+    assert cloud.member_status(golden, RECEIVER) == "accepted"
+    assert cloud.member_status(strange, RECEIVER) == "pending"
+    assert told_in(lines) == [("held", ["owner_not_allowed"]), ("accepted", ["allowed_owner"])]
+    assert [(line["event_type"], line["http_status"]) for line in lines if line["event"] == "event.handled"] == [
+        ("dev.doorman.share.notified.v1", 204),
+        ("dev.doorman.job.check.v1", 204),
+    ]
+    assert "alice" not in str(lines)
+
+
+def test_without_a_sink_a_tick_is_the_whole_run(cloud: Cloud) -> None:
+    """Sweep, triage and the jobs in one process; the digest tells what is left."""
+    golden, strange = cloud.add_share(GOLDEN, RECEIVER), cloud.add_share(STRANGER, RECEIVER)
+    with capture_logs() as lines:
+        (reply,) = invoke(cloud, TIMER)
+    assert reply.status == 200
+    assert cloud.member_status(golden, RECEIVER) == "accepted"
+    assert cloud.member_status(strange, RECEIVER) == "pending"
+    assert told_in(lines) == [("pending", ["owner_not_allowed"]), ("accepted", ["allowed_owner"])]
+
+
+def test_with_a_sink_follow_ups_go_there(cloud: Cloud, sink: str, told: list[CloudEvent]) -> None:
+    """Each invocation does its own part; the next one is the sink's to deliver."""
+    golden = cloud.add_share(GOLDEN, RECEIVER)
+    environ = {**OURS, "K_SINK": sink}
+    assert [reply.status for reply in invoke(cloud, TIMER, environ=environ)] == [200]
+    assert [event.type for event in told] == ["dev.doorman.share.notified.v1", "dev.doorman.shares.pending.v1"]
+    assert cloud.member_status(golden, RECEIVER) == "pending"
+    invoke(cloud, *(to_structured(event) for event in list(told)), environ=environ)
+    assert told[2].type == "dev.doorman.job.check.v1"
+    invoke(cloud, to_structured(told[2]), environ=environ)
+    assert (told[3].type, told[3].extensions["causationid"]) == ("dev.doorman.share.accepted.v1", told[2].id)
+    assert len(told) == 4
+
+
+def test_the_office_stays_open_between_invocations(cloud: Cloud, sink: str) -> None:
+    """One login serves them all."""
+    invoke(cloud, TIMER, TIMER, TIMER, environ={**OURS, "K_SINK": sink})
+    assert len(cloud.calls_to("POST", "/identity/v3/auth/tokens")) == 1
+
+
+@pytest.mark.parametrize("projects", [{}, {"OS_PROJECT_ID": RECEIVER}])
+@pytest.mark.parametrize("kind", ["keys", "token"])
+def test_lent_credentials_are_used(cloud: Cloud, kind: str, projects: dict[str, str]) -> None:
+    """Temporary keys or a token of the function's agency, for the projects named or the function's own."""
+    golden = cloud.add_share(GOLDEN, RECEIVER)
+    headers = {"X-CFF-Project-Id": RECEIVER, "X-CFF-Auth-Token": "null"}
+    if kind == "keys":
+        headers |= {"X-CFF-Security-Access-Key": "AK", "X-CFF-Security-Secret-Key": "SK", "X-CFF-Security-Token": "ST"}
+    else:
+        identity = {
+            "methods": ["password"],
+            "password": {"user": {"name": "doorman", "password": "secret", "domain": {"name": "Default"}}},
+        }
+        token = cloud.directory.login({"identity": identity, "scope": {"project": {"id": RECEIVER}}})
+        headers |= {
+            "X-CFF-Auth-Token": token.id,
+            "X-CFF-Security-Access-Key": "null",
+            "X-CFF-Security-Secret-Key": "null",
+        }
+    with capture_logs() as lines:
+        (reply,) = invoke(cloud, added(golden), environ={**LENT, **projects}, headers=headers)
+    assert reply.status == 200
+    assert cloud.member_status(golden, RECEIVER) == "accepted"
+    assert cloud.calls_to("POST", "/identity/v3/auth/tokens") == []
+    for secret in headers.values():
+        assert secret in {"null", RECEIVER, "AK", "SK", "ST"} or secret not in str(lines)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"X-CFF-Project-Id": RECEIVER},
+        {"X-CFF-Project-Id": RECEIVER, "X-CFF-Auth-Token": "null", "X-CFF-Security-Access-Key": "null"},
+        {"X-CFF-Project-Id": RECEIVER, "X-CFF-Security-Access-Key": "AK", "X-CFF-Security-Secret-Key": " null "},
+        {"X-CFF-Project-Id": "../receiver", "X-CFF-Auth-Token": "token"},
+        {"X-CFF-Auth-Token": "token"},
+    ],
+)
+def test_a_call_without_credentials_is_asked_to_come_again(cloud: Cloud, headers: dict[str, str]) -> None:
+    """Nothing is done, and the answer says what the function lacks."""
+    (reply,) = invoke(cloud, TIMER, environ={**LENT, "OS_PROJECT_ID": RECEIVER}, headers=headers)
+    assert (reply.status, reply.text) == (
+        503,
+        "the call brings no credentials: give the function an agency, and include its keys",
+    )
+    assert list(cloud.calls) == []
+
+
+def test_without_an_endpoint_lent_credentials_give_way_to_ours(cloud: Cloud) -> None:
+    """They know no catalog; our own login does."""
+    headers = {"X-CFF-Project-Id": RECEIVER, "X-CFF-Auth-Token": "token"}
+    assert [reply.status for reply in invoke(cloud, TIMER, headers=headers)] == [200]
+    assert len(cloud.calls_to("POST", "/identity/v3/auth/tokens")) == 1
+
+
+@pytest.mark.parametrize(
+    ("payload", "answer"),
+    [
+        (b"", (400, "payload: not JSON (EOF while parsing a value at line 1 column 0)")),
+        ([], (400, "payload: expected a JSON object")),
+        (added("../../etc"), (400, "data.images[0]: expected an image ID (a UUID)")),
+        (added("a", code=403), (200, '{"events":0,"ignored":["operation_failed"]}')),
+        (added("a", service_type="ECS"), (200, '{"events":0,"ignored":["other_service"]}')),
+        ({"record": [{"smn": {"message": "hello"}}]}, (200, '{"events":0,"ignored":["not_an_event"]}')),
+    ],
+)
+def test_strange_payloads_write_nothing(cloud: Cloud, payload: Any, answer: tuple[int, str]) -> None:
+    """They are answered once, and never worth a retry."""
+    cloud.add_share(GOLDEN, RECEIVER)
+    (reply,) = invoke(cloud, payload)
+    assert (reply.status, reply.text) == answer
+    assert cloud.writes == []
+
+
+def test_a_neighbour_does_not_stop_what_can_be_done(cloud: Cloud) -> None:
+    """Of several records each is worked off for itself; the answer is that of the worst."""
+    golden = cloud.add_share(GOLDEN, RECEIVER)
+    bad = {**added("no-id")["cts"], "trace_id": "trace-2"}
+    messages = [json.dumps(bad), "hello", json.dumps(added(golden))]
+    (reply,) = invoke(cloud, {"record": [{"smn": {"message": message}} for message in messages]})
+    assert (reply.status, reply.text) == (400, "data.images[0]: expected an image ID (a UUID)")
+    assert cloud.member_status(golden, RECEIVER) == "accepted"
+
+
+def test_a_cloud_that_is_down_is_tried_again_later(cloud: Cloud) -> None:
+    """503 outweighs 400: a retry is safe, and may help."""
+    golden = cloud.add_share(GOLDEN, RECEIVER)
+    cloud.settings.keystone_down = True
+    messages = [json.dumps(added("no-id")), json.dumps(added(golden))]
+    (reply,) = invoke(cloud, {"record": [{"smn": {"message": message}} for message in messages]})
+    assert reply.status == 503
+    assert reply.headers["Retry-After"].isdecimal()
+
+
+def test_a_project_that_is_only_known_by_name_needs_the_login(cloud: Cloud) -> None:
+    """While the login fails nobody can tell whom a trace concerns."""
+    cloud.add_project("named", name="landing-zone")
+    environ = {key: value for key, value in OURS.items() if key != "OS_PROJECT_ID"}
+    cloud.settings.keystone_down = True
+    (reply,) = invoke(cloud, TIMER, environ={**environ, "OS_PROJECT_NAME": "landing-zone"})
+    assert reply.status == 503
