@@ -146,7 +146,9 @@ def _read_structured(message: Any, where: str) -> CloudEvent:
         raise Rejected(f"{where or 'body'}: an event is a JSON object".replace(".:", ":"))
     data = message.get("data")
     if "data_base64" in message:
-        data = parse_json(_decode_base64(message["data_base64"], where), f"{where}data_base64")
+        decoded = _decode_base64(message["data_base64"], where)
+        is_json = _is_json(message.get("datacontenttype"))
+        data = parse_json(decoded, f"{where}data_base64") if is_json else None
     attributes = {}
     for name, value in message.items():
         if name in {"data", "data_base64"} or value is None:
@@ -156,10 +158,14 @@ def _read_structured(message: Any, where: str) -> CloudEvent:
 
 
 def _read_binary(headers: Mapping[str, str], media: str, body: bytes) -> CloudEvent:
-    if body and media and media != "application/json" and not media.endswith("+json"):
-        raise Rejected(f"content-type: {media[:80]} is not read; send application/json")
     attributes: dict[str, Any] = {name[3:]: unquote(value) for name, value in headers.items() if name.startswith("ce-")}
-    return _build(attributes, parse_json(body, "data") if body else None, "")
+    return _build(attributes, parse_json(body, "data") if body and _is_json(media) else None, "")
+
+
+def _is_json(media: object) -> bool:
+    """Say whether data of this media type is parsed; of any other, only that there is an event is known."""
+    kind = media.partition(";")[0].strip().lower() if isinstance(media, str) else ""
+    return kind in {"", "application/json", "text/json"} or kind.endswith("+json")
 
 
 def _build(attributes: Mapping[str, Any], data: Any, where: str) -> CloudEvent:

@@ -160,5 +160,5 @@ def _data_of(event: CloudEvent, wanted: EventType) -> Any:
     if event.type != wanted:
         raise Rejected(f"type: expected {wanted}, got {event.type[:80]}")
     if not isinstance(event.data, dict):
-        raise Rejected("data: expected a JSON object")
+        raise Rejected("data: expected a JSON object, sent as application/json")
     return event.data
