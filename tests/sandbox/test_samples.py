@@ -1,0 +1,109 @@
+"""The sample events and the sample world agree, and the demo tells what became of them."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from function import cloudevents
+from function.errors import Rejected
+from function.policy import load as load_policy
+from sandbox import world
+from sandbox.report import table
+from sandbox.samples import EVENTS, load
+from sandbox.stage import POLICY
+from sandbox.state import Cloud
+
+ROOT = Path(__file__).resolve().parents[2]
+FILES = sorted(path.name for path in EVENTS.iterdir() if path.is_file() and path.name != "README.md")
+BY_BROKER = {refusal.event for refusal in world.REFUSALS if refusal.by == "broker"}
+
+
+def test_every_file_is_in_the_world_and_explained() -> None:
+    """No sample is forgotten: the world says how it ends, the README why."""
+    known = {sample.event for sample in world.SAMPLES} | {refusal.event for refusal in world.REFUSALS}
+    assert set(FILES) == known
+    readme = (EVENTS / "README.md").read_text()
+    assert [name for name in FILES if f"`{name}`" not in readme] == []
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if name not in BY_BROKER])
+def test_files_name_the_images_of_the_world(name: str) -> None:
+    """Each sample is a CloudEvent, and names exactly the images that the world has for it."""
+    message = load(EVENTS / name)
+    events = cloudevents.read(message.headers, message.body)
+    named = [image for event in events for image in (event.data or {}).get("images", [])]
+    expected = [sample.image_id for sample in world.SAMPLES if sample.event == name]
+    if expected and name != "ping-tick.json":
+        assert named == expected
+    assert {event.type for event in events} <= {
+        "dev.doorman.share.notified.v1",
+        "dev.doorman.job.check.v1",
+        "dev.knative.sources.ping",
+    }
+
+
+@pytest.mark.parametrize("name", sorted(BY_BROKER))
+def test_files_that_are_no_events(name: str) -> None:
+    """What a broker does not let in our own door refuses too."""
+    message = load(EVENTS / name)
+    with pytest.raises(Rejected):
+        cloudevents.read(message.headers, message.body)
+
+
+def test_world_is_built_as_described() -> None:
+    """The cloud holds every sample image, shared as the world says, and the vault that the policy names."""
+    cloud = Cloud()
+    world.build(cloud)
+    assert {image.id: image.owner for image in cloud.gallery.images.values()} == {
+        sample.image_id: sample.owner for sample in world.SAMPLES
+    }
+    assert [cloud.member_status(s.image_id, world.RECEIVER) for s in world.SAMPLES] == [s.status for s in world.SAMPLES]
+    assert (
+        load_policy(POLICY.read_text(), file="policy.yaml").vaults[0].vault == world.VAULT == next(iter(cloud.vaults))
+    )
+
+
+def test_table_cuts_only_ids() -> None:
+    """Columns are aligned; only the columns that hold IDs are shortened, and only where that is asked for."""
+    rows = [["accepted", "9a175ac692fa12540193005c340f321c"]]
+    assert table(("outcome", "job"), rows).splitlines()[2] == "accepted  9a175ac692fa12540193005c340f321c"
+    assert table(("outcome", "job"), rows, narrow=(1,)).splitlines() == [
+        "outcome   job",
+        "--------  ---------",
+        "accepted  9a175ac6…",
+    ]
+
+
+def test_demo() -> None:
+    """`python -m sandbox --demo` runs the whole product, tells every fate in words, and leaves no process behind."""
+    foreign = {"OS_AUTH_URL": "http://127.0.0.1:1", "OS_USERNAME": "other", "K_SINK": "http://127.0.0.1:1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "sandbox", "--demo"],
+        cwd=ROOT,
+        env=os.environ | foreign,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    rows = {
+        line.split()[0]: line.split()
+        for line in done.stdout.splitlines()
+        if re.search(r"\d\.\d\d s$", line) is not None
+    }
+    assert {name: (row[-3], row[4]) for name, row in rows.items()} == {
+        s.name: (s.fate, s.reason) for s in world.SAMPLES
+    }
+    assert "curl -i http://127.0.0.1:" in done.stdout
+
+
+def test_batch_is_known_as_one() -> None:
+    """A JSON array goes out as a batch, an object alone."""
+    assert [load(EVENTS / name).is_batch for name in ("batched-mode.json", "mixed-20.json")] == [True, False]
+    assert len(json.loads((EVENTS / "mixed-20.json").read_text())["data"]["images"]) == 20
