@@ -11,12 +11,12 @@ from hashlib import sha256
 from typing import Literal
 
 from . import strict_files
+from .faults import BrokenFile, Fault
 from .policy_checks import check
 from .policy_file import Mode, PolicyFile
 from .policy_words import WORDS
 from .rules import Rule, VaultRule, resolve, rules_of, vaults_of
-from .yaml_marks import BrokenFile, Node
-from .yaml_syntax import Fault
+from .yaml_marks import Node
 
 __all__ = ["Fault", "Policy", "PolicyError", "Rule", "VaultRule", "expired", "load"]
 

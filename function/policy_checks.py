@@ -6,10 +6,10 @@ Works on whatever could be read, so that one fault does not hide another. Does n
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from .faults import Fault
 from .file_words import closest
 from .policy_words import WORDS
 from .yaml_marks import Node, Path
-from .yaml_syntax import Fault
 
 _GROUP = "group:"
 _BOUNDS = ("disk_gb", "memory_mb", "age_days")

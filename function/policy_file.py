@@ -143,3 +143,8 @@ class PolicyFile(Strict):
     rules: list[RuleEntry] = Field(default_factory=list)
     vaults: list[VaultEntry] = Field(default_factory=list)
     limits: LimitsEntry = Field(default_factory=LimitsEntry)
+
+    @property
+    def ordered(self) -> list[RuleEntry | ExceptionEntry]:
+        """The exceptions and then the rules, as they are asked."""
+        return [*self.exceptions, *self.rules]

@@ -74,8 +74,7 @@ class VaultRule:
 
 def rules_of(content: PolicyFile) -> tuple[Rule, ...]:
     """Compile the exceptions and then the rules, in the order of the file."""
-    entries: list[RuleEntry | ExceptionEntry] = [*content.exceptions, *content.rules]
-    return tuple(_rule(entry, content) for entry in entries)
+    return tuple(_rule(entry, content) for entry in content.ordered)
 
 
 def vaults_of(content: PolicyFile) -> tuple[VaultRule, ...]:

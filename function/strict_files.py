@@ -8,9 +8,10 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from .faults import BrokenFile, Fault
 from .file_words import Vocabulary
-from .yaml_marks import BrokenFile, Node, Path, read
-from .yaml_syntax import Fault, SyntaxFault
+from .yaml_marks import Node, Path, read
+from .yaml_syntax import SyntaxFault
 
 M = TypeVar("M")
 Sense = Callable[[Node], Iterable[Fault]]

@@ -3,33 +3,19 @@
 The door for files that people write: policies, policy tests, lists of shares. Knows nothing about their meaning.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
 import yaml
 
-from .errors import Misconfigured
-from .yaml_syntax import Fault, SyntaxFault, parse, place, resolve
+from .faults import Fault
+from .yaml_syntax import SyntaxFault, parse, place, resolve
 
 MAX_DEPTH: Final = 20
 MAX_VALUES: Final = 500_000
 
 Path = tuple[str | int, ...]
-
-
-class BrokenFile(Misconfigured):
-    """A file cannot be used; the text has one line `FILE:LINE:COLUMN: message` for every fault.
-
-    Attributes:
-        file: its name as the person gave it.
-        faults: all of them, in the order of the file.
-    """
-
-    def __init__(self, file: str, faults: Sequence[Fault]) -> None:
-        self.file = file
-        self.faults = tuple(sorted(set(faults)))
-        super().__init__("\n".join(f"{file}:{each.line}:{each.column}: {each.message}" for each in self.faults))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,11 @@ Scalars follow YAML 1.2, as editors do: `no` and `2026-12-31` are texts. https:/
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Final
 
 import yaml
+
+from .faults import Fault
 
 MAX_CHARACTERS: Final = 4_000_000
 
@@ -18,15 +19,6 @@ _BOOL = re.compile(r"true|True|TRUE|false|False|FALSE")
 _INT = re.compile(r"[-+]?[0-9]{1,18}", re.ASCII)
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+\.[0-9]*)([eE][-+]?[0-9]{1,2})?", re.ASCII)
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C parser is ten times faster, where it was built
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Fault:
-    """One thing that is wrong in a file, at `line` and `column` (both from 1), with what would be right."""
-
-    line: int
-    column: int
-    message: str
 
 
 class SyntaxFault(Exception):
