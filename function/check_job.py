@@ -9,15 +9,16 @@ from datetime import timedelta
 
 from . import decision as decisions
 from .api import Failure, classify_job
+from .asks import Ask
 from .cloudevents import CloudEvent
 from .desk import Desk
 from .events import follow, notify
 from .messages import CheckData
-from .plan import Ask, conclude, judge, offers
 from .settling import REPEATED
 from .shares import MAX_TRIED_VAULTS, MAX_TRIES, Cause, Fate, Job, JobState, Outcome, Reason, Share
 from .standing import read_back
 from .telling import tell
+from .verdicts import conclude, judge, offers
 
 FIRST_PAUSE = 0.5
 """Seconds between the first looks at a job; most take less than one."""

@@ -18,7 +18,7 @@ from .cloudevents import MAX_BODY
 from .credentials import from_settings
 from .errors import DoormanError
 from .invocation import Invocations
-from .office import Office, connect, connect_sink, make_sink
+from .office import Office, check_trust, connect, connect_sink, make_sink
 from .policy import Policy, load
 from .serving import Handler, Reply, answer, handle_check, handle_sweep, handle_triage
 from .settings import Settings
@@ -30,6 +30,7 @@ def _start() -> tuple[Settings, Policy]:
     is_lent = os.environ.get("FUNCTION_TARGET") == "functiongraph"
     try:
         settings = Settings.from_environ(os.environ, is_sink_required=not is_lent, is_login_required=not is_lent)
+        check_trust(settings)
         policy = _load(settings.policy)
     except DoormanError as error:
         raise SystemExit(f"doorman: {error}") from None

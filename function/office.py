@@ -133,6 +133,16 @@ class Office:
         )
 
 
+def check_trust(settings: Settings) -> None:
+    """Read the extra certificate authorities, so that a wrong one stops the start and not the first event.
+
+    Raises:
+        Misconfigured: OS_CACERT is no readable PEM file, or K_CA_CERTS no PEM text.
+    """
+    _trust("OS_CACERT", file=settings.identity.ca_file)
+    _trust("K_CA_CERTS", text=settings.sink_ca)
+
+
 def connect(settings: Settings) -> httpx.AsyncClient:
     """Open the connections to the cloud.
 

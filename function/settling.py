@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from .api import Failure, classify
+from .asks import Ask, Facts
 from .cloudevents import CloudEvent
 from .decision import Decision
 from .desk import Desk
@@ -15,10 +16,11 @@ from .errors import Refused, Unavailable
 from .events import follow, notify
 from .logs import logger
 from .messages import CheckData
-from .plan import Ask, Facts, Plan, Submission, carried, conclude, conclude_settled, judge, pick_vault
+from .plan import Plan, Submission, carried, pick_vault
 from .shares import MAX_TRIED_VAULTS, MAX_TRIES, Cause, Fate, Outcome, Reason, Share
 from .standing import read_back, read_standings
 from .telling import tell
+from .verdicts import conclude, conclude_settled, judge
 
 SUBMITTED = "submitted"
 """The word for an image whose job was started: its outcome is told by `check_job`."""

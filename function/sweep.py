@@ -9,11 +9,12 @@ from datetime import datetime
 from typing import Any
 
 from . import decision as decisions
+from .asks import Ask
 from .decision import Decision
 from .desk import Desk
 from .errors import Unavailable
 from .events import notify
-from .plan import Ask, pick_vault
+from .plan import pick_vault
 from .shares import MAX_IMAGES, Cause, Share
 from .telling import digest
 

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from . import decision as decisions
+from .asks import Ask, Facts, decide, gather_asks
 from .desk import Desk
-from .plan import Ask, Facts, decide, draw, gather_asks
+from .plan import draw
 from .settling import Ended, Round
 from .shares import Notice
 from .standing import read_standings

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 from deploy.fill_in import hash_of
+from function.policy import PolicyError, load
 from tests.template import rules_eventing, rules_files, rules_serving
 from tests.template.core import ConfigMap, Namespace, NetworkPolicy, PodDisruptionBudget
 from tests.template.serving import Service
@@ -46,6 +47,10 @@ def policy(template: Template) -> Iterator[str]:
     name = f"policy-{hash_of(found[0].data[POLICY])}"
     if found[0].metadata.name != name:
         yield f"{label(found[0])}: metadata.name: the content asks for {name} (deploy/fill_in.py renames it)"
+    try:
+        load(found[0].data[POLICY], file=POLICY)
+    except PolicyError as error:
+        yield f"{label(found[0])}: {error}"
     if not found[0].immutable:
         yield f"{label(found[0])}: immutable: must be true, a function keeps the policy that it started with"
 

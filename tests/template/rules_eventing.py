@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from function.messages import EventType
+from function.settings import VARIABLES
 from tests.template.core import ConfigMap
 from tests.template.eventing import Broker, Destination, Filter, PingSource, SinkBinding, Trigger
 from tests.template.fields import seconds
@@ -12,8 +13,8 @@ from tests.template.whole import Template, environment, label, target
 PING = "dev.knative.sources.ping"
 TAKES = {"triage": str(EventType.NOTIFIED), "check_job": str(EventType.CHECK), "sweep": PING}
 """Which events each function takes."""
-_ANSWER = 40
-"""Seconds for the cloud's last answer and a late broker: the defaults of two time-outs together."""
+_ANSWER = float(VARIABLES["DOORMAN_REQUEST_TIMEOUT"]) + float(VARIABLES["DOORMAN_SINK_TIMEOUT"])
+"""Seconds for the cloud's last answer and a late broker."""
 
 
 def brokers(template: Template) -> Iterator[str]:
@@ -97,15 +98,20 @@ def times(template: Template) -> Iterator[str]:
         timeout, limit = seconds(delivery.timeout), service.spec.template.spec.timeout_seconds
         if timeout >= limit:
             yield f"{label(trigger)}: spec.delivery.timeout: {timeout:g} s, not below the function's {limit} s"
-        budget = float(env.get("DOORMAN_CHECK_BUDGET", "20")) if target(service) == "check_job" else 0
+        budget = _number(env, "DOORMAN_CHECK_BUDGET") if target(service) == "check_job" else 0
         if timeout <= budget + _ANSWER:
-            yield f"{label(trigger)}: spec.delivery.timeout: {timeout:g} s, not above {budget:g} + {_ANSWER} s of work"
-        window = float(env.get("DOORMAN_VISIBILITY_WINDOW", "60"))
+            yield f"{label(trigger)}: spec.delivery.timeout: {timeout:g} s, not above {budget:g} + {_ANSWER:g} s"
+        window = _number(env, "DOORMAN_VISIBILITY_WINDOW")
         span = _span(delivery.backoff_policy, seconds(delivery.backoff_delay), delivery.retry)
         if target(service) == "triage" and span <= window:
             yield f"{label(trigger)}: spec.delivery: retries end after {span:g} s, a share may need {window:g} s"
         if delivery.retry == 0:
             yield f"{label(trigger)}: spec.delivery.retry: 0, one passing fault would be a dead letter"
+
+
+def _number(env: dict[str, str], name: str) -> float:
+    text = env.get(name) or VARIABLES[name]
+    return float(text) if text.replace(".", "", 1).isdecimal() else 0  # another rule says that it is no number
 
 
 def _span(law: str, delay: float, retries: int) -> float:

@@ -3,23 +3,15 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
+from typing import Any
 
+from function.errors import Misconfigured
+from function.settings import Settings
 from tests.template.core import ServiceAccount
 from tests.template.serving import Service
 from tests.template.whole import Template, environment, label, target
 
 TARGETS = ("triage", "check_job", "sweep")
-LOGIN = {
-    *("OS_CLOUD", "OS_CLIENT_CONFIG_FILE", "OS_CACERT", "OS_PROJECT_ID", "OS_PROJECT_NAME", "OS_REGION_NAME"),
-    *("OS_IMAGE_ENDPOINT_OVERRIDE", "OS_CBR_ENDPOINT_OVERRIDE", "OS_AUTH_URL", "OS_USERNAME", "OS_PASSWORD"),
-    *("OS_USER_DOMAIN_NAME", "OS_ACCESS_KEY", "OS_SECRET_KEY", "OS_SECURITY_TOKEN"),
-    *("OS_APPLICATION_CREDENTIAL_ID", "OS_APPLICATION_CREDENTIAL_SECRET"),
-}
-OURS = {
-    *("DOORMAN_POLICY", "DOORMAN_MODE", "DOORMAN_API", "DOORMAN_MAX_IMAGES_PER_CALL", "DOORMAN_VISIBILITY_WINDOW"),
-    *("DOORMAN_CHECK_BUDGET", "DOORMAN_JOB_DEADLINE", "DOORMAN_REQUEST_TIMEOUT", "DOORMAN_SINK_TIMEOUT"),
-    *("LOG_LEVEL", "LOG_FORMAT"),
-}
 RESERVED_PORTS = {8008, 8012, 8013, 8022, 9090, 9091}
 SHARED = ("DOORMAN_MODE", "DOORMAN_POLICY", "OS_CLOUD", "OS_CLIENT_CONFIG_FILE")
 """What would make the functions speak of different clouds or policies."""
@@ -60,8 +52,6 @@ def variables(template: Template) -> Iterator[str]:
                 yield f"{label(service)}: env {name}: stands {times} times"
             if name == "PORT" or name.startswith("K_"):
                 yield f"{label(service)}: env {name}: Knative sets it"
-            elif name not in OURS and name not in LOGIN:
-                yield f"{label(service)}: env {name}: the code reads no such variable"
         for each in env:
             if each.value is not None and _SECRET.search(each.name):
                 yield f"{label(service)}: env {each.name}: a secret by value; take it from a Secret"
@@ -69,6 +59,32 @@ def variables(template: Template) -> Iterator[str]:
         values = {environment(each).get(name) for each in template.all(Service)}
         if len(values) > 1 or None in values:
             yield f"env {name}: must stand in all functions and be the same"
+
+
+def settings(template: Template) -> Iterator[str]:
+    """The code itself reads every variable, and takes its value."""
+    for service in template.all(Service):
+        env = service.spec.template.spec.containers[0].env
+        asked = _Asked({each.name: each.value or "from a Secret" for each in env}, K_SINK="http://broker.test")
+        try:
+            Settings.from_environ(asked, is_sink_required=True)
+        except Misconfigured as error:
+            yield f"{label(service)}: env {error}"
+            continue
+        for name in sorted({*asked} - asked.names):
+            yield f"{label(service)}: env {name}: the code reads no such variable"
+
+
+class _Asked(dict[str, str]):
+    """An environment that knows what it was asked for."""
+
+    def __init__(self, values: dict[str, str], **more: str) -> None:
+        super().__init__(values, **more)
+        self.names: set[str] = set()
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.names.add(name)
+        return super().get(name, default)
 
 
 def accounts(template: Template) -> Iterator[str]:
@@ -79,4 +95,4 @@ def accounts(template: Template) -> Iterator[str]:
             yield f"{label(service)}: serviceAccountName: no ServiceAccount {name!r} in this file"
 
 
-RULES: tuple[Callable[[Template], Iterator[str]], ...] = (functions, variables, accounts)
+RULES: tuple[Callable[[Template], Iterator[str]], ...] = (functions, variables, settings, accounts)

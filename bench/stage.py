@@ -1,0 +1,150 @@
+"""Sets the stage: starts the upstream, the function as it is deployed, and a function that does nothing."""
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from upstream import project_id
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent
+POLICY = """version: 1
+default: hold
+rules:
+  - name: golden-images
+    owners: [9c61004714024f9586705d090530f9fa]
+    decision: accept
+"""
+NOOP = """
+import functions_framework.aio
+from starlette.responses import Response
+
+
+@functions_framework.aio.http
+async def noop(request):
+    await request.body()
+    return Response(status_code=204)
+"""
+PATIENCE = 30.0
+
+
+@dataclass(slots=True, kw_only=True)
+class Server:
+    """A process of ours that serves HTTP."""
+
+    process: "subprocess.Popen[bytes]"
+    url: str
+    started_at: float
+
+    def memory(self) -> int:
+        """Bytes that the process and its children keep for themselves, each page once (proportional set size)."""
+        return sum(_pss(pid) for pid in [self.process.pid, *_children(self.process.pid)])
+
+    def ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
+        """Ask the upstream's own pages."""
+        data = None if body is None else json.dumps(body).encode()
+        with urllib.request.urlopen(self.url + path, data=data, timeout=PATIENCE) as answer:
+            return json.loads(answer.read())
+
+    def end(self) -> None:
+        """End the process."""
+        self.process.terminate()
+        self.process.wait()
+
+
+def free_port() -> int:
+    """Find a free port."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def launch(command: list[str], port: int, environ: dict[str, str] | None = None) -> Server:
+    """Start a process; does not wait for it."""
+    started_at = time.perf_counter()
+    process = subprocess.Popen(command, env={**os.environ, **(environ or {})}, stdout=subprocess.DEVNULL)
+    return Server(process=process, url=f"http://127.0.0.1:{port}", started_at=started_at)
+
+
+def wait(server: Server) -> None:
+    """Wait until the process listens."""
+    address = ("127.0.0.1", int(server.url.rpartition(":")[2]))
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        if server.process.poll() is not None:
+            raise SystemExit(f"a process ended at once: {server.process.args!r}")
+        with contextlib.suppress(OSError), socket.create_connection(address, timeout=1):
+            return
+        time.sleep(0.002)
+    raise SystemExit("a process does not start")
+
+
+@contextlib.contextmanager
+def running(server: Server) -> Iterator[Server]:
+    """Wait for a process, and end it afterwards."""
+    try:
+        wait(server)
+        yield server
+    finally:
+        server.end()
+
+
+def upstream() -> Server:
+    """Start the other side."""
+    port = free_port()
+    return launch([sys.executable, str(HERE / "upstream.py"), str(port)], port)
+
+
+def framework(source: Path, target: str, environ: dict[str, str] | None = None) -> Server:
+    """Start a function as it is deployed."""
+    port = free_port()
+    command = [str(Path(sys.executable).parent / "functions-framework"), "--source", str(source), "--target", target]
+    return launch([*command, "--host", "127.0.0.1", "--port", str(port)], port, environ)
+
+
+def noop() -> Server:
+    """Start a function that does nothing."""
+    source = Path(tempfile.gettempdir()) / "doorman_noop.py"
+    source.write_text(NOOP)
+    return framework(source, "noop")
+
+
+def triage(other_side: Server, *, projects: int, **environ: str) -> Server:
+    """Start the function under test, serving so many projects."""
+    policy = Path(tempfile.gettempdir()) / "doorman_bench_policy.yaml"
+    policy.write_text(POLICY)
+    settings = {
+        "DOORMAN_POLICY": str(policy),
+        "K_SINK": f"{other_side.url}/sink",
+        "OS_AUTH_URL": f"{other_side.url}/v3",
+        "OS_USERNAME": "bench",
+        "OS_PASSWORD": "bench",
+        "OS_USER_DOMAIN_NAME": "bench",
+        "OS_PROJECT_ID": ",".join(project_id(number) for number in range(projects)),
+    }
+    return framework(ROOT / "function" / "main.py", "triage", {**settings, **environ})
+
+
+def _children(pid: int) -> list[int]:
+    found = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            found += [int(child), *_children(int(child))]
+    return found
+
+
+def _pss(pid: int) -> int:
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) * 1024
+    raise SystemExit("this kernel does not tell the proportional set size")

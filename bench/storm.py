@@ -1,0 +1,74 @@
+"""A storm of share notifications against a function that does nothing, in interleaved pairs; medians are printed.
+
+`python bench/storm.py [--projects N] [--shares N] [--connections N] [--pairs N]`: one image an event, and where there
+are several projects their events take turns.
+"""
+
+import argparse
+import json
+import statistics
+from typing import Any
+
+import load
+import stage
+from upstream import image_id, project_id
+
+
+def storm(*, projects: int, shares: int, connections: int, pairs: int, settings: dict[str, str]) -> dict[str, Any]:
+    """Measure; `shares` are those of one project."""
+    figures = []
+    with stage.running(stage.upstream()) as cloud, stage.running(stage.noop()) as noop:
+        for _ in range(pairs):
+            cloud.ask("/bench/seed", {"projects": projects, "shares": shares})
+            with stage.running(stage.triage(cloud, projects=projects, **settings)) as function:
+                load.run(function.url, [load.post(function.url, {}, b"") for _ in range(20)], connections=2)
+                base = load.run(noop.url, _events(noop.url, projects, shares), connections=connections)
+                busy = load.run(function.url, _events(function.url, projects, shares), connections=connections)
+                memory = function.memory()
+            stats = cloud.ask("/bench/stats")
+            figures.append(_figures(base, busy, stats, total=projects * shares) | {"memory": memory / noop.memory()})
+    return {name: round(statistics.median(each[name] for each in figures), 4) for name in figures[0]}
+
+
+def _events(url: str, projects: int, shares: int) -> list[bytes]:
+    return [
+        load.notified(
+            url, project=project_id(project), images=[image_id(project, number)], event_id=f"{project}-{number}"
+        )
+        for number in range(shares)
+        for project in range(projects)
+    ]
+
+
+def _figures(base: load.Result, busy: load.Result, stats: dict[str, Any], *, total: int) -> dict[str, float]:
+    if set(busy.statuses) != {204} or stats["shares"] != {"accepted": total}:
+        raise SystemExit(f"not every event was answered 204: {dict(busy.statuses)}, {stats}")
+    calls = stats["calls"]
+    latencies = sorted(busy.latencies)
+    return {
+        "noop_per_second": base.rate,
+        "events_per_second": busy.rate,
+        "ratio": busy.rate / base.rate,
+        "calls_per_share": sum(calls.values()) / total,
+        "lists_per_share": calls.get("GET /v2/cloudimages", 0) / total,
+        "writes_per_share": calls.get("PUT /v1/cloudimages/members", 0) / total,
+        "sink_per_share": sum(stats["emitted"].values()) / total,
+        "median_ms": latencies[len(latencies) // 2] * 1000,
+        "worst_ms": latencies[-1] * 1000,
+    }
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--projects", type=int, default=1)
+    parser.add_argument("--shares", type=int, default=5000, help="of each project")
+    parser.add_argument("--connections", type=int, default=256)
+    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("settings", nargs="*", help="environment of the function, NAME=VALUE")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    arguments = vars(_parse())
+    arguments["settings"] = dict(pair.split("=", 1) for pair in arguments["settings"])
+    print(json.dumps(storm(**arguments), indent=2))

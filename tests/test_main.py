@@ -1,0 +1,192 @@
+"""The functions as deployed: loaded by path, served by functions-framework, stopped by SIGTERM."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import functions_framework.aio
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from function.version import VERSION
+from sandbox.cloud import create_app
+from sandbox.serving import serve
+from sandbox.state import Cloud
+from tests.chain import GOLDEN, POLICY
+
+SOURCE = Path(__file__).parents[1] / "function" / "main.py"
+FRAMEWORK = Path(sys.executable).with_name("functions-framework")
+JSON = {"content-type": "application/cloudevents+json"}
+
+
+def notice(*images: str) -> dict[str, Any]:
+    """Compose a share notification."""
+    data = {"project_id": "receiver", "images": images}
+    return {"specversion": "1.0", "id": "n", "source": "/t", "type": "dev.doorman.share.notified.v1", "data": data}
+
+
+@pytest.fixture
+def cloud() -> Cloud:
+    """Give a sandbox cloud in which `doorman` serves `receiver`."""
+    cloud = Cloud()
+    cloud.add_user("doorman", "secret-password", ["receiver"])
+    return cloud
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> dict[str, str]:
+    """Give the least environment that the functions start with."""
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(POLICY)
+    return {
+        "PATH": os.environ["PATH"],
+        "DOORMAN_POLICY": str(policy),
+        "K_SINK": "http://127.0.0.1:9/",
+        "OS_AUTH_URL": "http://127.0.0.1:9/v3",
+        "OS_USERNAME": "doorman",
+        "OS_PASSWORD": "secret-password",
+        "OS_USER_DOMAIN_NAME": "Default",
+        "OS_PROJECT_ID": "receiver",
+    }
+
+
+@contextmanager
+def deployed(target: str, environ: dict[str, str]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Start a function as in production; gives its URL, and its log lines once it has ended."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [FRAMEWORK, "--source", SOURCE, "--target", target, "--host", "127.0.0.1", "--port", str(port)]
+    log: list[dict[str, Any]] = []
+    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            transport = httpx.HTTPTransport(retries=7)
+            with httpx.Client(transport=transport) as client:
+                assert client.get(f"http://127.0.0.1:{port}/healthz").status_code == 200
+            yield f"http://127.0.0.1:{port}", log
+            process.send_signal(signal.SIGTERM)
+            output, _ = process.communicate(timeout=20)
+            log.extend(json.loads(line) for line in output.splitlines())
+            assert process.returncode == 0
+        finally:
+            process.kill()
+
+
+@contextmanager
+def listening() -> Iterator[tuple[str, list[tuple[str, Any]]]]:
+    """Serve a sink that keeps type and data of what it is sent."""
+    taken: list[tuple[str, Any]] = []
+
+    async def take(request: Request) -> Response:
+        taken.append((request.headers["ce-type"], await request.json()))
+        return Response(status_code=202)
+
+    with serve(Starlette(routes=[Route("/", take, methods=["POST"])])) as url:
+        yield url, taken
+
+
+def test_the_deployed_chain_settles_a_share(cloud: Cloud, environ: dict[str, str]) -> None:
+    """Three processes started by the framework's own command take a share from notification to outcome."""
+    image = cloud.add_share(GOLDEN, "receiver", name="golden")
+    with serve(create_app(cloud)) as url, listening() as (sink, taken):
+        environ |= {"OS_AUTH_URL": f"{url}/identity/v3", "K_SINK": sink}
+        with deployed("triage", environ) as (triage, log):
+            reply = httpx.post(triage, headers=JSON, json=notice(image))
+            assert (reply.status_code, reply.content) == (204, b"")
+        (kind, check), *_ = taken
+        assert kind == "dev.doorman.job.check.v1"
+        with deployed("check_job", environ) as (check_job, _):
+            event = notice() | {"type": kind, "data": check}
+            assert httpx.post(check_job, headers=JSON, json=event).status_code == 204
+        with deployed("sweep", environ) as (sweep, _):
+            event = notice() | {"type": "dev.knative.sources.ping", "data": None}
+            assert httpx.post(sweep, headers=JSON, json=event).status_code == 204
+    assert [kind for kind, _ in taken] == [
+        "dev.doorman.job.check.v1",
+        "dev.doorman.share.accepted.v1",
+        "dev.doorman.shares.pending.v1",
+    ]
+    started, handled = log
+    assert (started["event"], started["version"]) == ("started", VERSION)
+    assert (handled["event"], handled["event_id"], handled["http_status"]) == ("event.handled", "n", 204)
+    assert (handled["submitted"], handled["policy_digest"]) == (1, started["policy_digest"])
+    assert "secret-password" not in json.dumps(log)
+
+
+def test_only_a_post_runs_the_function(environ: dict[str, str]) -> None:
+    """Probes and strange verbs are answered without running anything; a body that is no event is refused."""
+    with deployed("triage", environ) as (url, log):
+        verbs = [("GET", "/"), ("PUT", "/"), ("HEAD", "/x")]
+        answers = [httpx.request(verb, url + path).status_code for verb, path in verbs]
+        refused = httpx.post(f"{url}/any/path", content=b"x" * (1 << 20) + b"y")
+    assert answers == [404, 405, 404]
+    assert (refused.status_code, refused.text.split(":")[0]) == (400, "body")
+    assert [line["event"] for line in log] == ["started", "event.handled"]
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"K_SINK": ""}, "K_SINK"),
+        ({"OS_PASSWORD": ""}, "OS_PASSWORD"),
+        ({"DOORMAN_CHECK_BUDGET": "soon"}, "DOORMAN_CHECK_BUDGET"),
+        ({"DOORMAN_POLICY": "/nowhere/policy.yaml"}, "/nowhere/policy.yaml"),
+        ({"K_CE_OVERRIDES": "[1"}, "K_CE_OVERRIDES"),
+        ({"OS_CACERT": "/nowhere/ca.pem"}, "OS_CACERT"),
+        ({"K_CA_CERTS": "nonsense"}, "K_CA_CERTS"),
+    ],
+)
+def test_a_start_that_cannot_work_ends_with_one_message(
+    environ: dict[str, str], change: dict[str, str], named: str
+) -> None:
+    """A missing or wrong setting stops the start; the message names it, without stack trace or secret."""
+    command = [FRAMEWORK, "--source", SOURCE, "--target", "triage", "--port", "0"]
+    ended = subprocess.run(command, env=environ | change, capture_output=True, text=True, timeout=30, check=False)
+    assert ended.returncode != 0
+    assert named in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+    assert "secret-password" not in ended.stderr + ended.stdout
+
+
+def test_a_broken_policy_is_told_with_line_and_column(environ: dict[str, str]) -> None:
+    """The start says where in the policy file the fault is."""
+    Path(environ["DOORMAN_POLICY"]).write_text("version: 1\nrulez: []\n")
+    command = [FRAMEWORK, "--source", SOURCE, "--target", "triage", "--port", "0"]
+    ended = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=30, check=False)
+    assert ended.returncode != 0
+    assert f"{environ['DOORMAN_POLICY']}:2:1: " in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("target", "expected"), [("triage", 503), ("check_job", 400), ("sweep", 503)])
+async def test_each_target_is_loaded_by_path(
+    target: str, expected: int, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The framework loads the file as a module of its own; each target answers, here without a cloud."""
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "modules", dict(sys.modules))
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    app = functions_framework.aio.create_asgi_app(target, str(SOURCE))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://door.test") as client:
+        answers = [
+            (await client.get("/healthz")).status_code,
+            (await client.put("/")).status_code,
+            (await client.post("/", content=b"x")).status_code,
+            (await client.post("/", headers=JSON, json=notice(str(uuid4())))).status_code,
+        ]
+    assert answers == [200, 405, 400, expected]
