@@ -13,8 +13,8 @@ from .asks import Ask
 from .cloudevents import CloudEvent
 from .desk import Desk
 from .events import follow, notify
+from .ledger import REPEATED
 from .messages import CheckData
-from .settling import REPEATED
 from .shares import MAX_TRIED_VAULTS, MAX_TRIES, Cause, Fate, Job, JobState, Outcome, Reason, Share
 from .standing import read_back
 from .telling import tell

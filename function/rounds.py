@@ -7,8 +7,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from .errors import Unavailable
+from .ledger import Ended
 from .line import Tally, counting
-from .settling import Ended
 from .shares import Notice
 
 MAX_WAITING = 20_000

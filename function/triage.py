@@ -10,8 +10,9 @@ from dataclasses import replace
 from . import decision as decisions
 from .asks import Ask, Facts, decide, gather_asks
 from .desk import Desk
+from .ledger import Ended, Ledger
 from .plan import draw
-from .settling import Ended, Round
+from .settling import Round
 from .shares import Notice
 from .standing import read_standings
 
@@ -41,7 +42,7 @@ async def triage(desk: Desk, notices: Sequence[Notice]) -> Ended:
         is_audit=desk.is_audit,
         max_images=desk.settings.max_images_per_call,
     )
-    return await Round(desk=desk, asks=asks, facts=facts, decided=decided).perform(plan)
+    return await Round(ledger=Ledger(desk=desk, asks=asks), facts=facts, decided=decided).perform(plan)
 
 
 async def gather(desk: Desk, asks: Mapping[str, Ask]) -> Facts:
