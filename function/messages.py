@@ -172,6 +172,17 @@ DATA: dict[EventType, type[BaseModel]] = {
 }
 
 
+# The words of the model library, where they would puzzle somebody who sends JSON.
+_PLAIN = {
+    "missing": "missing",
+    "tuple_type": "expected a list",
+    "dict_type": "expected a JSON object",
+    "model_type": "expected a JSON object",
+    "string_type": "expected a string",
+    "int_type": "expected a whole number",
+}
+
+
 def validate(model: type[M], data: Any) -> M:
     """Read the data of an event into its model.
 
@@ -187,4 +198,4 @@ def validate(model: type[M], data: Any) -> M:
 def _first_fault(error: ValidationError) -> str:
     fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
     place = "".join(f"[{step}]" if isinstance(step, int) else f".{step[:40]}" for step in fault["loc"])
-    return f"data{place}: {fault['msg'].removeprefix('Value error, ')[:200]}"
+    return f"data{place}: {_PLAIN.get(fault['type'], fault['msg'].removeprefix('Value error, '))[:200]}"
