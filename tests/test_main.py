@@ -26,8 +26,8 @@ from sandbox.serving import serve
 from sandbox.state import Cloud
 from tests.chain import GOLDEN, POLICY
 
-SOURCE = Path(__file__).parents[1] / "function" / "main.py"
-FRAMEWORK = Path(sys.executable).with_name("functions-framework")
+SOURCE = str(Path(__file__).parents[1] / "function" / "main.py")
+FRAMEWORK = str(Path(sys.executable).with_name("functions-framework"))
 JSON = {"content-type": "application/cloudevents+json"}
 
 
@@ -181,7 +181,7 @@ async def test_each_target_is_loaded_by_path(
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(sys, "modules", dict(sys.modules))
     monkeypatch.setattr(sys, "path", list(sys.path))
-    app = functions_framework.aio.create_asgi_app(target, str(SOURCE))
+    app = functions_framework.aio.create_asgi_app(target, SOURCE)  # type: ignore[no-untyped-call]
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://door.test") as client:
         answers = [
             (await client.get("/healthz")).status_code,
