@@ -10,8 +10,8 @@ from enum import StrEnum
 from http import HTTPStatus
 from typing import Any, Literal
 
-from .cloudevents import parse_json
 from .errors import Broken, Busy, Refused, Rejected, Unavailable
+from .formats import parse_json
 from .shares import MemberStatus, Share
 
 

@@ -14,15 +14,15 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote, unquote
 
-from pydantic_core import from_json, to_json
+from pydantic_core import to_json
 
 from .errors import Rejected
+from .formats import parse_json, parse_time
 
 MAX_BODY = 1 << 20
 MAX_ID = 256
 
 _NAME = re.compile(r"[a-z0-9]+", re.ASCII)
-_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _CORE = frozenset({"specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema"})
 _HEADER_SAFE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"%')
@@ -109,28 +109,6 @@ def from_structured(message: Any) -> CloudEvent:
         Rejected: it is no valid CloudEvent; the text names the field.
     """
     return _read_structured(message, "")
-
-
-def parse_json(body: bytes | str, where: str) -> Any:
-    """Parse JSON strictly: no NaN, no lone surrogates, no nesting deep enough to hurt.
-
-    Raises:
-        Rejected: the text is no JSON; `where` names the field in the message.
-    """
-    try:
-        return from_json(body, allow_inf_nan=False)
-    except ValueError as error:
-        raise Rejected(f"{where}: not JSON ({str(error)[:120]})") from error
-
-
-def parse_time(text: str) -> datetime | None:
-    """Read an RFC 3339 timestamp with its offset; None where it is none."""
-    if _TIME.fullmatch(text) is None:
-        return None
-    try:
-        return datetime.fromisoformat(text.upper())
-    except ValueError:
-        return None
 
 
 def _media_type(content_type: str) -> str:

@@ -13,8 +13,9 @@ from uuid import NAMESPACE_URL, uuid5
 
 from pydantic_core import to_json
 
-from .cloudevents import MAX_ID, CloudEvent, parse_time
+from .cloudevents import MAX_ID, CloudEvent
 from .errors import Rejected
+from .formats import parse_time
 from .messages import CLOCK_SKEW, CheckData, EventType, NotifiedData, validate
 from .shares import Cause, Notice
 

@@ -15,8 +15,9 @@ from uuid import NAMESPACE_URL, uuid5
 from pydantic_core import to_json
 
 from .accounts import Keys
-from .cloudevents import CloudEvent, from_structured, parse_json, parse_time
+from .cloudevents import CloudEvent, from_structured
 from .errors import Rejected
+from .formats import parse_json, parse_time
 from .messages import EventType
 from .shares import is_plain_id
 from .traces import Ignored, as_list, as_object, read_trace

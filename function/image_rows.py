@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from .api import Answer, read_object
-from .cloudevents import parse_time
 from .errors import Broken
+from .formats import parse_time
 from .shares import Kind, MemberStatus, Share, is_image_id
 
 MAX_TEXT = 255

@@ -8,9 +8,9 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from . import share_file, strict_files
-from .cloudevents import parse_time
 from .decision import Decision, choose_vault, decide
 from .file_words import Vocabulary
+from .formats import parse_time
 from .policy import Policy
 from .policy_file import Decision as DecisionWord
 from .policy_file import Some, VaultId

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-from .cloudevents import parse_json
 from .engine import read_target
 from .errors import Misconfigured, Rejected
+from .formats import parse_json
 from .identity import Identity
 from .logs import Format, Level
 

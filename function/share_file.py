@@ -10,9 +10,9 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, Field
 
 from . import strict_files
-from .cloudevents import parse_time
 from .faults import Fault
 from .file_words import Vocabulary
+from .formats import parse_time
 from .policy_file import ImageId, ProjectId
 from .shares import Share
 from .strict_files import Strict

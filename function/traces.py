@@ -12,8 +12,9 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from .cloudevents import MAX_ID, CloudEvent, parse_json, parse_time
+from .cloudevents import MAX_ID, CloudEvent
 from .errors import Rejected
+from .formats import parse_json, parse_time
 from .messages import EventType
 from .shares import MAX_IMAGES, is_image_id
 
