@@ -109,39 +109,48 @@ def write_scope(project: Project) -> dict[str, Any]:
     return {"project": {"name": project.name, "domain": write_domain(project.domain or Domain())}}
 
 
-def read_token(status: int, headers: Mapping[str, str], body: bytes, *, url: str, now: datetime) -> Token:
-    """Read the answer to a login.
+def read_token(status: int, headers: Mapping[str, str], body: bytes, *, account: Account, now: datetime) -> Token:
+    """Read the answer to a login of `account`.
 
     Args:
-        headers: by case-insensitive name. url: where it was sent, for messages. now: for answers without `issued_at`.
+        headers: by case-insensitive name. now: for answers without `issued_at`.
 
     Raises:
         LoginRefused: these credentials do not open this project.
         Unavailable: Keystone is down, throttles us, or this is not Keystone.
     """
     if status != CREATED:
-        raise read_refusal(status, headers, url=url, now=now)
+        raise read_refusal(status, headers, account=account, now=now)
     value = headers.get("X-Subject-Token", "")
     try:
         answer = LoginAnswer.model_validate_json(body).token
     except ValidationError:
         answer = None
     if answer is None or not value or not value.isascii() or not value.isprintable():
-        raise Unavailable(f"{url} answered {status}, but not as Keystone does: check OS_AUTH_URL")
+        raise Unavailable(f"{tokens_url(account)} answered {status}, but not as Keystone does: check OS_AUTH_URL")
     project_id = answer.project.id if answer.project else None
     life = answer.expires_at - (answer.issued_at or now)
     return Token(value=value, life=life, project_id=project_id, catalog=answer.catalog)
 
 
-def read_refusal(status: int, headers: Mapping[str, str], *, url: str, now: datetime) -> Unavailable:
+def read_refusal(status: int, headers: Mapping[str, str], *, account: Account, now: datetime) -> Unavailable:
     """Put an answer other than 201 into one line; its body is never repeated, as it may repeat what we sent."""
-    if status in REFUSALS:
-        return LoginRefused(
-            f"login refused by Keystone at {url} ({status}): check OS_USERNAME, OS_PASSWORD, the project and its role"
-        )
+    url = tokens_url(account)
+    # To an application credential that it does not know, Keystone says 404.
+    is_unknown = status == NOT_FOUND and isinstance(account.login, ApplicationCredential)
+    if status in REFUSALS or is_unknown:
+        return LoginRefused(f"login refused by Keystone at {url} ({status}): check {name_suspects(account)}")
     if status == NOT_FOUND:
         return Unavailable(f"no Keystone v3 at {url} (404): check OS_AUTH_URL")
     return Unavailable(f"Keystone at {url} answered {status}", retry_after=read_retry_after(headers, now=now))
+
+
+def name_suspects(account: Account) -> str:
+    """Name what may be wrong with a login that was refused; Keystone does not tell."""
+    if isinstance(account.login, ApplicationCredential):
+        return "OS_AUTH_URL, OS_APPLICATION_CREDENTIAL_ID, its secret and whether it has expired"
+    target = "the agency and its rights in the project" if account.agency else "the project and its role"
+    return f"OS_USERNAME, OS_PASSWORD, {target}"
 
 
 def read_retry_after(headers: Mapping[str, str], *, now: datetime) -> float | None:

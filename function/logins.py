@@ -104,20 +104,25 @@ async def log_in(account: Account, *, client: httpx.AsyncClient, now: Callable[[
         LoginRefused: Keystone does not let us in.
         Unavailable: Keystone is down, or answers something else.
     """
-    url = tokens_url(account)
-    token = await post(url, login_body(account), client=client, now=now, bearer=None)
+    token = await post(login_body(account), account=account, client=client, now=now, bearer=None)
     if account.agency:
         body = agency_body(account.agency, account.project)
-        token = await post(url, body, client=client, now=now, bearer=token)
+        token = await post(body, account=account, client=client, now=now, bearer=token)
     if token.project_id is None or account.project.id not in {None, token.project_id}:
-        raise LoginRefused(f"Keystone at {url} gave a token for another project: check OS_PROJECT_ID")
+        raise LoginRefused(f"Keystone at {tokens_url(account)} gave a token for another project: check OS_PROJECT_ID")
     return token
 
 
 async def post(
-    url: str, body: dict[str, Any], *, client: httpx.AsyncClient, now: Callable[[], datetime], bearer: Token | None
+    body: dict[str, Any],
+    *,
+    account: Account,
+    client: httpx.AsyncClient,
+    now: Callable[[], datetime],
+    bearer: Token | None,
 ) -> Token:
     """POST one login step; `bearer` is the token of the step before."""
+    url = tokens_url(account)
     headers = {"Accept": "application/json"} | ({"X-Auth-Token": bearer.value} if bearer else {})
     try:
         answer = await client.post(url, json=body, headers=headers, auth=httpx.Auth(), follow_redirects=False)
@@ -126,4 +131,4 @@ async def post(
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         hint = ": check OS_CACERT" if "CERTIFICATE_VERIFY_FAILED" in str(error) else ""
         raise Unavailable(f"Keystone at {url} cannot be reached ({type(error).__name__}){hint}") from error
-    return read_token(answer.status_code, answer.headers, answer.content, url=url, now=now())
+    return read_token(answer.status_code, answer.headers, answer.content, account=account, now=now())

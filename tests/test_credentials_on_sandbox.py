@@ -112,7 +112,6 @@ def test_wrong_keys(url: str, keys: dict[str, str]) -> None:
         {"OS_USER_DOMAIN_NAME": "nowhere"},
         {"OS_PROJECT_ID": "nothing"},
         {"OS_PROJECT_ID": "other"},
-        {"OS_AGENCY_NAME": "nothing", "OS_AGENCY_DOMAIN_NAME": "Lender"},
     ],
 )
 def test_refusals_look_the_same(url: str, wrong: dict[str, str]) -> None:
@@ -123,6 +122,25 @@ def test_refusals_look_the_same(url: str, wrong: dict[str, str]) -> None:
         f"login refused by Keystone at {url}/identity/v3/auth/tokens (401): "
         "check OS_USERNAME, OS_PASSWORD, the project and its role"
     )
+
+
+def test_refused_agency(url: str) -> None:
+    """An agency that nobody lends is a 401 as well, and the line names it."""
+    with pytest.raises(Unavailable, match=r"\(401\): check OS_USERNAME, OS_PASSWORD, the agency and its rights"):
+        list_images(password(url, OS_AGENCY_NAME="nothing", OS_AGENCY_DOMAIN_NAME="Lender"))
+
+
+@pytest.mark.parametrize("status", [401, 404])
+def test_refused_application_credential(url: str, cloud: Cloud, status: int) -> None:
+    """A wrong secret is a 401, an unknown ID a 404."""
+    (credential,) = cloud.directory.application_credentials.values()
+    environ = {
+        "OS_AUTH_URL": f"{url}/v3",
+        "OS_APPLICATION_CREDENTIAL_ID": credential.id if status == 401 else "0" * 32,
+        "OS_APPLICATION_CREDENTIAL_SECRET": "wrong",
+    }
+    with pytest.raises(Unavailable, match=rf"\({status}\): check OS_AUTH_URL, OS_APPLICATION_CREDENTIAL_ID"):
+        list_images(environ)
 
 
 def test_wrong_url(url: str) -> None:

@@ -38,7 +38,7 @@ def read(status: int, body: object = ANSWER, **headers: str) -> Token:
     """Read an answer with a token unless the headers say otherwise."""
     named = {"X-Subject-Token": "t0ken"} | {name.replace("_", "-"): value for name, value in headers.items()}
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return read_token(status, httpx.Headers(named), content, url=URL, now=NOW)
+    return read_token(status, httpx.Headers(named), content, account=account(Project(id="p1")), now=NOW)
 
 
 def test_login_goes_to_the_tokens_of_version_3() -> None:
@@ -145,7 +145,9 @@ def test_half_an_answer_is_no_token(body: bytes) -> None:
 def test_token_must_fit_into_a_header(value: str) -> None:
     """A missing token, or one that no header could carry, is no token."""
     with pytest.raises(Unavailable, match="not as Keystone does"):
-        read_token(201, {"X-Subject-Token": value}, json.dumps(ANSWER).encode(), url=URL, now=NOW)
+        read_token(
+            201, {"X-Subject-Token": value}, json.dumps(ANSWER).encode(), account=account(Project(id="p1")), now=NOW
+        )
 
 
 @pytest.mark.parametrize("status", [400, 401, 403])
@@ -156,6 +158,20 @@ def test_refusal_names_what_to_check(status: int) -> None:
     assert str(caught.value) == (
         f"login refused by Keystone at {URL} ({status}): check OS_USERNAME, OS_PASSWORD, the project and its role"
     )
+
+
+@pytest.mark.parametrize(
+    ("status", "more", "suspects"),
+    [
+        (401, {"agency": Agency(name="x", domain=Domain(name="y"))}, "the agency and its rights in the project"),
+        (401, {"login": ApplicationCredential(id="ac1", secret="x")}, "its secret and whether it has expired"),
+        (404, {"login": ApplicationCredential(id="ac1", secret="x")}, "its secret and whether it has expired"),
+    ],
+)
+def test_refusal_fits_the_login(status: int, more: dict[str, Any], suspects: str) -> None:
+    """An agency and an application credential have suspects of their own; an unknown one of the latter is a 404."""
+    with pytest.raises(LoginRefused, match=rf" \({status}\): check .*, {suspects}$"):
+        read_token(status, {}, b"", account=account(Project(id="p1"), **more), now=NOW)
 
 
 @pytest.mark.parametrize(
@@ -198,7 +214,7 @@ def test_retry_after_is_seconds_or_a_date(text: str, seconds: float | None) -> N
 def test_any_answer_is_a_token_or_unavailable(status: int, body: bytes, token: str) -> None:
     """Whatever answers, nothing but a token or `Unavailable` comes out."""
     with pytest.raises(Unavailable):
-        read_token(status, {"X-Subject-Token": token, "Retry-After": token}, body, url=URL, now=NOW)
+        read_token(status, {"X-Subject-Token": token, "Retry-After": token}, body, account=account(Project()), now=NOW)
 
 
 def test_secrets_have_no_repr() -> None:
