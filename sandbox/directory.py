@@ -30,7 +30,7 @@ class Directory:
         """Issue a token for the body of `POST /v3/auth/tokens`; `subject` is the X-Auth-Token sent with it.
 
         Raises:
-            Problem: 400 where the body is malformed, 401 in every other case.
+            Problem: 400 for a malformed body, 404 for an unknown application credential, 401 in every other case.
         """
         identity = auth.get("identity")
         if not isinstance(identity, dict) or not isinstance(identity.get("methods"), list):
@@ -78,7 +78,9 @@ class Directory:
             return self._by_password(details.get("user")), None
         if method == "application_credential":
             credential = self.application_credentials.get(str(details.get("id")))
-            if credential is None or credential.secret != details.get("secret"):
+            if credential is None:
+                raise keystone(404, "Not Found", f"Could not find Application Credential: {details.get('id')}.")
+            if credential.secret != details.get("secret"):
                 raise unauthorized()
             return credential.user, credential.project_id
         if method == "token":

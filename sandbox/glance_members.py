@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox.access import authenticate, read_object
+from sandbox.access import authenticate_native, read_object
 from sandbox.gallery import STATUSES
 from sandbox.problems import Problem, glance
 from sandbox.records import Caller, Image, Member, MemberStatus, zulu
@@ -20,7 +20,7 @@ def routes(cloud: Cloud) -> list[Route]:
     """Name the endpoints."""
 
     async def members(request: Request) -> Response:
-        caller = await authenticate(request, cloud)
+        caller = await authenticate_native(request, cloud)
         image = visible_image(cloud, caller, request)
         if request.method == "POST":
             return JSONResponse(_describe(_add(cloud, caller, image, await read_object(request))))
@@ -29,7 +29,7 @@ def routes(cloud: Cloud) -> list[Route]:
         return JSONResponse({"members": [_describe(m) for m in shown], "schema": "/v2/schemas/members"})
 
     async def member(request: Request) -> Response:
-        caller = await authenticate(request, cloud)
+        caller = await authenticate_native(request, cloud)
         image = visible_image(cloud, caller, request)
         if request.method == "PUT":
             return JSONResponse(_describe(_settle(cloud, caller, image, request, await read_object(request))))

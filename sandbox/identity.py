@@ -116,6 +116,7 @@ def _describe(cloud: Cloud, token: Token, request: Request) -> dict[str, Any]:
     }
     if token.project_id is not None:
         told["project"] = _project(cloud.directory.projects[token.project_id])
+        del told["project"]["domain_id"]
         told["roles"] = [{"id": role, "name": role} for role in sorted(token.roles)]
         told["is_domain"] = False
         told["catalog"] = _catalog(cloud, token.project_id, base_of(request))
