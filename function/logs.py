@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from typing import Literal
+from typing import Literal, TextIO
 
 import structlog
 from structlog.typing import FilteringBoundLogger, Processor
@@ -11,16 +11,21 @@ Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["json", "console"]
 
 
-def set_up(*, level: Level, form: Format) -> None:
-    """Set up structlog for the whole process; foreign libraries log nothing below a warning."""
+def set_up(*, level: Level, form: Format, stream: TextIO | None = None) -> None:
+    """Set up structlog for the whole process; foreign libraries log nothing below a warning.
+
+    Args:
+        stream: where the lines go; stdout unless a command needs that for its answer.
+    """
+    stream = stream or sys.stdout
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            _renderer(form),
+            _renderer(form, stream),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.WriteLoggerFactory(sys.stdout),
+        logger_factory=structlog.WriteLoggerFactory(stream),
         cache_logger_on_first_use=True,
     )
 
@@ -31,7 +36,7 @@ def logger() -> FilteringBoundLogger:
     return log
 
 
-def _renderer(form: Format) -> Processor:
+def _renderer(form: Format, stream: TextIO) -> Processor:
     if form == "console":
-        return structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())
+        return structlog.dev.ConsoleRenderer(colors=stream.isatty())
     return structlog.processors.JSONRenderer(ensure_ascii=False)
