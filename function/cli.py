@@ -23,6 +23,8 @@ _INTERRUPTED: Final = 130
 
 # command: what it does. To add one: a module of that name in `commands`, and a line here
 COMMANDS: Final[Mapping[str, str]] = {
+    "run": "do the whole job once: list, decide, settle, follow the jobs, tell",
+    "pending": "list the shares that wait and what the policy would do; change nothing",
     "policy": "check and test a policy, compare two, print its JSON Schema",
     "explain": "show what would be decided for event files, and why, without any cloud",
     "send": "post event files as CloudEvents",

@@ -1,0 +1,83 @@
+"""Shows what became of shares: a table and totals for people, one CloudEvent a line for programs.
+
+A dry run, a list of what waits and a real run look the same.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TextIO
+
+from pydantic_core import to_json
+
+from ..cloudevents import CloudEvent, to_structured
+from ..sink import Sink
+from .paper import table
+
+COLUMNS = ("IMAGE", "NAME", "OWNER", "DECISION", "RULE", "REASON", "OUTCOME")
+NOTHING = "-"
+
+
+class JsonLines:
+    """A sink that writes each event as a line of JSON, once the sink behind it took it."""
+
+    def __init__(self, outer: Sink, stream: TextIO) -> None:
+        self._outer = outer
+        self._stream = stream
+
+    async def emit(self, event: CloudEvent) -> None:
+        """Hand the event on, then write it.
+
+        Raises:
+            Unavailable: the sink behind did not take it.
+        """
+        await self._outer.emit(event)
+        write_lines([event], self._stream)
+
+
+def write_lines(events: Iterable[CloudEvent], stream: TextIO) -> None:
+    """Write events as CloudEvents in JSON, one a line, at once."""
+    stream.writelines(to_json(to_structured(event)).decode() + "\n" for event in events)
+    stream.flush()
+
+
+def rows(events: Iterable[CloudEvent]) -> list[tuple[str, ...]]:
+    """Lay out outcome events: one row an image, a heading, and a column for the project where there are several."""
+    entries = [(event, entry) for event in events for entry in event.data["images"]]
+    has_projects = len({event.data["project_id"] for event, _ in entries}) > 1
+    cells = sorted(
+        (*((event.data["project_id"],) if has_projects else ()), *_row(event, entry)) for event, entry in entries
+    )
+    return [(*(("PROJECT",) if has_projects else ()), *COLUMNS), *cells] if cells else []
+
+
+def show(events: Sequence[CloudEvent]) -> list[str]:
+    """Write the table and the totals."""
+    found = rows(events)
+    return [*(table(found) if found else []), *([""] if found else []), totals(events)]
+
+
+def totals(events: Iterable[CloudEvent]) -> str:
+    """Count the outcomes, and of those that were only decided the decisions."""
+    entries = [(fate_of(event), entry) for event in events for entry in event.data["images"]]
+    fates = Counter(fate for fate, _ in entries)
+    decided = Counter(str(entry["decision"]) for fate, entry in entries if fate == "audited")
+    parts = [f"{count} {fate}" for fate, count in sorted(fates.items())]
+    note = f" (decided: {_count(decided)})" if decided else ""
+    if not entries:
+        return "no shares wait"
+    return f"{len(entries)} share{'s' if len(entries) > 1 else ''}: {', '.join(parts)}{note}"
+
+
+def fate_of(event: CloudEvent) -> str:
+    """Give the word in an outcome's type: `accepted`, `held`, ..."""
+    return event.type.split(".")[-2]
+
+
+def _row(event: CloudEvent, entry: Mapping[str, Any]) -> tuple[str, ...]:
+    code = f" ({entry['error_code']})" if entry["error_code"] else ""
+    cells = (entry["name"], entry["owner"], entry["decision"], entry["rule"])
+    return (entry["image_id"], *(each or NOTHING for each in cells), entry["reason"] + code, fate_of(event))
+
+
+def _count(words: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {word}" for word, count in sorted(words.items()))

@@ -1,0 +1,267 @@
+"""`doorman run` and `doorman pending` against the sandbox, from the command line to the exit code."""
+
+import io
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from function.cli import main
+from function.commands.outcomes import rows, totals
+from function.commands.watching import say_left, say_progress, supervise
+from function.errands import Trouble
+from function.once import Once, Progress, Report
+from sandbox.cloud import create_app
+from sandbox.serving import serve
+from sandbox.state import Cloud
+from tests.chain import BANNED, GOLDEN, POLICY, STRANGER, Chain
+
+
+@pytest.fixture
+def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
+    """A served sandbox whose jobs end at once, and an environment that leads to it."""
+    cloud = Cloud()
+    cloud.settings.job_seconds = 0
+    cloud.add_user("doorman", "secret", ["receiver", "second"])
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(POLICY)
+    with serve(create_app(cloud)) as url:
+        for name, value in {
+            "OS_AUTH_URL": f"{url}/v3",
+            "OS_USERNAME": "doorman",
+            "OS_PASSWORD": "secret",
+            "OS_USER_DOMAIN_NAME": "Default",
+            "OS_PROJECT_ID": "receiver",
+            "DOORMAN_POLICY": str(policy),
+        }.items():
+            monkeypatch.setenv(name, value)
+        yield cloud
+
+
+@pytest.fixture
+def taken() -> list[dict[str, Any]]:
+    """What the sink took."""
+    return []
+
+
+@pytest.fixture
+def sink(taken: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A sink over HTTP, named in the environment."""
+
+    async def take(request: Request) -> Response:
+        taken.append({"type": request.headers["ce-type"], "data": json.loads(await request.body())})
+        return Response(status_code=202)
+
+    with serve(Starlette(routes=[Route("/", take, methods=["POST"])])) as url:
+        monkeypatch.setenv("K_SINK", url)
+        yield url
+
+
+def share_three(cloud: Cloud) -> tuple[str, str, str]:
+    """Share one image that is accepted, one that is rejected and one that is held."""
+    return tuple(  # type: ignore[return-value]  # three of them
+        cloud.add_share(owner, "receiver", name=name, image_id=f"0000000{number}-0000-4000-8000-000000000000")
+        for number, (owner, name) in enumerate([(GOLDEN, "golden"), (BANNED, "bad"), (STRANGER, "strange\x1b[2J")])
+    )
+
+
+def test_a_run_shows_every_share_and_the_totals(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
+    """One row a share, nothing truncated, foreign words escaped; held shares do not make it fail."""
+    golden, banned, stranger = share_three(cloud)
+    assert main(["run"]) == 0
+    told = capsys.readouterr()
+    lines = told.out.splitlines()
+    assert [line.split() for line in lines[:4]] == [
+        ["IMAGE", "NAME", "OWNER", "DECISION", "RULE", "REASON", "OUTCOME"],
+        [golden, "golden", GOLDEN, "accept", "golden-images", "allowed_owner", "accepted"],
+        [banned, "bad", BANNED, "reject", "known-bad", "rejected_by_rule", "rejected"],
+        [stranger, r"strange\x1b[2J", STRANGER, "hold", "-", "owner_not_allowed", "held"],
+    ]
+    assert lines[4:] == ["", "3 shares: 1 accepted, 1 held, 1 rejected"]
+    assert told.err == ""
+
+
+def test_a_dry_run_and_pending_look_the_same_and_write_nothing(
+    cloud: Cloud, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Both show the decisions in the table of a real run; the cloud's log shows no write."""
+    share_three(cloud)
+    assert main(["pending"]) == 0
+    pending = capsys.readouterr().out
+    assert main(["run", "--dry-run"]) == 0
+    assert capsys.readouterr().out == pending + "dry run: nothing was changed\n"
+    assert pending.splitlines()[-1] == "3 shares: 3 audited (decided: 1 accept, 1 hold, 1 reject)"
+    assert cloud.writes == []
+
+
+def test_json_is_one_event_a_line(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
+    """Programs get the outcome events as CloudEvents in structured mode and nothing else."""
+    images = share_three(cloud)
+    for words, types in ((["pending"], {"audited"}), (["run"], {"accepted", "rejected", "held"})):
+        assert main([*words, "--json"]) == 0
+        events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert {event["type"] for event in events} == {f"dev.doorman.share.{word}.v1" for word in types}
+        assert {event["specversion"] for event in events} == {"1.0"}
+        assert sorted(entry["image_id"] for event in events for entry in event["data"]["images"]) == sorted(images)
+        assert len({event["id"] for event in events}) == len(events)
+
+
+def test_nothing_waits(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
+    """An empty list is said in words."""
+    assert main(["pending"]) == 0
+    assert capsys.readouterr().out == "no shares wait\n"
+
+
+@pytest.mark.usefixtures("sink")
+def test_outcomes_go_to_the_sink_as_well(cloud: Cloud, taken: list[dict[str, Any]]) -> None:
+    """A run tells K_SINK its outcomes and nothing else; `pending` tells nobody but the one who asked."""
+    share_three(cloud)
+    assert main(["pending"]) == 0
+    assert taken == []
+    assert main(["run"]) == 0
+    assert sorted(event["type"].split(".")[-2] for event in taken) == ["accepted", "held", "rejected"]
+
+
+def test_what_the_sink_does_not_take_is_shown_and_fails_the_run(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The share is settled and that is said; the exit code and a line tell that the sink did not hear of it."""
+
+    async def refuse(_: Request) -> Response:
+        return Response(status_code=400)
+
+    monkeypatch.setattr("function.errands.PAUSES", ())
+    golden = cloud.add_share(GOLDEN, "receiver")
+    with serve(Starlette(routes=[Route("/", refuse, methods=["POST"])])) as url:
+        monkeypatch.setenv("K_SINK", url)
+        assert main(["run", "--json"]) == 1
+    told = capsys.readouterr()
+    assert [json.loads(line)["data"]["images"][0]["image_id"] for line in told.out.splitlines()] == [golden]
+    assert told.err.splitlines()[:2] == [
+        "doorman: project receiver: the sink answers 400 (1 share)",
+        "doorman: the sink did not take 1 outcome event",
+    ]
+
+
+def test_a_failed_share_fails_the_run(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
+    """The error code of the cloud stands beside the reason."""
+    cloud.fail_image(cloud.add_share(GOLDEN, "receiver", name="golden"), "IMG.0001")
+    assert main(["run"]) == 1
+    assert "job_failed (IMG.0001)  failed" in capsys.readouterr().out
+
+
+def test_projects_are_a_column_where_there_are_several(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without projects in the environment those of the command are served; with them it narrows."""
+    images = [cloud.add_share(GOLDEN, project) for project in ("receiver", "second")]
+    assert main(["pending", "--project", "second"]) == 2
+    assert "--project: second is not served here" in capsys.readouterr().err
+    monkeypatch.setenv("OS_PROJECT_ID", "")
+    assert main(["run", "--project", "second", "--project", "receiver"]) == 0
+    lines = [line.split()[:2] for line in capsys.readouterr().out.splitlines()[:3]]
+    assert lines == [["PROJECT", "IMAGE"], ["receiver", images[0]], ["second", images[1]]]
+
+
+def test_a_project_that_cannot_be_read_fails_the_run(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The others are settled; stderr names the one."""
+    monkeypatch.setenv("OS_PROJECT_ID", "receiver,foreign")
+    cloud.add_share(GOLDEN, "receiver")
+    assert main(["run"]) == 1
+    told = capsys.readouterr()
+    assert told.out.splitlines()[-1] == "1 share: 1 accepted"
+    assert told.err.startswith("doorman: project foreign: ")
+    assert main(["run"]) == 1
+    told = capsys.readouterr()
+    assert (told.out, told.err[:25]) == ("", "doorman: project foreign:")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("OS_AUTH_URL", "", "doorman: OS_AUTH_URL is missing"),
+        ("DOORMAN_POLICY", "/nowhere/policy.yaml", "doorman: /nowhere/policy.yaml: cannot be read"),
+        ("DOORMAN_MODE", "maybe", "doorman: DOORMAN_MODE: expected"),
+    ],
+)
+@pytest.mark.usefixtures("cloud")
+def test_wrong_settings_are_wrong_usage(
+    name: str, value: str, message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line that names the variable or the file, and exit code 2."""
+    monkeypatch.setenv(name, value)
+    assert main(["run"]) == 2
+    assert capsys.readouterr().err.startswith(message)
+
+
+def test_a_signal_ends_a_run_cleanly(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
+    """Ctrl-C while a job runs: what is done is shown, what still runs is named, and the exit code says why."""
+    cloud.settings.job_seconds = None
+    golden, *_ = share_three(cloud)
+
+    def interrupt() -> None:
+        deadline = time.monotonic() + 10
+        while (
+            len({call.path for call in list(cloud.calls) if "/jobs/" in call.path}) < 2 and time.monotonic() < deadline
+        ):
+            time.sleep(0.005)
+        time.sleep(0.05)  # until the held share is told as well
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    assert main(["run"]) == 130
+    thread.join()
+    told = capsys.readouterr()
+    assert told.out.splitlines()[-1] == "1 share: 1 held"
+    jobs = {job.images[0]: job.id for job in cloud.jobs.values()}
+    lines = told.err.splitlines()
+    assert f"doorman: project receiver: job {jobs[golden]} still runs (1 share)" in lines
+    assert lines[-1] == "doorman: stopped with work left in receiver: the next run goes on from there"
+
+
+class Screen(io.StringIO):
+    """A terminal that remembers."""
+
+    def isatty(self) -> bool:
+        """Say that it is one."""
+        return True
+
+
+@pytest.mark.anyio
+async def test_a_terminal_shows_progress_while_a_run_works() -> None:
+    """One line, redrawn in place and taken away at the end."""
+    chain, screen = Chain(), Screen()
+    chain.share()
+    report, was_stopped = await supervise(Once(chain.office, run_id="run-1"), (), stream=screen)
+    assert (report.is_faultless, was_stopped) == (True, False)
+    assert screen.getvalue().startswith("\r\x1b[K0/0 projects read, 0 shares found, 0 in running jobs, 0 done")
+    assert screen.getvalue().endswith("\r\x1b[K")
+
+
+def test_progress_is_said_in_numbers() -> None:
+    """All that a person waits for."""
+    progress = Progress(projects=20, looked_at=3, found=150, told=40, in_jobs=100)
+    assert say_progress(progress) == "3/20 projects read, 150 shares found, 100 in running jobs, 40 done"
+
+
+def test_trouble_of_an_unknown_project_has_no_name() -> None:
+    """A project that is known by name only and cannot be found is told by its error alone."""
+    assert list(say_left(Report(troubles=(Trouble(project_id=None, message="no login"),)))) == ["no login"]
+
+
+def test_no_rows_no_heading() -> None:
+    """Nothing is laid out where nothing was told."""
+    assert (rows([]), totals([])) == ([], "no shares wait")
