@@ -1,10 +1,15 @@
 """What tests share: a clock that never waits, the local cloud with one served project, desks and a recording sink."""
 
+import hypothesis
 import pytest
 
 from function.desk import Desk
 from function.policy import Policy, load
 from tests.stage import POLICY, RECEIVER, FakeClock, Furnish, Hire, Play, RecordingSink, State
+
+# No deadline: how long one example takes says more about the machine than about the code.
+hypothesis.settings.register_profile("doorman", deadline=None)
+hypothesis.settings.load_profile("doorman")
 
 
 @pytest.fixture

@@ -1,0 +1,95 @@
+"""The nouns hold what was read, and IDs that are no IDs never get into a URL path."""
+
+import dataclasses
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from function.shares import Cause, Job, JobState, Reason, Share, Vault, is_image_id, is_plain_id
+
+UUID = "6596628c-42d4-4ff1-8660-8ea5ae61f243"
+PATH_SAFE = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
+
+
+@pytest.mark.parametrize("text", [UUID, UUID.upper(), "0" * 8 + "-0000" * 3 + "-" + "0" * 12])
+def test_image_id_is_a_uuid(text: str) -> None:
+    """In either case."""
+    assert is_image_id(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        UUID.replace("-", ""),
+        f"{{{UUID}}}",
+        f"urn:uuid:{UUID}",
+        f"{UUID}\n",
+        f" {UUID}",
+        f"{UUID}/../x",
+        UUID[:-1],
+        f"{UUID}0",
+        "g" + UUID[1:],
+        "\N{FULLWIDTH DIGIT SIX}" + UUID[1:],
+        "\N{ARABIC-INDIC DIGIT SIX}" + UUID[1:],
+    ],
+)
+def test_anything_else_is_no_image_id(text: str) -> None:
+    """Other spellings of a UUID, line ends, paths and foreign digits are refused."""
+    assert not is_image_id(text)
+
+
+@pytest.mark.parametrize("text", ["a", "A-b_9", "x" * 64, "-", "9c61004714024f9586705d090530f9fa"])
+def test_plain_id_is_letters_digits_dash_and_underline(text: str) -> None:
+    """From 1 to 64 of them."""
+    assert is_plain_id(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "x" * 65, "a b", "a/b", "..", "a.b", "a%2e", "a\n", "\N{LATIN SMALL LETTER U WITH DIAERESIS}", "\u0661"],
+)
+def test_anything_else_is_no_plain_id(text: str) -> None:
+    """Dots, slashes, percent signs, spaces, line ends and other alphabets are refused."""
+    assert not is_plain_id(text)
+
+
+@given(st.text(max_size=70))
+def test_ids_are_safe_in_a_path(text: str) -> None:
+    """Whatever passes as an ID is one path segment, and none that leads upwards."""
+    if is_image_id(text) or is_plain_id(text):
+        assert PATH_SAFE.fullmatch(text)
+
+
+def test_free_capacity_is_what_is_left() -> None:
+    """In GB."""
+    vault = Vault(vault_id="v", size=100.0, used=40.5, object_type="server", protect_type="backup", status="available")
+    assert vault.free == 59.5
+
+
+def test_what_nobody_said_is_unknown() -> None:
+    """A share of which only the IDs are known claims nothing, a job names no failed image."""
+    share = Share(image_id=UUID, project_id="p")
+    facts = {name: value for name, value in dataclasses.asdict(share).items() if name not in {"image_id", "project_id"}}
+    assert set(facts.values()) == {None}
+    assert Job(state=JobState.RUNNING) == Job(
+        state=JobState.RUNNING, error_code=None, fail_reason=None, failed=frozenset()
+    )
+
+
+def test_nouns_do_not_change() -> None:
+    """What was read once stays as it was read."""
+    cause = Cause(id="1", correlation="1")
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        cause.id = "2"  # type: ignore[misc]
+
+
+def test_reasons_are_words() -> None:
+    """A closed set of lower-case words, each once."""
+    assert all(re.fullmatch(r"[a-z_]+", reason) for reason in Reason)
+    assert {"allowed_owner", "owner_not_allowed", "vault_missing", "vault_failed", "already_settled"} <= set(Reason)
+    assert {"settled_otherwise", "not_shared", "own_image", "job_failed", "job_timed_out", "still_pending"} <= set(
+        Reason
+    )
