@@ -123,20 +123,22 @@ def _read_structured(message: Any, where: str) -> CloudEvent:
     if not isinstance(message, dict):
         raise Rejected(f"{where or 'body'}: an event is a JSON object".replace(".:", ":"))
     data = message.get("data")
-    if "data_base64" in message:
-        decoded = _decode_base64(message["data_base64"], where)
+    if (encoded := message.get("data_base64")) is not None:
+        if data is not None:
+            raise Rejected(f"{where}data_base64: comes beside data; send one of them")
+        decoded = _decode_base64(encoded, where)
         is_json = _is_json(message.get("datacontenttype"))
         data = parse_json(decoded, f"{where}data_base64") if is_json else None
     attributes = {}
     for name, value in message.items():
         if name in {"data", "data_base64"} or value is None:
             continue
-        attributes[name] = value if name in _CORE else _canonical(value, f"{where}{name[:40]}")
+        attributes[name] = value if name in _CORE else _canonical(value, f"{where}{name[:40]!r}")
     return _build(attributes, data, where)
 
 
 def _read_binary(headers: Mapping[str, str], media: str, body: bytes) -> CloudEvent:
-    attributes: dict[str, Any] = {name[3:]: unquote(value) for name, value in headers.items() if name.startswith("ce-")}
+    attributes = {name[3:]: _decode_header(name, value) for name, value in headers.items() if name.startswith("ce-")}
     return _build(attributes, parse_json(body, "data") if body and _is_json(media) else None, "")
 
 
@@ -144,6 +146,16 @@ def _is_json(media: object) -> bool:
     """Say whether data of this media type is parsed; of any other, only that there is an event is known."""
     kind = media.partition(";")[0].strip().lower() if isinstance(media, str) else ""
     return kind in {"", "application/json", "text/json"} or kind.endswith("+json")
+
+
+def _decode_header(name: str, value: str) -> str:
+    """Undo the encoding of a header's value: double quotes, as older senders write them, then percent signs."""
+    if len(value) > 1 and value[0] == value[-1] == '"':
+        value = re.sub(r"\\(.)", r"\1", value[1:-1])
+    try:
+        return unquote(value, errors="strict")
+    except UnicodeDecodeError as error:
+        raise Rejected(f"{name[3:43]}: its percent-encoding is not UTF-8") from error
 
 
 def _build(attributes: Mapping[str, Any], data: Any, where: str) -> CloudEvent:

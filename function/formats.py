@@ -18,7 +18,7 @@ def parse_json(body: bytes | str, where: str) -> Any:
         Rejected: the text is no JSON; `where` names the field in the message.
     """
     try:
-        return from_json(body, allow_inf_nan=False)
+        return from_json(body.encode() if isinstance(body, str) else body, allow_inf_nan=False)
     except ValueError as error:
         raise Rejected(f"{where}: not JSON ({str(error)[:120]})") from error
 

@@ -1,0 +1,120 @@
+"""Foreign JSON and timestamps are read strictly, and nothing that a stranger sends makes the reader crash."""
+
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from function.errors import Rejected
+from function.formats import parse_json, parse_time
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        (b'{"a": [1, 2.5, true, null, "\\u00e4"]}', {"a": [1, 2.5, True, None, "ä"]}),
+        ('{"a": "ä"}', {"a": "ä"}),
+        (b'{"a": 1, "a": 2}', {"a": 2}),
+        pytest.param(b"1" * 4300, int("1" * 4300), id="longest number"),
+        (b'"\\ud83d\\ude00"', "😀"),
+    ],
+)
+def test_json_is_read(text: bytes | str, value: Any) -> None:
+    """Bytes or text; of a key that comes twice the last counts, as nearly all readers have it."""
+    assert parse_json(text, "body") == value
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b" ",
+        b"{",
+        b"{}x",
+        b"NaN",
+        b"-Infinity",
+        b"01",
+        b"[1,]",
+        b"\xff",
+        b"\xef\xbb\xbf{}",
+        b'"\\ud800"',
+        b'"a\nb"',
+        pytest.param(b"[" * 5000, id="deep"),
+        pytest.param(b"[" * 5000 + b"]" * 5000, id="deep and closed"),
+        pytest.param(b'{"a":' * 5000, id="deep objects"),
+        pytest.param(b"1" * 4301, id="long number"),
+        pytest.param(b"1" * 100_000, id="very long number"),
+        '"\ud800"',
+    ],
+)
+def test_anything_else_is_refused(text: bytes | str) -> None:
+    """No NaN, no lone surrogates, no byte order mark, no number or nesting that hurts; the text names the field."""
+    with pytest.raises(Rejected, match=r"^payload: not JSON \(.{1,120}\)$"):
+        parse_json(text, "payload")
+
+
+@given(st.binary(max_size=200) | st.text(max_size=200))
+def test_reading_json_never_crashes(text: bytes | str) -> None:
+    """Whatever comes is read or refused."""
+    with suppress(Rejected):
+        parse_json(text, "body")
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-01-31T08:30:00Z", datetime(2026, 1, 31, 8, 30, tzinfo=UTC)),
+        ("2026-01-31t08:30:00z", datetime(2026, 1, 31, 8, 30, tzinfo=UTC)),
+        ("2026-01-31T08:30:00.5+02:00", datetime(2026, 1, 31, 6, 30, 0, 500_000, tzinfo=UTC)),
+        ("2026-01-31T08:30:00.123456789Z", datetime(2026, 1, 31, 8, 30, 0, 123_456, tzinfo=UTC)),
+        ("2026-01-31T08:30:00-00:00", datetime(2026, 1, 31, 8, 30, tzinfo=UTC)),
+        ("0001-01-01T00:00:00+23:59", datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=23, minutes=59)))),
+    ],
+)
+def test_time_is_read(text: str, moment: datetime) -> None:
+    """RFC 3339 in either case, with any fraction and offset; what is finer than a microsecond is cut off."""
+    assert parse_time(text) == moment
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "2026-01-31",
+        "2026-01-31T08:30:00",
+        "2026-01-31 08:30:00Z",
+        "2026-01-31T08:30Z",
+        "2026-01-31T08:30:00+0200",
+        "2026-02-30T08:30:00Z",
+        "2026-01-31T24:00:00Z",
+        "2026-01-31T08:30:60Z",
+        "2026-01-31T08:30:00+24:00",
+        "0000-01-01T00:00:00Z",
+        "2026-01-31T08:30:00Z\n",
+        "\u0662026-01-31T08:30:00Z",
+        "1769848200",
+        "2026-W05-6T08:30:00Z",
+    ],
+)
+def test_other_spellings_are_no_time(text: str) -> None:
+    """A date alone, a missing offset, an impossible day, a line end, other digits: None, not a guess."""
+    assert parse_time(text) is None
+
+
+@given(st.text(alphabet="0123456789TtZz:.+- ", max_size=40) | st.text(max_size=40))
+def test_reading_time_never_crashes(text: str) -> None:
+    """Whatever comes is a time with its zone, or none."""
+    moment = parse_time(text)
+    assert moment is None or moment.tzinfo is not None
+
+
+OFFSETS = st.integers(-1439, 1439).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+
+
+@given(st.datetimes(timezones=OFFSETS))
+def test_time_reads_as_it_was_written(moment: datetime) -> None:
+    """Every time with an offset of whole minutes comes back as it was."""
+    assert parse_time(moment.isoformat()) == moment
