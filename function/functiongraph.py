@@ -29,6 +29,7 @@ TICK = "dev.knative.sources.ping"
 """The type of a timer's event: PingSource's own, so that one tick is like another."""
 
 _NAMESPACE = uuid5(NAMESPACE_URL, "urn:doorman:functiongraph")
+_KINDS = frozenset({"record", "lts", "cts", "trace_name", "specversion"})
 _OURS = frozenset({EventType.NOTIFIED, EventType.CHECK, TICK})
 
 
@@ -40,11 +41,8 @@ class Unwrapped:
     ignored: tuple[Ignored, ...] = ()
 
 
-def unwrap(body: bytes, *, served: Collection[str]) -> Unwrapped:
+def read_payload(body: bytes) -> dict[str, Any]:
     """Read the body of one invocation.
-
-    Args:
-        served: IDs of the projects that we serve.
 
     Raises:
         Rejected: larger than 256 KB, no JSON object, or nothing that a trigger of ours sends; the text names the field.
@@ -54,17 +52,29 @@ def unwrap(body: bytes, *, served: Collection[str]) -> Unwrapped:
     payload = parse_json(body, "payload")
     if not isinstance(payload, dict):
         raise Rejected("payload: expected a JSON object")
-    match payload.get("trigger_type"):
-        case "TIMER":
-            return _gather([_read_timer(payload)])
-        case "KAFKA":
-            return _gather(_read_message(text, served) for text in _kafka_messages(payload))
+    is_known = payload.get("trigger_type") in ("TIMER", "KAFKA") or payload.keys() & _KINDS
+    if not is_known:
+        raise Rejected("payload: expected cts, record, lts, trigger_type TIMER or KAFKA, or a CloudEvent")
+    return payload
+
+
+def unwrap(payload: Mapping[str, Any], *, served: Collection[str]) -> Unwrapped:
+    """Find the events in a payload.
+
+    Args:
+        served: IDs of the projects that we serve.
+
+    Raises:
+        Rejected: a part of the payload is malformed; the text names it.
+    """
+    if payload.get("trigger_type") == "TIMER":
+        return _gather([_read_timer(payload)])
+    if payload.get("trigger_type") == "KAFKA":
+        return _gather(_read_message(text, served) for text in _kafka_messages(payload))
     if "record" in payload:
         return _gather(_read_message(text, served) for text in _smn_messages(payload))
     if "lts" in payload:
         return _gather(_read_message(text, served) for text in _lts_messages(payload))
-    if not payload.keys() & {"cts", "specversion", "trace_name"}:
-        raise Rejected("payload: expected cts, record, lts, trigger_type TIMER or KAFKA, or a CloudEvent")
     return _gather([_read_item(payload, served)])
 
 

@@ -15,7 +15,7 @@ from .cloudevents import CloudEvent
 from .credentials import Credentials, from_invocation
 from .engine import find_beside
 from .errors import Rejected, Unavailable
-from .functiongraph import TICK, Grant, Unwrapped, read_grant, unwrap
+from .functiongraph import TICK, Grant, Unwrapped, read_grant, read_payload, unwrap
 from .inbox import Inbox
 from .logs import logger
 from .messages import EventType
@@ -58,9 +58,10 @@ class Invocations:
     async def answer(self, *, headers: Mapping[str, str], body: bytes) -> Reply:
         """Answer one `POST /invoke`; success is 200 and says what was done."""
         try:
+            payload = read_payload(body)
             inbox = None if self._settings.sink else Inbox()
             office = self._open(read_grant(headers), inbox)
-            unwrapped = unwrap(body, served=await _list_served(office))
+            unwrapped = unwrap(payload, served=await _list_served(office))
         except (Rejected, Unavailable) as error:
             return refuse(error, policy_digest=self._policy.digest)
         if unwrapped.ignored:

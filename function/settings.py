@@ -72,6 +72,11 @@ class Settings:
         values = {name: environ.get(name) or default for name, default in VARIABLES.items()}
         if is_sink_required and not values["K_SINK"]:
             raise Misconfigured("K_SINK: missing; set it to the URL that follow-up events are POSTed to")
+        identity = Identity.from_environ(environ, login_required=is_login_required)
+        if not (identity.accounts or identity.clouds or identity.endpoints.image):
+            raise Misconfigured(
+                "OS_IMAGE_ENDPOINT_OVERRIDE: missing; credentials that come with each call know no catalog"
+            )
         return cls(
             policy=values["DOORMAN_POLICY"],
             mode=_choice(values, "DOORMAN_MODE", Mode),
@@ -87,7 +92,7 @@ class Settings:
             sink=_sink(values["K_SINK"]),
             overrides=_overrides(values["K_CE_OVERRIDES"]),
             sink_ca=values["K_CA_CERTS"] or None,
-            identity=Identity.from_environ(environ, login_required=is_login_required),
+            identity=identity,
         )
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from function.cloudevents import CloudEvent, to_structured
 from function.errors import Rejected
-from function.functiongraph import MAX_PAYLOAD, TICK, Unwrapped, unwrap
+from function.functiongraph import MAX_PAYLOAD, TICK, Unwrapped, read_payload, unwrap
 from function.traces import Ignored
 
 RECEIVER = "5a1f0c7e2b944d0f8d3c6b7a8e9f0012"
@@ -78,9 +78,14 @@ def kafka(*records: Any) -> dict[str, Any]:
     return {"event_version": "v1.0", "event_time": 1, "trigger_type": "KAFKA", "records": list(records)}
 
 
+def take(body: bytes) -> Unwrapped:
+    """Unwrap the body of an invocation."""
+    return unwrap(read_payload(body), served={RECEIVER})
+
+
 def read(payload: Any) -> Unwrapped:
     """Unwrap a payload as the engine posts it."""
-    return unwrap(json.dumps(payload).encode(), served={RECEIVER})
+    return take(json.dumps(payload).encode())
 
 
 @pytest.mark.parametrize(
@@ -203,14 +208,14 @@ def test_what_asks_nothing_of_us_says_why(payload: dict[str, Any], reason: Ignor
 def test_a_malformed_payload_is_refused_by_name(body: bytes, message: str) -> None:
     """What no trigger of ours sends is told to the sender, and is never worth another try."""
     with pytest.raises(Rejected) as caught:
-        unwrap(body, served={RECEIVER})
+        take(body)
     assert str(caught.value).startswith(message)
 
 
 def test_the_largest_payload_is_taken() -> None:
     """256 KB is within the bound."""
     body = json.dumps({"cts": TRACE}).encode()
-    assert unwrap(body + b" " * (MAX_PAYLOAD - len(body)), served={RECEIVER}) == Unwrapped((SHARED,))
+    assert take(body + b" " * (MAX_PAYLOAD - len(body))) == Unwrapped((SHARED,))
 
 
 ENVELOPE = ["record", "smn", "message", "lts", "data", "logs", "records", "messages", "trigger_type", "trigger_name"]
@@ -237,7 +242,7 @@ def test_any_payload_is_read_or_refused(payload: Any) -> None:
 def test_any_bytes_are_read_or_refused(body: bytes) -> None:
     """Whatever bytes come in, no other error gets out."""
     try:
-        result = unwrap(body, served={RECEIVER})
+        result = take(body)
     except Rejected:
         return
     assert result.ignored
