@@ -49,7 +49,9 @@ class Vocabulary:
 
     def about_value(self, path: Path, value: object, *, choices: Sequence[str] = ()) -> str:
         """Say what the value at `path` must be instead; `choices` are the words that it may be."""
-        text = f"{self._subject(path)} must be {self._expected(path)}, not {seen(value)}"
+        # a wrong file may hold a secret: what it is as a whole is said without its words
+        what = seen(value) if path else _kind(value)
+        text = f"{self._subject(path)} must be {self._expected(path)}, not {what}"
         guess = closest(value, choices) if isinstance(value, str) else None
         return f"{text}; did you mean `{guess}`?" if guess else text
 
@@ -81,18 +83,21 @@ class Vocabulary:
 def seen(value: object) -> str:
     """Describe a wrong value as a person would: `the text "x"`, `the number 5`, `a list`."""
     match value:
-        case None:
-            return "nothing"
         case bool():
             return f"`{_plain(value)}`"
         case int() | float():
             return f"the number {value}"
         case str():
             return f'the text "{value if len(value) <= _QUOTED else value[:_QUOTED] + "..."}"'
-        case list():
-            return "a list" if value else "an empty list"
+        case list() | dict() if not value:
+            return _kind(value).replace("a ", "an empty ")
         case _:
-            return "a mapping" if value else "an empty mapping"
+            return _kind(value)
+
+
+def _kind(value: object) -> str:
+    kinds = {str: "a text", list: "a list", dict: "a mapping", bool: "a yes or no", type(None): "nothing"}
+    return kinds.get(type(value), "a number")
 
 
 def closest(word: str, words: Iterable[str]) -> str | None:

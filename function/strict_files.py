@@ -49,11 +49,13 @@ def load(
         root, faults = read(text)
     except SyntaxFault as fault:
         raise error(file, [fault.fault]) from fault
+    unread = {(fault.line, fault.column) for fault in faults}
     faults += [*_blanks(root, words), *sense(root)]
     try:
         content = TypeAdapter(model).validate_python(root.value)
     except ValidationError as wrong:
-        raise error(file, [*faults, *_form(root, words, wrong)]) from wrong
+        form = (each for each in _form(root, words, wrong) if (each.line, each.column) not in unread)
+        raise error(file, [*faults, *form]) from wrong
     if faults:
         raise error(file, faults)
     return content, root
@@ -62,7 +64,7 @@ def load(
 def _form(root: Node, words: Vocabulary, error: ValidationError) -> Iterator[Fault]:
     """Turn the model's errors into sentences at their places."""
     for each in error.errors(include_url=False):
-        path: Path = tuple(each["loc"])
+        path = _written(root, tuple(each["loc"]))
         value = each["input"]
         match each["type"]:
             case _ if value is None:
@@ -77,6 +79,12 @@ def _form(root: Node, words: Vocabulary, error: ValidationError) -> Iterator[Fau
                 yield root.fault(path, words.about_unquoted(path, value))
             case _:
                 yield root.fault(path, words.about_value(path, value, choices=_choices(each)))
+
+
+def _written(root: Node, path: Path) -> Path:
+    """Leave out the index that the model gave to a single value, where a list of them may stand."""
+    is_single = bool(path) and isinstance(path[-1], int) and not isinstance(root.find(path[:-1]).value, list)
+    return path[:-1] if is_single else path
 
 
 def _choices(error: Mapping[str, Any]) -> list[str]:

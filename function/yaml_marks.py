@@ -107,7 +107,7 @@ class _Reader:
     def _alias(self, event: yaml.AliasEvent) -> Node:
         node = self._anchors.get(event.anchor or "")
         if node is None:
-            self._fault(event, f"the alias `*{event.anchor}` names no anchor above it: write the value itself")
+            self._fault(event, f"`*{event.anchor}` is an alias without an anchor: put quotes around a text like this")
             return Node("", place(event.start_mark))
         return node
 

@@ -40,9 +40,10 @@ def parse(text: str) -> Iterator[yaml.Event]:
     if len(text) > MAX_CHARACTERS:
         raise SyntaxFault(Fault(1, 1, f"the file has more than {MAX_CHARACTERS:,} characters: make it smaller"))
     try:
-        return iter(list(yaml.parse(text, Loader=_LOADER)))
+        events = list(yaml.parse(text, Loader=_LOADER))
     except (yaml.YAMLError, UnicodeError):
-        return iter(_parse_slowly(text))
+        events = _parse_slowly(text)
+    return iter(events)
 
 
 def resolve(text: str) -> object:
@@ -70,18 +71,19 @@ def _parse_slowly(text: str) -> list[yaml.Event]:
         message = f"the character U+{ord(text[error.position]):04X} is not allowed in YAML: remove it"
         raise SyntaxFault(Fault(before.count("\n") + 1, column + 1, message)) from error
     except yaml.MarkedYAMLError as error:
-        line, column = place(error.problem_mark)
-        here = text.split("\n")[line - 1][column - 1 : column]
-        raise SyntaxFault(Fault(line, column, _advice(error, here))) from error
+        # an open quote is only noticed at the end of the file
+        mark = error.context_mark if "quoted scalar" in (error.context or "") else error.problem_mark
+        raise SyntaxFault(Fault(*place(mark), _advice(error, mark))) from error
 
 
-def _advice(error: yaml.MarkedYAMLError, here: str) -> str:
-    """Say what a person has to mend, in place of the parser's own words; `here` is the character at the place."""
+def _advice(error: yaml.MarkedYAMLError, mark: Any) -> str:
+    """Say what a person has to mend, in place of the parser's own words."""
+    here = mark.buffer[mark.pointer] if mark and mark.buffer else ""
     problem, context = error.problem or "", error.context or ""
     opened = ":".join(map(str, place(error.context_mark)))
     ladder = (
         (here == "\t", "a tab: YAML is indented with spaces, replace the tab by spaces"),
-        ("quoted scalar" in context, f"the quote that opens at {opened} is never closed: add the closing quote"),
+        ("quoted scalar" in context, "this quote is never closed: add the closing quote"),
         ("flow sequence" in context, f"the list that opens with `[` at {opened} goes wrong here: add `]` or a `,`"),
         ("flow mapping" in context, f"the mapping that opens with `{{` at {opened} goes wrong here: add `}}` or a `,`"),
         (

@@ -1,15 +1,25 @@
-"""Decides shares by the contract's sample policy: the first landing's facts."""
+"""Decides shares: the contract's sample, every reason, trials, limits, and what holds for every policy and share."""
 
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from function.decision import choose_vault, decide, decide_all, needs_vaults
-from function.policy import load
-from function.shares import Reason, Share
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic_core import to_json
+
+from function.decision import Decision, Trial, choose_vault, decide, decide_all, needs_vaults
+from function.policy import Policy, load
+from function.shares import Reason, Share, Vault
 
 GOLDEN = "9c61004714024f9586705d090530f9fa"
 BAD = "0b1c2d3e4f5061728394a5b6c7d8e9f0"
 IMAGE = "6596628c-42d4-4ff1-8660-8ea5ae61f243"
+OTHER = "7a96628c-42d4-4ff1-8660-8ea5ae61f243"
 NOW = datetime(2026, 11, 5, 12, tzinfo=UTC)
+FIRST, SECOND = "d14r5tef-1bc3-4c4f-823e-3e471rg65e65", "8f0c3b52-7d0e-4b8e-9a55-0d6f0a3f3c11"
 SAMPLE = f"""
 version: 1
 default: hold
@@ -22,31 +32,376 @@ rules:
     decision: reject
 vaults:
   - owners: [{GOLDEN}]
-    vault: d14r5tef-1bc3-4c4f-823e-3e471rg65e65
-  - vault: 8f0c3b52-7d0e-4b8e-9a55-0d6f0a3f3c11
+    vault: {FIRST}
+  - vault: {SECOND}
 """
 
 
+def share(**facts: Any) -> Share:
+    """Make a share of IMAGE with these facts."""
+    return Share(**{"image_id": IMAGE, "project_id": "receiver", **facts})
+
+
+def policy(*rules: dict[str, Any], **rest: Any) -> Policy:
+    """Load a policy of these rules, named r0, r1 and so on."""
+    named = [{"name": f"r{number}", **rule} for number, rule in enumerate(rules)]
+    return load(to_json({"version": 1, "rules": named, **rest}).decode())
+
+
+def exception(decision: str, **rest: Any) -> dict[str, Any]:
+    """Write an exception named e, for the owner aaa through the 5th of November 2026 unless told otherwise."""
+    return {
+        "name": "e",
+        "owners": ["aaa"],
+        "decision": decision,
+        "reason": "migration",
+        "by": "jane",
+        "expires": "2026-11-05",
+        **rest,
+    }
+
+
 def test_the_sample_policy_decides_by_owner() -> None:
-    """The allowlisted owner is accepted, the known bad one rejected, a stranger held."""
-    policy = load(SAMPLE)
-    told = [
-        (decision.action, decision.reason, decision.rule)
-        for owner in (GOLDEN, BAD, "stranger", None)
-        for decision in [decide(Share(image_id=IMAGE, project_id="p", owner=owner), policy, now=NOW)]
-    ]
+    """The allowlisted owner is accepted, the known bad one rejected, a stranger and a nameless one held."""
+    told = [decide(share(owner=owner), load(SAMPLE), now=NOW) for owner in (GOLDEN, BAD, "stranger", None)]
     assert told == [
-        ("accept", Reason.ALLOWED_OWNER, "golden-images"),
-        ("reject", Reason.REJECTED_BY_RULE, "known-bad"),
-        ("hold", Reason.OWNER_NOT_ALLOWED, None),
-        ("hold", Reason.OWNER_NOT_ALLOWED, None),
+        Decision(action="accept", reason=Reason.ALLOWED_OWNER, rule="golden-images", facts={"owner": GOLDEN}),
+        Decision(action="reject", reason=Reason.REJECTED_BY_RULE, rule="known-bad", facts={"owner": BAD}),
+        Decision(action="hold", reason=Reason.OWNER_NOT_ALLOWED, facts={"owner": "stranger"}),
+        Decision(action="hold", reason=Reason.OWNER_NOT_ALLOWED, facts={"owner": "unknown"}),
     ]
 
 
 def test_vaults_of_a_plain_mapping_are_tried_in_order() -> None:
     """A full-ECS image gets its owner's vault first, then the one for everyone, then none; no list is needed."""
-    share = Share(image_id=IMAGE, project_id="p", owner=GOLDEN, full_ecs=True)
-    decision = decide_all([share], load(SAMPLE), now=NOW)[IMAGE]
-    first, second = "d14r5tef-1bc3-4c4f-823e-3e471rg65e65", "8f0c3b52-7d0e-4b8e-9a55-0d6f0a3f3c11"
-    chosen = [choose_vault(decision, share, tried=tried, vaults=None) for tried in ((), (first,), (first, second))]
-    assert (needs_vaults(decision), chosen) == (False, [first, second, None])
+    server = share(owner=GOLDEN, full_ecs=True)
+    decision = decide(server, load(SAMPLE), now=NOW)
+    chosen = [choose_vault(decision, server, tried=tried, vaults=None) for tried in ((), (FIRST,), (FIRST, SECOND))]
+    assert (decision.action, needs_vaults(decision), chosen) == ("accept", False, [FIRST, SECOND, None])
+    assert decision.facts == {"owner": GOLDEN, "full_ecs": "true"}
+
+
+@pytest.mark.parametrize("full_ecs", [False, None])
+def test_an_image_that_is_not_known_to_be_full_ecs_gets_no_vault(*, full_ecs: bool | None) -> None:
+    """It is accepted, and no vault is sent for it."""
+    plain = share(owner=GOLDEN, full_ecs=full_ecs)
+    decision = decide(plain, load(SAMPLE), now=NOW)
+    assert (decision.action, decision.vaults) == ("accept", ())
+    assert choose_vault(decision, plain, tried=(), vaults=None) is None
+
+
+def test_a_full_ecs_image_without_a_vault_mapped_is_held() -> None:
+    """The rule would accept it, but there is nowhere to put its backup."""
+    rules = policy({"owners": ["aaa"], "decision": "accept"}, vaults=[{"owners": ["bbb"], "vault": "v"}])
+    decision = decide(share(owner="aaa", full_ecs=True), rules, now=NOW)
+    facts = {"owner": "aaa", "full_ecs": "true"}
+    assert decision == Decision(action="hold", reason=Reason.VAULT_MISSING, rule="r0", facts=facts)
+
+
+def test_a_choice_of_vaults_needs_the_list() -> None:
+    """Candidates are chosen by what the backup service says of them."""
+    rules = policy({"owners": ["aaa"], "decision": "accept"}, vaults=[{"candidates": ["small", "large"]}])
+    server = share(owner="aaa", full_ecs=True)
+    decision = decide(server, rules, now=NOW)
+    vaults = [
+        Vault(vault_id=name, size=size, used=0, object_type="server", protect_type="backup", status="available")
+        for name, size in (("small", 10), ("large", 20))
+    ]
+    assert needs_vaults(decision)
+    assert choose_vault(decision, server, tried=(), vaults=vaults) == "large"
+
+
+@pytest.mark.parametrize(
+    ("rule", "facts", "reason"),
+    [
+        ({"owners": ["aaa"], "decision": "accept"}, {}, Reason.ALLOWED_OWNER),
+        ({"images": {"ids": [IMAGE.upper()]}, "decision": "accept"}, {}, Reason.ALLOWED_IMAGE),
+        ({"decision": "reject"}, {}, Reason.REJECTED_BY_RULE),
+        ({"decision": "hold"}, {}, Reason.HELD_BY_RULE),
+        ({"owners": ["bbb"], "decision": "accept"}, {}, Reason.OWNER_NOT_ALLOWED),
+        ({"owners": ["bbb"], "decision": "reject"}, {}, Reason.OWNER_NOT_ALLOWED),
+        ({"owners": ["aaa"], "projects": ["other"], "decision": "accept"}, {}, Reason.OWNER_NOT_ALLOWED),
+        ({"owners": ["aaa"], "mode": "audit", "decision": "accept", "projects": ["x"]}, {}, Reason.OWNER_NOT_ALLOWED),
+        ({"owners": ["aaa"], "images": {"names": ["x"]}, "decision": "accept"}, {}, Reason.IMAGE_NOT_ALLOWED),
+        (
+            {"owners": ["aaa"], "images": {"names": ["x"]}, "decision": "accept"},
+            {"name": None},
+            Reason.IMAGE_NOT_ALLOWED,
+        ),
+        ({"images": {"ids": [OTHER]}, "decision": "accept"}, {}, Reason.OWNER_NOT_ALLOWED),
+    ],
+)
+def test_the_reason_says_what_decided(rule: dict[str, Any], facts: dict[str, Any], reason: Reason) -> None:
+    """One rule, one share of the owner aaa named golden: the reason told."""
+    assert decide(share(**{"owner": "aaa", "name": "golden", **facts}), policy(rule), now=NOW).reason == reason
+
+
+@pytest.mark.parametrize(
+    ("decision", "reason"),
+    [
+        ("accept", Reason.ALLOWED_BY_EXCEPTION),
+        ("reject", Reason.REJECTED_BY_EXCEPTION),
+        ("hold", Reason.HELD_BY_EXCEPTION),
+    ],
+)
+def test_an_exception_comes_before_the_rules(decision: str, reason: Reason) -> None:
+    """It counts through its last day, whatever the rules say."""
+    rules = policy({"decision": "hold"}, exceptions=[exception(decision)])
+    told = decide(share(owner="aaa"), rules, now=NOW)
+    assert (told.action, told.reason, told.rule) == (decision, reason, "e")
+    assert told.facts == {"today": "2026-11-05", "owner": "aaa"}
+
+
+def test_the_day_of_an_exception_ends_in_utc() -> None:
+    """At midnight in UTC it is over, whatever the clock's own zone says."""
+    rules = policy(exceptions=[exception("accept")])
+    last = datetime(2026, 11, 5, 23, 59, 59, tzinfo=UTC)
+    zone = last.astimezone(datetime.fromisoformat("2026-01-01T00:00:00+10:00").tzinfo)
+    told = [decide(share(owner="aaa"), rules, now=each).action for each in (last, zone, last + timedelta(seconds=1))]
+    assert told == ["accept", "accept", "hold"]
+
+
+def test_an_expired_exception_is_named_where_it_would_have_decided() -> None:
+    """A person who asks why the share is held now finds the answer in the facts."""
+    rules = policy(exceptions=[exception("accept", expires="2026-11-04")])
+    facts = {"owner": "aaa", "expired_exception": "e"}
+    told = [decide(share(owner=owner), rules, now=NOW) for owner in ("aaa", "bbb")]
+    assert told == [
+        Decision(action="hold", reason=Reason.OWNER_NOT_ALLOWED, facts=facts),
+        Decision(action="hold", reason=Reason.OWNER_NOT_ALLOWED, facts={"owner": "bbb"}),
+    ]
+
+
+def test_a_default_of_reject_rejects_for_the_same_reasons() -> None:
+    """What no rule matches is rejected."""
+    told = decide(share(owner="aaa"), policy(default="reject"), now=NOW)
+    assert told == Decision(action="reject", reason=Reason.OWNER_NOT_ALLOWED, facts={"owner": "aaa"})
+
+
+@pytest.mark.parametrize("action", ["reject", "hold"])
+def test_a_ban_that_might_match_stops_the_accept_behind_it(action: str) -> None:
+    """Nobody knows whether the image is encrypted, so the rule that keeps encrypted ones out holds it for a person."""
+    ban = {"images": {"encrypted": True}, "decision": action}
+    rules = policy(ban, {"owners": ["aaa"], "decision": "accept"})
+    told = [decide(share(owner="aaa", encrypted=known), rules, now=NOW) for known in (None, True, False)]
+    facts = {"encrypted": "unknown"}
+    assert told[0] == Decision(action="hold", reason=Reason.FACT_UNKNOWN, rule="r0", facts=facts)
+    assert [each.action for each in told[1:]] == [action, "accept"]
+
+
+def test_a_ban_on_an_owner_stops_an_accept_by_id_where_the_owner_is_unknown() -> None:
+    """An unknown owner might be the banned one."""
+    rules = policy(
+        {"owners": ["bbb"], "decision": "reject"},
+        {"images": {"ids": [IMAGE]}, "decision": "accept"},
+    )
+    told = [decide(share(owner=owner), rules, now=NOW).reason for owner in (None, "aaa")]
+    assert told == [Reason.FACT_UNKNOWN, Reason.ALLOWED_IMAGE]
+
+
+def test_rules_on_trial_are_told_beside_the_decision() -> None:
+    """Each rule in audit mode that matches before an enforced one says what it would have done."""
+    rules = policy(
+        {"owners": ["aaa"], "mode": "audit", "decision": "reject"},
+        {"images": {"encrypted": True}, "mode": "audit", "decision": "reject"},
+        {"owners": ["aaa"], "mode": "audit", "decision": "accept"},
+        {"owners": ["aaa"], "decision": "accept"},
+        {"owners": ["aaa"], "mode": "audit", "decision": "hold"},
+    )
+    assert decide(share(owner="aaa"), rules, now=NOW) == Decision(
+        action="accept",
+        reason=Reason.ALLOWED_OWNER,
+        rule="r3",
+        facts={"owner": "aaa"},
+        trials=(
+            Trial(rule="r0", action="reject", reason=Reason.REJECTED_BY_RULE),
+            Trial(rule="r2", action="accept", reason=Reason.ALLOWED_OWNER),
+        ),
+    )
+
+
+def test_a_policy_in_audit_mode_decides_as_ever_and_says_so() -> None:
+    """The decision is the same; that it must not be performed stands beside it."""
+    rule = {"owners": ["aaa"], "decision": "accept"}
+    told = [decide(share(owner="aaa"), policy(rule, mode=mode), now=NOW) for mode in ("enforce", "audit")]
+    assert told[1] == replace(told[0], audit=True)
+
+
+def test_above_the_limit_the_newest_are_held() -> None:
+    """Two of three shares of one owner are accepted, the oldest; another owner has a limit of his own."""
+    rules = policy({"owners": ["aaa", "bbb"], "decision": "accept"}, limits={"accepts_per_owner": 2})
+    shares = [
+        share(image_id="a-new", owner="aaa", created_at=NOW),
+        share(image_id="a-undated", owner="aaa"),
+        share(image_id="a-old", owner="aaa", created_at=NOW - timedelta(days=1)),
+        share(image_id="b-new", owner="bbb", created_at=NOW),
+        share(image_id="c-new", owner="ccc", created_at=NOW),
+    ]
+    told = {image: (each.action, each.reason) for image, each in decide_all(shares, rules, now=NOW).items()}
+    assert told == {
+        "a-new": ("accept", Reason.ALLOWED_OWNER),
+        "a-undated": ("hold", Reason.LIMIT_REACHED),
+        "a-old": ("accept", Reason.ALLOWED_OWNER),
+        "b-new": ("accept", Reason.ALLOWED_OWNER),
+        "c-new": ("hold", Reason.OWNER_NOT_ALLOWED),
+    }
+
+
+def test_what_the_limit_holds_says_which_rule_and_limit() -> None:
+    """The held share keeps its rule and facts, and gets no vault."""
+    rules = policy({"owners": ["aaa"], "decision": "accept"}, limits={"accepts_per_owner": 1}, vaults=[{"vault": "v"}])
+    shares = [share(image_id=image, owner="aaa", full_ecs=True) for image in ("b", "a")]
+    facts = {"owner": "aaa", "full_ecs": "true", "accepts_per_owner": "1"}
+    assert decide_all(shares, rules, now=NOW)["b"] == Decision(
+        action="hold", reason=Reason.LIMIT_REACHED, rule="r0", facts=facts
+    )
+
+
+def test_without_a_limit_each_share_is_decided_alone() -> None:
+    """A round's decisions are those of its shares."""
+    shares = [share(image_id=image, owner=owner) for image, owner in (("a", GOLDEN), ("b", BAD))]
+    assert decide_all(shares, load(SAMPLE), now=NOW) == {
+        each.image_id: decide(each, load(SAMPLE), now=NOW) for each in shares
+    }
+
+
+OWNERS = st.sampled_from(["aaa", "bbb", "ccc"])
+IMAGES = st.fixed_dictionaries(
+    {},
+    optional={
+        "ids": st.just([IMAGE]),
+        "names": st.lists(st.sampled_from(["golden-*", "*", "golden-1", "?olden-[12]"]), min_size=1, max_size=2),
+        "tags": st.just(["signed"]),
+        "os_type": st.sampled_from(["Linux", ["Windows", "Other"]]),
+        "platform": st.just("ubuntu*"),
+        "os_version": st.just("* 22.04 *"),
+        "architecture": st.sampled_from(["x86_64", "arm64"]),
+        "kind": st.just(["data", "iso"]),
+        "firmware": st.just("uefi"),
+        "hash": st.just("a" * 64),
+        "full_ecs": st.booleans(),
+        "encrypted": st.booleans(),
+        "disk_gb": st.sampled_from([{"at_most": 40}, {"at_least": 10}]),
+        "memory_mb": st.just({"at_least": 1, "at_most": 4096}),
+        "age_days": st.just({"at_most": 30}),
+    },
+)
+CONDITIONS = st.fixed_dictionaries(
+    {},
+    optional={
+        "owners": st.lists(OWNERS, min_size=1, max_size=3),
+        "projects": st.just(["receiver"]),
+        "images": IMAGES.filter(bool),
+    },
+)
+RULES = st.tuples(CONDITIONS, st.sampled_from(["accept", "reject", "hold"]), st.sampled_from(["enforce", "audit"])).map(
+    lambda each: {**each[0], "decision": each[1], "mode": each[2]}
+)
+
+
+def _is_sound(rule: dict[str, Any]) -> bool:
+    return rule["decision"] != "accept" or "owners" in rule or "ids" in rule.get("images", {})
+
+
+RULE_LISTS = st.lists(RULES.filter(_is_sound), max_size=5)
+KNOWN: dict[str, st.SearchStrategy[Any]] = {
+    "owner": st.sampled_from(["aaa", "bbb", "stranger"]),
+    "name": st.sampled_from(["golden-1", "golden-x", "other", ""]),
+    "created_at": st.sampled_from([NOW, NOW - timedelta(days=31), NOW + timedelta(days=1)]),
+    "full_ecs": st.booleans(),
+    "kind": st.sampled_from(["server", "data"]),
+    "os_type": st.sampled_from(["Linux", "linux", "Windows"]),
+    "os_version": st.sampled_from(["Ubuntu 22.04 server", "CentOS 9"]),
+    "platform": st.sampled_from(["Ubuntu", "CentOS"]),
+    "architecture": st.sampled_from(["x86", "aarch64", "x86_64"]),
+    "min_disk": st.sampled_from([0, 10, 40, 41]),
+    "min_ram": st.sampled_from([0, 1, 4097]),
+    "tags": st.sampled_from([frozenset[str](), frozenset({"signed"})]),
+    "encrypted": st.booleans(),
+    "firmware": st.sampled_from(["bios", "UEFI"]),
+    "hash_value": st.sampled_from(["a" * 64, "b" * 64]),
+}
+FULLY_KNOWN = st.fixed_dictionaries(KNOWN)
+SHARES = st.fixed_dictionaries({name: st.none() | values for name, values in KNOWN.items()}).map(
+    lambda facts: share(**facts)
+)
+
+
+def build(rules: Sequence[dict[str, Any]], **rest: Any) -> Policy:
+    """Load a generated policy, with a vault for everyone but the owner bbb."""
+    return policy(*rules, **{"vaults": [{"owners": ["aaa", "ccc"], "vault": "v"}], **rest})
+
+
+@given(RULE_LISTS, SHARES, st.sampled_from(["hold", "reject"]))
+def test_decide_is_total_and_deterministic(rules: list[dict[str, Any]], facts: Share, default: str) -> None:
+    """Every share gets one decision, and the same one again; a vault is offered exactly to accepted full-ECS images."""
+    ruled = build(rules, default=default)
+    decision = decide(facts, ruled, now=NOW)
+    assert decision == decide(facts, build(rules, default=default), now=NOW)
+    assert bool(decision.vaults) == (decision.action == "accept" and facts.full_ecs is True)
+    assert decision.rule is None or decision.rule in {rule.name for rule in ruled.rules}
+
+
+@given(RULE_LISTS, SHARES)
+def test_the_first_rule_that_matches_decides(rules: list[dict[str, Any]], facts: Share) -> None:
+    """The enforced rule that decides is the first of which every condition holds; none of those before it does."""
+    ruled = build(rules)
+    holding = [
+        rule
+        for rule in ruled.rules
+        if not rule.audit and all(each.test(facts, NOW) is True for each in rule.conditions)
+    ]
+    decision = decide(facts, ruled, now=NOW)
+    if decision.reason is not Reason.FACT_UNKNOWN:
+        assert decision.rule == (holding[0].name if holding else None)
+
+
+@given(RULE_LISTS, SHARES)
+def test_audit_never_changes_what_enforce_does(rules: list[dict[str, Any]], facts: Share) -> None:
+    """Without its rules on trial a policy decides the same; in audit mode as a whole, too."""
+    named = [{"name": f"n{number}", **rule} for number, rule in enumerate(rules)]
+    enforced = [rule for rule in named if rule["mode"] == "enforce"]
+    decision = decide(facts, build(named), now=NOW)
+    assert replace(decision, trials=()) == decide(facts, build(enforced), now=NOW)
+    assert decide(facts, build(named, mode="audit"), now=NOW) == replace(decision, audit=True)
+
+
+@given(RULE_LISTS, SHARES, FULLY_KNOWN)
+def test_an_accept_never_comes_from_an_unknown_fact(
+    rules: list[dict[str, Any]], facts: Share, truth: dict[str, Any]
+) -> None:
+    """Whatever the unknown facts turn out to be, what was accepted is accepted still (or lacks its vault)."""
+    ruled = build(rules)
+    decision = decide(facts, ruled, now=NOW)
+    found = {name: value for name, value in truth.items() if getattr(facts, name) is None}
+    if decision.action == "accept":
+        known = decide(replace(facts, **found), ruled, now=NOW)
+        assert known.action == "accept" or known.reason is Reason.VAULT_MISSING
+
+
+@given(RULE_LISTS, SHARES, RULES.filter(_is_sound))
+def test_a_rule_after_the_matching_one_changes_nothing(
+    rules: list[dict[str, Any]], facts: Share, late: dict[str, Any]
+) -> None:
+    """Where an enforced rule decided, nothing that is added behind it counts."""
+    decision = decide(facts, build(rules), now=NOW)
+    if decision.rule is not None:
+        assert decide(facts, build([*rules, late]), now=NOW) == decision
+
+
+@given(RULE_LISTS, st.lists(SHARES, max_size=4), st.integers(1, 3), st.randoms())
+def test_the_order_of_a_round_decides_nothing(
+    rules: list[dict[str, Any]], facts: list[Share], limit: int, random: Any
+) -> None:
+    """The limit picks the same shares whichever way the list came, and only ever turns accepts into holds."""
+    ruled = build(rules, limits={"accepts_per_owner": limit})
+    shares = [replace(each, image_id=f"image-{number}") for number, each in enumerate(facts)]
+    decided = decide_all(shares, ruled, now=NOW)
+    shuffled = random.sample(shares, len(shares))
+    assert decide_all(shuffled, ruled, now=NOW) == decided
+    for each in shares:
+        alone = decide(each, ruled, now=NOW)
+        together = decided[each.image_id]
+        assert together == alone or (alone.action, together.reason) == ("accept", Reason.LIMIT_REACHED)
+    accepted = [each.owner for each in shares if decided[each.image_id].action == "accept"]
+    assert all(accepted.count(owner) <= limit for owner in accepted)
