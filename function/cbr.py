@@ -56,6 +56,8 @@ def _read_vault(row: Mapping[str, Any]) -> Vault | None:
         protect_type=str(billing.get("protect_type")),
         status=str(billing.get("status")),
         tags=_read_tags(row.get("tags")),
+        auto_expand=row.get("auto_expand") is True,
+        locked=row.get("locked") is True,
     )
 
 
