@@ -84,6 +84,11 @@ def describe(cloud: Cloud) -> dict[str, Any]:
         "jobs": [asdict(job) for job in cloud.jobs.values()],
         "vaults": [asdict(vault) for vault in cloud.vaults.values()],
         "servers": [asdict(server) for server in cloud.servers.values()],
+        "published": [asdict(message) for message in cloud.topics.published],
+        "invocations": [
+            {"urn": i.urn, "request_id": i.request_id, "payload": i.payload.decode(errors="replace"), "tries": i.tries}
+            for i in cloud.engine.invocations
+        ],
         "settings": asdict(cloud.settings),
         "faults": cloud.faults.describe(),
         "calls": len(cloud.calls),
@@ -139,6 +144,12 @@ def _access_key(cloud: Cloud, body: dict[str, Any]) -> dict[str, Any]:
     return {"access": cloud.add_access_key(user=user, **body).access}
 
 
+def _function(cloud: Cloud, body: dict[str, Any]) -> dict[str, Any]:
+    """Deploy a function; `agency` is the name of the user whose rights it is lent."""
+    agency = cloud.directory.named(body.pop("agency", ""), body.pop("domain", "Default"))
+    return {"urn": cloud.add_function(agency=agency, **body).urn}
+
+
 CHANGES: dict[tuple[str, str], Change] = {
     ("POST", "projects"): lambda cloud, body: asdict(cloud.add_project(**body)),
     ("POST", "users"): _user,
@@ -150,6 +161,9 @@ CHANGES: dict[tuple[str, str], Change] = {
     ("DELETE", "shares"): lambda cloud, body: cloud.unshare(**body),
     ("POST", "vaults"): lambda cloud, body: asdict(cloud.add_vault(**body)),
     ("POST", "servers"): lambda cloud, body: asdict(cloud.add_server(**body)),
+    ("POST", "functions"): _function,
+    ("POST", "topics"): lambda cloud, body: asdict(cloud.add_topic(**body)),
+    ("POST", "ticks"): lambda cloud, body: {"request_id": cloud.engine.tick(**body).request_id},
     ("POST", "image-failures"): lambda cloud, body: cloud.fail_image(**body),
     ("POST", "vault-failures"): lambda cloud, body: cloud.fail_vault(**body),
     ("POST", "finished-jobs"): lambda cloud, body: cloud.finish_job(**body),

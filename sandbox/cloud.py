@@ -4,7 +4,9 @@ A stand-in for demo and tests: it answers as the real services are documented an
 from whoever can reach it. The product never imports it.
 """
 
+import contextlib
 import time
+from collections.abc import AsyncIterator
 from html import escape
 
 from starlette.applications import Starlette
@@ -12,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sandbox import admin, glance, identity, images, members, servers, vaults
+from sandbox import admin, glance, identity, images, members, messaging, servers, vaults
 from sandbox.faults import strike
 from sandbox.problems import Problem
 from sandbox.records import Call
@@ -23,6 +25,12 @@ PAGE = "<html>\n <head>\n  <title>{title}</title>\n </head>\n <body>\n  <h1>{tit
 
 def create_app(cloud: Cloud) -> ASGIApp:
     """Build the ASGI application of a cloud: for `sandbox.serving.serve`, or in-process for `httpx.ASGITransport`."""
+
+    @contextlib.asynccontextmanager
+    async def life(_: Starlette) -> AsyncIterator[None]:
+        yield
+        await cloud.engine.aclose()
+
     app = Starlette(
         routes=[
             *images.routes(cloud),
@@ -31,9 +39,11 @@ def create_app(cloud: Cloud) -> ASGIApp:
             *identity.routes(cloud),
             *vaults.routes(cloud),
             *servers.routes(cloud),
+            *messaging.routes(cloud),
             *admin.routes(cloud),
         ],
         exception_handlers={Problem: _refuse},
+        lifespan=life,
     )
     return Door(app, cloud)
 

@@ -43,8 +43,31 @@ class Directory:
             user, project_id = self._prove(method, details, subject)
             if project_id is None:
                 project_id = self._scope(auth.get("scope"), user)
-            return self._issue(user, project_id, tuple(methods))
+            return self.issue(user, project_id, tuple(methods))
         raise unauthorized()
+
+    def issue(self, user: User, project_id: str | None, methods: tuple[str, ...]) -> Token:
+        """Issue a token, without asking for any proof."""
+        now = self.clock()
+        token = Token(
+            id="gAAAAA" + new_id() + new_id(),
+            user=user,
+            project_id=project_id,
+            issued_at=now,
+            expires_at=now + self.settings.token_seconds,
+            roles=frozenset(user.roles.get(project_id or "", ())),
+            methods=methods,
+        )
+        self.tokens[token.id] = token
+        return token
+
+    def lend(self, user: User, project_id: str) -> AccessKey:
+        """Make temporary keys, as an agency lends them."""
+        key = AccessKey(
+            access=new_id().upper(), secret=new_id(), user=user, project_id=project_id, security_token=new_id()
+        )
+        self.access_keys[key.access] = key
+        return key
 
     def caller(self, token_id: str | None) -> Caller:
         """Say who holds a project-scoped token.
@@ -126,17 +149,3 @@ class Directory:
             if (project.id == named.get("id") or by_name) and project.enabled and user.roles.get(project.id):
                 return project.id
         raise unauthorized()
-
-    def _issue(self, user: User, project_id: str | None, methods: tuple[str, ...]) -> Token:
-        now = self.clock()
-        token = Token(
-            id="gAAAAA" + new_id() + new_id(),
-            user=user,
-            project_id=project_id,
-            issued_at=now,
-            expires_at=now + self.settings.token_seconds,
-            roles=frozenset(user.roles.get(project_id or "", ())),
-            methods=methods,
-        )
-        self.tokens[token.id] = token
-        return token

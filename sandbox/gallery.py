@@ -1,6 +1,6 @@
 """Images and with whom they are shared, with lists that stay fast at ten thousand shares; knows no HTTP."""
 
-from bisect import bisect_left
+from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Literal
@@ -22,14 +22,16 @@ class Gallery:
         self.clock = clock
         self.images: dict[str, Image] = {}
         self.members: dict[str, dict[str, Member]] = {}
-        self._received: dict[tuple[str, MemberStatus], dict[str, None]] = {}
+        self._received: dict[tuple[str, MemberStatus], list[Key]] = {}
         self._owned: dict[str, dict[str, None]] = {}
         self._open: dict[str, None] = {}
         self._versions: dict[str, int] = {}
         self._orders: dict[tuple[str, str, str], tuple[tuple[int, int], list[Key]]] = {}
 
     def add(self, image: Image) -> Image:
-        """Add an image, or replace the one with its ID."""
+        """Add an image; one with its ID that was there before is deleted."""
+        if image.id in self.images:
+            self.delete(image.id)
         self.images[image.id] = image
         self.members.setdefault(image.id, {})
         self._owned.setdefault(image.owner, {})[image.id] = None
@@ -63,8 +65,7 @@ class Gallery:
             visible_at=now + self.settings.visibility_delay,
         )
         self.members[image_id][project_id] = member
-        self._received.setdefault((project_id, status), {})[image_id] = None
-        self._touch(project_id)
+        self._receive(member)
         return member
 
     def unshare(self, image_id: str, project_id: str) -> bool:
@@ -72,8 +73,7 @@ class Gallery:
         member = self.members[image_id].pop(project_id, None)
         if member is None:
             return False
-        self._received[project_id, member.status].pop(image_id, None)
-        self._touch(project_id)
+        self._withdraw(member)
         return True
 
     def settle(self, image_id: str, project_id: str, status: MemberStatus) -> bool:
@@ -82,10 +82,9 @@ class Gallery:
         if member is None:
             return False
         if member.status != status:
-            self._received[project_id, member.status].pop(image_id, None)
-            self._received.setdefault((project_id, status), {})[image_id] = None
+            self._withdraw(member)
             member.status = status
-            self._touch(project_id)
+            self._receive(member)
         member.updated_at = self.clock()
         return True
 
@@ -119,27 +118,48 @@ class Gallery:
                 yield image
 
     def received(self, project_id: str, status: MemberStatus) -> list[str]:
-        """Name the images that are shared with a project in this status, in the order in which they came."""
-        return list(self._received.get((project_id, status), {}))
+        """Name the images that are shared with a project in this status, the oldest first."""
+        return [image_id for _, image_id in self._received.get((project_id, status), ())]
+
+    def _receive(self, member: Member) -> None:
+        """Enter a share into the list of its status, which stays sorted."""
+        insort(self._received.setdefault((member.project_id, member.status), []), self._key(member.image_id))
+        self._touch(member.project_id)
+
+    def _withdraw(self, member: Member) -> None:
+        """Take a share out of the list of its status."""
+        keys = self._received[member.project_id, member.status]
+        del keys[bisect_left(keys, self._key(member.image_id))]
+        self._touch(member.project_id)
+
+    def _key(self, image_id: str) -> Key:
+        return self.images[image_id].created_at, image_id
 
     def _order(self, project_id: str, visibility: str, status: ListedStatus) -> list[Key]:
-        """Sort what a list may show, oldest first; kept until something changes for this project."""
+        """Sort what a list may show, oldest first; kept until something changes for this project.
+
+        The list that matters, what is shared with a project that owns nothing itself, is always at hand.
+        """
+        if visibility == "shared" and status != "all" and not self._owned.get(project_id):
+            return self._received.get((project_id, status), [])
         version = (self._versions.get(project_id, 0), self._versions.get("", 0))
         known = self._orders.get((project_id, visibility, status))
         if known is not None and known[0] == version:
             return known[1]
-        keys = sorted({(self.images[i].created_at, i) for i in self._candidates(project_id, visibility, status)})
+        keys = sorted(set(self._candidates(project_id, visibility, status)))
         self._orders[project_id, visibility, status] = (version, keys)
         return keys
 
-    def _candidates(self, project_id: str, visibility: str, status: ListedStatus) -> Iterable[str]:
-        yield from (i for i in self._owned.get(project_id, ()) if visibility in {"", "all", self.images[i].visibility})
+    def _candidates(self, project_id: str, visibility: str, status: ListedStatus) -> Iterable[Key]:
+        for image_id in self._owned.get(project_id, ()):
+            if visibility in {"", "all", self.images[image_id].visibility}:
+                yield self._key(image_id)
         if visibility in {"", "all", "shared"}:
             for each in STATUSES if status == "all" else (status,):
                 yield from self._received.get((project_id, each), ())
         if visibility != "shared":
             wanted = {"": {"public"}, "all": {"public", "community"}}.get(visibility, {visibility})
-            yield from (i for i in self._open if self.images[i].visibility in wanted)
+            yield from (self._key(i) for i in self._open if self.images[i].visibility in wanted)
 
     def _touch(self, project_id: str) -> None:
         self._versions[project_id] = self._versions.get(project_id, 0) + 1

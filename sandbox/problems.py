@@ -36,3 +36,8 @@ def glance(status: int, title: str, message: str) -> Problem:
 def gateway(status: int, code: str, message: str) -> Problem:
     """Refuse as the API gateway in front of the services does."""
     return Problem(status, {"error_msg": message, "error_code": code, "request_id": "0" * 32})
+
+
+def smn(status: int, code: str, message: str) -> Problem:
+    """Refuse as the message service does."""
+    return Problem(status, {"request_id": "0" * 32, "code": code, "message": message})

@@ -23,6 +23,7 @@ class Settings:
         max_running_jobs: above it submissions are refused with IMG.0060.
         max_images_per_call: above it submissions are refused with IMG.0067.
         keystone_down: logins get 503, and the services answer 401 to every token.
+        retry_seconds: before FunctionGraph calls a function again.
         image_path, cbr_path: what the catalog appends to the base URL.
     """
 
@@ -38,6 +39,7 @@ class Settings:
     max_running_jobs: int | None = None
     max_images_per_call: int | None = None
     keystone_down: bool = False
+    retry_seconds: float = 0.05
     image_path: str = ""
     cbr_path: str = "/v3"
     region: str = "eu-de"

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from sandbox.directory import Directory
+from sandbox.engine import Deployed, Engine, Loan
 from sandbox.failures import Failure, FailureStage
 from sandbox.faults import Faults
 from sandbox.gallery import Gallery
@@ -28,6 +29,7 @@ from sandbox.records import (
     new_uuid,
 )
 from sandbox.settings import Settings
+from sandbox.topics import Topic, Topics
 
 MAX_CALLS = 200_000
 
@@ -49,6 +51,8 @@ class Cloud:
         self.vaults: dict[str, Vault] = {}
         self.servers: dict[str, Server] = {}
         self.queue = Jobs(self.settings, clock, self.gallery, self.vaults)
+        self.engine = Engine(self.settings, self.directory)
+        self.topics = Topics(self.engine, clock)
         self.calls: deque[Call] = deque(maxlen=MAX_CALLS)
         self.in_flight = 0
         self.most_in_flight = 0
@@ -154,6 +158,19 @@ class Cloud:
         )
         self.servers[server.id] = server
         return server
+
+    def add_function(
+        self, urn: str, url: str, *, agency: User | None = None, loan: Loan = "token", retries: int = 1
+    ) -> Deployed:
+        """Deploy a container that serves at `url`; `agency` is the user whose rights it is lent."""
+        deployed = Deployed(urn=urn, url=url, agency=agency, loan=loan, retries=retries)
+        self.engine.functions[urn] = deployed
+        return deployed
+
+    def add_topic(self, urn: str, functions: Iterable[str] = ()) -> Topic:
+        """Add a topic; `functions` are the URNs of its subscribers."""
+        topic = self.topics.topics[urn] = Topic(urn=urn, functions=list(functions))
+        return topic
 
     def fail_image(
         self, image_id: str, code: str, *, at: FailureStage = "job", times: int | None = None, whole: bool = False

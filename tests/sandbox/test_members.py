@@ -1,0 +1,287 @@
+"""Members calls and jobs of the image service: what is refused at once, what fails in the job, what the job tells."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from sandbox.state import Cloud
+from tests.sandbox.asking import ME, OTHER, OWNER, Api, HandClock
+
+VAULT = "vault-1"
+
+
+def put(api: Api, images: list[str], status: str = "accepted", **rest: Any) -> httpx.Response:
+    """Ask for an update of members."""
+    return api("PUT", "/v1/cloudimages/members", json={"images": images, "project_id": ME, "status": status, **rest})
+
+
+def job_of(api: Api, answer: httpx.Response) -> dict[str, Any]:
+    """Read the job that an update gave."""
+    told = api("GET", f"/v1/{ME}/jobs/{answer.json()['job_id']}").json()
+    assert isinstance(told, dict)
+    return told
+
+
+def error_of(answer: httpx.Response) -> tuple[int, str]:
+    """Read status and code of a refusal."""
+    return answer.status_code, answer.json()["error"]["code"]
+
+
+@pytest.mark.parametrize("status", ["accepted", "rejected"])
+def test_settling(api: Api, cloud: Cloud, status: str) -> None:
+    """An update settles every image, and its job says so image by image."""
+    images = [cloud.add_share(OWNER, ME) for _ in range(2)]
+    job = job_of(api, put(api, images, status))
+    assert [cloud.member_status(i, ME) for i in images] == [status, status]
+    assert job == {
+        "job_id": job["job_id"],
+        "job_type": "imsUpdateImageMembersJob",
+        "begin_time": "2023-11-14T22:13:20.000Z",
+        "end_time": "2023-11-14T22:13:20.000Z",
+        "status": "SUCCESS",
+        "error_code": None,
+        "fail_reason": None,
+        "entities": {"results": [{"image_id": i, "status": "success", "project_id": ME} for i in images]},
+    }
+    assert [(c.body["images"], c.body["status"]) for c in cloud.writes] == [(images, status)]
+
+
+def test_job_takes_its_time(api: Api, cloud: Cloud, clock: HandClock) -> None:
+    """Until it is due a job goes from INIT to RUNNING, and nothing is settled."""
+    cloud.settings.job_seconds = 10
+    share = cloud.add_share(OWNER, ME)
+    answer = put(api, [share])
+    assert (job_of(api, answer)["status"], cloud.member_status(share, ME)) == ("INIT", "pending")
+    clock.now += 9
+    assert (job_of(api, answer)["status"], cloud.member_status(share, ME)) == ("RUNNING", "pending")
+    clock.now += 1
+    assert (job_of(api, answer)["status"], cloud.member_status(share, ME)) == ("SUCCESS", "accepted")
+
+
+def test_job_ends_by_hand(api: Api, cloud: Cloud) -> None:
+    """Without a duration a job ends when a test says so, and only once."""
+    cloud.settings.job_seconds = None
+    share = cloud.add_share(OWNER, ME)
+    answer = put(api, [share])
+    assert job_of(api, answer)["status"] == "INIT"
+    cloud.finish_job(answer.json()["job_id"])
+    cloud.set_status(share, ME, "rejected")
+    cloud.finish_job(answer.json()["job_id"])
+    assert (job_of(api, answer)["status"], cloud.member_status(share, ME)) == ("SUCCESS", "rejected")
+
+
+def test_last_of_two_racing_jobs_wins(api: Api, cloud: Cloud) -> None:
+    """Both updates are taken; how the share stands in the end only reading tells."""
+    share = cloud.add_share(OWNER, ME)
+    both = [put(api, [share]), put(api, [share], "rejected")]
+    assert [job_of(api, answer)["status"] for answer in both] == ["SUCCESS", "SUCCESS"]
+    assert cloud.member_status(share, ME) == "rejected"
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (None, (400, "IMG.0007")),
+        ({}, (400, "IMG.0007")),
+        ({"images": []}, (400, "IMG.0001")),
+        ({"images": "x"}, (400, "IMG.0001")),
+        ({"images": [1]}, (400, "IMG.0001")),
+        ({"images": ["x"], "project_id": ME, "status": "pending"}, (400, "IMG.0001")),
+        ({"images": ["x"], "project_id": ME, "status": "ACCEPTED"}, (400, "IMG.0001")),
+        ({"images": ["x"], "project_id": ME, "status": "accepted", "vault_id": 1}, (400, "IMG.0001")),
+        ({"images": ["x"], "project_id": OTHER, "status": "accepted"}, (403, "IMG.0047")),
+        ({"images": ["x"], "project_id": ME, "status": "accepted"}, (400, "IMG.0027")),
+    ],
+)
+def test_refused_at_once(api: Api, body: dict[str, Any] | None, expected: tuple[int, str]) -> None:
+    """What is wrong with the request as such is told with a code, almost always in a 400."""
+    assert error_of(api("PUT", "/v1/cloudimages/members", json=body)) == expected
+
+
+def test_who_may_settle(api: Api, sharer: Api, cloud: Cloud) -> None:
+    """Neither a reader, nor the owner, nor a project that it is not shared with settles a share."""
+    share = cloud.add_share(OWNER, ME)
+    cloud.add_user("reader", "secret", [ME], role="reader")
+    reader, onlooker = Api(cloud).login("reader"), Api(cloud).login("onlooker", OTHER)
+    assert error_of(put(reader, [share])) == (403, "IMG.0106")
+    assert error_of(put(sharer, [share], project_id=OWNER)) == (403, "IMG.0047")
+    assert error_of(put(onlooker, [share], project_id=OTHER)) == (400, "IMG.0027")
+    assert cloud.member_status(share, ME) == "pending"
+
+
+def test_one_bad_image_refuses_the_whole_call(api: Api, cloud: Cloud) -> None:
+    """An image that fails at submission takes the others with it, until it is left out."""
+    good, bad = cloud.add_share(OWNER, ME), cloud.add_share(OWNER, ME)
+    cloud.fail_image(bad, "IMG.0046", at="submit")
+    assert error_of(put(api, [good, bad])) == (400, "IMG.0046")
+    assert put(api, [good]).status_code == 200
+    assert [cloud.member_status(i, ME) for i in (good, bad)] == ["accepted", "pending"]
+
+
+@pytest.mark.parametrize(("partial", "whole"), [("FAIL", False), ("SUCCESS", False), ("FAIL", True)])
+def test_image_that_fails_in_the_job(api: Api, cloud: Cloud, partial: Any, whole: bool) -> None:  # noqa: FBT001 - a case
+    """One image can fail in a job, alone or with the whole job, and the job's state need not show it."""
+    cloud.settings.partial_job = partial
+    good, bad = cloud.add_share(OWNER, ME), cloud.add_share(OWNER, ME)
+    cloud.fail_image(bad, "IMG.0064", times=1, whole=whole)
+    job = job_of(api, put(api, [good, bad]))
+    assert (job["status"], job["error_code"]) == (partial, "IMG.0064")
+    assert [r["status"] for r in job["entities"]["results"]] == ["failed" if whole else "success", "failed"]
+    assert cloud.member_status(good, ME) == ("pending" if whole else "accepted")
+    assert job_of(api, put(api, [good, bad]))["status"] == "SUCCESS"
+
+
+def test_image_that_stays_pending_in_a_good_job(api: Api, cloud: Cloud) -> None:
+    """A job can promise what did not happen."""
+    share = cloud.add_share(OWNER, ME)
+    cloud.fail_image(share, "unused", at="silent")
+    job = job_of(api, put(api, [share]))
+    assert (job["status"], job["entities"]["results"][0]["status"]) == ("SUCCESS", "success")
+    assert cloud.member_status(share, ME) == "pending"
+
+
+def test_share_that_is_taken_back_meanwhile(api: Api, cloud: Cloud) -> None:
+    """A share, or an image, that is gone when the job comes to it fails there."""
+    cloud.settings.job_seconds = None
+    unshared, deleted = cloud.add_share(OWNER, ME), cloud.add_share(OWNER, ME)
+    answer = put(api, [unshared, deleted])
+    cloud.unshare(unshared, ME)
+    cloud.delete_image(deleted)
+    cloud.finish_job(answer.json()["job_id"])
+    job = job_of(api, answer)
+    assert (job["status"], job["error_code"]) == ("FAIL", "IMG.0027")
+
+
+@pytest.mark.parametrize(
+    ("vault", "code"),
+    [
+        ({"size": 100, "used": 0.0}, None),
+        ({"size": 100, "used": 60 * 1024.0}, None),
+        ({"size": 100, "used": 60 * 1024.0 + 1}, "IMG.0182"),
+        ({"size": 39}, "IMG.0182"),
+        ({"object_type": "disk"}, "IMG.0193"),
+        ({"protect_type": "replication"}, "IMG.0193"),
+        ({"status": "lock"}, "IMG.0188"),
+        ({"project": OTHER}, "IMG.0184"),
+        (None, "IMG.0184"),
+    ],
+)
+@pytest.mark.parametrize("check", ["job", "submit"])
+def test_vaults(api: Api, cloud: Cloud, vault: dict[str, Any] | None, code: str | None, check: Any) -> None:
+    """A full-ECS image of 40 GB goes into a server backup vault of ours with 40 GB free, and into no other."""
+    cloud.settings.vault_check = check
+    if vault is not None:
+        fields = dict(vault)
+        cloud.add_vault(fields.pop("project", ME), VAULT, **fields)
+    share = cloud.add_share(OWNER, ME, full_ecs=True, size_gb=40)
+    answer = put(api, [share], vault_id=VAULT)
+    if code is not None and check == "submit":
+        assert error_of(answer) == (400, code)
+    else:
+        assert job_of(api, answer)["error_code"] == code
+    assert cloud.member_status(share, ME) == ("pending" if code else "accepted")
+
+
+def test_vaults_fill_up(api: Api, cloud: Cloud) -> None:
+    """What is accepted into a vault takes its room; the unit of `used` is MB."""
+    vault = cloud.add_vault(ME, VAULT, size=100)
+    shares = [cloud.add_share(OWNER, ME, full_ecs=True, size_gb=40) for _ in range(3)]
+    job = job_of(api, put(api, shares, vault_id=VAULT))
+    assert (job["status"], vault.used) == ("FAIL", 80 * 1024)
+    assert [cloud.member_status(i, ME) for i in shares] == ["accepted", "accepted", "pending"]
+
+
+def test_full_ecs_needs_a_vault_to_be_accepted_only(api: Api, cloud: Cloud) -> None:
+    """Accepting without a vault is refused, rejecting is not; other images ignore a vault."""
+    whole, plain = cloud.add_share(OWNER, ME, full_ecs=True), cloud.add_share(OWNER, ME)
+    assert error_of(put(api, [whole])) == (400, "IMG.0067")
+    assert job_of(api, put(api, [whole], "rejected"))["status"] == "SUCCESS"
+    assert job_of(api, put(api, [plain], vault_id="no-such-vault"))["status"] == "SUCCESS"
+
+
+@pytest.mark.parametrize("at", ["job", "submit"])
+def test_vault_that_is_told_to_fail(api: Api, cloud: Cloud, at: Any) -> None:
+    """A vault can be scripted to fail so often, at submission or in the job."""
+    cloud.add_vault(ME, VAULT)
+    share = cloud.add_share(OWNER, ME, full_ecs=True)
+    cloud.fail_vault(VAULT, "IMG.0182", at=at, times=1)
+    first = put(api, [share], vault_id=VAULT)
+    assert error_of(first) == (400, "IMG.0182") if at == "submit" else job_of(api, first)["error_code"] == "IMG.0182"
+    assert job_of(api, put(api, [share], vault_id=VAULT))["status"] == "SUCCESS"
+
+
+def test_flow_control(api: Api, cloud: Cloud) -> None:
+    """More running jobs than allowed, or more images in a call, are refused."""
+    cloud.settings.job_seconds, cloud.settings.max_running_jobs, cloud.settings.max_images_per_call = None, 1, 2
+    shares = [cloud.add_share(OWNER, ME) for _ in range(3)]
+    assert error_of(put(api, shares)) == (400, "IMG.0067")
+    assert put(api, shares[:1]).status_code == 200
+    assert error_of(put(api, shares[1:])) == (400, "IMG.0060")
+
+
+@pytest.mark.parametrize(
+    ("endpoints", "statuses"), [("both", (200, 200)), ("classic", (200, 404)), ("new", (404, 200))]
+)
+def test_both_job_endpoints(api: Api, cloud: Cloud, endpoints: Any, statuses: tuple[int, int]) -> None:
+    """Either job query can be missing; the newer one tells no results."""
+    cloud.settings.job_endpoints = endpoints
+    job_id = put(api, [cloud.add_share(OWNER, ME)]).json()["job_id"]
+    classic, newer = api("GET", f"/v1/{ME}/jobs/{job_id}"), api("GET", f"/v1/cloudimages/job/{job_id}")
+    assert (classic.status_code, newer.status_code) == statuses
+    if newer.status_code == 200:
+        assert newer.json()["entities"] == {"process_percent": 100.0, "current_task": "imsUpdateImageMembersJob"}
+
+
+def test_spelling_and_missing_results(api: Api, cloud: Cloud) -> None:
+    """Sub-results come in capitals, or not at all, as it is set."""
+    answer = put(api, [cloud.add_share(OWNER, ME)])
+    cloud.settings.job_spelling = "upper"
+    assert job_of(api, answer)["entities"]["results"][0]["status"] == "SUCCESS"
+    cloud.settings.job_results = False
+    assert job_of(api, answer)["entities"] == {}
+
+
+def test_jobs_of_others_and_forgotten_ones(api: Api, sharer: Api, cloud: Cloud) -> None:
+    """A job of another project, an unknown and a forgotten one are all 404; another project's path is 403."""
+    job_id = put(api, [cloud.add_share(OWNER, ME)]).json()["job_id"]
+    assert sharer("GET", f"/v1/{OWNER}/jobs/{job_id}").status_code == 404
+    assert sharer("GET", f"/v1/{ME}/jobs/{job_id}").status_code == 403
+    assert api("GET", f"/v1/{ME}/jobs/nothing").status_code == 404
+    cloud.forget_job(job_id)
+    assert api("GET", f"/v1/{ME}/jobs/{job_id}").status_code == 404
+
+
+def test_sharing_and_taking_back(sharer: Api, api: Api, cloud: Cloud) -> None:
+    """The owner shares with several projects and takes back; sharing what is shared leaves it as it stands."""
+    images = [cloud.add_image(OWNER).id for _ in range(2)]
+    body = {"images": images, "projects": [ME, OTHER]}
+    assert sharer("POST", "/v1/cloudimages/members", json=body).status_code == 200
+    put(api, images[:1])
+    job_id = sharer("POST", "/v1/cloudimages/members", json=body).json()["job_id"]
+    assert sharer("GET", f"/v1/{OWNER}/jobs/{job_id}").json()["job_type"] == "imsAddImageMembersJob"
+    assert [cloud.member_status(i, ME) for i in images] == ["accepted", "pending"]
+    removed = sharer("DELETE", "/v1/cloudimages/members", json={"images": images, "projects": [ME]})
+    assert (removed.status_code, [cloud.member_status(i, ME) for i in images]) == (200, [None, None])
+    assert error_of(api("POST", "/v1/cloudimages/members", json=body)) == (400, "IMG.0027")
+
+
+def test_how_many_projects_an_image_can_be_shared_with(sharer: Api, cloud: Cloud) -> None:
+    """256 projects, but only 10 for a full-ECS image."""
+    plain, whole = cloud.add_image(OWNER).id, cloud.add_image(OWNER, full_ecs=True).id
+    projects = [f"project-{n}" for n in range(257)]
+
+    def share(image: str, count: int) -> int:
+        body = {"images": [image], "projects": projects[:count]}
+        answer = sharer("POST", "/v1/cloudimages/members", json=body)
+        return int(answer.status_code)
+
+    assert [share(plain, 256), share(plain, 257), share(whole, 10), share(whole, 11)] == [200, 400, 200, 400]
+
+
+def test_sharing_again_starts_over(cloud: Cloud) -> None:
+    """Taken back and shared again, a share is pending, whatever it was."""
+    share = cloud.add_share(OWNER, ME, status="accepted")
+    cloud.unshare(share, ME)
+    cloud.share(share, ME)
+    assert cloud.member_status(share, ME) == "pending"
