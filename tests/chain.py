@@ -1,122 +1,61 @@
 """The whole chain of events in one process: the real functions, the sandbox cloud, and a broker that is a list."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-import httpx
-
-from function.clock import SystemClock
-from function.cloudevents import CloudEvent, read, write
+from function.cloudevents import CloudEvent, write
 from function.errors import Unavailable
 from function.messages import EventType
-from function.office import Office
-from function.policy import load
-from function.serving import Reply, answer, handle_check, handle_sweep, handle_triage
-from function.settings import Settings
-from sandbox.cloud import create_app
-from sandbox.state import Cloud as Sandbox
+from function.serving import Handler, Reply, answer, handle_check, handle_sweep, handle_triage
+from tests.stage import (
+    BAD,
+    GOLDEN,
+    POLICY,
+    RECEIVER,
+    SECOND_VAULT,
+    STRANGER,
+    VAULT,
+    FakeClock,
+    Play,
+    RecordingSink,
+    State,
+)
 
-GOLDEN = "9c61004714024f9586705d090530f9fa"
-BANNED = "0b1c2d3e4f5061728394a5b6c7d8e9f0"
-STRANGER = "5" * 32
-VAULT, SPARE = "vault-one", "vault-two"
+__all__ = ["BAD", "GOLDEN", "POLICY", "RECEIVER", "SECOND_VAULT", "STRANGER", "VAULT", "Chain"]
 
-POLICY = f"""
-version: 1
-default: hold
-rules:
-  - name: golden-images
-    owners: [{GOLDEN}]
-    decision: accept
-  - name: known-bad
-    owners: [{BANNED}]
-    decision: reject
-vaults:
-  - owners: [{GOLDEN}]
-    vault: {VAULT}
-  - owners: [{GOLDEN}]
-    vault: {SPARE}
-"""
-_HANDLERS = {EventType.NOTIFIED: handle_triage, EventType.CHECK: handle_check}
-
-
-class QuickClock(SystemClock):
-    """The real time of day, but nobody waits: sleeping moves the clock."""
-
-    def __init__(self) -> None:
-        self.slept = 0.0
-
-    def now(self) -> datetime:
-        """Give the time of day, as far as it was slept on."""
-        return datetime.fromtimestamp(self.time(), UTC)
-
-    def time(self) -> float:
-        """Give the same as seconds, for the sandbox."""
-        return super().now().timestamp() + self.slept
-
-    def monotonic(self) -> float:
-        """Give seconds that never go back."""
-        return super().monotonic() + self.slept
-
-    async def sleep(self, seconds: float) -> None:
-        """Let the time pass at once."""
-        self.slept += seconds
-
-
-@dataclass(slots=True)
-class Tray:
-    """A sink that keeps what it is given; `refuse`: so many events are not taken."""
-
-    events: list[CloudEvent] = field(default_factory=list)
-    refuse: int = 0
-
-    async def emit(self, event: CloudEvent) -> None:
-        """Take an event, or do not."""
-        if self.refuse:
-            self.refuse -= 1
-            raise Unavailable("the sink does not take it")
-        # What a consumer sees is what went over the wire.
-        headers, body = write(event)
-        self.events.extend(read(headers, body))
+_HANDLERS: Mapping[str, Handler] = {EventType.NOTIFIED: handle_triage, EventType.CHECK: handle_check}
 
 
 class Chain:
     """One project `receiver` that is served, everything around it, and the events so far."""
 
-    def __init__(self, *, policy: str = POLICY, project: str = "receiver", roles: str = "", **environ: str) -> None:
-        self.clock = QuickClock()
-        self.cloud = Sandbox(clock=self.clock.time)
-        self.cloud.add_user("doorman", "secret", (roles or project).split(","))
-        for each in project.split(","):
-            self.cloud.add_project(each)
-        for vault in (VAULT, SPARE):
-            self.cloud.add_vault("receiver", vault)
-        self.tray = Tray()
+    def __init__(self, *, policy: str = POLICY, roles: str = "", **environ: str) -> None:
+        self.clock = FakeClock()
+        self.cloud = State(clock=lambda: self.clock.now().timestamp())
+        projects = environ.get("OS_PROJECT_ID", RECEIVER)
+        self.cloud.add_user("doorman", "secret", (roles or projects).split(","))
+        for project in projects.split(","):
+            self.cloud.add_project(project)
+        for vault in (VAULT, SECOND_VAULT):
+            self.cloud.add_vault(RECEIVER, vault)
+        self.tray = RecordingSink()
         self.replies: list[Reply] = []
         self._delivered = 0
-        settings = Settings.from_environ(
-            {
-                "OS_AUTH_URL": "http://cloud.test/identity/v3",
-                "OS_USERNAME": "doorman",
-                "OS_PASSWORD": "secret",
-                "OS_USER_DOMAIN_NAME": "Default",
-                "OS_PROJECT_ID": project,
-                "K_SINK": "http://sink.test",
-            }
-            | environ,
-            is_sink_required=True,
-        )
-        client = httpx.AsyncClient(transport=httpx.ASGITransport(app=create_app(self.cloud)))
-        self.office = Office(
-            settings, load(policy, file="policy.yaml"), clock=self.clock, client=client, sink=self.tray
-        )
+        self.office = Play(state=self.cloud, clock=self.clock, sink=self.tray).office(policy=policy, **environ)
+
+    async def wait(self, seconds: float) -> None:
+        """Let time pass."""
+        await self.clock.sleep(seconds)
+
+    def refuse(self, events: int) -> None:
+        """Let the sink not take the next events."""
+        self.tray.refusals += [Unavailable("the sink does not take it")] * events
 
     def share(self, owner: str = GOLDEN, **fields: Any) -> str:
         """Share a new image with the served project."""
-        return self.cloud.add_share(owner, "receiver", **fields)
+        return self.cloud.add_share(owner, RECEIVER, **fields)
 
     async def notify(self, *images: str, event_id: str = "notice-1", age: float = 3600, **data: Any) -> Reply:
         """Deliver a share notification that is `age` seconds old."""
@@ -125,8 +64,8 @@ class Chain:
             "id": event_id,
             "source": "/tests",
             "type": EventType.NOTIFIED,
-            "time": datetime.fromtimestamp(self.clock.time() - age, UTC).isoformat(),
-            "data": {"project_id": "receiver", "images": images, **data},
+            "time": datetime.fromtimestamp(self.clock.now().timestamp() - age, UTC).isoformat(),
+            "data": {"project_id": RECEIVER, "images": images, **data},
         }
         return await self.post(EventType.NOTIFIED, body)
 
@@ -147,9 +86,9 @@ class Chain:
             event = self.tray.events[self._delivered]
             self._delivered += 1
             if event.type in _HANDLERS:
-                await self._answer(_HANDLERS[EventType(event.type)], *write(event))
+                await self._answer(_HANDLERS[event.type], *write(event))
 
-    async def _answer(self, handle: Any, headers: dict[str, str], body: bytes) -> Reply:
+    async def _answer(self, handle: Handler, headers: dict[str, str], body: bytes) -> Reply:
         reply = await answer(self.office, handle, headers=headers, body=body)
         self.replies.append(reply)
         return reply

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 
 from function.messages import EventType
-from tests.chain import BANNED, GOLDEN, STRANGER, VAULT, Chain
+from tests.chain import BAD, GOLDEN, STRANGER, VAULT, Chain
 
 pytestmark = pytest.mark.anyio
 
@@ -91,7 +91,7 @@ async def test_a_job_that_nobody_knows_is_read_back_after_a_few_tries(budget: st
     chain = Chain(DOORMAN_CHECK_BUDGET=budget)
     image = chain.share()
     await chain.notify(image)
-    chain.clock.slept += 1
+    await chain.wait(1)
     assert chain.cloud.member_status(image, "receiver") == "accepted"
     chain.cloud.forget_job(next(iter(chain.cloud.jobs)))
     await chain.settle()
@@ -105,7 +105,7 @@ async def test_a_forged_check_makes_no_untrue_outcome() -> None:
     await chain.notify(mine)
     (job,) = chain.cloud.jobs
     pending, settled = chain.share(STRANGER, name="theirs"), chain.share(STRANGER, status="accepted")
-    refused, gone = chain.share(BANNED, status="rejected"), str(uuid4())
+    refused, gone = chain.share(BAD, status="rejected"), str(uuid4())
     own = chain.cloud.add_share("receiver", "elsewhere")
     claim = {"name": "invented", "owner": GOLDEN, "rule": "golden-images", "cause": "invented"}
     images = [pending, settled, refused, gone, own]
@@ -123,7 +123,7 @@ async def test_a_forged_check_makes_no_untrue_outcome() -> None:
     assert told == {
         pending: ("failed", "still_pending", STRANGER, None, None),
         settled: ("accepted", "policy_differs", STRANGER, None, None),
-        refused: ("failed", "settled_otherwise", BANNED, "known-bad", None),
+        refused: ("failed", "settled_otherwise", BAD, "known-bad", None),
         gone: ("skipped", "not_shared", None, None, None),
         own: ("skipped", "own_image", "receiver", None, None),
     }
@@ -134,7 +134,7 @@ async def test_a_forged_check_of_many_images_is_read_by_lists() -> None:
     """However many images a check names, each is told as it stands."""
     chain = Chain()
     pending = [chain.share(STRANGER) for _ in range(12)]
-    refused = [chain.share(BANNED, status="rejected") for _ in range(12)]
+    refused = [chain.share(BAD, status="rejected") for _ in range(12)]
     await chain.post(EventType.CHECK, check(chain, *pending, *refused))
     assert chain.told() == sorted(
         [(image, "failed", "still_pending") for image in pending]
@@ -155,7 +155,7 @@ async def test_an_image_unshared_in_the_middle_is_told_as_gone() -> None:
 async def test_a_check_from_the_future_is_refused() -> None:
     """A submission that lies ahead would be followed without end."""
     chain = Chain()
-    later = (datetime.fromtimestamp(chain.clock.time(), UTC) + timedelta(hours=1)).isoformat()
+    later = (datetime.fromtimestamp(chain.clock.now().timestamp(), UTC) + timedelta(hours=1)).isoformat()
     reply = await chain.post(EventType.CHECK, check(chain, str(uuid4()), submitted_at=later))
     assert (reply.status, reply.text.split(":")[0]) == (400, "data.submitted_at")
 

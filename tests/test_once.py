@@ -17,10 +17,9 @@ from function.messages import EventType
 from function.once import Once, Progress, Report, run_once
 from function.outbox import Outbox
 from sandbox.cloud import create_app
-from tests.chain import BANNED, GOLDEN, SPARE, STRANGER, VAULT, Chain
+from tests.chain import GOLDEN, SECOND_VAULT, STRANGER, VAULT, Chain
 from tests.fake_keystone import FakeClock
 from tests.stage import BAD, RECEIVER, Play, RecordingSink, State
-from tests.stage import GOLDEN as GOLD
 
 pytestmark = pytest.mark.anyio
 
@@ -33,7 +32,7 @@ async def run(chain: Chain, *, projects: Sequence[str] = (), is_dry: bool = Fals
 async def test_a_run_settles_what_waits_and_tells_every_share_once() -> None:
     """Accepted, rejected and held are told, our own images left alone, and no follow-up event leaves the process."""
     chain = Chain()
-    golden, banned, stranger = chain.share(), chain.share(BANNED), chain.share(STRANGER)
+    golden, banned, stranger = chain.share(), chain.share(BAD), chain.share(STRANGER)
     own = chain.cloud.add_share("receiver", "elsewhere")
     report = await run(chain)
     assert chain.told() == sorted(
@@ -80,7 +79,7 @@ def seed(chain: Chain, projects: Sequence[str], shares: int) -> None:
         chain.cloud.add_vault(project, f"{VAULT}")
     for number in range(shares):
         image = f"00000000-0000-4000-8000-{number:012d}"
-        owner = dice.choices([GOLDEN, BANNED, STRANGER], [6, 2, 2])[0]
+        owner = dice.choices([GOLDEN, BAD, STRANGER], [6, 2, 2])[0]
         chain.cloud.add_share(owner, projects[number % len(projects)], image_id=image, full_ecs=dice.random() < 0.1)
         if (kind := dice.random()) < 0.06:
             chain.cloud.fail_image(image, "IMG.0046", at="job")
@@ -93,7 +92,7 @@ def seed(chain: Chain, projects: Sequence[str], shares: int) -> None:
 async def test_the_fates_are_those_of_the_event_chain() -> None:
     """1,000 shares in 20 projects end as they do behind a broker: sweep, triage, check_job."""
     projects = [f"project-{number}" for number in range(20)]
-    by_events, at_once = (Chain(project=",".join(projects)) for _ in range(2))
+    by_events, at_once = (Chain(OS_PROJECT_ID=",".join(projects)) for _ in range(2))
     for chain in (by_events, at_once):
         seed(chain, projects, 1000)
     await by_events.tick()
@@ -121,7 +120,7 @@ async def test_the_fates_are_those_of_the_event_chain() -> None:
 async def test_a_dry_run_never_writes() -> None:
     """Everything is decided and told as audited; the cloud's log of calls shows no write."""
     chain = Chain()
-    golden, banned, stranger = chain.share(full_ecs=True), chain.share(BANNED), chain.share(STRANGER)
+    golden, banned, stranger = chain.share(full_ecs=True), chain.share(BAD), chain.share(STRANGER)
     report = await run(chain, is_dry=True)
     assert chain.cloud.writes == []
     assert chain.told() == sorted(
@@ -136,7 +135,7 @@ async def test_a_dry_run_never_writes() -> None:
 
 async def test_only_the_named_projects_are_served() -> None:
     """A run may be narrowed; a project that is not served is a mistake of the caller."""
-    chain = Chain(project="receiver,other")
+    chain = Chain(OS_PROJECT_ID="receiver,other")
     golden, other = chain.share(), chain.cloud.add_share(GOLDEN, "other")
     await run(chain, projects=["other"])
     assert chain.told() == [(other, "accepted", "allowed_owner")]
@@ -147,7 +146,7 @@ async def test_only_the_named_projects_are_served() -> None:
 
 async def test_a_project_that_cannot_be_read_stops_no_other() -> None:
     """A refused login is told as trouble of its project, at once; the other project is settled."""
-    chain = Chain(project="receiver,locked", roles="receiver")
+    chain = Chain(OS_PROJECT_ID="receiver,locked", roles="receiver")
     golden = chain.share()
     report = await run(chain)
     assert chain.told() == [(golden, "accepted", "allowed_owner")]
@@ -202,7 +201,7 @@ async def test_only_what_is_late_is_triaged_again() -> None:
 async def test_an_outcome_counts_when_the_sink_took_it() -> None:
     """A sink that is busy for a while gets everything in the end; the jobs are not started twice."""
     chain = Chain()
-    chain.tray.refuse = 4
+    chain.refuse(4)
     golden, stranger = chain.share(), chain.share(STRANGER)
     report = await run(chain)
     assert chain.told() == sorted([(golden, "accepted", "allowed_owner"), (stranger, "held", "owner_not_allowed")])
@@ -213,7 +212,7 @@ async def test_an_outcome_counts_when_the_sink_took_it() -> None:
 async def test_a_sink_that_is_gone_is_told_in_the_report() -> None:
     """The share is settled all the same; what nobody took stands in the report."""
     chain = Chain()
-    chain.tray.refuse = 1000
+    chain.refuse(1000)
     golden = chain.share()
     report = await run(chain)
     assert chain.cloud.member_status(golden, "receiver") == "accepted"
@@ -241,7 +240,7 @@ async def test_a_failed_vault_is_followed_by_the_next_one() -> None:
     whole = chain.share(full_ecs=True)
     await run(chain)
     assert chain.told() == [(whole, "accepted", "allowed_owner")]
-    assert [job.vault_id for job in chain.cloud.jobs.values()] == [VAULT, SPARE]
+    assert [job.vault_id for job in chain.cloud.jobs.values()] == [VAULT, SECOND_VAULT]
 
 
 async def test_a_job_longer_than_the_check_budget_is_followed_on() -> None:
@@ -259,7 +258,7 @@ async def test_a_job_longer_than_the_check_budget_is_followed_on() -> None:
 async def test_two_runs_at_once_do_no_harm() -> None:
     """Both end well, every share is settled as decided, and nothing untrue is told."""
     chain = Chain()
-    wanted = {chain.share(owner): fate for owner, fate in [(GOLDEN, "accepted"), (BANNED, "rejected")] * 30}
+    wanted = {chain.share(owner): fate for owner, fate in [(GOLDEN, "accepted"), (BAD, "rejected")] * 30}
     reports = await asyncio.gather(*(run_once(chain.office, run_id=f"run-{number}") for number in range(2)))
     assert [report.is_faultless for report in reports] == [True, True]
     assert {image: chain.cloud.member_status(image, "receiver") for image in wanted} == wanted
@@ -335,8 +334,8 @@ async def test_killed_at_any_call_the_next_run_finishes(is_late: bool) -> None: 
         state.add_user("doorman", "secret", [RECEIVER])
         state.settings.job_seconds = 3
         wanted = {
-            **{state.add_share(GOLD, RECEIVER): "accepted" for _ in range(3)},
-            state.add_share(GOLD, RECEIVER, full_ecs=True): "accepted",
+            **{state.add_share(GOLDEN, RECEIVER): "accepted" for _ in range(3)},
+            state.add_share(GOLDEN, RECEIVER, full_ecs=True): "accepted",
             state.add_share(BAD, RECEIVER): "rejected",
         }
         state.add_vault(RECEIVER, "vault-1")
@@ -354,7 +353,7 @@ async def test_killed_at_any_call_the_next_run_finishes(is_late: bool) -> None: 
 async def test_a_stopped_run_says_which_jobs_still_run(state: State, clock: FakeClock, sink: RecordingSink) -> None:
     """Stopped while its job runs: the job and the project stand in the report, and how far it was in the progress."""
     state.settings.job_seconds = None
-    golden, stranger = state.add_share(GOLD, RECEIVER), state.add_share("some-stranger", RECEIVER)
+    golden, stranger = state.add_share(GOLDEN, RECEIVER), state.add_share("some-stranger", RECEIVER)
     once = await killed_at(20, is_late=False, state=state, clock=clock, sink=sink)
     assert once is not None
     report = once.report()

@@ -3,7 +3,7 @@
 import pytest
 
 from function.messages import EventType
-from tests.chain import BANNED, GOLDEN, STRANGER, Chain
+from tests.chain import BAD, GOLDEN, STRANGER, Chain
 
 pytestmark = pytest.mark.anyio
 
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.anyio
 async def test_one_tick_settles_what_no_event_ever_told() -> None:
     """The pending list alone is enough: what the policy would settle is notified, the rest is listed."""
     chain = Chain()
-    golden, banned, stranger = chain.share(), chain.share(BANNED), chain.share(STRANGER, name="theirs")
+    golden, banned, stranger = chain.share(), chain.share(BAD), chain.share(STRANGER, name="theirs")
     chain.cloud.add_share("receiver", "elsewhere")
     assert (await chain.tick()).status == 204
     (notified,) = chain.of(EventType.NOTIFIED)
@@ -58,7 +58,7 @@ async def test_an_empty_digest_is_a_heartbeat() -> None:
 
 async def test_one_project_that_fails_stops_no_other_and_says_so() -> None:
     """A project without our role is told in its own digest, and the others are swept."""
-    chain = Chain(project="receiver,second", roles="second")
+    chain = Chain(OS_PROJECT_ID="receiver,second", roles="second")
     chain.cloud.add_share(GOLDEN, "second")
     assert (await chain.tick()).status == 204
     digests = {event.data["project_id"]: event for event in chain.of(EventType.PENDING)}
@@ -72,7 +72,7 @@ async def test_a_digest_lists_the_oldest_and_counts_all() -> None:
     """However much waits, a digest is bounded, the oldest first."""
     chain = Chain()
     chain.cloud.settings.visibility_delay = 0
-    images = [chain.share(STRANGER, created_at=chain.clock.time() - age) for age in range(510)]
+    images = [chain.share(STRANGER, created_at=chain.clock.now().timestamp() - age) for age in range(510)]
     await chain.tick()
     digests = chain.of(EventType.PENDING)
     listed = [entry["image_id"] for event in digests for entry in event.data["images"]]
@@ -96,5 +96,5 @@ async def test_a_sink_that_is_down_fails_the_tick() -> None:
     """A tick whose events were not taken is worth a retry."""
     chain = Chain()
     chain.share()
-    chain.tray.refuse = 1
+    chain.refuse(1)
     assert (await chain.tick()).status == 503

@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 
 from function.messages import EventType
-from tests.chain import BANNED, GOLDEN, SPARE, STRANGER, VAULT, Chain
+from tests.chain import BAD, GOLDEN, SECOND_VAULT, STRANGER, VAULT, Chain
 
 pytestmark = pytest.mark.anyio
 
@@ -15,7 +15,7 @@ async def test_a_mixed_batch_takes_one_call_per_status_and_vault_and_one_outcome
     """Golden, banned, unknown and full-ECS images with and without vault in one event end as the policy says."""
     chain = Chain()
     golden, other = chain.share(name="golden"), chain.share(name="other")
-    banned, stranger = chain.share(BANNED), chain.share(STRANGER)
+    banned, stranger = chain.share(BAD), chain.share(STRANGER)
     whole = chain.share(full_ecs=True)
     lost = chain.share(GOLDEN, full_ecs=True)
     chain.cloud.unshare(lost, "receiver")
@@ -79,8 +79,8 @@ async def test_an_own_image_is_skipped_whether_shared_with_others_or_not() -> No
     [
         (GOLDEN, "accepted", "already_settled"),
         (GOLDEN, "rejected", "settled_otherwise"),
-        (BANNED, "rejected", "already_settled"),
-        (BANNED, "accepted", "settled_otherwise"),
+        (BAD, "rejected", "already_settled"),
+        (BAD, "accepted", "settled_otherwise"),
         (STRANGER, "accepted", "already_settled"),
         (STRANGER, "rejected", "already_settled"),
     ],
@@ -107,7 +107,7 @@ async def test_a_share_that_is_not_visible_yet_is_asked_for_again_after_the_othe
     reply = await chain.notify(seen, late, age=5)
     assert (reply.status, reply.headers["Retry-After"]) == (503, "5")
     assert chain.members_calls() == [200]
-    chain.clock.slept += 40
+    await chain.wait(40)
     assert (await chain.notify(seen, late, age=45)).status == 204
     await chain.settle()
     assert (late, "accepted", "allowed_owner") in chain.told()
@@ -140,7 +140,7 @@ async def test_the_brokers_arrival_time_stands_in_for_a_missing_time() -> None:
 async def test_audit_writes_nothing_and_tells_everything() -> None:
     """With the kill switch on, everything is decided and told, and no call changes anything."""
     chain = Chain(DOORMAN_MODE="audit")
-    golden, banned, stranger = chain.share(), chain.share(BANNED), chain.share(STRANGER)
+    golden, banned, stranger = chain.share(), chain.share(BAD), chain.share(STRANGER)
     whole = chain.share(full_ecs=True)
     assert (await chain.notify(golden, banned, stranger, whole)).status == 204
     await chain.settle()
@@ -192,14 +192,14 @@ async def test_a_failed_vault_gives_way_to_the_next_one(code: str, at: str) -> N
     await chain.settle()
     assert chain.told() == sorted((image, "accepted", "allowed_owner") for image in images)
     vaults = {entry["vault_id"] for event in chain.outcomes() for entry in event.data["images"]}
-    assert vaults == {SPARE}
+    assert vaults == {SECOND_VAULT}
 
 
 @pytest.mark.parametrize("at", ["submit", "job"])
 async def test_when_no_vault_is_left_the_share_is_held(at: str) -> None:
     """No chain of vaults is endless: the last one's failure leaves the share to a person."""
     chain = Chain()
-    for vault in (VAULT, SPARE):
+    for vault in (VAULT, SECOND_VAULT):
         chain.cloud.fail_vault(vault, "IMG.0182", at=at)  # type: ignore[arg-type]
     image = chain.share(full_ecs=True)
     await chain.notify(image)
@@ -225,11 +225,11 @@ async def test_a_passing_error_is_tried_three_times_and_then_told(at: str) -> No
 async def test_a_fault_of_the_cloud_loses_nothing(kind: str, path: str) -> None:
     """Whatever breaks on the way: the answer is 204 or 503, and the next delivery finishes the job."""
     chain = Chain()
-    image, banned = chain.share(), chain.share(BANNED)
+    image, banned = chain.share(), chain.share(BAD)
     chain.cloud.faults.add(kind, path=path, times=5)  # type: ignore[arg-type]
     statuses = []
     for _ in range(8):
-        chain.clock.slept += 10
+        await chain.wait(10)
         statuses.append((await chain.notify(image, banned)).status)
     await chain.settle()
     assert set(statuses) <= {204, 503}
@@ -244,7 +244,7 @@ async def test_a_lost_answer_of_the_members_call_overwrites_nobody() -> None:
     image = chain.share()
     chain.cloud.faults.add("reset", method="PUT", times=1, performed=True)
     assert (await chain.notify(image)).status == 503
-    chain.clock.slept += 5
+    await chain.wait(5)
     assert chain.cloud.member_status(image, "receiver") == "accepted"
     chain.cloud.set_status(image, "receiver", "rejected")
     assert (await chain.notify(image)).status == 204
@@ -256,9 +256,9 @@ async def test_a_sink_that_takes_nothing_is_a_503_and_the_next_delivery_finishes
     """An event counts as handled only when its follow-ups were taken."""
     chain = Chain()
     image, stranger = chain.share(), chain.share(STRANGER)
-    chain.tray.refuse = 2
+    chain.refuse(2)
     assert (await chain.notify(image, stranger)).status == 503
-    chain.clock.slept += 5
+    await chain.wait(5)
     assert (await chain.notify(image, stranger)).status == 204
     assert {fate for _, fate, _ in chain.told()} == {"skipped", "held"}
 

@@ -24,7 +24,7 @@ from function.once import Once, Progress, Report
 from sandbox.cloud import create_app
 from sandbox.serving import serve
 from sandbox.state import Cloud
-from tests.chain import BANNED, GOLDEN, POLICY, STRANGER, Chain
+from tests.chain import BAD, GOLDEN, POLICY, STRANGER, Chain
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def share_three(cloud: Cloud) -> tuple[str, str, str]:
     """Share one image that is accepted, one that is rejected and one that is held."""
     return tuple(  # type: ignore[return-value]  # three of them
         cloud.add_share(owner, "receiver", name=name, image_id=f"0000000{number}-0000-4000-8000-000000000000")
-        for number, (owner, name) in enumerate([(GOLDEN, "golden"), (BANNED, "bad"), (STRANGER, "strange\x1b[2J")])
+        for number, (owner, name) in enumerate([(GOLDEN, "golden"), (BAD, "bad"), (STRANGER, "strange\x1b[2J")])
     )
 
 
@@ -84,7 +84,7 @@ def test_a_run_shows_every_share_and_the_totals(cloud: Cloud, capsys: pytest.Cap
     assert [line.split() for line in lines[:4]] == [
         ["IMAGE", "NAME", "OWNER", "DECISION", "RULE", "REASON", "OUTCOME"],
         [golden, "golden", GOLDEN, "accept", "golden-images", "allowed_owner", "accepted"],
-        [banned, "bad", BANNED, "reject", "known-bad", "rejected_by_rule", "rejected"],
+        [banned, "bad", BAD, "reject", "known-bad", "rejected_by_rule", "rejected"],
         [stranger, r"strange\x1b[2J", STRANGER, "hold", "-", "owner_not_allowed", "held"],
     ]
     assert lines[4:] == ["", "3 shares: 1 accepted, 1 held, 1 rejected"]
