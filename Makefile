@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit clean
+.PHONY: help demo test lint unit test-container sbom clean
 
 help: ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -22,6 +22,19 @@ lint: $(VENV)/dev.stamp
 
 unit: $(VENV)/dev.stamp
 	@$(BIN)/pytest --cov --cov-report=term -o cache_dir=.cache/pytest
+
+test-container: $(VENV)/dev.stamp ## the image's own steps and start-up, without a container engine; Linux, as root
+	@$(BIN)/python -m tests.container.prove
+
+sbom: $(VENV)/bin/python ## what the image installs, with licences, as CycloneDX: .cache/doorman.cdx.json
+	@rm -rf .cache/sbom && $(BIN)/python -m venv --without-pip .cache/sbom/image
+	@$(BIN)/python -m pip --quiet --disable-pip-version-check --python .cache/sbom/image/bin/python install \
+	  --require-hashes --only-binary :all: --requirement requirements.txt
+	@$(BIN)/python -m venv .cache/sbom/tool
+	@.cache/sbom/tool/bin/pip --quiet --disable-pip-version-check install 'cyclonedx-bom>=7.2,<8'
+	@.cache/sbom/tool/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+	  --output-format JSON --output-file .cache/doorman.cdx.json .cache/sbom/image/bin/python
+	@echo ".cache/doorman.cdx.json"
 
 clean: ## forget everything that was set up
 	rm -rf $(VENV) .cache

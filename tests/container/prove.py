@@ -1,0 +1,186 @@
+"""Proves of the image what can be proven without a container engine; run by `make test-container`, as root on Linux.
+
+The tree is built by the Containerfile's own steps. Then each function is started in it as a cluster would: the tree as
+read-only root, user and group 1003, nothing but /tmp to write to, and the event in flight outlives SIGTERM.
+"""
+
+import os
+import re
+import shutil
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+
+from sandbox.cloud import create_app
+from sandbox.serving import serve
+from sandbox.state import Cloud
+from tests.container.running import Proof, Sink, must
+from tests.container.tree import PROJECT, build
+
+ME, OWNER = "receiver", "owner"
+POLICY = f"version: 1\ndefault: hold\nrules:\n  - {{name: golden, owners: [{OWNER}], decision: accept}}\n"
+JOB_SECONDS = 3.0
+
+
+def main() -> int:
+    """Build, prove, and print what was seen; 1 where something does not hold."""
+    if os.geteuid() != 0 or sys.platform != "linux":
+        sys.stdout.write("not proven: needs Linux and root, for a chroot and a read-only root\n")
+        return 0
+    tree = PROJECT / ".cache" / "container"
+    shutil.rmtree(tree, ignore_errors=True)
+    start = time.perf_counter()
+    proof = Proof(*build(tree))
+    _say(f"built the tree in {time.perf_counter() - start:.1f} s on Python {sys.version.split()[0]}")
+    (proof.root / "etc/doorman").mkdir()
+    (proof.root / "etc/doorman/policy.yaml").write_text(POLICY)
+    prove_content(proof)
+    prove_read_only(proof)
+    cloud, sink = Cloud(), Sink()
+    cloud.add_user("doorman", "secret", [ME])
+    with serve(create_app(cloud)) as url:
+        environment = {
+            "OS_AUTH_URL": f"{url}/identity/v3",
+            "OS_USERNAME": "doorman",
+            "OS_PASSWORD": "secret",
+            "OS_USER_DOMAIN_NAME": "Default",
+            "OS_PROJECT_ID": ME,
+            "OS_REGION_NAME": "eu-de",
+            "DOORMAN_POLICY": "/etc/doorman/policy.yaml",
+            "K_SINK": f"http://127.0.0.1:{sink.server_port}/",
+        }
+        prove_starts(proof, environment)
+        prove_sigterm(proof, environment, cloud, sink)
+    _say("the image holds what it promises")
+    return 0
+
+
+def prove_content(proof: Proof) -> None:
+    """Only the pinned dependencies are there, and the command works."""
+    pinned = set(re.findall(r"(?m)^([a-z0-9-]+)==", (PROJECT / "requirements.txt").read_text("utf-8")))
+    code = "from importlib.metadata import distributions as d; print(*sorted(x.name for x in d()))"
+    found = {name.lower().replace("_", "-") for name in proof.run("python", "-c", code).split()}
+    must(found == pinned, f"installed and pinned differ: {sorted(found ^ pinned)}")
+    version = proof.run("doorman", "--version").strip()
+    must(re.fullmatch(r"doorman \d+\.\d+\.\d+", version) is not None, f"doorman --version says {version!r}")
+    library = next(proof.root.glob("usr/local/lib/python3.*"))
+    ours = {
+        "dependencies": library / "site-packages",
+        "function/": proof.root / "app/function",
+        "Python itself": library,
+    }
+    sizes = {name: _size(path) for name, path in ours.items()}
+    sizes["Python itself"] -= sizes["dependencies"]
+    _say(f"{len(found)} distributions, as pinned; {version}; MB: " + _list({k: v / 1e6 for k, v in sizes.items()}))
+    uncompiled = [path for path in (proof.root / "app").rglob("*.py") if not any(_bytecode(path))]
+    must(not uncompiled, f"without bytecode: {uncompiled}")
+
+
+def prove_read_only(proof: Proof) -> None:
+    """Nothing can be written but below /tmp, by a user who is nobody else."""
+    code = """
+import os
+from pathlib import Path
+def attempt(path):
+    try:
+        Path(path).write_text("x")
+    except OSError as error:
+        return os.strerror(error.errno)
+    return "written"
+places = ("/x", "/app/function/x.py", "/usr/local/lib/x", "/tmp/x")
+print(os.getuid(), os.getgid(), os.getgroups(), *map(attempt, places), sep=", ")
+"""
+    told = proof.run("python", "-c", code).strip()
+    no = "Read-only file system"
+    must(told == f"1003, 1003, [], {no}, {no}, {no}, written", f"inside the tree: {told}")
+    _say(f"inside the tree (uid, gid, groups; /, /app, /usr, /tmp): {told}")
+
+
+def prove_starts(proof: Proof, environment: dict[str, str]) -> None:
+    """All four functions start, answer their probe without running, and end with 0."""
+    for target in ("triage", "check_job", "sweep", "functiongraph"):
+        with proof.function(target, environment) as (url, process, seconds):
+            must(httpx.get(f"{url}/healthz").status_code == 200, f"{target}: no answer on /healthz")
+            status = Path(f"/proc/{process.pid}/status").read_text()
+            ids = re.findall(r"(?m)^[UG]id:\t(.*)$", status)
+            must(ids == ["1003\t1003\t1003\t1003"] * 2, f"{target}: runs as {ids}")
+        must(process.returncode == 0, f"{target}: exit code {process.returncode} after SIGTERM")
+        _say(f"{target}: ready after {seconds:.2f} s, uid 1003, exit code 0")
+
+
+def prove_sigterm(proof: Proof, environment: dict[str, str], cloud: Cloud, sink: Sink) -> None:
+    """A check that waits for its job when SIGTERM comes is finished, told and answered; nobody new is let in."""
+    image = cloud.add_share(OWNER, ME, name="golden")
+    cloud.settings.job_seconds = JOB_SECONDS
+    with proof.function("check_job", environment) as (url, process, _):
+        check = _check(image, _start_job(environment, image))
+        answers: list[httpx.Response] = []
+        thread = threading.Thread(target=lambda: answers.append(httpx.post(url, json=check, headers=JSON, timeout=30)))
+        thread.start()
+        time.sleep(JOB_SECONDS / 3)
+        process.send_signal(signal.SIGTERM)
+        sent = time.perf_counter()
+        thread.join()
+        took = time.perf_counter() - sent
+        code = process.wait(timeout=30)
+    must([(each.status_code, each.content) for each in answers] == [(204, b"")], f"answered {answers}")
+    must(sink.types == ["dev.doorman.share.accepted.v1"], f"told {sink.types}")
+    must(code == 0, f"exit code {code}")
+    _say(f"SIGTERM with a check in flight: 204 and the outcome {took:.1f} s later, then exit code 0")
+
+
+JSON = {"content-type": "application/cloudevents+json"}
+
+
+def _start_job(environment: dict[str, str], image: str) -> str:
+    base = environment["OS_AUTH_URL"].removesuffix("/identity/v3")
+    user = {"name": "doorman", "domain": {"name": "Default"}, "password": "secret"}
+    identity = {"methods": ["password"], "password": {"user": user}}
+    login = {"auth": {"identity": identity, "scope": {"project": {"id": ME}}}}
+    token = httpx.post(f"{base}/identity/v3/auth/tokens", json=login).headers["x-subject-token"]
+    body = {"images": [image], "project_id": ME, "status": "accepted"}
+    answer = httpx.put(f"{base}/v1/cloudimages/members", json=body, headers={"X-Auth-Token": token})
+    return str(answer.json()["job_id"])
+
+
+def _check(image: str, job_id: str) -> dict[str, object]:
+    now = datetime.now(UTC).isoformat()
+    data = {
+        "project_id": ME,
+        "job_id": job_id,
+        "status": "accepted",
+        "images": [image],
+        "submitted_at": now,
+        "attempt": 1,
+    }
+    head = {"specversion": "1.0", "id": "check", "source": "/proof", "type": "dev.doorman.job.check.v1", "time": now}
+    return {**head, "data": data}
+
+
+def _size(path: Path) -> int:
+    return sum(file.lstat().st_size for file in path.rglob("*") if file.is_file())
+
+
+def _bytecode(source: Path) -> Iterator[Path]:
+    return (source.parent / "__pycache__").glob(f"{source.stem}.*.pyc")
+
+
+def _list(figures: dict[str, float]) -> str:
+    return ", ".join(
+        f"{name} {figure:.0f}" if figure > 1 else f"{name} {figure:.1f}" for name, figure in figures.items()
+    )
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,63 @@
+"""The image holds the pinned dependencies that the project asks for, and is started as the template starts it."""
+
+import json
+import re
+import tomllib
+from importlib.metadata import requires
+from pathlib import Path
+
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+PROJECT = Path(__file__).parents[2]
+PINS = (PROJECT / "requirements.txt").read_text("utf-8")
+CONTAINERFILE = (PROJECT / "Containerfile").read_text("utf-8")
+PINNED = dict(re.findall(r"(?m)^([a-z0-9-]+)==(\S+)", PINS))
+PROJECT_FILE = tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))["project"]
+
+
+def closure(requirements: list[str]) -> dict[str, list[Requirement]]:
+    """Give every distribution that `requirements` lead to, with all that is asked of it."""
+    asked: dict[str, list[Requirement]] = {}
+    waiting = [(Requirement(text), "") for text in requirements]
+    while waiting:
+        requirement, extra = waiting.pop()
+        if requirement.marker and not requirement.marker.evaluate({"extra": extra}):
+            continue
+        name = canonicalize_name(requirement.name)
+        extras = requirement.extras or {""}
+        if name not in asked or requirement.extras:
+            below = [Requirement(text) for text in requires(name) or ()]
+            waiting += [(each, extra) for each in below for extra in extras]
+        asked.setdefault(name, []).append(requirement)
+    return asked
+
+
+def test_every_dependency_is_pinned_and_nothing_else() -> None:
+    """What the project's own requirements lead to is what is pinned, in versions that satisfy all of them."""
+    asked = closure(PROJECT_FILE["dependencies"])
+    assert set(asked) == set(PINNED)
+    assert [str(each) for name, all_ in asked.items() for each in all_ if PINNED[name] not in each.specifier] == []
+
+
+def test_every_pin_has_hashes_and_no_address() -> None:
+    """An installer accepts no file but the known ones, wherever it finds them."""
+    entries = re.split(r"(?m)^(?=[a-z0-9-]+==)", PINS)[1:]
+    assert [entry.split("==")[0] for entry in entries if "--hash=sha256:" not in entry] == []
+    assert re.findall(r"https?://|--index|--find-links", PINS) == []
+
+
+def test_the_image_runs_as_a_user_without_rights() -> None:
+    """The last word on the user is 1003, and the command is a list: the server itself gets SIGTERM."""
+    assert re.findall(r"(?m)^USER (.*)$", CONTAINERFILE) == ["1003:1003"]
+    assert len(re.findall(r"(?m)^(?:CMD|ENTRYPOINT) ", CONTAINERFILE)) == 1
+
+
+def test_the_image_starts_as_the_template_starts_triage() -> None:
+    """One way to start, whoever starts it."""
+    command = json.loads(re.findall(r"(?m)^CMD (.*)$", CONTAINERFILE)[0])
+    documents = yaml.safe_load_all((PROJECT / "template.yaml").read_text("utf-8"))
+    triage = next(each for each in documents if (each["kind"], each["metadata"]["name"]) == ("Service", "triage"))
+    container = triage["spec"]["template"]["spec"]["containers"][0]
+    assert [*container["command"], *container["args"]] == command
