@@ -1,0 +1,173 @@
+"""The answer to every request: which events are refused, which are worth another delivery, and what the log says."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from structlog.testing import capture_logs
+
+from function.cloudevents import CloudEvent
+from function.messages import EventType
+from function.office import Office
+from function.serving import Handled, answer, handle_triage
+from tests.chain import BAD, GOLDEN, RECEIVER, Chain
+
+pytestmark = pytest.mark.anyio
+IMAGE = str(uuid4())
+
+
+def event(**changes: Any) -> dict[str, Any]:
+    """Compose a share notification, changed; None takes an attribute away."""
+    whole = {
+        "specversion": "1.0",
+        "id": "e",
+        "source": "/s",
+        "type": EventType.NOTIFIED,
+        "data": {"project_id": RECEIVER, "images": [IMAGE]},
+    } | changes
+    return {name: value for name, value in whole.items() if value is not None}
+
+
+def data(**changes: Any) -> dict[str, Any]:
+    """Compose a share notification with changed data."""
+    return event(data={"project_id": RECEIVER, "images": [IMAGE]} | changes)
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        (event(id=None), "id"),
+        (event(id=5), "id"),
+        (event(id=""), "id"),
+        (event(id="x" * 257), "id"),
+        (event(specversion="0.3"), "specversion"),
+        (event(type="dev.doorman.unknown.v1"), "type"),
+        (event(time="yesterday"), "time"),
+        (event(data=None), "data"),
+        (event(data=[1]), "data"),
+        (data(images=[]), "data.images"),
+        (data(images=[IMAGE] * 1001), "data.images"),
+        (data(images=["../../../v1/cloudimages/members"]), "data.images[0]"),
+        (data(images=[IMAGE, 7]), "data.images[1]"),
+        (data(images=IMAGE), "data.images"),
+        (data(project_id="not-served"), "data.project_id"),
+        (data(project_id="../receiver"), "data.project_id"),
+        (data(tries=0), "data.tries"),
+        (data(tries="1"), "data.tries"),
+        (data(tried_vaults=["v"] * 21), "data.tried_vaults"),
+        (data(tried_vaults=["a/b"]), "data.tried_vaults[0]"),
+    ],
+)
+async def test_a_malformed_event_is_refused_by_the_name_of_its_field(body: dict[str, Any], field: str) -> None:
+    """What can never work is a 400 with a short text that begins with the field; nobody is called."""
+    chain = Chain()
+    reply = await chain.post(EventType.NOTIFIED, body)
+    assert (reply.status, reply.text.split(":")[0]) == (400, field)
+    assert len(reply.text.encode()) <= 512
+    assert not chain.cloud.writes
+    assert not chain.tray.events
+
+
+async def test_deep_nesting_and_half_a_body_are_refused() -> None:
+    """A body that no parser should follow is a 400 like any other."""
+    chain = Chain()
+    for body in (b"[" * 100_000, b'{"specversion": "1.0"', b"\xff", b""):
+        headers = {"content-type": "application/cloudevents+json"}
+        reply = await answer(chain.office, handle_triage, headers=headers, body=body)
+        assert (reply.status, reply.text.split(":")[0]) == (400, "body")
+
+
+async def test_a_long_foreign_text_is_cut_to_what_a_broker_stands() -> None:
+    """However long what came in is, the answer stays within 512 bytes."""
+    chain = Chain()
+    reply = await chain.post(EventType.NOTIFIED, event(type="é" * 2000))
+    assert reply.status == 400
+    assert len(reply.text.encode()) <= 512
+
+
+async def test_a_batch_with_one_bad_member_is_refused_whole() -> None:
+    """Nothing is written for a batch of which one member is malformed or names a project that is not served."""
+    chain = Chain()
+    good = data(images=[chain.share()])
+    for bad in (data(images=["x"]), data(project_id="not-served")):
+        reply = await chain.post(EventType.NOTIFIED, [good, bad])
+        assert reply.status == 400
+    assert not chain.cloud.writes
+
+
+async def test_a_batch_is_worked_off_together() -> None:
+    """The events of a batch share one look and one call; an empty batch asks for nothing."""
+    chain = Chain()
+    images = [chain.share() for _ in range(3)]
+    batch = [data(images=[image]) | {"id": f"e{place}"} for place, image in enumerate(images)]
+    assert (await chain.post(EventType.NOTIFIED, batch)).status == 204
+    assert (await chain.post(EventType.NOTIFIED, [])).status == 204
+    (check,) = chain.of(EventType.CHECK)
+    assert sorted(check.data["images"]) == sorted(images)
+    assert check.extensions["causationid"] == "e0"
+    assert {check.data["shares"][image]["cause"] for image in images} == {"e0", "e1", "e2"}
+
+
+async def test_events_that_share_a_round_are_answered_each_for_itself() -> None:
+    """Beside an image that is not visible yet, the others' events are done."""
+    chain = Chain()
+    seen, unseen = chain.share(), str(uuid4())
+    replies = await asyncio.gather(
+        chain.notify(seen, event_id="first"),
+        chain.notify(unseen, event_id="young", age=1),
+        chain.notify(chain.share(BAD), event_id="third"),
+    )
+    assert [reply.status for reply in replies] == [204, 503, 204]
+
+
+async def test_each_event_has_one_line_in_the_log() -> None:
+    """The canonical line names the event, the project, the counts and the answer, for successes and refusals alike."""
+    chain = Chain()
+    with capture_logs() as log:
+        await chain.notify(chain.share(), chain.share("someone"), event_id="good")
+        await chain.post(EventType.NOTIFIED, data(images=["x"]))
+        await chain.post(EventType.NOTIFIED, [])
+    good, bad = (line for line in log if line["event"] == "event.handled" and line["event_id"])
+    wanted = {"event_id": "good", "event_type": EventType.NOTIFIED, "project_id": RECEIVER, "http_status": 204}
+    assert wanted.items() <= good.items()
+    assert (good["submitted"], good["held"], good["api_calls"]) == (1, 1, 3)
+    assert good["policy_digest"] == chain.office.policy_digest
+    assert (bad["http_status"], bad["error"].split(":")[0]) == (400, "data.images[0]")
+
+
+async def test_a_defect_is_a_500_that_tells_the_sender_nothing() -> None:
+    """What went wrong inside stands in the log only."""
+
+    async def stumble(office: Office, events: Sequence[CloudEvent]) -> Sequence[Handled]:
+        raise ZeroDivisionError("a secret detail")
+
+    chain = Chain()
+    with capture_logs() as log:
+        body = json.dumps(data()).encode()
+        headers = {"content-type": "application/cloudevents+json"}
+        reply = await answer(chain.office, stumble, headers=headers, body=body)
+    assert (reply.status, reply.text) == (500, "internal error")
+    assert [line["event"] for line in log] == ["event.crashed", "event.handled"]
+
+
+async def test_a_wrong_password_is_one_clear_line() -> None:
+    """A login that is refused is a 503 with one sentence, for every function."""
+    chain = Chain(OS_PASSWORD="wrong-secret")
+    image = chain.share(GOLDEN)
+    with capture_logs() as log:
+        reply = await chain.notify(image)
+    assert reply.status == 503
+    assert "login refused" in reply.text
+    assert "wrong-secret" not in json.dumps(log) + reply.text
+    assert [line["event"] for line in log] == ["event.handled"]
+
+
+async def test_a_project_known_by_name_only_cannot_be_told_apart_while_the_login_fails() -> None:
+    """Whether the event's project is served is not known then: that is a 503, and a tick is one too."""
+    chain = Chain(OS_PROJECT_ID="", OS_PROJECT_NAME="by-name", OS_PROJECT_DOMAIN_NAME="Default")
+    chain.cloud.settings.keystone_down = True
+    assert (await chain.notify(IMAGE)).status == 503
+    assert (await chain.tick()).status == 503
