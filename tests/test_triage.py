@@ -1,12 +1,17 @@
 """Triage against the sandbox cloud: what is asked, written and told for every way in which a share can stand."""
 
 import asyncio
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
 
+from function.cloud import Cloud
+from function.errors import Unavailable
 from function.messages import EventType
-from tests.chain import BAD, GOLDEN, SECOND_VAULT, STRANGER, VAULT, Chain
+from function.shares import Cause, Notice, Share
+from function.triage import triage
+from tests.chain import BAD, GOLDEN, POLICY, RECEIVER, SECOND_VAULT, STRANGER, VAULT, Chain
 
 pytestmark = pytest.mark.anyio
 
@@ -288,3 +293,90 @@ async def test_a_share_settled_during_our_call_is_told_as_it_stands() -> None:
     chain.cloud.set_status(image, "receiver", "rejected")
     await chain.settle()
     assert chain.told() == [(image, "failed", "settled_otherwise")]
+
+
+class LaggingCloud(Cloud):
+    """A cloud whose pending list shows a share only after so many looks."""
+
+    looks: int = 0
+
+    async def pending(self, image_id: str | None = None) -> dict[str, Share]:
+        """List what waits, or nothing yet."""
+        LaggingCloud.looks -= 1
+        return {} if LaggingCloud.looks >= 0 else await super().pending(image_id)
+
+
+@pytest.mark.parametrize(("looks", "calls"), [(1, [200]), (2, [])])
+async def test_a_share_pending_by_its_own_row_is_decided_by_a_fresh_list(looks: int, calls: list[int]) -> None:
+    """The list is read once more; a share that it still lacks is worth another delivery, however old the event."""
+    chain = Chain()
+    image = chain.share()
+    desk = await chain.office.desk(RECEIVER)
+    lagging = LaggingCloud(project_id=RECEIVER, line=desk.cloud.line, is_ims=True)
+    LaggingCloud.looks = looks
+    ended = await triage(
+        replace(desk, cloud=lagging),
+        [Notice(project_id=RECEIVER, images=(image,), cause=Cause(id="n", correlation="n"), sent_at=None)],
+    )
+    assert [isinstance(word, Unavailable) for word in ended.values()] == [not calls]
+    assert chain.members_calls() == calls
+
+
+async def test_a_vault_is_chosen_by_capacity_where_the_policy_asks_for_it() -> None:
+    """A choice among candidates reads the backup service, and takes the vault with the most room."""
+    choose = f"  - owners: [{GOLDEN}]\n    candidates: [{VAULT}, {SECOND_VAULT}]\n"
+    chain = Chain(policy=POLICY.split("vaults:")[0] + "vaults:\n" + choose)
+    chain.cloud.vaults[SECOND_VAULT].size = 5000
+    image = chain.share(full_ecs=True, min_disk=40)
+    await chain.notify(image)
+    await chain.settle()
+    ((event, *_),) = [chain.outcomes()]
+    assert [(entry["image_id"], entry["vault_id"]) for entry in event.data["images"]] == [(image, SECOND_VAULT)]
+
+
+async def test_on_plain_openstack_shares_are_settled_and_told_at_once() -> None:
+    """Without jobs triage settles each image itself and tells how it stands afterwards."""
+    chain = Chain(DOORMAN_API="glance")
+    golden, banned, stranger = chain.share(), chain.share(BAD), chain.share(STRANGER)
+    whole = chain.share(full_ecs=True)
+    assert (await chain.notify(golden, banned, stranger, whole)).status == 204
+    assert chain.told() == sorted(
+        [
+            (golden, "accepted", "allowed_owner"),
+            (banned, "rejected", "rejected_by_rule"),
+            (stranger, "held", "owner_not_allowed"),
+            (whole, "accepted", "allowed_owner"),
+        ]
+    )
+    assert chain.of(EventType.CHECK) == []
+    assert {event.data["job_id"] for event in chain.outcomes()} == {None}
+
+
+async def test_on_plain_openstack_one_refused_image_fails_no_other() -> None:
+    """Every image is settled for itself: a refusal, a fault and a success stand side by side."""
+    chain = Chain(DOORMAN_API="glance")
+    denied, broken, good = chain.share(), chain.share(), chain.share()
+    chain.cloud.faults.add("status", status=403, method="PUT", path=denied)
+    chain.cloud.faults.add("reset", method="PUT", path=broken, times=1)
+    assert (await chain.notify(denied, broken, good)).status == 503
+    assert (await chain.notify(broken)).status == 204
+    assert chain.told() == sorted(
+        [
+            (denied, "failed", "permission_denied"),
+            (good, "accepted", "allowed_owner"),
+            (broken, "accepted", "allowed_owner"),
+        ]
+    )
+
+
+@pytest.mark.parametrize("api", ["ims", "glance"])
+async def test_what_cannot_be_read_back_is_asked_for_again(api: str) -> None:
+    """A share whose standing cannot be read after our call is not told; the next delivery finds it settled."""
+    chain = Chain(DOORMAN_API=api)
+    image = chain.share()
+    chain.cloud.fail_image(image, "IMG.0007", at="submit")
+    if api == "glance":
+        chain.cloud.faults.add("status", status=500, path="images$", times=None)
+    reply = await chain.notify(image)
+    chain.cloud.faults.clear()
+    assert reply.status == (503 if api == "glance" else 204)
