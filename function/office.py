@@ -8,13 +8,11 @@ import ssl
 from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
-from urllib.request import getproxies
 
 import httpx
 
 from .clock import Clock
 from .cloud import Cloud
-from .connections import Connections
 from .credentials import Credentials, from_settings
 from .desk import Desk
 from .engine import read_target
@@ -181,18 +179,14 @@ def make_sink(
     return EngineSink(target=target, credentials=credentials, client=client, clock=clock, overrides=settings.overrides)
 
 
-def _client(timeout: float, trust: ssl.SSLContext | None) -> httpx.AsyncClient:
-    transport = None
-    if not getproxies().keys() & {"http", "https", "all"}:  # httpx itself knows how to go through a proxy
-        transport = Connections(trust=trust, keep=CALLS_AT_ONCE, expiry=KEEP_ALIVE)
-    return httpx.AsyncClient(
-        timeout=timeout, verify=trust or True, transport=transport, headers={"User-Agent": USER_AGENT}
-    )
+def _client(timeout: float, trust: ssl.SSLContext | bool) -> httpx.AsyncClient:  # noqa: FBT001 - httpx' own word
+    limits = httpx.Limits(max_connections=100, max_keepalive_connections=CALLS_AT_ONCE, keepalive_expiry=KEEP_ALIVE)
+    return httpx.AsyncClient(timeout=timeout, verify=trust, limits=limits, headers={"User-Agent": USER_AGENT})
 
 
-def _trust(variable: str, *, file: str | None = None, text: str | None = None) -> ssl.SSLContext | None:
+def _trust(variable: str, *, file: str | None = None, text: str | None = None) -> ssl.SSLContext | bool:
     if not file and not text:
-        return None
+        return True
     context = ssl.create_default_context()
     try:
         context.load_verify_locations(cafile=file, cadata=text)
