@@ -1,8 +1,25 @@
 """Reads what an event claims of its images: for explaining without a cloud. The functions believe none of it."""
 
+from pydantic import BaseModel
+
 from .cloudevents import CloudEvent
-from .messages import CheckData, CheckedShare, EventType, NotifiedData, OutcomeData, PendingData, validate
+from .messages import CheckData, CheckedShare, EventType, ImageId, NotifiedData, PlainId, validate
 from .shares import Share
+
+
+class _ToldImage(BaseModel):
+    """What outcomes and digests have in common of an image."""
+
+    image_id: ImageId
+    name: str | None
+    owner: str | None
+
+
+class _Told(BaseModel):
+    """What outcomes and digests have in common."""
+
+    project_id: PlainId
+    images: list[_ToldImage]
 
 
 def read_claims(event: CloudEvent) -> list[Share]:
@@ -23,8 +40,7 @@ def read_claims(event: CloudEvent) -> list[Share]:
         ]
     if event.type not in set(EventType):
         return []
-    model: type[PendingData | OutcomeData] = PendingData if event.type == EventType.PENDING else OutcomeData
-    told: PendingData | OutcomeData = validate(model, event.data)
+    told = validate(_Told, event.data)
     return [
         Share(image_id=entry.image_id, project_id=told.project_id, owner=entry.owner, name=entry.name)
         for entry in told.images

@@ -10,7 +10,7 @@ from typing import Final
 import yaml
 
 from .faults import Fault
-from .yaml_syntax import SyntaxFault, parse, place, resolve
+from .yaml_syntax import SyntaxFault, join, parse, place, resolve
 
 MAX_DEPTH: Final = 20
 MAX_VALUES: Final = 500_000
@@ -87,8 +87,8 @@ class _Reader:
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event)
         if isinstance(event, yaml.ScalarEvent):
-            node = Node(resolve(event.value) if event.implicit[0] else event.value, place(event.start_mark))
-            return self._noted(event, node, event.tag)
+            value = resolve(event.value) if event.implicit[0] else join(event.value)
+            return self._noted(event, Node(value, place(event.start_mark)), event.tag)
         if isinstance(event, yaml.SequenceStartEvent):
             return self._noted(event, self._list(event, depth), event.tag)
         return self._noted(event, self._mapping(event, depth), getattr(event, "tag", None))
@@ -133,7 +133,7 @@ class _Reader:
 
     def _key(self, event: yaml.Event, depth: int) -> str | None:
         if isinstance(event, yaml.ScalarEvent) and event.value != "<<":
-            return event.value
+            return join(event.value)
         if isinstance(event, yaml.ScalarEvent):
             self._fault(event, "the merge key `<<` is not read: write the keys themselves")
         else:
