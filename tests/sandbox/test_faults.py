@@ -1,0 +1,88 @@
+"""Faults on demand: each kind as a client meets it, in this process and over real connections."""
+
+import json
+
+import httpx
+import pytest
+
+from sandbox.cloud import create_app
+from sandbox.faults import Faults
+from sandbox.serving import serve
+from sandbox.state import Cloud
+from tests.sandbox.asking import ME, OWNER, Api
+
+
+def test_error_answers(api: Api, cloud: Cloud) -> None:
+    """A status with a code and Retry-After, flow control in a 400, a proxy's page, and JSON that is none."""
+    cloud.faults.add("status", status=429, retry_after=2, times=1)
+    cloud.faults.add("status", status=400, code="IMG.0064", times=1)
+    cloud.faults.add("flow_control", times=1)
+    cloud.faults.add("html", status=502, times=1)
+    cloud.faults.add("garbage", times=1)
+    throttled, coded, flow, page, garbage, good = (api("GET", "/v2/cloudimages") for _ in range(6))
+    assert (throttled.status_code, throttled.headers["retry-after"], throttled.json()["error"]["code"]) == (
+        429,
+        "2",
+        429,
+    )
+    assert (coded.status_code, coded.json()["error"]["code"]) == (400, "IMG.0064")
+    assert (flow.status_code, flow.json()["error"]["code"]) == (400, "IMG.0060")
+    assert (page.status_code, page.headers["content-type"]) == (502, "text/html")
+    with pytest.raises(json.JSONDecodeError):
+        garbage.json()
+    assert (garbage.status_code, good.status_code) == (200, 200)
+    assert [call.fault for call in cloud.calls][-6:] == ["status", "status", "flow_control", "html", "garbage", None]
+
+
+@pytest.mark.parametrize("kind", ["reset", "half", "hang"])
+def test_broken_connections(api: Api, cloud: Cloud, kind: str) -> None:
+    """A connection that breaks is a protocol or read error, in this process and over a real one."""
+    cloud.faults.add(kind, seconds=0.01)  # type: ignore[arg-type] # parametrized text
+    with pytest.raises(httpx.TransportError):
+        api("GET", "/v2/cloudimages")
+    with serve(create_app(cloud)) as url:
+        for _ in range(2):
+            with pytest.raises(httpx.TransportError):
+                httpx.get(f"{url}/v2/cloudimages", headers=api.headers)
+        cloud.faults.clear()
+        assert httpx.get(f"{url}/v2/cloudimages", headers=api.headers).status_code == 200
+
+
+def test_hanging_request_times_out(cloud: Cloud) -> None:
+    """A client that waits less than the fault lasts runs into its own time-out, and the server ends all the same."""
+    cloud.faults.add("hang", seconds=60)
+    with serve(create_app(cloud)) as url, pytest.raises(httpx.ReadTimeout):
+        httpx.get(f"{url}/v2/images", timeout=0.05)
+
+
+def test_answer_that_gets_lost(api: Api, cloud: Cloud) -> None:
+    """A request can be carried out while its answer is lost."""
+    share = cloud.add_share(OWNER, ME)
+    cloud.faults.add("reset", method="PUT", performed=True, times=1)
+    with pytest.raises(httpx.TransportError):
+        api("PUT", "/v1/cloudimages/members", json={"images": [share], "project_id": ME, "status": "accepted"})
+    assert cloud.member_status(share, ME) == "accepted"
+
+
+def test_which_requests(api: Api, cloud: Cloud) -> None:
+    """A fault names verb and path; the first that applies wins, and the admin API is spared."""
+    cloud.faults.add("status", method="GET", path="^/v2/cloudimages$", status=500)
+    cloud.faults.add("status", status=503)
+    assert [api("GET", path).status_code for path in ("/v2/cloudimages", "/v2/images", "/sandbox/state")] == [
+        500,
+        503,
+        200,
+    ]
+
+
+def test_random_faults_are_repeatable() -> None:
+    """The same seed lets the same requests fail."""
+
+    def draw() -> list[bool]:
+        faults = Faults()
+        faults.seed(11)
+        faults.add("status", rate=0.3)
+        return [faults.choose("GET", "/") is not None for _ in range(50)]
+
+    assert draw() == draw()
+    assert 5 < sum(draw()) < 30

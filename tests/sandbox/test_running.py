@@ -1,0 +1,107 @@
+"""`python -m sandbox` as people use it: it says where everything is, takes an event, and ends without a trace."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import httpx
+import pytest
+
+from sandbox import world
+from sandbox.processes import Function, NotStartedError
+from sandbox.samples import EVENTS, load
+from sandbox.stage import environment
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def running() -> Iterator[subprocess.Popen[str]]:
+    """The sandbox in a process of its own, ended by force where a test fails."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sandbox"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    yield process
+    if process.poll() is None:
+        process.kill()
+        process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
+
+
+def read_until(output: IO[str] | None, word: str) -> str:
+    """Read lines until one holds `word`."""
+    assert output is not None
+    text = ""
+    for line in output:
+        text += line
+        if word in line:
+            return text
+    raise AssertionError(text)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_runs_until_it_is_told_to_end(running: subprocess.Popen[str], number: signal.Signals) -> None:
+    """It prints the URLs, works off an event that is posted there, and ends with all its functions."""
+    text = read_until(running.stdout, "Ctrl-C")
+    found = dict(re.findall(r"^  (cloud|broker|triage|check_job|sweep) +(http://\S+)", text, re.MULTILINE))
+    assert sorted(found) == ["broker", "check_job", "cloud", "sweep", "triage"]
+    message = load(EVENTS / "golden-image.json")
+    assert httpx.post(found["broker"], headers=message.headers, content=message.body).status_code == 202
+    status, deadline = None, time.monotonic() + 20
+    while status != "accepted" and time.monotonic() < deadline:
+        images = httpx.get(f"{found['cloud']}/sandbox/state").json()["images"]
+        status = next(image["members"][world.RECEIVER] for image in images if image["name"] == "golden-base")
+    assert status == "accepted"
+    running.send_signal(number)
+    assert running.wait(30) == 0
+    for url in found.values():
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(url)
+
+
+def test_port_in_use_is_one_clear_line() -> None:
+    """A port that is taken ends the start with one line and exit code 1."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        done = subprocess.run(
+            [sys.executable, "-m", "sandbox", "--port", str(taken.getsockname()[1])],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
+    assert "in use" in done.stderr
+
+
+def test_function_that_does_not_start(tmp_path: Path) -> None:
+    """What a function says when it cannot start is passed on."""
+    settings = environment("http://127.0.0.1:1", "http://127.0.0.1:1/", tmp_path / "missing.yaml")
+    function = Function("triage", port=0, settings=settings, log=tmp_path / "log")
+    with pytest.raises(NotStartedError, match=r"triage did not start(.|\n)*DOORMAN_POLICY"):
+        function.await_start()
+    assert function.await_end() != 0
+
+
+def test_foreign_settings_stay_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Nothing of a real cloud that stands in our environment reaches the functions."""
+    monkeypatch.setenv("OS_CLOUD", "production")
+    monkeypatch.setenv("DOORMAN_MODE", "nonsense")
+    settings = environment("http://127.0.0.1:1", "http://127.0.0.1:1/", ROOT / "sandbox" / "policy.yaml")
+    function = Function("sweep", port=0, settings=settings, log=tmp_path / "log")
+    try:
+        function.await_start()
+    finally:
+        function.stop()
+        function.await_end()
+    assert os.environ["OS_CLOUD"] == "production"

@@ -1,0 +1,276 @@
+"""The other services: vaults, servers, topics and functions; and the sandbox's own admin API."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from sandbox.cloud import create_app
+from sandbox.serving import serve
+from sandbox.state import Cloud
+from tests.sandbox.asking import ME, OTHER, OWNER, Api
+
+FUNCTION = f"urn:fss:eu-de:{ME}:function:default:triage:latest"
+TOPIC = f"urn:smn:eu-de:{ME}:shares"
+
+
+def test_vaults(api: Api, cloud: Cloud) -> None:
+    """Vaults are listed with mixed units, filters and offsets; others' are not shown."""
+    good = cloud.add_vault(ME, "v-1", size=100, used=2048, tags={"use": "images"}, name="one")
+    cloud.add_vault(ME, "v-2", object_type="disk")
+    cloud.add_vault(OTHER, "v-3")
+    told = api("GET", f"/v3/{ME}/vaults", params={"object_type": "server", "protect_type": "backup"}).json()
+    assert told["count"] == 1
+    (vault,) = told["vaults"]
+    assert (vault["id"], vault["tags"], vault["locked"]) == (good.id, [{"key": "use", "value": "images"}], False)
+    assert {name: vault["billing"][name] for name in ("size", "used", "status", "object_type", "protect_type")} == {
+        "size": 100,
+        "used": 2048,
+        "status": "available",
+        "object_type": "server",
+        "protect_type": "backup",
+    }
+    page = api("GET", f"/v3/{ME}/vaults", params={"limit": 1, "offset": 1}).json()
+    assert ([v["id"] for v in page["vaults"]], page["count"]) == (["v-2"], 2)
+    assert [api("GET", f"/v3/{project}/vaults").status_code for project in (ME, OTHER)] == [200, 403]
+    assert api("GET", f"/v3/{ME}/vaults", params={"limit": "x"}).status_code == 400
+
+
+def test_servers(api: Api, cloud: Cloud) -> None:
+    """Servers tell the image that they were booted from, page by page."""
+    servers = [cloud.add_server(ME, f"image-{n}") for n in range(3)]
+    cloud.add_server(OTHER, "image-9")
+    first = api("GET", f"/v2.1/{ME}/servers/detail", params={"limit": 2}).json()
+    rest = api("GET", first["servers_links"][0]["href"]).json()
+    assert [s["metadata"]["metering.image_id"] for s in (*first["servers"], *rest["servers"])] == [
+        "image-0",
+        "image-1",
+        "image-2",
+    ]
+    assert (rest["servers"][0]["id"], "servers_links" in rest) == (servers[2].id, False)
+    assert api("GET", f"/v2.1/{OTHER}/servers/detail").status_code == 403
+
+
+class Container:
+    """Stands for a function's container: keeps what it gets, and answers these statuses in turn, then 200."""
+
+    def __init__(self) -> None:
+        self.got: list[tuple[str, dict[str, str], Any]] = []
+        self.answers: list[int] = []
+
+    @property
+    def app(self) -> Starlette:
+        """The container's ASGI application."""
+
+        async def take(request: Request) -> Response:
+            body = json.loads(await request.body())
+            self.got.append((request.url.path, dict(request.headers), body))
+            is_call = request.url.path == "/invoke"
+            return Response(status_code=self.answers.pop(0) if is_call and self.answers else 200)
+
+        return Starlette(routes=[Route("/{path}", take, methods=["POST"])])
+
+    def calls(self) -> list[Any]:
+        """What was invoked, without the initialization."""
+        return [body for path, _, body in self.got if path == "/invoke"]
+
+
+@pytest.fixture
+def container(cloud: Cloud) -> Iterator[Container]:
+    """A container behind the function FUNCTION, which subscribes to TOPIC."""
+    container = Container()
+    cloud.settings.retry_seconds = 0
+    with serve(container.app) as url:
+        cloud.add_function(FUNCTION, url, agency=cloud.directory.named("doorman", "Default"))
+        cloud.add_topic(TOPIC, [FUNCTION, "urn:not:deployed"])
+        yield container
+
+
+def ask(cloud: Cloud, path: str, body: Any) -> httpx.Response:
+    """Post to the cloud as the receiving project, and wait until all calls of functions have ended."""
+    headers = Api(cloud).login().headers
+
+    async def run() -> httpx.Response:
+        transport = httpx.ASGITransport(app=create_app(cloud))
+        async with httpx.AsyncClient(transport=transport, base_url="http://cloud.test", headers=headers) as client:
+            answer = await client.post(path, json=body)
+            await cloud.engine.settle()
+            await cloud.engine.aclose()
+            return answer
+
+    return asyncio.run(run())
+
+
+INVOKE = f"/v2/{ME}/fgs/functions/{FUNCTION}/invocations-async"
+PUBLISH = f"/v2/{ME}/notifications/topics/{TOPIC}/publish"
+
+
+def test_invocation(cloud: Cloud, container: Container) -> None:
+    """An invocation is taken with 202, the container is initialized once and lent a token of its agency."""
+    answers = [ask(cloud, INVOKE, {"n": n}) for n in range(2)]
+    assert [(a.status_code, a.json().keys() == {"request_id"}) for a in answers] == [(202, True)] * 2
+    assert [(path, body) for path, _, body in container.got] == [
+        ("/init", {}),
+        ("/invoke", {"n": 0}),
+        ("/invoke", {"n": 1}),
+    ]
+    headers = container.got[1][1]
+    lent = cloud.directory.tokens[headers["x-cff-auth-token"]]
+    assert (lent.project_id, headers["x-cff-project-id"], headers["x-cff-security-access-key"]) == (ME, ME, "null")
+
+
+def test_lent_keys_sign(cloud: Cloud, container: Container) -> None:
+    """Temporary keys can be lent instead; they are in the directory with their token."""
+    cloud.engine.functions[FUNCTION].loan = "keys"
+    ask(cloud, INVOKE, {})
+    headers = container.got[-1][1]
+    key = cloud.directory.access_keys[headers["x-cff-security-access-key"]]
+    assert (key.secret, key.security_token) == (headers["x-cff-security-secret-key"], headers["x-cff-security-token"])
+    assert headers["x-cff-auth-token"] == "null"
+
+
+@pytest.mark.parametrize(
+    ("answers", "tries"), [([500, 200], [500, 200]), ([503, 503, 200], [503, 503]), ([400], [400]), ([], [200])]
+)
+def test_retries(cloud: Cloud, container: Container, answers: list[int], tries: list[int]) -> None:
+    """What failed is called once more, and then no more; a refusal is not called again."""
+    container.answers = list(answers)
+    ask(cloud, INVOKE, {})
+    assert cloud.engine.invocations[0].tries == tries
+
+
+def test_container_that_is_away(cloud: Cloud) -> None:
+    """A refused connection counts as a failure."""
+    cloud.settings.retry_seconds = 0
+    cloud.add_function(FUNCTION, "http://127.0.0.1:1")
+    assert ask(cloud, INVOKE, {}).status_code == 202
+    assert len(cloud.engine.invocations[0].tries) == 2
+
+
+def test_topic(cloud: Cloud, container: Container) -> None:
+    """A message is kept, and comes to the subscriber in SMN's envelope."""
+    answer = ask(cloud, PUBLISH, {"subject": "s", "message": "m"})
+    (published,) = cloud.topics.published
+    (event,) = container.calls()
+    (record,) = event["record"]
+    assert answer.json()["message_id"] == published.message_id == record["smn"]["message_id"]
+    assert (record["smn"]["message"], record["smn"]["subject"], record["event_source"]) == ("m", "s", "smn")
+    assert (record["smn"]["topic_urn"], event["functionname"]) == (TOPIC, "triage")
+
+
+def test_duplicates_and_losses(cloud: Cloud, container: Container) -> None:
+    """A topic can deliver twice, and lose a message."""
+    cloud.topics.duplicates, cloud.topics.lose = 1.0, 1
+    for text in ("lost", "twice"):
+        ask(cloud, PUBLISH, {"message": text})
+    assert [call["record"][0]["smn"]["message"] for call in container.calls()] == ["twice", "twice"]
+    assert [message.message for message in cloud.topics.published] == ["lost", "twice"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        (INVOKE.replace("triage", "nothing"), {}, 404),
+        (INVOKE, {"x": "y" * 256 * 1024}, 413),
+        (INVOKE.replace(ME, OTHER, 1), {}, 403),
+        (PUBLISH.replace("shares", "nothing"), {"message": "m"}, 404),
+        (PUBLISH, {"message": "y" * (256 * 1024 + 1)}, 400),
+        (PUBLISH, {"message": "m", "subject": "s" * 513}, 400),
+        (PUBLISH, {}, 400),
+        (PUBLISH.replace(ME, OTHER, 1), {"message": "m"}, 403),
+    ],
+)
+def test_what_is_refused(cloud: Cloud, container: Container, path: str, body: Any, status: int) -> None:
+    """Unknown functions and topics, too much text, and another project's path are refused."""
+    assert ask(cloud, path, body).status_code == status
+    assert container.got == []
+
+
+def test_timer(cloud: Cloud, container: Container) -> None:
+    """A timer's tick is an invocation with its payload, and can be asked for by hand."""
+    assert ask(cloud, "/sandbox/ticks", {"urn": FUNCTION, "name": "nightly"}).status_code == 200
+    assert container.calls() == [
+        {
+            "version": "v1.0",
+            "time": "2023-11-14T22:13:20+00:00",
+            "trigger_type": "TIMER",
+            "trigger_name": "nightly",
+            "user_event": "",
+        }
+    ]
+
+
+def test_admin_seeds_and_tells(anonymous: Api, cloud: Cloud) -> None:
+    """Everything that a test can seed by hand can be seeded over HTTP, and the state is told without secrets."""
+
+    def post(path: str, **body: Any) -> Any:
+        answer = anonymous("POST", f"/sandbox/{path}", json=body)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    post("projects", project_id="p-1", name="Production")
+    post("users", name="maker", password="hidden-word", projects=["p-1"])
+    post("access-keys", user="maker", access="AK", secret="hidden-word", project_id="p-1")
+    image = post("images", owner=OWNER, name="gold", share_with=["p-1", ME])["id"]
+    other = post("images", owner=OWNER)["id"]
+    post("shares", image_id=other, project_id="p-1")
+    post("vaults", project_id="p-1", vault_id="v-1", size=10)
+    post("servers", project_id="p-1", image_id=image)
+    post("functions", urn=FUNCTION, url="http://127.0.0.1:1", agency="maker")
+    post("topics", urn=TOPIC, functions=[FUNCTION])
+    post("image-failures", image_id=image, code="IMG.0064", at="submit")
+    post("vault-failures", vault_id="v-1", code="IMG.0182")
+    anonymous("PATCH", "/sandbox/shares", json={"image_id": image, "project_id": ME, "status": "rejected"})
+    anonymous("DELETE", "/sandbox/shares", json={"image_id": other, "project_id": "p-1"})
+    anonymous("DELETE", "/sandbox/images", json={"image_id": other})
+    told = anonymous("GET", "/sandbox/state")
+    assert [(i["id"], i["members"]) for i in told.json()["images"]] == [(image, {"p-1": "pending", ME: "rejected"})]
+    assert [v["id"] for v in told.json()["vaults"]] == ["v-1"]
+    assert "hidden-word" not in told.text
+
+
+def test_admin_adjusts(anonymous: Api, api: Api, cloud: Cloud) -> None:
+    """Settings, faults, jobs and the call log can be changed over HTTP."""
+    assert anonymous("PATCH", "/sandbox/settings", json={"job_seconds": None}).json()["job_seconds"] is None
+    assert anonymous("POST", "/sandbox/faults", json={"kind": "status", "seed": 3, "times": 1}).json()[0]["times"] == 1
+    assert anonymous("DELETE", "/sandbox/faults").json() == []
+    share = cloud.add_share(OWNER, ME)
+    body = {"images": [share], "project_id": ME, "status": "accepted"}
+    job_id = api("PUT", "/v1/cloudimages/members", json=body).json()["job_id"]
+    anonymous("POST", "/sandbox/finished-jobs", json={"job_id": job_id})
+    anonymous("DELETE", "/sandbox/jobs", json={"job_id": job_id})
+    assert (cloud.member_status(share, ME), cloud.jobs) == ("accepted", {})
+    (call,) = anonymous("GET", "/sandbox/calls", params={"writes": 1}).json()["calls"]
+    assert (call["path"], call["project_id"], call["status"], call["body"]) == (
+        "/v1/cloudimages/members",
+        ME,
+        200,
+        body,
+    )
+    assert anonymous("DELETE", "/sandbox/calls").status_code == 204
+    assert anonymous("GET", "/sandbox/calls").json() == {"count": 0, "calls": []}
+    assert cloud.calls_to("GET", "/v2/images") == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("PATCH", "settings", {"made_up": 1}),
+        ("POST", "faults", {"made_up": 1}),
+        ("POST", "images", {}),
+        ("POST", "shares", {"image_id": "nothing", "project_id": ME}),
+        ("POST", "access-keys", {"user": "nobody", "access": "a", "secret": "s", "project_id": ME}),
+        ("POST", "projects", []),
+    ],
+)
+def test_admin_says_what_is_wrong(anonymous: Api, method: str, path: str, body: Any) -> None:
+    """A mistake of the caller is a 400 with a word about it."""
+    answer = anonymous(method, f"/sandbox/{path}", json=body)
+    assert (answer.status_code, list(answer.json())) == (400, ["error"])
