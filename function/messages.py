@@ -3,13 +3,14 @@
 What comes in is validated here and nowhere else; unknown fields of others are ignored.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from .errors import Rejected
+from .formats import parse_time
 from .shares import (
     MAX_IMAGES,
     MAX_TRIED_VAULTS,
@@ -54,6 +55,13 @@ def _plain_id(text: str) -> str:
     return text
 
 
+def _moment(value: object) -> datetime:
+    moment = parse_time(value) if isinstance(value, str) else value
+    if not isinstance(moment, datetime):
+        raise ValueError("expected RFC 3339, such as 2026-01-31T08:30:00Z")  # noqa: TRY004 - pydantic's word for it
+    return moment
+
+
 def _once(values: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(values))
 
@@ -63,6 +71,7 @@ PlainId = Annotated[str, AfterValidator(_plain_id), Field(json_schema_extra={"pa
 # not strict: JSON has lists where we keep tuples
 Images = Annotated[tuple[ImageId, ...], Field(strict=False, min_length=1, max_length=MAX_IMAGES), AfterValidator(_once)]
 Vaults = Annotated[tuple[PlainId, ...], Field(strict=False, max_length=MAX_TRIED_VAULTS), AfterValidator(_once)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_moment)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
@@ -100,11 +109,11 @@ class CheckData(_Model):
     status: Status
     images: Images
     vault_id: PlainId | None = None
-    submitted_at: Annotated[AwareDatetime, Field(strict=False)]
+    submitted_at: Moment
     attempt: Count
     tries: Count = 1
     tried_vaults: Vaults = ()
-    shares: dict[str, CheckedShare] = Field(default_factory=dict, description="By image ID.")
+    shares: dict[ImageId, CheckedShare] = Field(default_factory=dict, description="By image ID.")
 
 
 class OutcomeEntry(_Model):
@@ -198,4 +207,5 @@ def validate(model: type[M], data: Any) -> M:
 def _first_fault(error: ValidationError) -> str:
     fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
     place = "".join(f"[{step}]" if isinstance(step, int) else f".{step[:40]}" for step in fault["loc"])
-    return f"data{place}: {_PLAIN.get(fault['type'], fault['msg'].removeprefix('Value error, '))[:200]}"
+    text = _PLAIN.get(fault["type"], fault["msg"].removeprefix("Value error, ").replace("Tuple ", "List "))
+    return f"data{place}: {text[:200]}"

@@ -7,8 +7,8 @@ from function.desk import Desk
 from function.policy import Policy, load
 from tests.stage import POLICY, RECEIVER, FakeClock, Furnish, Hire, Play, RecordingSink, State
 
-# No deadline: how long one example takes says more about the machine than about the code.
-hypothesis.settings.register_profile("doorman", deadline=None)
+# No deadline: how long one example takes says more about the machine than about the code. Fuzzing proper runs longer.
+hypothesis.settings.register_profile("doorman", deadline=None, max_examples=50)
 hypothesis.settings.load_profile("doorman")
 
 
