@@ -9,6 +9,7 @@ from datetime import datetime
 from re import ASCII
 from re import compile as regex
 from typing import Any
+from urllib.parse import quote
 from uuid import NAMESPACE_URL, uuid5
 
 from pydantic_core import to_json
@@ -18,6 +19,12 @@ from .errors import Rejected
 from .formats import parse_time
 from .messages import CLOCK_SKEW, CheckData, EventType, NotifiedData, validate
 from .shares import Cause, Notice
+
+MAX_CHECK = 200_000
+"""Bytes of a `job.check`'s data: it is handed on as it came, and brokers refuse more."""
+
+MAX_TRACESTATE = 512
+"""Characters of a trace's state that are passed on, see https://www.w3.org/TR/trace-context/#tracestate-limits"""
 
 _NAMESPACE = uuid5(NAMESPACE_URL, "urn:doorman")
 _TRACEPARENT = regex(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", ASCII)
@@ -34,7 +41,7 @@ class Teller:
     @property
     def source(self) -> str:
         """The `source` attribute of this project's events."""
-        return f"/doorman/{self.region or '-'}/{self.project_id}"
+        return f"/doorman/{quote(self.region or '-', safe='', errors='replace')}/{self.project_id}"
 
 
 def read_notice(event: CloudEvent) -> Notice:
@@ -60,7 +67,10 @@ def read_check(event: CloudEvent, *, now: datetime) -> CheckData:
     Raises:
         Rejected: another type, data out of bounds, or a submission in the future, which would be followed without end.
     """
-    check = validate(CheckData, _data_of(event, EventType.CHECK))
+    data = _data_of(event, EventType.CHECK)
+    if (size := len(to_json(data))) > MAX_CHECK:
+        raise Rejected(f"data: {size} bytes; send at most {MAX_CHECK}")
+    check = validate(CheckData, data)
     if check.submitted_at > now + CLOCK_SKEW:
         raise Rejected("data.submitted_at: lies in the future; send the time of the members call")
     return check
@@ -70,12 +80,13 @@ def cause_of(event: CloudEvent) -> Cause:
     """Give this event as the cause of its follow-ups."""
     correlation = event.extensions.get("correlationid", "")
     traceparent = event.extensions.get("traceparent", "")
+    tracestate = event.extensions.get("tracestate", "")
     has_trace = _TRACEPARENT.fullmatch(traceparent) is not None
     return Cause(
         id=event.id,
         correlation=correlation if 0 < len(correlation) <= MAX_ID else event.id,
         traceparent=traceparent if has_trace else None,
-        tracestate=(event.extensions.get("tracestate") or None) if has_trace else None,
+        tracestate=tracestate if has_trace and 0 < len(tracestate) <= MAX_TRACESTATE else None,
     )
 
 
