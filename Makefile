@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit test-container sbom clean
+.PHONY: help demo test lint unit test-container test-asyncapi asyncapi sbom clean
 
 help: ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -25,6 +25,14 @@ unit: $(VENV)/dev.stamp
 
 test-container: $(VENV)/dev.stamp ## the image's own steps and start-up, without a container engine; Linux, as root
 	@$(BIN)/python -m tests.container.prove
+
+asyncapi: $(VENV)/dev.stamp ## write docs/asyncapi.yaml out of the models
+	@mkdir -p .cache && $(BIN)/python -m docs.asyncapi > .cache/asyncapi.yaml && mv .cache/asyncapi.yaml docs/asyncapi.yaml
+
+test-asyncapi: ## have the AsyncAPI project's own parser read docs/asyncapi.yaml; needs npm
+	@mkdir -p .cache/asyncapi
+	@npm install --silent --no-audit --no-fund --no-package-lock --prefix .cache/asyncapi @asyncapi/parser@3.6
+	@cd .cache/asyncapi && node ../../tests/asyncapi/validate.mjs ../../docs/asyncapi.yaml
 
 sbom: $(VENV)/bin/python ## what the image installs, with licences, as CycloneDX: .cache/doorman.cdx.json
 	@rm -rf .cache/sbom && $(BIN)/python -m venv --without-pip .cache/sbom/image
