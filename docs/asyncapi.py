@@ -60,7 +60,7 @@ def document() -> dict[str, Any]:
         "info": {
             "title": "Doorman's events",
             "version": VERSION,
-            "description": "CloudEvents 1.0 over HTTP, taken in binary, structured and batched mode, sent in binary mode.",
+            "description": "CloudEvents 1.0 over HTTP: taken in binary, structured and batched mode, sent in binary.",
             "license": {"name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"},
         },
         "defaultContentType": "application/json",
