@@ -20,7 +20,7 @@ from .formats import parse_time
 from .messages import CLOCK_SKEW, CheckData, EventType, NotifiedData, validate
 from .shares import Cause, Notice
 
-MAX_CHECK = 200_000
+MAX_CHECK = 185_000
 """Bytes of a `job.check`'s data: it is handed on as it came, and brokers refuse more."""
 
 MAX_TRACESTATE = 512

@@ -15,8 +15,11 @@ from .events import Teller, derive, event, only
 from .messages import EventType
 from .shares import Cause, Fate, Outcome
 
-MAX_EVENT = 190_000
-"""Bytes of the entries in one event: brokers and the function engine refuse more than about 200 KB in all."""
+MAX_EVENT = 180_000
+"""Bytes of the entries in one event: with everything around them, no event is above 200 KB, which brokers refuse."""
+
+MAX_FACT = 500
+"""Characters that are told of one fact: a sharer may give an image as many tags as he likes."""
 
 N = TypeVar("N")
 
@@ -41,10 +44,9 @@ def tell(
         actor: further data fields that say who decided (`actor`, `reason`).
     """
     events = []
-    by_fate = sorted(outcomes, key=lambda outcome: outcome.fate)
+    by_fate = sorted(outcomes, key=lambda outcome: (outcome.fate, outcome.image_id))
     for fate, group in groupby(by_fate, key=lambda outcome: outcome.fate):
-        entries = sorted(group, key=lambda outcome: outcome.image_id)
-        for number, part in enumerate(_pack([(entry, _entry(entry)) for entry in entries])):
+        for number, part in enumerate(_pack([(outcome, _entry(outcome)) for outcome in group])):
             told = [outcome for outcome, _ in part]
             wanted = {outcome.cause for outcome in told}
             heard = [cause for cause in causes if cause.id in wanted] or causes[:1]
@@ -55,26 +57,7 @@ def tell(
                 **(actor or {}),
                 "images": [entry for _, entry in part],
             }
-            images = [outcome.image_id for outcome in told]
-            ids: list[Any] = (
-                [sorted(cause.id for cause in heard), images]
-                if job_id is None
-                else [job_id, *([number] if number else [])]
-            )
-            severity = _SEVERITY.get(fate, "info")
-            codes = sorted({outcome.error_code for outcome in told if outcome.error_code})
-            events.append(
-                event(
-                    teller,
-                    outcome_type(fate),
-                    data,
-                    parts=ids,
-                    subject=only(images) or job_id,
-                    cause=heard[0],
-                    now=now,
-                    consumer={"severity": severity, "dedupekey": _dedupe(teller, outcome_type(fate), images, codes)},
-                )
-            )
+            events.append(_tell(teller, fate, told, data=data, causes=heard, now=now, number=number))
     return tuple(events)
 
 
@@ -127,6 +110,27 @@ def digest(
     return tuple(events)
 
 
+def _tell(
+    teller: Teller,
+    fate: Fate,
+    told: Sequence[Outcome],
+    *,
+    data: Mapping[str, Any],
+    causes: Sequence[Cause],
+    now: datetime,
+    number: int,
+) -> CloudEvent:
+    kind, images = outcome_type(fate), [outcome.image_id for outcome in told]
+    codes = sorted({outcome.error_code for outcome in told if outcome.error_code})
+    consumer = {"severity": _SEVERITY.get(fate, "info"), "dedupekey": _dedupe(teller, kind, images, codes)}
+    job_id = data["job_id"]
+    parts = (
+        [sorted(cause.id for cause in causes), images] if job_id is None else [job_id, *([number] if number else [])]
+    )
+    subject = only(images) or job_id
+    return event(teller, kind, data, parts=parts, subject=subject, cause=causes[0], now=now, consumer=consumer)
+
+
 def pack_size(value: Any) -> int:
     """Give the bytes that a value takes in an event, with its separator."""
     return len(to_json(value)) + 1
@@ -157,7 +161,7 @@ def _entry(outcome: Outcome) -> dict[str, Any]:
         "vault_id": outcome.vault_id,
         "cause": outcome.cause,
         "decision": outcome.decision,
-        "facts": dict(outcome.facts) if outcome.facts else None,
+        "facts": {fact: str(seen)[:MAX_FACT] for fact, seen in outcome.facts.items()} if outcome.facts else None,
     }
 
 
