@@ -40,7 +40,7 @@ class Function:
         self._output: IO[bytes] | None = log.open("wb") if log else None
         self._process = subprocess.Popen(
             [_command(), "--source", str(SOURCE), "--target", target, "--port", str(self.port)],
-            env=_environment(settings),
+            env=own_environment(settings),
             stdout=self._output,
             stderr=subprocess.STDOUT if log else None,
             start_new_session=True,  # Ctrl-C reaches us alone, and we end our children in order
@@ -101,7 +101,7 @@ def _command() -> str:
     return found
 
 
-def _environment(settings: Mapping[str, str]) -> dict[str, str]:
+def own_environment(settings: Mapping[str, str]) -> dict[str, str]:
     """Take our environment without what leads to real clouds and sinks, and add the settings."""
     return {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)} | dict(settings)
 
