@@ -12,6 +12,7 @@ from sandbox import world
 from sandbox.demo import Demo
 from sandbox.processes import NotStartedError
 from sandbox.report import Progress
+from sandbox.samples import EVENTS
 from sandbox.stage import POLICY, Stage, environment, open_stage
 
 FIXED_PORT = 8400
@@ -20,6 +21,9 @@ FIXED_PORT = 8400
 def main(arguments: list[str] | None = None) -> int:
     """Run; the exit code is 0 when all went as it should."""
     options = _read(arguments)
+    if options.demo and not EVENTS.is_dir():
+        print(f"doorman sandbox: {EVENTS} is missing; run the demo from a checkout of the project", file=sys.stderr)
+        return 1
     signal.signal(signal.SIGTERM, _interrupt)
     progress = Progress(sys.stdout.isatty())
     started = time.monotonic()

@@ -51,7 +51,7 @@ class Demo:
         return self._report()
 
     def _send(self, names: list[str]) -> None:
-        with httpx.Client(trust_env=False, timeout=10) as client:
+        with httpx.Client(trust_env=False, timeout=60) as client:
             for name in names:
                 message = load(EVENTS / name)
                 url = self.stage.functions["triage"].url if message.is_batch else self.stage.sink

@@ -1,14 +1,15 @@
 """Starts the functions as production does, one process each, and ends them cleanly."""
 
+import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO
 
 import httpx
 
@@ -37,14 +38,8 @@ class Function:
         self.target = target
         self.port = port or _free_port()
         self.log = log
-        self._output: IO[bytes] | None = log.open("wb") if log else None
-        self._process = subprocess.Popen(
-            [_command(), "--source", str(SOURCE), "--target", target, "--port", str(self.port)],
-            env=own_environment(settings),
-            stdout=self._output,
-            stderr=subprocess.STDOUT if log else None,
-            start_new_session=True,  # Ctrl-C reaches us alone, and we end our children in order
-        )
+        self._settings = settings
+        self._process = self._start()
 
     @property
     def url(self) -> str:
@@ -74,16 +69,34 @@ class Function:
         if self._process.poll() is None:
             self._process.terminate()
 
+    def kill(self) -> None:
+        """End it with force, in the middle of whatever it does."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)  # the server's workers too, which would hold the port
+        self._process.wait()
+
+    def restart(self) -> None:
+        """Start it again on the same port, after it has ended."""
+        self._process = self._start()
+
     def await_end(self) -> int:
         """Wait until it has ended, with force where it does not; its exit code."""
         try:
-            code = self._process.wait(STOP_SECONDS)
+            return self._process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            code = self._process.wait()
-        if self._output is not None:
-            self._output.close()
-        return code
+            self.kill()
+            return self._process.wait()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        with contextlib.ExitStack() as stack:
+            output = stack.enter_context(self.log.open("ab")) if self.log else None
+            return subprocess.Popen(
+                [_command(), "--source", str(SOURCE), "--target", self.target, "--port", str(self.port)],
+                env=own_environment(self._settings),
+                stdout=output,
+                stderr=subprocess.STDOUT if output else None,
+                start_new_session=True,  # Ctrl-C reaches us alone, and we end our children in order
+            )
 
     def _is_healthy(self) -> bool:
         try:

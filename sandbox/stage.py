@@ -16,7 +16,7 @@ from sandbox.serving import serve
 from sandbox.state import Cloud
 
 POLICY = Path(__file__).with_name("policy.yaml")
-JOB_SECONDS = 0.6
+JOB_SECONDS = 0.4
 TYPES = {
     "triage": "dev.doorman.share.notified.v1",
     "check_job": "dev.doorman.job.check.v1",

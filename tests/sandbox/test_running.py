@@ -94,14 +94,20 @@ def test_function_that_does_not_start(tmp_path: Path) -> None:
 
 
 def test_foreign_settings_stay_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Nothing of a real cloud that stands in our environment reaches the functions."""
+    """Nothing of a real cloud in our environment reaches the functions; one that is killed can be started again."""
     monkeypatch.setenv("OS_CLOUD", "production")
     monkeypatch.setenv("DOORMAN_MODE", "nonsense")
     settings = environment("http://127.0.0.1:1", "http://127.0.0.1:1/", ROOT / "sandbox" / "policy.yaml")
     function = Function("sweep", port=0, settings=settings, log=tmp_path / "log")
     try:
         function.await_start()
+        function.kill()
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(function.url)
+        function.restart()
+        function.await_start()
     finally:
         function.stop()
         function.await_end()
+    assert function.tail().count('"started"') == 2
     assert os.environ["OS_CLOUD"] == "production"
