@@ -1,0 +1,68 @@
+"""Walking a real Glance's list page by page while it changes under our feet."""
+
+import asyncio
+
+import httpx
+import pytest
+
+from function import glance
+from function.clock import SystemClock
+from function.office import Office, connect
+from function.policy import load
+from function.settings import Settings
+from tests.openstack.worlds import OWNERS, RECEIVER, SECRET, RealWorld
+from tests.stage import RecordingSink
+
+OWNER = OWNERS[0]
+
+
+def open_office(world: RealWorld) -> tuple[Office, httpx.AsyncClient]:
+    """Open an office for the receiving project; give its connections as well."""
+    environ = {
+        "OS_AUTH_URL": world.auth_url,
+        "OS_USERNAME": "doorman",
+        "OS_PASSWORD": SECRET,
+        "OS_USER_DOMAIN_NAME": "Default",
+        "OS_PROJECT_ID": world.projects[RECEIVER],
+        "DOORMAN_API": "glance",
+        "K_SINK": "http://127.0.0.1:9/",
+    }
+    settings = Settings.from_environ(environ, is_sink_required=True)
+    client = connect(settings)
+    policy = load("version: 1\ndefault: hold\nrules: []\n")
+    return Office(settings, policy, clock=SystemClock(), client=client, sink=RecordingSink()), client
+
+
+@pytest.mark.parametrize("how", ["unshare", "delete"])
+def test_vanished_marker_restarts_the_walk(world: RealWorld, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    """When the image that the next page begins after is unshared or deleted, the list is read again, and is whole."""
+    monkeypatch.setattr(glance, "PAGE", 3)
+    images = {world.add_image(OWNER, f"walk-{number}") for number in range(10)}
+    for image_id in images:
+        world.share(image_id, OWNER)
+    vanished: list[str] = []
+    pages: list[int] = []
+
+    async def interfere(response: httpx.Response) -> None:
+        if response.request.url.path != "/v2/images":
+            return
+        await response.aread()
+        listed = [image["id"] for image in response.json().get("images", [])]
+        pages.append(response.status_code)
+        if not vanished and listed and listed[-1] in images:
+            vanished.append(listed[-1])
+            getattr(world, how)(listed[-1], OWNER)
+
+    async def walk() -> set[str]:
+        office, client = open_office(world)
+        client.event_hooks["response"] = [interfere]
+        async with client:
+            desk = await office.desk(world.projects[RECEIVER])
+            return set(await desk.cloud.pending())
+
+    found = asyncio.run(walk())
+    for image_id in images - set(vanished if how == "delete" else ()):
+        world.delete(image_id, OWNER)
+    assert len(vanished) == 1
+    assert found & images == images - set(vanished)
+    assert {"unshare": 403, "delete": 400}[how] in pages
