@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit test-container test-asyncapi asyncapi sbom clean
+.PHONY: help demo test lint unit test-openstack test-container test-asyncapi asyncapi sbom clean
 
 help: ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -43,6 +43,10 @@ sbom: $(VENV)/bin/python ## what the image installs, with licences, as CycloneDX
 	@.cache/sbom/tool/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
 	  --output-format JSON --output-file .cache/doorman.cdx.json .cache/sbom/image/bin/python
 	@echo ".cache/doorman.cdx.json"
+
+test-openstack: $(VENV)/dev.stamp ## on a real Keystone and Glance, installed below .cache at the first time
+	@$(BIN)/python tests/openstack/install.py
+	@$(BIN)/pytest tests/openstack -o cache_dir=.cache/pytest
 
 clean: ## forget everything that was set up
 	rm -rf $(VENV) .cache
