@@ -1,0 +1,73 @@
+"""A folder in which Terraform works on a copy of deploy/functiongraph, with the provider of `provider.py`, offline."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCE = ROOT / "deploy" / "functiongraph"
+FILLED_IN: Mapping[str, Any] = {
+    "project_id": "7f2a9c4e1b6d4f0e8a3c5d7b9e1f2a4c",
+    "project_name": "eu-de_landing-zone",
+    "image_url": "swr.eu-de.otc.t-systems.com/my-organisation/doorman:2026-01-31",
+}
+
+
+class Workspace:
+    """One copy; `path` holds the files, to be changed at will."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "module"
+        shutil.copytree(SOURCE, self.path)
+        plugins = folder / "plugins"
+        plugins.mkdir()
+        provider = plugins / "terraform-provider-opentelekomcloud"
+        provider.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m tests.deploy.provider\n')
+        provider.chmod(0o755)
+        settings = folder / "terraform.rc"
+        override = f'dev_overrides {{ "opentelekomcloud/opentelekomcloud" = "{plugins}" }}'
+        settings.write_text(f"disable_checkpoint = true\nprovider_installation {{\n  {override}\n  direct {{}}\n}}\n")
+        self._environ = {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(ROOT),
+            "TF_CLI_CONFIG_FILE": str(settings),
+            "TF_DISABLE_PLUGIN_TLS": "1",
+            "TF_IN_AUTOMATION": "1",
+            "OS_USER_DOMAIN_NAME": "OTC-EU-DE-00000000000000000000",
+        }
+
+    def run(self, *words: str) -> tuple[int, str]:
+        """Run a Terraform command; gives its exit code and all that it said, on one line."""
+        command = ["terraform", f"-chdir={self.path}", *words]
+        done = subprocess.run(command, env=self._environ, capture_output=True, text=True, timeout=120, check=False)
+        return done.returncode, " ".join((done.stdout + done.stderr).split())
+
+    def plan(self, **values: Any) -> tuple[int, str]:
+        """Plan with these variables beside the filled-in ones."""
+        self._fill_in(values)
+        return self.run("plan", "-no-color", "-input=false")
+
+    def apply(self, **values: Any) -> dict[str, dict[str, Any]]:
+        """Apply with these variables; gives what every resource has become, by its address."""
+        self._fill_in(values)
+        code, said = self.run("apply", "-auto-approve", "-no-color", "-input=false")
+        assert code == 0, said
+        command = ["terraform", f"-chdir={self.path}", "show", "-json"]
+        done = subprocess.run(command, env=self._environ, capture_output=True, text=True, timeout=120, check=True)
+        module = json.loads(done.stdout)["values"]["root_module"]
+        return {each["address"]: each["values"] for each in module["resources"]}
+
+    def replace(self, file: str, old: str, new: str) -> None:
+        """Change one place in a file."""
+        text = (self.path / file).read_text()
+        assert text.count(old) >= 1, old
+        (self.path / file).write_text(text.replace(old, new, 1))
+
+    def _fill_in(self, values: Mapping[str, Any]) -> None:
+        filled_in = {key: value for key, value in {**FILLED_IN, **values}.items() if value is not None}
+        (self.path / "terraform.tfvars.json").write_text(json.dumps(filled_in))
