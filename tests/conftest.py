@@ -1,7 +1,10 @@
 """What tests share: a clock that never waits, the local cloud with one served project, desks and a recording sink."""
 
 import hypothesis
+from collections.abc import Iterator
+
 import pytest
+import structlog
 
 from function.desk import Desk
 from function.policy import Policy, load
@@ -10,6 +13,13 @@ from tests.stage import POLICY, RECEIVER, FakeClock, Furnish, Hire, Play, Record
 # No deadline: how long one example takes says more about the machine than about the code. Fuzzing proper runs longer.
 hypothesis.settings.register_profile("doorman", deadline=None, max_examples=50)
 hypothesis.settings.load_profile("doorman")
+
+
+@pytest.fixture(autouse=True)
+def _log_anew() -> Iterator[None]:
+    """Forget where a command logged to: that stream is closed when its test ends."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture
