@@ -67,7 +67,7 @@ WORDS: Final = Vocabulary(
         **share_file.EXPECTED,
         "": "a mapping that begins with `cases:`",
         "policy": "the path of the policy, seen from this file",
-        "now": "the time at which the cases are decided, such as `2026-11-05T12:00:00Z`",
+        "now": "the time of the decisions, such as `2026-11-05T12:00:00Z`",
         "cases": "a list of cases, each beginning with `- case:`",
         "cases.[]": "a mapping with `case`, `share` and `expect`",
         "case": "a sentence, such as `a golden image is accepted`",

@@ -138,7 +138,9 @@ class PolicyFile(Strict):
     version: Annotated[int, Field(ge=1, le=1, json_schema_extra={"const": 1})]
     mode: Mode = "enforce"
     default: Literal["hold", "reject"] = "hold"
-    groups: dict[GroupName, Some[ProjectId]] = Field(default_factory=dict)
+    groups: dict[GroupName, Some[ProjectId]] = Field(
+        default_factory=dict, json_schema_extra={"additionalProperties": False}
+    )
     exceptions: list[ExceptionEntry] = Field(default_factory=list)
     rules: list[RuleEntry] = Field(default_factory=list)
     vaults: list[VaultEntry] = Field(default_factory=list)

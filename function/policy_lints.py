@@ -82,7 +82,7 @@ def _shadow(late: _Placed, earlier: Sequence[_Placed], root: Node) -> Iterator[L
         taken = left if early.owners is None else frozenset[str]() if left is None else left & early.owners
         by = f"the {str(early.path[0])[:-1]} `{early.entry.name}` in line {early.line}"
         if taken == left:
-            text = f"`{late.entry.name}` can never match, {by} takes all of its shares: move it up, or remove it"
+            text = f"`{late.entry.name}` can never match, {by} takes all its shares: move it up, or remove it"
             yield Lint(root.fault((*late.path, "name"), text), is_error=True)
             return
         if taken and left:

@@ -42,10 +42,15 @@ def share(**facts: Any) -> Share:
     return Share(**{"image_id": IMAGE, "project_id": "receiver", **facts})
 
 
-def policy(*rules: dict[str, Any], **rest: Any) -> Policy:
-    """Load a policy of these rules, named r0, r1 and so on."""
+def write(*rules: dict[str, Any], **rest: Any) -> str:
+    """Write a policy of these rules, named r0, r1 and so on."""
     named = [{"name": f"r{number}", **rule} for number, rule in enumerate(rules)]
-    return load(to_json({"version": 1, "rules": named, **rest}).decode())
+    return to_json({"version": 1, "rules": named, **rest}).decode()
+
+
+def policy(*rules: dict[str, Any], **rest: Any) -> Policy:
+    """Load a policy of these rules."""
+    return load(write(*rules, **rest))
 
 
 def exception(decision: str, **rest: Any) -> dict[str, Any]:
@@ -327,9 +332,14 @@ SHARES = st.fixed_dictionaries({name: st.none() | values for name, values in KNO
 )
 
 
+def build_text(rules: Sequence[dict[str, Any]], **rest: Any) -> str:
+    """Write a generated policy, with a vault for everyone but the owner bbb."""
+    return write(*rules, **{"vaults": [{"owners": ["aaa", "ccc"], "vault": "v"}], **rest})
+
+
 def build(rules: Sequence[dict[str, Any]], **rest: Any) -> Policy:
-    """Load a generated policy, with a vault for everyone but the owner bbb."""
-    return policy(*rules, **{"vaults": [{"owners": ["aaa", "ccc"], "vault": "v"}], **rest})
+    """Load a generated policy."""
+    return load(build_text(rules, **rest))
 
 
 @given(RULE_LISTS, SHARES, st.sampled_from(["hold", "reject"]))

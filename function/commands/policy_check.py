@@ -35,6 +35,6 @@ def _check(file: str, *, is_strict: bool) -> int:
     if any(each.is_error or is_strict for each in lints):
         return 1
     policy = compile_policy(content)
-    counts = f"{len(content.rules)} rules, {len(content.exceptions)} exceptions, {len(content.vaults)} vault entries"
-    say(f"{file}: no faults: {counts}, mode {policy.mode}, digest {policy.digest}", style="green")
+    counts = f"rules: {len(content.rules)}, exceptions: {len(content.exceptions)}, vault entries: {len(content.vaults)}"
+    say(f"{file}: no faults ({counts}, mode: {policy.mode}, digest: {policy.digest})", style="green")
     return 0

@@ -5,11 +5,6 @@ import os
 import sys
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Take whatever the sandbox takes."""
-    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="passed on to the sandbox")
-
-
 def run(arguments: argparse.Namespace) -> int:
-    """Become the sandbox: its exit code is ours."""
-    os.execv(sys.executable, [sys.executable, "-m", "sandbox", *arguments.arguments])  # noqa: S606 - our own module
+    """Become the sandbox, with all words that follow: its exit code is ours."""
+    os.execv(sys.executable, [sys.executable, "-m", "sandbox", *arguments.words])  # noqa: S606 - our own module

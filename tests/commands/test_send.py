@@ -1,0 +1,106 @@
+"""Sends event files with `doorman send`: the requests that arrive, and what is said of the answers."""
+
+import http.server
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from function.cli import main
+from function.version import USER_AGENT
+
+EVENT = {"specversion": "1.0", "id": "1", "source": "/test", "type": "t"}
+REQUEST = "POST /x HTTP/1.1\nContent-Type: application/json\nce-specversion: 1.0\nce-id: 7\n\n{}"
+
+
+class Door(http.server.BaseHTTPRequestHandler):
+    """Keeps what comes; answers 204, or 400 to what is no JSON."""
+
+    came: list[tuple[str, str | None, str | None, str | None, bytes]]
+
+    def do_POST(self) -> None:
+        """Take one event."""
+        body = self.rfile.read(int(self.headers["content-length"]))
+        agent, kind, id_ = (self.headers.get(name) for name in ("user-agent", "content-type", "ce-id"))
+        self.came.append((self.path, agent, kind, id_, body))
+        is_sound = body.startswith((b"{", b"["))
+        self.send_response(204 if is_sound else 400)
+        self.end_headers()
+        if not is_sound:
+            self.wfile.write(b"body: not JSON\n")
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def door() -> Iterator[str]:
+    """Open a door on loopback; what comes stands in `Door.came`."""
+    Door.came = []
+    with http.server.HTTPServer(("127.0.0.1", 0), Door) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work in a folder with an event in each form, and no sink in the environment."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("K_SINK", raising=False)
+    (tmp_path / "one.json").write_text(json.dumps(EVENT))
+    (tmp_path / "two.json").write_text(json.dumps([EVENT, EVENT]))
+    (tmp_path / "raw.http").write_text(REQUEST)
+    (tmp_path / "bad.json").write_text("garbage")
+    return tmp_path
+
+
+def test_each_file_is_posted_in_its_form(folder: Path, door: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Structured, batched and binary, with our name on it."""
+    assert folder.is_dir()
+    assert main(["send", "one.json", "two.json", "raw.http", "--to", f"{door}/default/doorman"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "one.json: 204 No Content",
+        "two.json: 204 No Content",
+        "raw.http: 204 No Content",
+    ]
+    path = "/default/doorman"
+    assert Door.came == [
+        (path, USER_AGENT, "application/cloudevents+json", None, json.dumps(EVENT).encode()),
+        (path, USER_AGENT, "application/cloudevents-batch+json", None, json.dumps([EVENT, EVENT]).encode()),
+        (path, USER_AGENT, "application/json", "7", b"{}"),
+    ]
+
+
+def test_what_is_refused_is_shown_with_its_reason(
+    folder: Path, door: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Malformed files are sent as they are; the others go on. K_SINK says where to."""
+    assert folder.is_dir()
+    monkeypatch.setenv("K_SINK", door)
+    assert main(["send", "bad.json", "one.json"]) == 1
+    assert capsys.readouterr().out.splitlines() == [
+        "bad.json: 400 Bad Request: body: not JSON",
+        "one.json: 204 No Content",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("url", "text"),
+    [
+        ("http://127.0.0.1:1", "Connection refused"),
+        ("smn:urn:x", "missing an 'http://' or 'https://' protocol"),
+        ("http://\x7f", "Invalid non-printable ASCII"),
+    ],
+)
+def test_where_nobody_is_it_is_said(url: str, text: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """No stack trace for a wrong address."""
+    assert folder.is_dir()
+    assert main(["send", "one.json", "--to", url]) == 1
+    line = capsys.readouterr().out
+    assert line.startswith("one.json: not sent to ")
+    assert text in line
