@@ -12,6 +12,7 @@ from .decision import Decision
 from .messages import CheckedShare
 from .shares import Fate, Outcome, Reason, Share, Status, Vault
 from .telling import MAX_EVENT, pack_size
+from .vault_choice import reserve
 from .verdicts import WANTED, conclude, conclude_settled
 
 
@@ -49,6 +50,7 @@ def draw(
     """
     groups: dict[tuple[Status, str | None], list[str]] = {}
     outcomes: list[Outcome] = []
+    vaults = facts.vaults
     invisible = frozenset(image for image, ask in asks.items() if _is_invisible(ask, facts))
     for image in (image for image in asks if image not in invisible):
         ask, share, standing = asks[image], facts.pending.get(image), facts.standings.get(image)
@@ -59,7 +61,8 @@ def draw(
         else:
             decision = decided[image]
             outcomes += _try_rules(ask, share, decision)
-            vault, missing = pick_vault(ask, share, decision, facts.vaults)
+            vault, missing = pick_vault(ask, share, decision, vaults)
+            vaults = reserve(vaults, vault, share) if vault else vaults
             wanted = None if missing else WANTED.get(decision.action)
             is_trial = is_audit or decision.audit
             if wanted is None or is_trial:

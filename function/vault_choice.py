@@ -5,6 +5,7 @@ https://docs.otc.t-systems.com/cloud-backup-recovery/api-ref/cbr_apis/vaults/que
 """
 
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 
 from .rules import VaultRule
 from .shares import Share, Vault
@@ -36,6 +37,13 @@ def is_usable(vault: Vault, share: Share) -> bool:
         and not vault.locked
         and (vault.auto_expand or vault.free >= need(share))
     )
+
+
+def reserve(vaults: Sequence[Vault] | None, vault_id: str | None, share: Share) -> tuple[Vault, ...] | None:
+    """Return the list as it will be when the share is in its vault, so that the next one of a round finds room."""
+    if vaults is None:
+        return None
+    return tuple(replace(each, used=each.used + need(share)) if each.vault_id == vault_id else each for each in vaults)
 
 
 def need(share: Share) -> float:

@@ -6,7 +6,7 @@ import pytest
 
 from function.rules import VaultRule
 from function.shares import Share, Vault
-from function.vault_choice import choose, is_usable, need
+from function.vault_choice import choose, is_usable, need, reserve
 
 SHARE = Share(image_id="6596628c-42d4-4ff1-8660-8ea5ae61f243", project_id="receiver", owner="aaa", min_disk=40)
 GIB = 1024**3
@@ -94,6 +94,18 @@ def test_without_a_list_candidates_go_in_their_own_order() -> None:
     entries = [VaultRule(tags=frozenset({("purpose", "images")})), VaultRule(candidates=("b", "a"))]
     chosen = [choose(entries, SHARE, tried=tried, vaults=None) for tried in ((), ("b",), ("b", "a"))]
     assert chosen == ["b", "a", None]
+
+
+def test_a_round_fills_one_vault_after_the_other() -> None:
+    """What was chosen for one share is gone for the next, so that a batch does not run into a vault that it fills."""
+    entry = VaultRule(candidates=("large", "small"))
+    listed: tuple[Vault, ...] | None = (vault("small", size=50), vault("large"))
+    chosen = []
+    for _ in range(4):
+        chosen.append(choose([entry], SHARE, tried=(), vaults=listed))
+        listed = reserve(listed, chosen[-1], SHARE)
+    assert chosen == ["large", "large", "small", None]
+    assert reserve(None, "large", SHARE) is None
 
 
 @pytest.mark.parametrize(
