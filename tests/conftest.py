@@ -1,8 +1,8 @@
 """What tests share: a clock that never waits, the local cloud with one served project, desks and a recording sink."""
 
-import hypothesis
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 import structlog
 
