@@ -6,6 +6,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Any, Literal
@@ -69,9 +70,14 @@ _CODES = {
     Failure.BAD_REQUEST: "0001 0007 0067 0108 0177",
 }
 _BY_CODE = {f"IMG.{number}": failure for failure, numbers in _CODES.items() for number in numbers.split()}
+# The gateway in front of the services has no such API: that says nothing of the image or job that was asked for.
+_BY_CODE["APIGW.0101"] = Failure.BAD_REQUEST
 _BY_STATUS = {401: Failure.LOGIN, 403: Failure.PERMISSION, 404: Failure.GONE, 429: Failure.THROTTLED}
-_UNREACHABLE = frozenset({408, 500, 502, 503, 504})
-_CODE = re.compile(r"\bIMG\.\d{4}\b")
+MAX_RETRY_AFTER = 99_999.0
+"""Seconds: whatever a service asks for, a day is long enough."""
+
+_CODE = re.compile(r"\bIMG\.\d{4}\b", re.ASCII)
+_ANY_CODE = re.compile(r"[A-Za-z]{2,10}\.\d{3,5}", re.ASCII)
 _MEMBER: dict[str, MemberStatus] = {"pending": "pending", "accepted": "accepted", "rejected": "rejected"}
 
 
@@ -79,7 +85,7 @@ def classify(*, code: str, status: int) -> Failure:
     """Say what an error means: its code decides, the HTTP status where the code says nothing."""
     if (failure := _BY_CODE.get(code)) is not None:
         return failure
-    if status in _UNREACHABLE:
+    if status == HTTPStatus.REQUEST_TIMEOUT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return Failure.UNREACHABLE
     return _BY_STATUS.get(status, Failure.BAD_REQUEST)
 
@@ -100,7 +106,7 @@ def check(answer: Answer) -> None:
     """
     if answer.status // 100 == 2:  # noqa: PLR2004 - the class of success
         return
-    code = find_code(answer.body.decode(errors="replace")) or str(answer.status)
+    code = _read_code(answer.body) or str(answer.status)
     failure = classify(code=code, status=answer.status)
     if failure is Failure.THROTTLED or answer.status == HTTPStatus.SERVICE_UNAVAILABLE:
         raise Busy(f"the cloud answers {answer.status} ({code})", retry_after=_retry_after(answer))
@@ -152,6 +158,26 @@ def read_member(answer: Answer) -> MemberStatus | None:
     return status
 
 
+def _read_code(body: bytes) -> str | None:
+    """Read an error's code from where services put it, else from the text, which may quote a sharer's words."""
+    try:
+        value = parse_json(body, "error")
+    except Rejected:
+        value = None
+    whole = value if isinstance(value, dict) else {}
+    error = whole.get("error")
+    codes = [each.get(name) for each in (error, whole) if isinstance(each, dict) for name in ("code", "error_code")]
+    found = (code for code in codes if isinstance(code, str) and _ANY_CODE.fullmatch(code))
+    return next(found, None) or find_code(body.decode(errors="replace"))
+
+
 def _retry_after(answer: Answer) -> float | None:
-    text = answer.headers.get("retry-after", "")
-    return float(text) if re.fullmatch(r"\d{1,5}", text, re.ASCII) else None
+    """Read Retry-After: seconds, or a date, which counts from the answer's own."""
+    text = answer.headers.get("retry-after", "").strip()
+    if re.fullmatch(r"\d{1,5}", text, re.ASCII):
+        return float(text)
+    try:
+        wait = parsedate_to_datetime(text) - parsedate_to_datetime(answer.headers.get("date", ""))
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return min(max(wait.total_seconds(), 0.0), MAX_RETRY_AFTER)

@@ -1,0 +1,241 @@
+"""What an answer of the cloud means: the error catalogue, what may be repeated, and what is no answer at all."""
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from function.api import Answer, Failure, check, classify, classify_job, find_code, read_member, read_object
+from function.errors import Broken, Busy, DoormanError, Refused, Unavailable
+
+
+def answer(status: int, value: Any = None, headers: Mapping[str, str] | None = None) -> Answer:
+    """Make an answer with a JSON body."""
+    return Answer(status=status, body=b"" if value is None else json.dumps(value).encode(), headers=headers or {})
+
+
+def ims(status: int, code: str) -> Answer:
+    """Make a refusal as the image service writes it."""
+    return answer(status, {"error": {"code": code, "message": "no"}})
+
+
+def error_of(told: Answer) -> DoormanError:
+    """Give the error that an answer is."""
+    with pytest.raises(DoormanError) as caught:
+        check(told)
+    return caught.value
+
+
+CATALOGUE = {
+    Failure.THROTTLED: "0060 0187",
+    Failure.PASSING: "0014 0018 0023 0036 0037 0061 0064 0065 0114 0154 0155",
+    Failure.VAULT: "0182 0184 0185 0188 0189 0193",
+    Failure.GONE: "0027 0031 0066 0086 0144",
+    Failure.NOT_USABLE: "0046",
+    Failure.LOGIN: "0030 0087",
+    Failure.PERMISSION: "0026 0047 0092 0106",
+    Failure.BAD_REQUEST: "0001 0007 0067 0108 0177",
+}
+CODES = [(f"IMG.{number}", failure) for failure, numbers in CATALOGUE.items() for number in numbers.split()]
+
+
+@pytest.mark.parametrize(("code", "failure"), CODES)
+@pytest.mark.parametrize("status", [400, 403, 500])
+def test_codes_decide(code: str, failure: Failure, status: int) -> None:
+    """Nearly all errors of the image service come with 400: the code says what they are."""
+    assert classify(code=code, status=status) is failure
+    assert classify_job(code) is failure
+
+
+@pytest.mark.parametrize(
+    ("status", "failure"),
+    [
+        (401, Failure.LOGIN),
+        (403, Failure.PERMISSION),
+        (404, Failure.GONE),
+        (408, Failure.UNREACHABLE),
+        (429, Failure.THROTTLED),
+        (500, Failure.UNREACHABLE),
+        (502, Failure.UNREACHABLE),
+        (503, Failure.UNREACHABLE),
+        (504, Failure.UNREACHABLE),
+        (520, Failure.UNREACHABLE),
+        (599, Failure.UNREACHABLE),
+        (400, Failure.BAD_REQUEST),
+        (409, Failure.BAD_REQUEST),
+        (302, Failure.BAD_REQUEST),
+    ],
+)
+def test_status_decides_where_the_code_says_nothing(status: int, failure: Failure) -> None:
+    """Also where the code is one that nobody documents."""
+    assert classify(code=str(status), status=status) is failure
+    assert classify(code="IMG.9999", status=status) is failure
+
+
+@pytest.mark.parametrize("code", [None, "", "IMG.9999", "task failed"])
+def test_job_that_fails_for_no_known_reason(code: str | None) -> None:
+    """It is worth the few tries."""
+    assert classify_job(code) is Failure.PASSING
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
+def test_success(status: int) -> None:
+    """Nothing to say."""
+    check(answer(status))
+
+
+@pytest.mark.parametrize(
+    ("told", "kind", "text"),
+    [
+        (ims(400, "IMG.0060"), Busy, "the cloud answers 400 (IMG.0060)"),
+        (answer(429), Busy, "the cloud answers 429 (429)"),
+        (answer(503), Busy, "the cloud answers 503 (503)"),
+        (ims(503, "IMG.0144"), Busy, "the cloud answers 503 (IMG.0144)"),
+        (answer(502), Broken, "the cloud answers 502 (502)"),
+        (answer(408), Broken, "the cloud answers 408 (408)"),
+        (answer(401), Unavailable, "the cloud refuses our login (401); check the credentials"),
+        (ims(400, "IMG.0030"), Unavailable, "the cloud refuses our login (IMG.0030); check the credentials"),
+        (answer(403), Refused, "the cloud refuses the request (403)"),
+        (ims(400, "IMG.0182"), Refused, "the cloud refuses the request (IMG.0182)"),
+        (answer(302), Refused, "the cloud refuses the request (302)"),
+    ],
+)
+def test_errors(told: Answer, kind: type[DoormanError], text: str) -> None:
+    """What may be repeated at once, what later, and what never."""
+    error = error_of(told)
+    assert (type(error), str(error)) == (kind, text)
+
+
+def test_refusal_carries_its_code() -> None:
+    """Whoever asked decides by it."""
+    error = error_of(ims(400, "IMG.0184"))
+    assert isinstance(error, Refused)
+    assert (error.code, error.status) == ("IMG.0184", 400)
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ('{"error": {"code": "IMG.0027", "message": "no"}}', "IMG.0027"),
+        ('{"error": {"message": "image IMG.0060 is gone", "code": "IMG.0027"}}', "IMG.0027"),
+        ('{"error": {"code": 404, "message": "x"}}', "400"),
+        ('{"error_code": "IMG.0027", "error_msg": "IMG.0060"}', "IMG.0027"),
+        ('{"error_msg": "no", "error_code": "APIGW.0101", "request_id": "0"}', "APIGW.0101"),
+        ('{"code": "IMG.0106"}', "IMG.0106"),
+        ('{"message": "no<br />", "code": "403 Forbidden"}', "400"),
+        ('{"error": "IMG.0001"}', "IMG.0001"),
+        ('["IMG.0001"]', "IMG.0001"),
+        ("<html>IMG.0036</html>", "IMG.0036"),
+        ("<html>XIMG.0036 IMG.00361</html>", "400"),
+        ("", "400"),
+    ],
+)
+def test_code_is_read_where_services_put_it(body: str, code: str) -> None:
+    """A message may quote the name of an image, which is its sharer's own words: it never hides the code."""
+    error = error_of(Answer(status=400, body=body.encode()))
+    assert code in str(error)
+
+
+def test_bytes_that_are_no_text() -> None:
+    """An error page in any encoding is an error."""
+    assert str(error_of(Answer(status=400, body=b"\xff\xfe IMG.0001"))) == "the cloud refuses the request (IMG.0001)"
+
+
+def test_find_code() -> None:
+    """The first one in a text."""
+    assert [find_code(text) for text in (None, "", "no", "a IMG.0182: b IMG.0184")] == [None, None, None, "IMG.0182"]
+
+
+DATE = "Fri, 02 Jan 2026 03:04:05 GMT"
+
+
+@pytest.mark.parametrize(
+    ("headers", "wait"),
+    [
+        ({}, None),
+        ({"retry-after": "0"}, 0.0),
+        ({"retry-after": " 7 "}, 7.0),
+        ({"retry-after": "99999"}, 99_999.0),
+        ({"retry-after": "999999"}, None),
+        ({"retry-after": "1.5"}, None),
+        ({"retry-after": "-1"}, None),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": "\u0661"}, None),
+        ({"retry-after": "Fri, 02 Jan 2026 03:04:35 GMT", "date": DATE}, 30.0),
+        ({"retry-after": "Fri, 02 Jan 2026 03:04:00 GMT", "date": DATE}, 0.0),
+        ({"retry-after": "Fri, 02 Jan 2099 03:04:00 GMT", "date": DATE}, 99_999.0),
+        ({"retry-after": "Fri, 02 Jan 2026 03:04:35 GMT"}, None),
+        ({"retry-after": "Fri, 02 Jan 2026 03:04:35", "date": DATE}, None),
+        ({"retry-after": "Fri, 02 Jan 99999999999999999999 03:04:35 GMT", "date": DATE}, None),
+    ],
+)
+@pytest.mark.parametrize("status", [429, 502])
+def test_retry_after(headers: Mapping[str, str], wait: float | None, status: int) -> None:
+    """Seconds, or a date that counts from the answer's own; anything else says nothing."""
+    error = error_of(answer(status, headers=headers))
+    assert isinstance(error, Unavailable)
+    assert error.retry_after == wait
+
+
+def test_object_is_read() -> None:
+    """As it is."""
+    assert read_object(answer(200, {"a": [1]}), "list") == {"a": [1]}
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (b"<html></html>", "list: the cloud's answer is not JSON"),
+        (b'{"images": [{"id": "', "list: the cloud's answer is not JSON"),
+        (b"", "list: the cloud's answer is not JSON"),
+        (b"\xff", "list: the cloud's answer is not JSON"),
+        (b"[]", "list: the cloud's answer is not a JSON object"),
+        (b"null", "list: the cloud's answer is not a JSON object"),
+    ],
+)
+def test_answer_that_is_none(body: bytes, text: str) -> None:
+    """A proxy's page or half a body with status 200 is a broken answer, which a read may repeat."""
+    with pytest.raises(Broken) as caught:
+        read_object(Answer(status=200, body=body), "list")
+    assert str(caught.value) == text
+
+
+@pytest.mark.parametrize("word", ["pending", "accepted", "rejected", "ACCEPTED"])
+def test_member_row(word: str) -> None:
+    """One of three words, whatever its case."""
+    assert read_member(answer(200, {"status": word})) == word.lower()
+
+
+@pytest.mark.parametrize("told", [answer(404, {"message": "no"}), ims(400, "IMG.0027"), ims(404, "IMG.0086")])
+def test_member_row_that_is_not_there(told: Answer) -> None:
+    """Unshared, private, deleted and non-existent all look the same: no share."""
+    assert read_member(told) is None
+
+
+@pytest.mark.parametrize("status", [None, "", "deleted", 5, ["accepted"]])
+def test_member_row_without_status(status: Any) -> None:
+    """It proves nothing."""
+    with pytest.raises(Broken, match=r"^member: the cloud's answer has no status$"):
+        read_member(answer(200, {"status": status}))
+
+
+@pytest.mark.parametrize("told", [answer(403), ims(400, "IMG.0106"), answer(404, {"error_code": "APIGW.0101"})])
+def test_member_row_that_is_kept_from_us(told: Answer) -> None:
+    """A missing right, or a gateway that has no such API, does not mean that nothing is shared."""
+    with pytest.raises(Refused):
+        read_member(told)
+
+
+@given(
+    st.integers(100, 999),
+    st.binary(max_size=99) | st.text(max_size=99).map(str.encode),
+    st.dictionaries(st.sampled_from(["retry-after", "date"]), st.text(max_size=40) | st.just(DATE)),
+)
+def test_no_answer_makes_us_crash(status: int, body: bytes, headers: Mapping[str, str]) -> None:
+    """Whatever a cloud answers is read or an error of ours."""
+    with suppress(DoormanError):
+        read_member(Answer(status=status, body=body, headers=headers))
