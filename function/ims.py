@@ -9,10 +9,13 @@ from typing import Any
 from .api import Answer, Failure, Page, Request, classify, find_code, read_object
 from .errors import Broken, Refused
 from .image_rows import read_shares
-from .shares import Job, JobState, MemberStatus, Status
+from .shares import Job, JobState, MemberStatus, Status, is_plain_id
 
 PAGE = 500
 """Images a page: the service's default and, as far as documented, its most."""
+
+MAX_CODE = 80
+"""Characters of a job's error code that are told."""
 
 _STATES = {
     "init": JobState.RUNNING,
@@ -68,7 +71,7 @@ def read_job_id(answer: Answer) -> str:
         Unavailable, Refused: see `api.read_object`.
     """
     job_id = read_object(answer, "members call").get("job_id")
-    if not isinstance(job_id, str) or not job_id:
+    if not isinstance(job_id, str) or not is_plain_id(job_id):
         raise Broken("members call: the cloud's answer has no job_id")
     return job_id
 
@@ -100,7 +103,7 @@ def read_job(answer: Answer) -> Job:
     code = value.get("error_code")
     return Job(
         state=state,
-        error_code=(code if isinstance(code, str) and code else None) or find_code(str(reason)),
+        error_code=(code[:MAX_CODE] if isinstance(code, str) and code else None) or find_code(str(reason)),
         fail_reason=reason if isinstance(reason, str) else None,
         failed=_read_failed(value.get("entities")),
     )
