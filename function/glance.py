@@ -3,7 +3,7 @@
 See https://docs.openstack.org/api-ref/image/v2/
 """
 
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from .api import Answer, Page, Request, read_member
 from .image_rows import read_shares
@@ -38,9 +38,10 @@ def read_page(answer: Answer, asked: Request, *, project_id: str, status: Member
     following = value.get("next")
     if not isinstance(following, str) or not value["images"]:
         return Page(shares=shares, next=None)
-    # Only its query is taken: the path and the host stay those that we trust.
-    params = tuple(parse_qsl(urlsplit(following).query))
-    return Page(shares=shares, next=Request(method="GET", path=asked.path, params=params))
+    # Only what it adds is taken: host, path and filters stay those that we asked for.
+    kept = {name: value for name, value in asked.params if name != "marker"}
+    params = {**dict(parse_qsl(following.partition("?")[2])), **kept}
+    return Page(shares=shares, next=Request(method="GET", path=asked.path, params=tuple(params.items())))
 
 
 def show_member(image_id: str, *, project_id: str) -> Request:
