@@ -4,6 +4,7 @@ See https://docs.otc.t-systems.com/cloud-backup-recovery/api-ref/
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from .api import Answer, Request, read_object
@@ -12,6 +13,15 @@ from .shares import Vault, is_plain_id
 
 PAGE = 1000
 _MB_PER_GB = 1024
+_MOST = 1e15
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VaultPage:
+    """One page of the list; `rows`: how many it had, those that could not be read among them."""
+
+    vaults: tuple[Vault, ...]
+    rows: int
 
 
 def list_vaults(*, project_id: str, offset: int = 0) -> Request:
@@ -26,7 +36,7 @@ def list_vaults(*, project_id: str, offset: int = 0) -> Request:
     return Request(method="GET", service="cbr", path=f"/v3/{project_id}/vaults", params=tuple(params.items()))
 
 
-def read_vaults(answer: Answer) -> tuple[Vault, ...]:
+def read_vaults(answer: Answer) -> VaultPage:
     """Read one page of vaults; rows without an ID or a size are left out.
 
     Raises:
@@ -36,7 +46,7 @@ def read_vaults(answer: Answer) -> tuple[Vault, ...]:
     if not isinstance(rows, list):
         raise Broken("vault list: the cloud's answer has no vaults")
     vaults = (_read_vault(row) for row in rows if isinstance(row, dict))
-    return tuple(vault for vault in vaults if vault is not None)
+    return VaultPage(vaults=tuple(vault for vault in vaults if vault is not None), rows=len(rows))
 
 
 def _read_vault(row: Mapping[str, Any]) -> Vault | None:
@@ -44,13 +54,13 @@ def _read_vault(row: Mapping[str, Any]) -> Vault | None:
     vault_id, name = row.get("id"), row.get("name")
     if not isinstance(billing, dict) or not isinstance(vault_id, str) or not is_plain_id(vault_id):
         return None
-    size, used = billing.get("size"), billing.get("used", 0)
-    if not isinstance(size, int | float) or not isinstance(used, int | float):
+    size, used = _number(billing.get("size")), _number(billing.get("used", 0))
+    if size is None or used is None:
         return None
     return Vault(
         vault_id=vault_id,
         name=name if isinstance(name, str) else None,
-        size=float(size),
+        size=size,
         used=used / _MB_PER_GB,
         object_type=str(billing.get("object_type")),
         protect_type=str(billing.get("protect_type")),
@@ -62,5 +72,12 @@ def _read_vault(row: Mapping[str, Any]) -> Vault | None:
 
 
 def _read_tags(tags: Any) -> tuple[tuple[str, str], ...]:
-    pairs = tags if isinstance(tags, list) else []
-    return tuple((str(tag.get("key")), str(tag.get("value"))) for tag in pairs if isinstance(tag, dict))
+    pairs = (
+        [(tag.get("key"), tag.get("value")) for tag in tags if isinstance(tag, dict)] if isinstance(tags, list) else []
+    )
+    return tuple((key, value) for key, value in pairs if isinstance(key, str) and isinstance(value, str))
+
+
+def _number(value: Any) -> float | None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number and 0 <= value <= _MOST else None

@@ -102,12 +102,15 @@ class Cloud:
 
     async def vaults(self) -> tuple[Vault, ...]:
         """List the vaults that can take server backups."""
-        vaults: list[Vault] = []
+        found: dict[str, Vault] = {}
+        offset = 0
         while True:
-            page = await self._read(cbr.list_vaults(project_id=self.project_id, offset=len(vaults)), cbr.read_vaults)
-            vaults.extend(page)
-            if len(page) < cbr.PAGE:
-                return tuple(vaults)
+            page = await self._read(cbr.list_vaults(project_id=self.project_id, offset=offset), cbr.read_vaults)
+            fresh = {vault.vault_id: vault for vault in page.vaults if vault.vault_id not in found}
+            found |= fresh
+            offset += page.rows
+            if page.rows < cbr.PAGE or not fresh:
+                return tuple(found.values())
 
     async def _walk(
         self,
@@ -146,7 +149,7 @@ class Cloud:
         try:
             return await self.line.send(request, read)
         except Refused as error:
-            if lost and classify(code=error.code, status=error.status) is not Failure.LOGIN:
+            if lost:
                 raise _MarkerLostError from error
             raise Unavailable(_explain(request, error)) from error
 
