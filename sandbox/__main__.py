@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from sandbox import world
-from sandbox.demo import Demo
+from sandbox.demo import OUTCOME, Demo
+from sandbox.envelope import Event
 from sandbox.processes import NotStartedError
 from sandbox.report import Progress
 from sandbox.samples import EVENTS
@@ -31,7 +32,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         with tempfile.TemporaryDirectory(prefix="doorman-") as folder:
             logs = Path(folder) if options.demo else None
-            extra = {"LOG_FORMAT": "json" if options.demo else "console"}
+            console = {"LOG_FORMAT": "console", "LOG_LEVEL": options.log_level}
+            extra = {"LOG_FORMAT": "json"} if options.demo else console
             with open_stage(
                 policy=options.policy, profile=options.profile, port=options.port, logs=logs, extra=extra
             ) as stage:
@@ -56,6 +58,9 @@ def _read(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--policy", type=Path, default=POLICY, help="the policy file (default: the demo's)")
     parser.add_argument("--profile", choices=("kafka", "mt"), default="kafka", help="whose delivery rules to keep")
+    parser.add_argument(
+        "--log-level", default="warning", help="of the functions: debug, info, warning (default), error"
+    )
     return parser.parse_args(arguments)
 
 
@@ -76,22 +81,33 @@ def _demo(stage: Stage, progress: Progress) -> int:
 
 
 def _serve(stage: Stage, progress: Progress, policy: Path) -> int:
-    progress.say(f"  cloud    {stage.cloud_url}   (its state: {stage.cloud_url}/sandbox/state)")
-    progress.say(f"  broker   {stage.sink}   (seen: {stage.broker_url}/events and /dead-letters)")
+    progress.say(f"  cloud     {stage.cloud_url}   (its state: {stage.cloud_url}/sandbox/state)")
+    progress.say(f"  broker    {stage.sink}   (seen: {stage.broker_url}/events and /dead-letters)")
     for each in stage.functions.values():
-        progress.say(f"  {each.target:8} {each.url}")
+        progress.say(f"  {each.target:9} {each.url}")
     progress.say("Settings for a command or a function of your own:")
     for name, value in environment(stage.cloud_url, stage.sink, policy).items():
         progress.say(f"  export {name}={value}")
     progress.say("Send an event, for example:")
     progress.say(f"  {_curl(stage.sink)}")
     progress.say(f"The samples in events/ are for project {world.RECEIVER}. Ctrl-C ends everything.")
+    stage.broker.on_event = _tell
     _wait()
 
 
 def _curl(url: str) -> str:
     """Write the command that posts a sample."""
     return f"curl -i {url} -H 'Content-Type: application/cloudevents+json' --data @events/golden-image.json"
+
+
+def _tell(event: Event) -> None:
+    """Print what became of each image, as it is told."""
+    data = event.value()
+    if not event.type.startswith(OUTCOME) or "policy_digest" not in data:
+        return
+    fate = event.type.removeprefix(OUTCOME).partition(".")[0]
+    for entry in data["images"]:
+        print(f"{fate:9} {entry['image_id']}  {entry['name'] or '-'}  {entry['reason']}", flush=True)
 
 
 def _wait() -> NoReturn:

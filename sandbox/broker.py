@@ -8,7 +8,7 @@ import contextlib
 import random
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -35,6 +35,9 @@ class Broker:
         duplicates: with which probability an event is delivered twice. jitter: up to how many seconds late, so that
             the order is lost. seed: makes both repeatable.
         post, sleep: what sends and what waits; tests hand in their own.
+
+    Attributes:
+        on_event: called with every event that comes in.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class Broker:
         self.path = f"/{namespace}/{name}"
         self.arrivals: deque[Arrival] = deque(maxlen=MAX_EVENTS)
         self.dead_letters: list[DeadLetter] = []
+        self.on_event: Callable[[Event], None] | None = None
         self.in_flight = 0
         self.duplicates = duplicates
         self.jitter = jitter
@@ -89,6 +93,8 @@ class Broker:
         event = event.extended(knativebrokerttl=str(life), knativearrivaltime=now)
         arrival = Arrival(event, time.time())
         self.arrivals.append(arrival)
+        if self.on_event is not None:
+            self.on_event(event)
         wanted = [trigger for trigger in self.triggers if trigger.matches(event)]
         if self._random.random() < self.duplicates:
             wanted += wanted

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import unquote
 
-STRUCTURED = "application/cloudevents+json"
+STRUCTURED, BATCH = "application/cloudevents+json", "application/cloudevents-batch"
 REQUIRED = ("specversion", "id", "source", "type")
 NAME = re.compile(r"[a-z0-9]{1,64}", re.ASCII)
 NEEDS_ESCAPE = re.compile(r"[^\x21\x23\x24\x26-\x7e]")
@@ -61,6 +61,8 @@ def read(headers: Mapping[str, str], body: bytes) -> Event:
     content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type == STRUCTURED:
         return _checked(*_structured(body))
+    if content_type.startswith(BATCH):
+        raise NotACloudEventError("this is a batch; a broker takes single events, so send it to the function itself")
     attributes = {name.removeprefix("ce-"): unquote(value) for name, value in headers.items() if name.startswith("ce-")}
     if content_type:
         attributes["datacontenttype"] = headers["content-type"]

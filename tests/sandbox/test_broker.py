@@ -210,7 +210,7 @@ def test_disorder_is_repeatable() -> None:
         ({"content-type": "application/cloudevents+json"}, b"[", "the body is no JSON"),
         ({"content-type": "application/cloudevents+json"}, b"[]", "the body is no JSON object"),
         ({"content-type": "application/cloudevents+json"}, b'{"data_base64": "?"}', "data_base64 is no base64"),
-        ({"content-type": "application/cloudevents-batch+json"}, b"[]", "specversion is missing"),
+        ({"content-type": "application/cloudevents-batch+json"}, b"[]", "this is a batch"),
     ],
 )
 def test_what_is_no_event(headers: dict[str, str], body: bytes, why: str) -> None:

@@ -60,6 +60,7 @@ def test_runs_until_it_is_told_to_end(running: subprocess.Popen[str], number: si
         images = httpx.get(f"{found['cloud']}/sandbox/state").json()["images"]
         status = next(image["members"][world.RECEIVER] for image in images if image["name"] == "golden-base")
     assert status == "accepted"
+    assert "golden-base  allowed_owner" in read_until(running.stdout, "accepted")
     running.send_signal(number)
     assert running.wait(30) == 0
     for url in found.values():
@@ -82,6 +83,20 @@ def test_port_in_use_is_one_clear_line() -> None:
         )
     assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
     assert "in use" in done.stderr
+
+
+def test_command_passes_options_on() -> None:
+    """`doorman sandbox --port x` is refused by the sandbox, not by the command around it."""
+    command = "import sys; from function.cli import main; sys.exit(main(sys.argv[1:]))"
+    done = subprocess.run(
+        [sys.executable, "-c", command, "sandbox", "--port", "x"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, "argument --port: invalid int value: 'x'" in done.stderr) == (2, True)
 
 
 def test_function_that_does_not_start(tmp_path: Path) -> None:
