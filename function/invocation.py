@@ -4,6 +4,7 @@ Where a sink is set, follow-up events go there; where none is, one invocation fo
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -17,11 +18,13 @@ from .engine import find_beside
 from .errors import Rejected, Unavailable
 from .functiongraph import TICK, Grant, Unwrapped, read_grant, read_payload, unwrap
 from .inbox import Inbox
+from .line import counting
 from .logs import logger
 from .messages import EventType
 from .office import Office, make_sink
+from .once import run_once
 from .policy import Policy
-from .serving import Handler, Reply, handle_check, handle_sweep, handle_triage, refuse, work_off
+from .serving import Handled, Handler, Reply, handle_check, handle_sweep, handle_triage, refuse, work_off
 from .settings import Settings
 
 HANDLERS: Mapping[str, Handler] = {
@@ -29,6 +32,7 @@ HANDLERS: Mapping[str, Handler] = {
     EventType.CHECK: handle_check,
     TICK: handle_sweep,
 }
+"""What works an event off where follow-ups go to a sink."""
 
 _WORST = (204, 400, 503, 500)
 """Answers, the one that counts most last: as long as a retry may help, it is asked for."""
@@ -107,11 +111,27 @@ async def _list_served(office: Office) -> set[str]:
 
 async def _work_off_all(office: Office, events: Sequence[CloudEvent], inbox: Inbox | None) -> list[Reply]:
     """Work off the events, each for itself, and without a sink also those that follow from them."""
+    handlers = HANDLERS if inbox is None else {**HANDLERS, TICK: handle_run}
     replies: list[Reply] = []
     while events:
-        replies += await asyncio.gather(*(work_off(office, HANDLERS[event.type], [event]) for event in events))
+        replies += await asyncio.gather(*(work_off(office, handlers[event.type], [event]) for event in events))
         events = inbox.take() if inbox else ()
     return replies
+
+
+async def handle_run(office: Office, events: Sequence[CloudEvent]) -> Sequence[Handled]:
+    """Do the whole job once for each tick, as `doorman run` does."""
+    return [await _run(office, event) for event in events]
+
+
+async def _run(office: Office, event: CloudEvent) -> Handled:
+    with counting() as tally:
+        report = await run_once(office, run_id=event.id)
+    counts = Counter(kind.type.split(".")[-2] for kind in report.told for _ in kind.data["images"])
+    for trouble in report.troubles:
+        logger().warning("run.trouble", project_id=trouble.project_id, error=trouble.message, images=trouble.images)
+    error = Unavailable(report.troubles[0].message) if report.troubles else None
+    return Handled(counts=counts, api_calls=tally.calls, error=error)
 
 
 def _sum_up(unwrapped: Unwrapped, replies: Sequence[Reply]) -> Reply:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,12 @@ from structlog.testing import capture_logs
 
 from function.cloudevents import CloudEvent, read
 from function.credentials import from_settings
+from function.functiongraph import TICK
 from function.inbox import Inbox
-from function.invocation import HANDLERS, Invocations
+from function.invocation import HANDLERS, Invocations, handle_run
 from function.office import Office
 from function.policy import load as load_policy
-from function.serving import work_off
+from function.serving import Handler, work_off
 from function.settings import Settings
 from sandbox import world
 from sandbox.cloud import create_app
@@ -28,6 +29,7 @@ from tests.stage import FakeClock
 PAYLOADS = sorted((EVENTS / "functiongraph").glob("*.json"))
 TWINS = [path for path in PAYLOADS if not path.name.startswith("strange-")]
 STRANGE = [path for path in PAYLOADS if path.name.startswith("strange-")]
+ALONE: Mapping[str, Handler] = {**HANDLERS, TICK: handle_run}
 RULES = load_policy(POLICY.read_text(), file="policy.yaml")
 
 
@@ -55,13 +57,13 @@ class Scene:
             )
             return [(await door.answer(headers={}, body=payload)).status]
 
-    async def deliver(self, events: Sequence[CloudEvent]) -> list[int]:
+    async def deliver(self, events: Sequence[CloudEvent], handlers: Mapping[str, Handler]) -> list[int]:
         """Deliver CloudEvents, and what follows from them, until nothing is left."""
         inbox, statuses = Inbox(), []
         async with self.client() as client:
             office = Office(self.settings, RULES, clock=self.clock, client=client, sink=inbox)
             while events:
-                replies = [await work_off(office, HANDLERS[event.type], [event]) for event in events]
+                replies = [await work_off(office, handlers[event.type], [event]) for event in events]
                 statuses += [reply.status for reply in replies]
                 events = inbox.take()
         return statuses
@@ -88,7 +90,7 @@ def test_a_payload_ends_as_its_twin(path: Path) -> None:
     message = load(twin)
     by_event, by_payload = Scene(), Scene()
     with capture_logs() as lines:
-        expected = asyncio.run(by_event.deliver(read(message.headers, message.body)))
+        expected = asyncio.run(by_event.deliver(read(message.headers, message.body), ALONE))
     with capture_logs() as payload_lines:
         (status,) = asyncio.run(by_payload.invoke(path.read_bytes()))
     assert outcomes(payload_lines) == outcomes(lines)
@@ -96,6 +98,15 @@ def test_a_payload_ends_as_its_twin(path: Path) -> None:
     assert status == (400 if 400 in expected else 200)
     assert bool(outcomes(lines)) is (status == 200)
     assert "jane.roe" not in str(payload_lines)
+
+
+def test_a_tick_settles_what_the_sweep_settles() -> None:
+    """With a broker or in one invocation: the same shares, the same way."""
+    message = load(EVENTS / "ping-tick.json")
+    swept, ticked = Scene(), Scene()
+    asyncio.run(swept.deliver(read(message.headers, message.body), HANDLERS))
+    asyncio.run(ticked.invoke((EVENTS / "functiongraph" / "ping-tick.json").read_bytes()))
+    assert swept.standing() == ticked.standing() == {sample.name: sample.ends for sample in world.SAMPLES}
 
 
 @pytest.mark.parametrize("path", STRANGE, ids=lambda path: path.stem)

@@ -135,14 +135,27 @@ def test_without_a_sink_a_trace_is_followed_to_its_outcome(cloud: Cloud) -> None
 
 
 def test_without_a_sink_a_tick_is_the_whole_run(cloud: Cloud) -> None:
-    """Sweep, triage and the jobs in one process; the digest tells what is left."""
+    """What `doorman run` does: everything that waits is decided, settled, followed and told."""
     golden, strange = cloud.add_share(GOLDEN, RECEIVER), cloud.add_share(STRANGER, RECEIVER)
     with capture_logs() as lines:
         (reply,) = invoke(cloud, TIMER)
     assert reply.status == 200
     assert cloud.member_status(golden, RECEIVER) == "accepted"
     assert cloud.member_status(strange, RECEIVER) == "pending"
-    assert told_in(lines) == [("pending", ["owner_not_allowed"]), ("accepted", ["allowed_owner"])]
+    assert sorted(told_in(lines)) == [("accepted", ["allowed_owner"]), ("held", ["owner_not_allowed"])]
+    (handled,) = (line for line in lines if line["event"] == "event.handled")
+    assert (handled["event_type"], handled["accepted"], handled["held"]) == ("dev.knative.sources.ping", 1, 1)
+    assert handled["api_calls"] == len(cloud.calls_to("GET", "/v2/cloudimages")) + 2
+
+
+def test_a_run_that_gave_up_is_tried_again(cloud: Cloud) -> None:
+    """A project that cannot be read is named, and the engine is asked to come again."""
+    cloud.settings.keystone_down = True
+    with capture_logs() as lines:
+        (reply,) = invoke(cloud, TIMER)
+    assert reply.status == 503
+    (trouble,) = (line for line in lines if line["event"] == "run.trouble")
+    assert (trouble["project_id"], trouble["images"]) == (RECEIVER, ())
 
 
 def test_with_a_sink_follow_ups_go_there(cloud: Cloud, sink: str, told: list[CloudEvent]) -> None:
