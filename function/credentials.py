@@ -107,9 +107,7 @@ def from_settings(identity: Identity, *, client: httpx.AsyncClient, clock: Clock
     Raises:
         Misconfigured: clouds.yaml is missing or wrong, or two entries serve the same project.
     """
-    loads = [partial(give, account) for account in identity.accounts] + list_entries(identity)
-    accounts = [load() for load in loads]
-    check_distinct(accounts)
+    loads, accounts = list_loads(identity), read_all_accounts(identity)
     gates = {account.auth_url: Gate(clock) for account in accounts}
     return tuple(
         make_signed(load, account, clock=clock)
@@ -152,6 +150,22 @@ def list_ca_files(identity: Identity) -> tuple[str, ...]:
     files = find_files(identity)
     named = [files.read(cloud).get("OS_CACERT") for cloud in identity.clouds] if files else []
     return tuple(dict.fromkeys(str(Path(name).expanduser()) for name in (identity.ca_file, *named) if name))
+
+
+def read_all_accounts(identity: Identity) -> tuple[Account, ...]:
+    """Read every served project's account, so that what is wrong shows at the start.
+
+    Raises:
+        Misconfigured: clouds.yaml is missing or wrong, or two entries serve the same project.
+    """
+    accounts = tuple(load() for load in list_loads(identity))
+    check_distinct(accounts)
+    return accounts
+
+
+def list_loads(identity: Identity) -> list[Callable[[], Account]]:
+    """List how to read each served project's account, those of clouds.yaml anew each time."""
+    return [partial(give, account) for account in identity.accounts] + list_entries(identity)
 
 
 def find_files(identity: Identity) -> CloudFiles | None:

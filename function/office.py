@@ -13,7 +13,7 @@ import httpx
 
 from .clock import Clock
 from .cloud import Cloud
-from .credentials import Credentials, from_settings
+from .credentials import Credentials, from_settings, list_ca_files, read_all_accounts
 from .desk import Desk
 from .engine import read_target
 from .engine_sink import EngineSink
@@ -134,12 +134,14 @@ class Office:
 
 
 def check_trust(settings: Settings) -> None:
-    """Read the extra certificate authorities, so that a wrong one stops the start and not the first event.
+    """Read clouds.yaml and the extra certificate authorities, so that a wrong one stops the start, not the first event.
 
     Raises:
-        Misconfigured: OS_CACERT is no readable PEM file, or K_CA_CERTS no PEM text.
+        Misconfigured: clouds.yaml is missing or wrong, OS_CACERT or an entry's cacert is no readable PEM file, or
+            K_CA_CERTS no PEM text.
     """
-    _trust("OS_CACERT", file=settings.identity.ca_file)
+    read_all_accounts(settings.identity)
+    _trust_cloud(settings)
     _trust("K_CA_CERTS", text=settings.sink_ca)
 
 
@@ -147,9 +149,9 @@ def connect(settings: Settings) -> httpx.AsyncClient:
     """Open the connections to the cloud.
 
     Raises:
-        Misconfigured: OS_CACERT is no readable PEM file.
+        Misconfigured: OS_CACERT, or an entry's cacert, is no readable PEM file.
     """
-    return _client(settings.request_timeout, _trust("OS_CACERT", file=settings.identity.ca_file))
+    return _client(settings.request_timeout, _trust_cloud(settings))
 
 
 def connect_sink(settings: Settings) -> httpx.AsyncClient:
@@ -159,7 +161,7 @@ def connect_sink(settings: Settings) -> httpx.AsyncClient:
         Misconfigured: K_CA_CERTS or OS_CACERT is no readable PEM.
     """
     is_engine = bool(settings.sink and not settings.sink.startswith("http"))
-    trust = _trust("OS_CACERT", file=settings.identity.ca_file) if is_engine else None
+    trust = _trust_cloud(settings) if is_engine else None
     return _client(settings.sink_timeout, trust or _trust("K_CA_CERTS", text=settings.sink_ca))
 
 
@@ -184,12 +186,18 @@ def _client(timeout: float, trust: ssl.SSLContext | bool) -> httpx.AsyncClient: 
     return httpx.AsyncClient(timeout=timeout, verify=trust, limits=limits, headers={"User-Agent": USER_AGENT})
 
 
-def _trust(variable: str, *, file: str | None = None, text: str | None = None) -> ssl.SSLContext | bool:
-    if not file and not text:
+def _trust_cloud(settings: Settings) -> ssl.SSLContext | bool:
+    return _trust("OS_CACERT", files=list_ca_files(settings.identity))
+
+
+def _trust(variable: str, *, files: Sequence[str] = (), text: str | None = None) -> ssl.SSLContext | bool:
+    if not files and not text:
         return True
     context = ssl.create_default_context()
-    try:
-        context.load_verify_locations(cafile=file, cadata=text)
-    except (OSError, ssl.SSLError, ValueError) as error:
-        raise Misconfigured(f"{variable}: not a readable set of PEM certificates") from error
+    for file in files or (None,):
+        try:
+            context.load_verify_locations(cafile=file, cadata=text)
+        except (OSError, ssl.SSLError, ValueError) as error:
+            where = f" in {file}" if file else ""
+            raise Misconfigured(f"{variable}: not a readable set of PEM certificates{where}") from error
     return context

@@ -10,6 +10,8 @@ from function.accounts import Endpoints, Keys
 from function.credentials import Credentials, from_invocation, from_settings, list_ca_files
 from function.errors import Misconfigured, Unavailable
 from function.identity import Identity
+from function.office import check_trust, connect
+from function.settings import Settings
 from tests.fake_keystone import World
 
 PASSWORD = {
@@ -162,6 +164,27 @@ def test_ca_files_are_collected(tmp_path: Path) -> None:
     environ = {"OS_CLOUD": "one,two", "OS_CLIENT_CONFIG_FILE": str(file), "OS_CACERT": "~/ca.pem"}
     assert list_ca_files(Identity.from_environ(environ)) == (str(Path.home() / "ca.pem"), "/etc/one.pem")
     assert list_ca_files(Identity.from_environ(PASSWORD)) == ()
+
+
+def test_authority_of_an_entry_is_trusted(tmp_path: Path) -> None:
+    """The connections to the cloud read every entry's authority; one that is none is named."""
+    (tmp_path / "ca.pem").write_text("no certificate")
+    file = tmp_path / "clouds.yaml"
+    file.write_text((CLOUDS % "x").replace("/etc/one.pem", str(tmp_path / "ca.pem")))
+    environ = {"OS_CLOUD": "one", "OS_CLIENT_CONFIG_FILE": str(file)}
+    settings = Settings.from_environ(environ, is_sink_required=False)
+    with pytest.raises(Misconfigured) as caught:
+        connect(settings)
+    assert str(caught.value) == f"OS_CACERT: not a readable set of PEM certificates in {tmp_path}/ca.pem"
+
+
+def test_broken_entries_stop_the_start(tmp_path: Path) -> None:
+    """What is wrong in clouds.yaml shows before the first event."""
+    file = tmp_path / "clouds.yaml"
+    file.write_text("clouds: {one: {auth: {username: doorman}}}")
+    environ = {"OS_CLOUD": "one", "OS_CLIENT_CONFIG_FILE": str(file)}
+    with pytest.raises(Misconfigured, match=r"clouds\.one\.auth\.password is missing"):
+        check_trust(Settings.from_environ(environ, is_sink_required=False))
 
 
 def test_invocation_brings_its_own_credentials() -> None:

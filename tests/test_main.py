@@ -145,6 +145,7 @@ def test_only_a_post_runs_the_function(environ: dict[str, str]) -> None:
         ({"DOORMAN_POLICY": "/nowhere/policy.yaml"}, "/nowhere/policy.yaml"),
         ({"K_CE_OVERRIDES": "[1"}, "K_CE_OVERRIDES"),
         ({"OS_CACERT": "/nowhere/ca.pem"}, "OS_CACERT"),
+        ({"OS_CLOUD": "mine", "OS_CLIENT_CONFIG_FILE": "/nowhere/clouds.yaml"}, "/nowhere/clouds.yaml"),
         ({"K_CA_CERTS": "nonsense"}, "K_CA_CERTS"),
     ],
 )
