@@ -12,7 +12,7 @@ import functions_framework.aio
 from starlette.requests import Request
 from starlette.responses import Response
 
-from . import logs
+from . import logs, telemetry
 from .clock import SystemClock
 from .cloudevents import MAX_BODY
 from .credentials import from_settings
@@ -35,6 +35,7 @@ def _start() -> tuple[Settings, Policy]:
     except DoormanError as error:
         raise SystemExit(f"doorman: {error}") from None
     logs.set_up(level=settings.log_level, form=settings.log_format)
+    telemetry.set_up(os.environ)
     logs.logger().info("started", version=VERSION, policy_digest=policy.digest, mode=settings.mode)
     return settings, policy
 

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from . import telemetry
 from .check_job import check_job
 from .cloudevents import CloudEvent, read
 from .errors import Rejected, Unavailable
@@ -63,9 +64,10 @@ async def answer(office: Office, handle: Handler, *, headers: Mapping[str, str],
 async def work_off(office: Office, handle: Handler, events: Sequence[CloudEvent]) -> Reply:
     """Have the events worked off, say how it went, and log a line for each."""
     start = time.perf_counter()
+    watch = telemetry.begin(events)
     handled: Sequence[Handled] = []
     try:
-        handled = await handle(office, events)
+        handled = await handle(office, watch.events)
         reply = _reply([each.error for each in handled if each.error])
     except Rejected as error:
         reply = Reply(status=400, text=_short(str(error)))
@@ -74,7 +76,9 @@ async def work_off(office: Office, handle: Handler, events: Sequence[CloudEvent]
     except Exception:  # noqa: BLE001 - a defect of ours is said in the log, not to the sender
         logger().exception("event.crashed", event_ids=[event.id for event in events][:10])
         reply = Reply(status=500, text="internal error")
-    _log(events, handled, reply, seconds=time.perf_counter() - start, policy_digest=office.policy_digest)
+    seconds = time.perf_counter() - start
+    watch.end(handled, status=reply.status, seconds=seconds)
+    _log(events, handled, reply, seconds=seconds, policy_digest=office.policy_digest)
     return reply
 
 

@@ -6,14 +6,15 @@ import tomllib
 from importlib.metadata import requires
 from pathlib import Path
 
+import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 PROJECT = Path(__file__).parents[2]
-PINS = (PROJECT / "requirements.txt").read_text("utf-8")
 CONTAINERFILE = (PROJECT / "Containerfile").read_text("utf-8")
-PINNED = dict(re.findall(r"(?m)^([a-z0-9-]+)==(\S+)", PINS))
+FILES = {"requirements.txt": [], "requirements-otel.txt": ["otel"]}
+"""Each with the extras that it is for."""
 PROJECT_FILE = tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))["project"]
 
 
@@ -34,18 +35,23 @@ def closure(requirements: list[str]) -> dict[str, list[Requirement]]:
     return asked
 
 
-def test_every_dependency_is_pinned_and_nothing_else() -> None:
+@pytest.mark.parametrize(("file", "extras"), FILES.items())
+def test_every_dependency_is_pinned_and_nothing_else(file: str, extras: list[str]) -> None:
     """What the project's own requirements lead to is what is pinned, in versions that satisfy all of them."""
-    asked = closure(PROJECT_FILE["dependencies"])
-    assert set(asked) == set(PINNED)
-    assert [str(each) for name, all_ in asked.items() for each in all_ if PINNED[name] not in each.specifier] == []
+    pinned = dict(re.findall(r"(?m)^([a-z0-9-]+)==(\S+)", (PROJECT / file).read_text("utf-8")))
+    optional = PROJECT_FILE["optional-dependencies"]
+    asked = closure([*PROJECT_FILE["dependencies"], *(each for extra in extras for each in optional[extra])])
+    assert set(asked) == set(pinned)
+    assert [str(each) for name, all_ in asked.items() for each in all_ if pinned[name] not in each.specifier] == []
 
 
-def test_every_pin_has_hashes_and_no_address() -> None:
+@pytest.mark.parametrize("file", FILES)
+def test_every_pin_has_hashes_and_no_address(file: str) -> None:
     """An installer accepts no file but the known ones, wherever it finds them."""
-    entries = re.split(r"(?m)^(?=[a-z0-9-]+==)", PINS)[1:]
+    pins = (PROJECT / file).read_text("utf-8")
+    entries = re.split(r"(?m)^(?=[a-z0-9-]+==)", pins)[1:]
     assert [entry.split("==")[0] for entry in entries if "--hash=sha256:" not in entry] == []
-    assert re.findall(r"https?://|--index|--find-links", PINS) == []
+    assert re.findall(r"https?://|--index-url|--find-links", pins) == []
 
 
 def test_the_image_runs_as_a_user_without_rights() -> None:

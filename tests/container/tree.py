@@ -12,6 +12,7 @@ import sys
 import sysconfig
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from string import Template
 
 import pip
 
@@ -33,10 +34,15 @@ _INSTRUCTION = re.compile(r"(?m)^([A-Z]+) ((?:.*\\\n)*.*)$")
 def build(root: Path) -> tuple[Path, dict[str, str]]:
     """Do what every stage does, below `root`; give the last stage's tree and the environment that it sets."""
     stages: dict[str, Path] = {}
+    arguments: dict[str, str] = {}
     environment: dict[str, str] = {}
     stage, workdir = root, "/"
-    for word, rest in _INSTRUCTION.findall((PROJECT / "Containerfile").read_text("utf-8")):
-        if word == "FROM":
+    for word, text in _INSTRUCTION.findall((PROJECT / "Containerfile").read_text("utf-8")):
+        rest = Template(text).safe_substitute(arguments)
+        if word == "ARG":
+            name, _, default = rest.partition("=")
+            arguments[name] = default
+        elif word == "FROM":
             stage, workdir = root / (rest.partition(" AS ")[2] or "image"), "/"
             stages[stage.name] = stage
             lay_base(stage)
