@@ -27,6 +27,7 @@ with warnings.catch_warnings():  # what these packages warn about while they are
 pytestmark = [  # nor is what they warn their own callers about; the classic job query is what we are here for
     pytest.mark.filterwarnings("ignore:Method 'show_job' of ImsClient is deprecated:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::PendingDeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:huaweicloudsdkcore"),
 ]
 
 ME, OWNER = "9c61004714024f9586705d090530f9fa", "0b1c2d3e4f5061728394a5b6c7d8e9f0"
