@@ -10,7 +10,7 @@ from . import decision as decisions
 from .asks import Ask, Facts
 from .decision import Decision
 from .messages import CheckedShare
-from .shares import Fate, Outcome, Reason, Share, Status, Vault
+from .shares import MAX_IMAGES, Fate, Outcome, Reason, Share, Status, Vault
 from .telling import MAX_EVENT, pack_size
 from .vault_choice import reserve
 from .verdicts import WANTED, conclude, conclude_settled
@@ -46,7 +46,7 @@ def draw(
     """Draw the plan for a round; every asked image ends in exactly one of its parts.
 
     Args:
-        max_images: images in one members call at most.
+        max_images: images in one members call, and never more than one `job.check` can carry.
     """
     groups: dict[tuple[Status, str | None], list[str]] = {}
     outcomes: list[Outcome] = []
@@ -125,7 +125,7 @@ def _chunk(images: Sequence[str], carry: Callable[[str], CheckedShare], most: in
     room = MAX_EVENT
     for image in images:
         size = pack_size(carry(image).model_dump()) + 2 * pack_size(image)
-        if parts[-1] and (size > room or len(parts[-1]) == most):
+        if parts[-1] and (size > room or len(parts[-1]) >= min(most, MAX_IMAGES)):
             parts.append([])
             room = MAX_EVENT
         parts[-1].append(image)

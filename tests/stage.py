@@ -10,7 +10,7 @@ from typing import Protocol
 
 import httpx
 
-from function.cloudevents import CloudEvent
+from function.cloudevents import CloudEvent, write
 from function.desk import Desk
 from function.errors import Unavailable
 from function.office import Office
@@ -61,6 +61,16 @@ ENVIRON: Mapping[str, str] = {
 def image_id(number: int) -> str:
     """Give the image ID with this number."""
     return f"00000000-0000-4000-8000-{number:012d}"
+
+
+LIMIT = 200_000
+"""Bytes of an event with all its headers, above which brokers refuse it."""
+
+
+def size_of(event: CloudEvent) -> int:
+    """Give the bytes of an event over the wire."""
+    headers, body = write(event)
+    return len(body) + sum(len(name) + len(value) + 4 for name, value in headers.items())
 
 
 @dataclass(slots=True)

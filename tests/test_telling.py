@@ -10,17 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic_core import to_json
 
-from function.cloudevents import CloudEvent, write
+from function.cloudevents import CloudEvent
 from function.events import Teller, derive
 from function.messages import DATA, EventType
 from function.shares import Cause, Fate, Outcome, Reason
 from function.telling import MAX_EVENT, digest, outcome_type, pack_size, tell
-from tests.stage import CAUSE, START, image_id
+from tests.stage import CAUSE, LIMIT, START, image_id, size_of
 
 TELLER = Teller(project_id="receiver", region="eu-de", policy_digest="0123456789abcdef")
 OTHER = Cause(id="cause-2", correlation="correlation-2")
-LIMIT = 200_000
-"""Bytes of an event with all its headers, above which brokers refuse it."""
 
 
 def outcome(number: int = 1, fate: Fate = Fate.ACCEPTED, **fields: Any) -> Outcome:
@@ -39,12 +37,6 @@ def listed(*numbers: int, error: str | None = None, cause: Cause = CAUSE, **fiel
     fields = {"name": None, "owner": None, "rule": None, "reason": "held_by_rule", "created_at": None, **fields}
     entries = [{"image_id": image_id(number), **fields} for number in numbers]
     return digest(TELLER, entries, count=len(entries), oldest=None, error=error, cause=cause, now=START)
-
-
-def size_of(event: CloudEvent) -> int:
-    """Give the bytes of an event over the wire."""
-    headers, body = write(event)
-    return len(body) + sum(len(name) + len(value) + 4 for name, value in headers.items())
 
 
 class TestOutcomes:
