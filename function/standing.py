@@ -44,7 +44,8 @@ async def read_back(cloud: Cloud, images: Sequence[str], *, status: Status) -> d
 
 async def _read_by_lists(cloud: Cloud, images: Collection[str]) -> dict[str, Share | None]:
     standings: dict[str, Share | None] = dict.fromkeys(images)
-    order: tuple[MemberStatus, ...] = ("accepted", "rejected", "pending")
+    # A share that is settled meanwhile leaves the first list for a later one: none is missed and taken for gone.
+    order: tuple[MemberStatus, ...] = ("pending", "accepted", "rejected")
     for status in order:
         rest = [image for image, share in standings.items() if share is None]
         if rest:

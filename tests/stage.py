@@ -3,7 +3,7 @@
 `conftest` builds all of it once for each test; the types stand here so that tests can name them.
 """
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -99,15 +99,26 @@ class RecordingSink:
 
 @dataclass(slots=True, kw_only=True)
 class Play:
-    """Everything that a test plays with: make an office or a desk in it with other settings or another policy."""
+    """Everything that a test plays with: make an office or a desk in it with other settings or another policy.
+
+    Attributes:
+        hooks: are called with each request before it reaches the cloud, to change something in the middle.
+    """
 
     state: State
     clock: FakeClock
     sink: RecordingSink
+    hooks: list[Callable[[httpx.Request], None]] = field(default_factory=list)
 
     def client(self) -> httpx.AsyncClient:
         """Connect to the local cloud, in this process."""
-        return httpx.AsyncClient(transport=httpx.ASGITransport(app=create_app(self.state)))
+
+        async def call_hooks(request: httpx.Request) -> None:
+            for hook in self.hooks:
+                hook(request)
+
+        transport = httpx.ASGITransport(app=create_app(self.state))
+        return httpx.AsyncClient(transport=transport, event_hooks={"request": [call_hooks]})
 
     def settings(self, **environ: str) -> Settings:
         """Read ENVIRON, changed by `environ`."""
