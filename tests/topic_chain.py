@@ -1,0 +1,91 @@
+"""The chain over an SMN topic: a cloud in which one container function hears what it publishes."""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import httpx
+
+from sandbox.processes import Function
+from sandbox.state import Cloud
+from tests.stage import BAD, GOLDEN, STRANGER
+
+PROJECT = "receiver"
+FUNCTION = f"urn:fss:eu-de:{PROJECT}:function:default:doorman:latest"
+TOPIC = f"urn:smn:eu-de:{PROJECT}:doorman-events"
+FATES = {GOLDEN: "accepted", BAD: "rejected", STRANGER: "held"}
+
+
+def write_trace(images: Sequence[str], trace_id: str) -> dict[str, Any]:
+    """Write the trace of a share."""
+    trace = {
+        "trace_id": trace_id,
+        "trace_name": "addMember",
+        "service_type": "IMS",
+        "code": 200,
+        "time": int(time.time() * 1000),
+        "request": {"images": list(images), "projects": [PROJECT]},
+        "user": {"name": "jane.roe"},
+    }
+    return {"cts": trace}
+
+
+class Chain:
+    """A cloud with a topic, and the function that is subscribed to it."""
+
+    def __init__(self, cloud: Cloud, url: str, function: Function) -> None:
+        self.cloud = cloud
+        self.url = url
+        self.function = function
+        token = cloud.directory.issue(cloud.engine.functions[FUNCTION].agency, PROJECT, ("password",))  # type: ignore[arg-type]
+        self.client = httpx.Client(base_url=url, headers={"X-Auth-Token": token.id})
+
+    def share(self, count: int) -> dict[str, str]:
+        """Share so many images of each owner, one of them a whole server; gives who shared which."""
+        shared = {self.cloud.add_share(owner, PROJECT): owner for owner in FATES for _ in range(count)}
+        return shared | {self.cloud.add_share(GOLDEN, PROJECT, full_ecs=True): GOLDEN}
+
+    def notice(self, images: Sequence[str], trace_id: str) -> None:
+        """Publish the trace of a share, as the sharer's audit service would."""
+        body = {"subject": "addMember", "message": json.dumps(write_trace(images, trace_id))}
+        path = f"/v2/{PROJECT}/notifications/topics/{TOPIC}/publish"
+        assert self.client.post(path, json=body).status_code == 200
+
+    def invoke(self, images: Sequence[str], trace_id: str) -> None:
+        """Call the function with such a trace, past the topic."""
+        path = f"/v2/{PROJECT}/fgs/functions/{FUNCTION}/invocations-async"
+        assert self.client.post(path, json=write_trace(images, trace_id)).status_code == 202
+
+    def tick(self) -> None:
+        """Let the timer call the function."""
+        body = {"urn": FUNCTION, "name": "doorman-sweep", "user_event": '{"action":"sweep"}'}
+        assert self.client.post("/sandbox/ticks", json=body).is_success
+
+    def settle(self) -> None:
+        """Wait until nothing is on its way any more."""
+        deadline = time.monotonic() + 30
+        quiet = 0
+        while quiet < 3:
+            assert time.monotonic() < deadline, "the chain goes on and on"
+            quiet = quiet + 1 if self.cloud.engine.is_idle else 0
+            time.sleep(0.005)
+
+    def events(self) -> list[dict[str, Any]]:
+        """Give our own events on the topic, each once: a consumer dedupes on id."""
+        messages = [json.loads(each.message) for each in self.cloud.topics.published]
+        return list({each["id"]: each for each in messages if "specversion" in each}.values())
+
+    def outcomes(self) -> dict[str, list[tuple[str, str]]]:
+        """Give (fate, reason) of every outcome told, by image."""
+        told: dict[str, list[tuple[str, str]]] = {}
+        for event in self.events():
+            fate = event["type"].split(".")[-2]
+            for entry in event["data"].get("images", []) if fate in {*FATES.values(), "failed", "skipped"} else []:
+                told.setdefault(entry["image_id"], []).append((fate, entry["reason"]))
+        return told
+
+    def tries(self) -> Counter[str]:
+        """Count how the calls of the function ended."""
+        return Counter(" ".join(map(str, each.tries)) for each in self.cloud.engine.invocations)
