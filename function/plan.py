@@ -13,7 +13,7 @@ from .messages import CheckedShare
 from .shares import MAX_IMAGES, Fate, Outcome, Reason, Share, Status, Vault
 from .telling import MAX_EVENT, pack_size
 from .vault_choice import reserve
-from .verdicts import WANTED, conclude, conclude_settled
+from .verdicts import WANTED, conclude, conclude_settled, disown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +55,7 @@ def draw(
     for image in (image for image in asks if image not in invisible):
         ask, share, standing = asks[image], facts.pending.get(image), facts.standings.get(image)
         if (known := share or standing) is not None and known.owner == project_id:
-            outcomes.append(conclude(ask, known, None, fate=Fate.SKIPPED, reason=Reason.OWN_IMAGE))
+            outcomes.append(disown(ask, known))
         elif share is None:
             outcomes.append(conclude_settled(ask, standing, decided.get(image)))
         else:

@@ -1,6 +1,7 @@
 """Says what became of an image, from what was wanted and how it stands with the cloud. Pure; tells nobody."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from .asks import Ask
 from .decision import Decision
@@ -39,6 +40,11 @@ def conclude(
     )
 
 
+def disown(ask: Ask, share: Share) -> Outcome:
+    """Say of an own image that it is none of our business: there is no member row of ours."""
+    return conclude(ask, replace(share, member_status=None), None, fate=Fate.SKIPPED, reason=Reason.OWN_IMAGE)
+
+
 def conclude_settled(ask: Ask, standing: Share | None, decision: Decision | None) -> Outcome:
     """Say what became of an image that was settled, or gone, before we did anything."""
     if standing is None:
@@ -69,7 +75,7 @@ def judge(
     if share is None:
         return conclude(ask, None, None, fate=Fate.SKIPPED, reason=Reason.NOT_SHARED, error_code=error_code)
     if share.owner == project_id:
-        return conclude(ask, share, None, fate=Fate.SKIPPED, reason=Reason.OWN_IMAGE)
+        return disown(ask, share)
     if share.member_status == wanted:
         is_ours = decision is not None and WANTED.get(decision.action) == wanted
         reason = decision.reason if decision is not None and is_ours else Reason.POLICY_DIFFERS

@@ -76,6 +76,7 @@ async def test_an_own_image_is_skipped_whether_shared_with_others_or_not() -> No
     await chain.notify(own, private)
     await chain.settle()
     assert chain.told() == sorted([(own, "skipped", "own_image"), (private, "skipped", "not_shared")])
+    assert {entry["member_status"] for event in chain.outcomes() for entry in event.data["images"]} == {None}
     assert chain.cloud.writes == []
 
 
