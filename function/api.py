@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from .errors import Broken, Busy, Refused, Rejected, Unavailable
 from .formats import parse_json
-from .shares import MemberStatus, Share
+from .shares import MemberStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,9 +38,9 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """One page of a list, and the request for the next one; None where the list ends."""
+    """One page of a list: its rows by image ID, and the request for the next one; None where the list ends."""
 
-    shares: tuple[Share, ...]
+    rows: Mapping[str, Mapping[str, Any]]
     next: Request | None
 
 

@@ -1,35 +1,25 @@
 """What one project asks of its cloud, in the product's own nouns: lists, member rows, settling, jobs, vaults.
 
-`ims`, `glance` and `cbr` know the APIs, `line` sends. Decides nothing.
+`ims`, `glance` and `cbr` know the APIs, `lists` walks, `line` sends. Decides nothing.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol, TypeVar
 
 from . import cbr, glance, ims
-from .api import Answer, Failure, Page, Request, classify, read_member
-from .errors import Refused, Unavailable
+from .api import read_member
 from .line import Line
+from .lists import Lists, dialect_of, read
 from .shares import Job, JobState, MemberStatus, Share, Status, Vault
 
-RESTARTS = 3
 FEW = 3
 """Up to so many images are looked for one by one, more of them by walking the list."""
 
-T = TypeVar("T")
+MEMORY = 1.0
+"""Seconds for which a list of several pages may serve again."""
 
-
-class Dialect(Protocol):
-    """How one kind of image service is asked for lists."""
-
-    def list_shares(self, status: MemberStatus, *, image_id: str | None = None, full_ecs: bool = False) -> Request:
-        """Build the request for the first page."""
-        ...
-
-    def read_page(self, answer: Answer, asked: Request, *, project_id: str, status: MemberStatus) -> Page:
-        """Read one page, and what to ask for the next one."""
-        ...
+MANY = 20_000
+"""Images of which is remembered whether they are of whole servers."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -45,48 +35,79 @@ class Cloud:
     line: Line
     is_ims: bool
     _whole: dict[str, bool] = field(default_factory=dict)
+    _seen: dict[str, Share] = field(default_factory=dict)
+    _seen_at: float = 0.0
+    _long: set[MemberStatus] = field(default_factory=set)
 
-    async def pending(self, image_id: str | None = None) -> dict[str, Share]:
+    async def pending(self, images: Collection[str] | None = None) -> dict[str, Share]:
         """List what waits for a decision, full-ECS or not told of each; our own images are among it.
 
         Args:
-            image_id: only this one.
+            images: only these, as far as they are listed.
         """
-        shares = await self._walk("pending", image_id=image_id)
-        if not self.is_ims:
-            return {key: _as_whole(share, whole=False) for key, share in shares.items()}
-        known = {key: share.full_ecs for key, share in shares.items()} | {
-            key: whole for key, whole in self._whole.items() if key in shares
-        }
-        unknown = [key for key, whole in known.items() if whole is None and shares[key].owner != self.project_id]
-        if unknown:
-            whole = await self._walk("pending", image_id=image_id, full_ecs=True)
-            known |= {key: key in whole for key in unknown}
-        if image_id is None:
+        wanted = None if images is None else frozenset(images)
+        image_id = next(iter(images)) if images is not None and len(images) == 1 else None
+        began = self.line.clock.monotonic()
+        walked = await self._lists.walk("pending", image_id=image_id, wanted=wanted)
+        shares = walked.shares if wanted is None else {key: walked.shares[key] for key in wanted & walked.ids}
+        if any(self._is_whole(share) is None and share.owner != self.project_id for share in shares.values()):
+            whole = await self._lists.walk("pending", image_id=image_id, full_ecs=True)
+            if len(self._whole) > MANY:
+                self._whole.clear()
             # An image never changes from one kind to the other, so what was learnt need not be asked again.
-            self._whole = {key: value for key, value in known.items() if value is not None}
-        return {key: _as_whole(share, whole=known[key]) for key, share in shares.items()}
+            self._whole |= {key: key in whole.ids for key in walked.ids}
+        if wanted is not None and walked.pages > 1:
+            self._seen, self._seen_at = walked.shares, began
+        return {key: self._complete(share) for key, share in shares.items()}
+
+    def recall(self, images: Collection[str]) -> dict[str, Share] | None:
+        """Give these images as a list of several pages showed them a moment ago; None where one of them is not in it.
+
+        Such a list proves neither that an image is absent nor that it still waits: see `find_briefly`.
+        """
+        if self.line.clock.monotonic() - self._seen_at > MEMORY:
+            self._seen = {}
+        if not all(image in self._seen for image in images):
+            return None
+        shares = {image: self._complete(self._seen[image]) for image in images}
+        return None if any(share.full_ecs is None for share in shares.values()) else shares
+
+    async def find_briefly(self, status: MemberStatus, images: Collection[str]) -> frozenset[str] | None:
+        """Find which of the images stand in the list of this status; None where one call does not tell."""
+        if status in self._long:
+            return None
+        walked = await self._lists.walk(status, wanted=frozenset(images), pages=1)
+        found = frozenset(images) & walked.ids
+        if not walked.is_whole and not found:
+            # It will hardly get shorter: not asked in vain again.
+            self._long.add(status)
+            return None
+        return found
 
     async def find(self, status: MemberStatus, images: Collection[str], *, full_ecs: bool = False) -> dict[str, Share]:
         """Read those of the images that stand in the list of this status; `full_ecs`: only those of whole servers."""
         if len(images) > FEW:
-            return await self._walk(status, wanted=frozenset(images), full_ecs=full_ecs)
+            walked = await self._lists.walk(status, wanted=frozenset(images), full_ecs=full_ecs)
+            return {image: walked.shares[image] for image in images if image in walked.shares}
         found: dict[str, Share] = {}
         for image_id in images:
-            found |= await self._walk(status, image_id=image_id, wanted=frozenset({image_id}), full_ecs=full_ecs)
+            walked = await self._lists.walk(status, image_id=image_id, full_ecs=full_ecs)
+            found |= {key: share for key, share in walked.shares.items() if key == image_id}
         return found
 
     async def member_status(self, image_id: str) -> MemberStatus | None:
         """Read our own member row of an image; None where the cloud knows no such share."""
-        return await self._read(glance.show_member(image_id, project_id=self.project_id), read_member)
+        return await read(self.line, glance.show_member(image_id, project_id=self.project_id), read_member)
 
     async def submit(self, images: Sequence[str], *, status: Status, vault_id: str | None) -> str:
         """Start the job that settles these images; answers its ID."""
+        self._forget(images)
         request = ims.update_members(images, project_id=self.project_id, status=status, vault_id=vault_id)
         return await self.line.send(request, ims.read_job_id)
 
     async def settle(self, image_id: str, *, status: Status) -> None:
         """Settle one image at once, where the cloud has no jobs."""
+        self._forget([image_id])
         await self.line.send(
             glance.update_member(image_id, project_id=self.project_id, status=status), glance.read_updated
         )
@@ -95,7 +116,7 @@ class Cloud:
         """Read a job: at the classic endpoint, and at the newer one where that does not know it."""
         job = Job(state=JobState.UNKNOWN)
         for request in ims.show_job(job_id, project_id=self.project_id):
-            job = await self._read(request, ims.read_job)
+            job = await read(self.line, request, ims.read_job)
             if job.state is not JobState.UNKNOWN:
                 break
         return job
@@ -105,67 +126,27 @@ class Cloud:
         found: dict[str, Vault] = {}
         offset = 0
         while True:
-            page = await self._read(cbr.list_vaults(project_id=self.project_id, offset=offset), cbr.read_vaults)
+            page = await read(self.line, cbr.list_vaults(project_id=self.project_id, offset=offset), cbr.read_vaults)
             fresh = {vault.vault_id: vault for vault in page.vaults if vault.vault_id not in found}
             found |= fresh
             offset += page.rows
             if page.rows < cbr.PAGE or not fresh:
                 return tuple(found.values())
 
-    async def _walk(
-        self,
-        status: MemberStatus,
-        *,
-        image_id: str | None = None,
-        full_ecs: bool = False,
-        wanted: frozenset[str] | None = None,
-    ) -> dict[str, Share]:
-        dialect: Dialect = ims if self.is_ims else glance
-        first = dialect.list_shares(status, image_id=image_id, full_ecs=full_ecs)
-        for _ in range(RESTARTS):
-            found: dict[str, Share] = {}
-            request: Request | None = first
-            try:
-                while request is not None:
-                    asked = request
-                    page = await self._read(
-                        asked,
-                        lambda answer, asked=asked: dialect.read_page(  # type: ignore[misc]
-                            answer, asked, project_id=self.project_id, status=status
-                        ),
-                        lost=request is not first,
-                    )
-                    fresh = {share.image_id: share for share in page.shares if share.image_id not in found}
-                    found |= fresh
-                    request = page.next if fresh else None
-                    if wanted is not None and wanted <= found.keys():
-                        request = None
-            except _MarkerLostError:
-                continue
-            return found if wanted is None else {key: share for key, share in found.items() if key in wanted}
-        raise Unavailable("image list: it changes faster than it can be read")
+    @property
+    def _lists(self) -> Lists:
+        return Lists(project_id=self.project_id, line=self.line, dialect=dialect_of(is_ims=self.is_ims))
 
-    async def _read(self, request: Request, read: Callable[[Answer], T], *, lost: bool = False) -> T:
-        try:
-            return await self.line.send(request, read)
-        except Refused as error:
-            if lost:
-                raise _MarkerLostError from error
-            raise Unavailable(_explain(request, error)) from error
+    def _forget(self, images: Iterable[str]) -> None:
+        """Forget how images stood that are being settled."""
+        for image in images:
+            self._seen.pop(image, None)
 
+    def _is_whole(self, share: Share) -> bool | None:
+        if not self.is_ims:
+            return False
+        return self._whole.get(share.image_id) if share.full_ecs is None else share.full_ecs
 
-class _MarkerLostError(Exception):
-    """The image that a page begins after is gone: the walk starts again."""
-
-
-def _explain(request: Request, error: Refused) -> str:
-    if classify(code=error.code, status=error.status) is Failure.PERMISSION:
-        right = {"image": "ims:images:list and ims:images:get", "cbr": "cbr:vaults:list"}.get(
-            request.service, "reading"
-        )
-        return f"the cloud refuses us to read ({error.code}); grant {right} in this project"
-    return f"{error} to GET {request.path}"
-
-
-def _as_whole(share: Share, *, whole: bool | None) -> Share:
-    return share if share.full_ecs is whole else replace(share, full_ecs=whole)
+    def _complete(self, share: Share) -> Share:
+        whole = self._is_whole(share)
+        return share if share.full_ecs is whole else replace(share, full_ecs=whole)

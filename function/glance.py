@@ -6,7 +6,7 @@ See https://docs.openstack.org/api-ref/image/v2/
 from urllib.parse import parse_qsl
 
 from .api import Answer, Page, Request, read_member
-from .image_rows import read_shares
+from .image_rows import read_rows
 from .shares import MemberStatus, Status
 
 PAGE = 1000
@@ -28,20 +28,20 @@ def list_shares(
     return Request(method="GET", path="/v2/images", params=tuple(params.items()))
 
 
-def read_page(answer: Answer, asked: Request, *, project_id: str, status: MemberStatus) -> Page:
+def read_page(answer: Answer, asked: Request) -> Page:
     """Read one page; `next` is relative to the host's root and may lead to an empty page.
 
     Raises:
         Unavailable, Refused: see `api.read_object`.
     """
-    value, shares = read_shares(answer, project_id=project_id, status=status)
+    value, rows = read_rows(answer)
     following = value.get("next")
     if not isinstance(following, str) or not value["images"]:
-        return Page(shares=shares, next=None)
+        return Page(rows=rows, next=None)
     # Only what it adds is taken: host, path and filters stay those that we asked for.
     kept = {name: value for name, value in asked.params if name != "marker"}
     params = {**dict(parse_qsl(following.partition("?")[2])), **kept}
-    return Page(shares=shares, next=Request(method="GET", path=asked.path, params=tuple(params.items())))
+    return Page(rows=rows, next=Request(method="GET", path=asked.path, params=tuple(params.items())))
 
 
 def show_member(image_id: str, *, project_id: str) -> Request:

@@ -21,8 +21,8 @@ _KINDS: dict[str, Kind] = {
 }
 
 
-def read_shares(answer: Answer, *, project_id: str, status: MemberStatus) -> tuple[dict[str, Any], tuple[Share, ...]]:
-    """Read an image list: the whole answer, and its rows as shares with this project.
+def read_rows(answer: Answer) -> tuple[dict[str, Any], dict[str, Mapping[str, Any]]]:
+    """Read an image list: the whole answer, and by image ID its rows that have one.
 
     Raises:
         Unavailable, Refused: see `read_object`.
@@ -31,8 +31,8 @@ def read_shares(answer: Answer, *, project_id: str, status: MemberStatus) -> tup
     rows = value.get("images")
     if not isinstance(rows, list):
         raise Broken("image list: the cloud's answer has no images")
-    shares = (read_share(row, project_id=project_id, status=status) for row in rows if isinstance(row, dict))
-    return value, tuple(share for share in shares if is_image_id(share.image_id))
+    named = (((_text(row.get("id")) or "").lower(), row) for row in rows if isinstance(row, dict))
+    return value, {image_id: row for image_id, row in named if is_image_id(image_id)}
 
 
 def read_share(row: Mapping[str, Any], *, project_id: str, status: MemberStatus | None) -> Share:

@@ -8,7 +8,7 @@ from typing import Any
 
 from .api import Answer, Failure, Page, Request, classify, find_code, read_object
 from .errors import Broken, Refused
-from .image_rows import read_shares
+from .image_rows import read_rows
 from .shares import Job, JobState, MemberStatus, Status, is_plain_id
 
 PAGE = 500
@@ -43,17 +43,17 @@ def list_shares(
     return Request(method="GET", path="/v2/cloudimages", params=tuple(params.items()))
 
 
-def read_page(answer: Answer, asked: Request, *, project_id: str, status: MemberStatus) -> Page:
+def read_page(answer: Answer, asked: Request) -> Page:
     """Read one page; a short or empty one is the last.
 
     Raises:
         Unavailable, Refused: see `api.read_object`.
     """
-    value, shares = read_shares(answer, project_id=project_id, status=status)
-    if len(value["images"]) < PAGE or not shares:
-        return Page(shares=shares, next=None)
-    params = (*(pair for pair in asked.params if pair[0] != "marker"), ("marker", shares[-1].image_id))
-    return Page(shares=shares, next=Request(method="GET", path=asked.path, params=params))
+    value, rows = read_rows(answer)
+    if len(value["images"]) < PAGE or not rows:
+        return Page(rows=rows, next=None)
+    params = (*(pair for pair in asked.params if pair[0] != "marker"), ("marker", next(reversed(rows))))
+    return Page(rows=rows, next=Request(method="GET", path=asked.path, params=params))
 
 
 def update_members(images: Sequence[str], *, project_id: str, status: Status, vault_id: str | None) -> Request:

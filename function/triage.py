@@ -9,15 +9,19 @@ from dataclasses import replace
 
 from . import decision as decisions
 from .asks import Ask, Facts, decide, gather_asks
+from .decision import Decision
 from .desk import Desk
 from .ledger import Ended, Ledger
 from .plan import draw
 from .settling import Round
-from .shares import Notice
+from .shares import Action, Notice, Status
 from .standing import read_standings
 
 AGAIN = 5.0
 """Seconds to wait for a share that is not listed yet."""
+
+
+_OPPOSITE: Mapping[Action, Status] = {"accept": "rejected", "reject": "accepted"}
 
 
 async def triage(desk: Desk, notices: Sequence[Notice]) -> Ended:
@@ -30,8 +34,7 @@ async def triage(desk: Desk, notices: Sequence[Notice]) -> Ended:
         Unavailable: the cloud cannot be read, so nothing was done.
     """
     asks = gather_asks(notices, now=desk.clock.now(), window=desk.settings.visibility_window)
-    facts = await gather(desk, asks)
-    decided = decide(facts, desk.policy, project_id=desk.project_id, now=desk.clock.now())
+    facts, decided = await remember(desk, asks) or await look(desk, asks)
     if any(decisions.needs_vaults(decision) for decision in decided.values()):
         facts = replace(facts, vaults=await desk.cloud.vaults())
     plan = draw(
@@ -45,18 +48,47 @@ async def triage(desk: Desk, notices: Sequence[Notice]) -> Ended:
     return await Round(ledger=Ledger(desk=desk, asks=asks), facts=facts, decided=decided).perform(plan)
 
 
+async def look(desk: Desk, asks: Mapping[str, Ask]) -> tuple[Facts, dict[str, Decision]]:
+    """Read what the cloud says of the asked images, and decide them.
+
+    Raises:
+        Unavailable: the cloud cannot be read now.
+    """
+    facts = await gather(desk, asks)
+    return facts, decide(facts, desk.policy, project_id=desk.project_id, now=desk.clock.now())
+
+
+async def remember(desk: Desk, asks: Mapping[str, Ask]) -> tuple[Facts, dict[str, Decision]] | None:
+    """Decide from what the round before this one read a moment ago, where that does no harm; None: look again.
+
+    What somebody else settled meanwhile must not be settled the other way: the list where it would stand is read now.
+
+    Raises:
+        Unavailable: the cloud cannot be read now.
+    """
+    if (listed := desk.cloud.recall(asks)) is None:
+        return None
+    facts = Facts(pending=listed)
+    decided = decide(facts, desk.policy, project_id=desk.project_id, now=desk.clock.now())
+    for action, opposite in _OPPOSITE.items():
+        images = [image for image, decision in decided.items() if decision.action == action]
+        if images and await desk.cloud.find_briefly(opposite, images) != frozenset():
+            return None
+    return facts, decided
+
+
 async def gather(desk: Desk, asks: Mapping[str, Ask]) -> Facts:
     """Read what the cloud says of the asked images.
 
     Raises:
         Unavailable: the cloud cannot be read now.
     """
-    listed = await desk.cloud.pending(next(iter(asks)) if len(asks) == 1 else None)
+    listed = await desk.cloud.pending(asks.keys())
     absent = [image for image in asks if image not in listed]
     standings = await read_standings(desk.cloud, absent) if absent else {}
     waiting = {image for image, share in standings.items() if share and share.member_status == "pending"}
     if waiting:
-        listed = {**listed, **(await desk.cloud.pending())}
+        listed = {**listed, **(await desk.cloud.pending(waiting))}
     return Facts(
         pending={image: listed[image] for image in asks if image in listed},
         standings={image: share for image, share in standings.items() if image not in listed and image not in waiting},

@@ -21,7 +21,7 @@ FIRST = Request(
 def page(rows: list[Any], **more: Any) -> Page:
     """Read one page."""
     body = json.dumps({"images": rows, **more}).encode()
-    return glance.read_page(Answer(status=200, body=body), FIRST, project_id="receiver", status="pending")
+    return glance.read_page(Answer(status=200, body=body), FIRST)
 
 
 def test_first_page() -> None:
@@ -78,12 +78,12 @@ def test_strange_links(link: str) -> None:
 def test_last_page(more: dict[str, Any]) -> None:
     """Without a link the list has ended."""
     read = page([{"id": ONE}], **more)
-    assert ([share.image_id for share in read.shares], read.next) == ([ONE], None)
+    assert (list(read.rows), read.next) == ([ONE], None)
 
 
 def test_empty_last_page() -> None:
     """A link that leads to an empty page, and that one again to itself, ends there."""
-    assert page([], next="/v2/images?marker=x") == Page(shares=(), next=None)
+    assert page([], next="/v2/images?marker=x") == Page(rows={}, next=None)
 
 
 def test_member() -> None:

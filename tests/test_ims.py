@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from function import ims
 from function.api import Answer, Page, Request
 from function.errors import Broken, Busy, DoormanError, Refused
-from function.shares import Job, JobState, Share
+from function.shares import Job, JobState
 from tests.stage import image_id
 
 ONE, TWO = image_id(1), image_id(2)
@@ -33,7 +33,7 @@ def refused(status: int, code: str) -> Answer:
 
 def page(rows: list[Any], asked: Request = FIRST) -> Page:
     """Read one page."""
-    return ims.read_page(ok({"images": rows}), asked, project_id="receiver", status="pending")
+    return ims.read_page(ok({"images": rows}), asked)
 
 
 class TestLists:
@@ -60,7 +60,7 @@ class TestLists:
     def test_short_page_is_the_last(self, rows: list[Any]) -> None:
         """An empty one as well."""
         read = page(rows)
-        assert ([share.image_id for share in read.shares], read.next) == ([row["id"] for row in rows], None)
+        assert (list(read.rows), read.next) == ([row["id"] for row in rows], None)
 
     def test_full_page_has_a_next_one(self) -> None:
         """It begins after the last image, and asks for the same otherwise."""
@@ -73,13 +73,11 @@ class TestLists:
 
     def test_full_page_of_nothing(self) -> None:
         """Rows that are no images lead nowhere."""
-        assert page([{"id": "x"}] * 500) == Page(shares=(), next=None)
+        assert page([{"id": "x"}] * 500) == Page(rows={}, next=None)
 
     def test_rows(self) -> None:
-        """They are shares of the asked status."""
-        assert page([{"id": ONE, "owner": "o"}]).shares == (
-            Share(image_id=ONE, project_id="receiver", owner="o", member_status="pending", encrypted=False),
-        )
+        """By image ID, as they came."""
+        assert page([{"id": ONE, "owner": "o"}]).rows == {ONE: {"id": ONE, "owner": "o"}}
 
 
 class TestMembers:
@@ -222,4 +220,4 @@ class TestJobs:
 @given(st.lists(st.integers(0, 2000).map(image_id), max_size=30, unique=True))
 def test_rows_are_all_read(images: list[str]) -> None:
     """In their order, none lost and none invented."""
-    assert [share.image_id for share in page([{"id": image} for image in images]).shares] == images
+    assert list(page([{"id": image} for image in images]).rows) == images

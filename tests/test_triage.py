@@ -1,6 +1,7 @@
 """Triage against the sandbox cloud: what is asked, written and told for every way in which a share can stand."""
 
 import asyncio
+from collections.abc import Collection
 from dataclasses import replace
 from uuid import uuid4
 
@@ -301,10 +302,10 @@ class LaggingCloud(Cloud):
 
     looks: int = 0
 
-    async def pending(self, image_id: str | None = None) -> dict[str, Share]:
+    async def pending(self, images: Collection[str] | None = None) -> dict[str, Share]:
         """List what waits, or nothing yet."""
         LaggingCloud.looks -= 1
-        return {} if LaggingCloud.looks >= 0 else await super().pending(image_id)
+        return {} if LaggingCloud.looks >= 0 else await super().pending(images)
 
 
 @pytest.mark.parametrize(("looks", "calls"), [(1, [200]), (2, [])])
