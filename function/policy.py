@@ -13,7 +13,7 @@ from typing import Literal
 from . import strict_files
 from .faults import BrokenFile, Fault
 from .policy_checks import check
-from .policy_file import Mode, PolicyFile
+from .policy_file import Mode, PolicyFile, ReconcileEntry
 from .policy_words import WORDS
 from .rules import Rule, VaultRule, resolve, rules_of, vaults_of
 from .yaml_marks import Node
@@ -35,6 +35,8 @@ class Policy:
         default: what happens to shares that no rule matches.
         rules: exceptions first, then the rules, in the order of the file. exceptions: these alone.
         accepts_per_owner: how many shares of one owner may be accepted in one round; None: no limit.
+        tells_drift: the sweep tells of shares that were settled earlier and would be settled otherwise today.
+        settles_anew: what was settled otherwise is settled as the policy says now; else it is left as it is.
         by_owner: the rules that could match a share of an owner whom the policy names.
         for_strangers: those that could match anybody else's.
     """
@@ -46,6 +48,8 @@ class Policy:
     exceptions: tuple[Rule, ...]
     vaults: tuple[VaultRule, ...]
     accepts_per_owner: int | None
+    tells_drift: bool
+    settles_anew: bool
     by_owner: Mapping[str, tuple[Rule, ...]]
     for_strangers: tuple[Rule, ...]
 
@@ -88,6 +92,8 @@ def compile_policy(content: PolicyFile) -> Policy:
         exceptions=tuple(rule for rule in rules if rule.exception),
         vaults=vaults_of(content),
         accepts_per_owner=content.limits.accepts_per_owner,
+        tells_drift=content.reconcile.tell,
+        settles_anew=content.reconcile.enforce,
         by_owner=_by_owner(rules),
         for_strangers=tuple(rule for rule in rules if rule.owners is None),
     )
@@ -110,6 +116,9 @@ def _by_owner(rules: Iterable[Rule]) -> Mapping[str, tuple[Rule, ...]]:
 
 def _digest(content: PolicyFile) -> str:
     meaning = content.model_dump(exclude={"groups"}, exclude_none=True)
+    if content.reconcile == ReconcileEntry():
+        # A section that came later: what does not use it keeps its digest.
+        del meaning["reconcile"]
     for section in ("exceptions", "rules", "vaults"):
         for written, entry in zip(getattr(content, section), meaning[section], strict=True):
             if written.owners is not None:

@@ -132,6 +132,13 @@ class LimitsEntry(Strict):
     accepts_per_owner: Annotated[int, Field(ge=1, le=10**9)] | None = None
 
 
+class ReconcileEntry(Strict):
+    """What the sweep does about shares that were settled earlier and that today's policy would settle otherwise."""
+
+    tell: bool = True
+    enforce: bool = False
+
+
 class PolicyFile(Strict):
     """Doorman's policy: which shared images are accepted, rejected or held."""
 
@@ -145,6 +152,7 @@ class PolicyFile(Strict):
     rules: list[RuleEntry] = Field(default_factory=list)
     vaults: list[VaultEntry] = Field(default_factory=list)
     limits: LimitsEntry = Field(default_factory=LimitsEntry)
+    reconcile: ReconcileEntry = Field(default_factory=ReconcileEntry)
 
     @property
     def ordered(self) -> list[RuleEntry | ExceptionEntry]:

@@ -4,7 +4,16 @@ from collections.abc import Mapping
 from typing import Final
 
 from .file_words import Vocabulary
-from .policy_file import Bounds, ExceptionEntry, ImagesEntry, LimitsEntry, PolicyFile, RuleEntry, VaultEntry
+from .policy_file import (
+    Bounds,
+    ExceptionEntry,
+    ImagesEntry,
+    LimitsEntry,
+    PolicyFile,
+    ReconcileEntry,
+    RuleEntry,
+    VaultEntry,
+)
 
 _ID: Final = "1 to 64 of `A-Z a-z 0-9 _ -`"
 _PROJECT: Final = "9c61004714024f9586705d090530f9fa"
@@ -26,6 +35,9 @@ EXPECTED: Final[Mapping[str, str]] = {
     "vaults.[]": "a mapping with `vault`, `candidates` or `tags`",
     "limits": "a mapping, such as `accepts_per_owner: 50`",
     "accepts_per_owner": "a whole number from 1",
+    "reconcile": "a mapping, such as `enforce: true`",
+    "tell": "`true` or `false`: whether the sweep tells of shares that were settled otherwise",
+    "enforce": "`true` or `false`: whether it settles them anew",
     "name": "a text of 1 to 100 characters on one line, such as `golden-images`",
     "owners": f"a list of project IDs or `group:NAME`, such as `[{_PROJECT}, group:partners]`",
     "owners.[]": f"a project ID ({_ID}) or `group:NAME`",
@@ -71,6 +83,7 @@ WORDS: Final = Vocabulary(
         "exceptions.[]": list(ExceptionEntry.model_fields),
         "vaults.[]": list(VaultEntry.model_fields),
         "limits": list(LimitsEntry.model_fields),
+        "reconcile": list(ReconcileEntry.model_fields),
         "images": list(ImagesEntry.model_fields),
         "disk_gb": list(Bounds.model_fields),
         "memory_mb": list(Bounds.model_fields),

@@ -230,3 +230,19 @@ exceptions:
 """)
     listed = [(rule.name, rule.note, rule.by, rule.expires) for rule in expired(policy, date(2026, 11, 5))]
     assert listed == [("a", "migration", "jane", date(2026, 11, 4))]
+
+
+def test_the_sweep_tells_of_drift_and_leaves_it_unless_the_policy_says_otherwise() -> None:
+    """Both can be set; written as they are without being written, they do not change the digest."""
+    plain, same, strict, silent = (
+        load(f"version: 1\n{more}")
+        for more in ("", "reconcile: {tell: true}", "reconcile: {enforce: true}", "reconcile: {tell: false}")
+    )
+    assert [(each.tells_drift, each.settles_anew) for each in (plain, same, strict, silent)] == [
+        (True, False),
+        (True, False),
+        (True, True),
+        (False, False),
+    ]
+    assert plain.digest == same.digest
+    assert len({plain.digest, strict.digest, silent.digest}) == 3
