@@ -4,6 +4,7 @@ Decides nothing about what is sent, and logs nothing: its callers do.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -36,6 +37,9 @@ class Credentials(Protocol):
             Unavailable: the login failed.
         """
 
+    async def user(self) -> str | None:
+        """Give the name of who logs in, as Keystone tells it; None where nobody does. Raises as `project_id`."""
+
     async def endpoint(self, service: Service) -> str:
         """Give the base URL of a service: no trailing slash, no version but compute's.
 
@@ -61,6 +65,10 @@ class KeystoneCredentials:
         if self._project_id is None:
             self._project_id = (await self._source.current()).project_id
         return self._project_id or ""
+
+    async def user(self) -> str | None:
+        """Give the user's name from the token."""
+        return (await self._source.current()).user
 
     async def endpoint(self, service: Service) -> str:
         """Give the base URL from the settings, else from the catalog that came with the token."""
@@ -88,6 +96,10 @@ class BareCredentials:
         """Give the project's ID."""
         return self._project_id
 
+    async def user(self) -> str | None:
+        """Give nothing: a signature names no user."""
+        return None
+
     async def endpoint(self, service: Service) -> str:
         """Give the base URL from the settings."""
         url: str | None = getattr(self._endpoints, service)
@@ -109,12 +121,11 @@ def from_settings(identity: Identity, *, client: httpx.AsyncClient, clock: Clock
     """
     loads, accounts = list_loads(identity), read_all_accounts(identity)
     gates = {account.auth_url: Gate(clock) for account in accounts}
+    make = partial(TokenSource, client=client, clock=clock)
     return tuple(
         make_signed(load, account, clock=clock)
         if isinstance(account.login, Keys)
-        else KeystoneCredentials(
-            account, TokenSource(load=load, client=client, gate=gates[account.auth_url], clock=clock)
-        )
+        else KeystoneCredentials(account, make(load=load, gate=gates[account.auth_url]))
         for load, account in zip(loads, accounts, strict=True)
     )
 
@@ -165,7 +176,7 @@ def read_all_accounts(identity: Identity) -> tuple[Account, ...]:
 
 def list_loads(identity: Identity) -> list[Callable[[], Account]]:
     """List how to read each served project's account, those of clouds.yaml anew each time."""
-    return [partial(give, account) for account in identity.accounts] + list_entries(identity)
+    return [partial(replace, account) for account in identity.accounts] + list_entries(identity)
 
 
 def find_files(identity: Identity) -> CloudFiles | None:
@@ -181,11 +192,6 @@ def list_entries(identity: Identity) -> list[Callable[[], Account]]:
     return (
         [partial(files.account_of, files.account(cloud).project, cloud) for cloud in identity.clouds] if files else []
     )
-
-
-def give(account: Account) -> Account:
-    """Give an account that cannot change while we run."""
-    return account
 
 
 def check_distinct(accounts: Sequence[Account]) -> None:

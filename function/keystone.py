@@ -33,12 +33,14 @@ class Token:
         value: goes into `X-Auth-Token`; never shown.
         life: how long it lives from its issue on, by Keystone's own clock.
         project_id: the project it is scoped to; None for a domain.
+        user: the name of who logged in; None where Keystone does not say.
     """
 
     value: str = field(repr=False)
     life: timedelta
     project_id: str | None
     catalog: tuple[Entry, ...] = ()
+    user: str | None = None
 
 
 class ProjectAnswer(BaseModel):
@@ -54,6 +56,7 @@ class TokenAnswer(BaseModel):
     issued_at: AwareDatetime | None = None
     project: ProjectAnswer | None = None
     catalog: tuple[Entry, ...] = ()
+    user: Any = None  # only shown: a strange one must not cost the login
 
 
 class LoginAnswer(BaseModel):
@@ -130,7 +133,9 @@ def read_token(status: int, headers: Mapping[str, str], body: bytes, *, account:
         raise Unavailable(f"{tokens_url(account)} answered {status}, but not as Keystone does: check OS_AUTH_URL")
     project_id = answer.project.id if answer.project else None
     life = answer.expires_at - (answer.issued_at or now)
-    return Token(value=value, life=life, project_id=project_id, catalog=answer.catalog)
+    name = answer.user.get("name") if isinstance(answer.user, dict) else None
+    user = name if isinstance(name, str) and name else None
+    return Token(value=value, life=life, project_id=project_id, catalog=answer.catalog, user=user)
 
 
 def read_refusal(status: int, headers: Mapping[str, str], *, account: Account, now: datetime) -> Unavailable:

@@ -88,6 +88,7 @@ class FakeKeystone:
             "issued_at": "2020-01-01T00:00:00.000000Z",  # Keystone's clock may be wrong: only the difference counts
             "expires_at": (datetime(2020, 1, 1, tzinfo=UTC) + timedelta(seconds=self.life)).isoformat(),
             "catalog": CATALOG,
+            "user": {"id": "u1", "name": "doorman"},
             "project": {"id": project.get("id", "p-" + project.get("name", ""))},
         }
         return httpx.Response(201, headers={"X-Subject-Token": f"token-{number}"}, json={"token": token})

@@ -206,3 +206,13 @@ def test_invocation_brings_its_own_credentials() -> None:
     assert asyncio.run(run()) == ("p1", "https://ims.test", ["given", "ST"])
     with pytest.raises(Misconfigured, match=r"^the call brings neither a token nor temporary keys"):
         from_invocation(project_id="p1", endpoints=endpoints, now=World().clock.now)
+
+
+def test_only_a_login_has_a_user() -> None:
+    """Keystone tells who logged in; a signature names nobody."""
+
+    async def run() -> list[str | None]:
+        world = World()
+        return [await make(world, environ)[0].user() for environ in (PASSWORD, KEYS)]
+
+    assert asyncio.run(run()) == ["doorman", None]

@@ -41,6 +41,15 @@ def read(status: int, body: object = ANSWER, **headers: str) -> Token:
     return read_token(status, httpx.Headers(named), content, account=account(Project(id="p1")), now=NOW)
 
 
+@pytest.mark.parametrize(
+    ("told", "name"),
+    [({"id": "u1", "name": "jane"}, "jane"), ({"id": "u1"}, None), ({"name": ""}, None), ("jane", None)],
+)
+def test_the_token_says_who_logged_in(told: object, name: str | None) -> None:
+    """Keystone's own word for the user; a strange one costs the name, not the login."""
+    assert read(201, {"token": {**ANSWER["token"], "user": told}}).user == name
+
+
 def test_login_goes_to_the_tokens_of_version_3() -> None:
     """Logins are POSTed to `/v3/auth/tokens`."""
     assert tokens_url(account(Project(id="p1"))) == URL
