@@ -84,6 +84,11 @@ def decide_all(shares: Iterable[Share], policy: Policy, *, now: datetime) -> dic
     return decisions
 
 
+def lapsed(share: Share, policy: Policy, *, now: datetime) -> Rule | None:
+    """Return the exception that would match the share, were it not for its last day; None where there is none."""
+    return next((rule for rule in policy.exceptions if _fails_by_day_alone(rule, share, now)), None)
+
+
 def needs_vaults(decision: Decision) -> bool:
     """Say whether choosing a vault needs the backup service's list: a plain mapping does not."""
     return any(entry.is_choice for entry in decision.vaults)
@@ -128,9 +133,8 @@ def _by_default(share: Share, policy: Policy, now: datetime) -> Decision:
     named = any(_names(rule, share, now) for rule in known)
     reason = Reason.IMAGE_NOT_ALLOWED if named else Reason.OWNER_NOT_ALLOWED
     facts = {"owner": share.owner or "unknown"}
-    lapsed = next((rule.name for rule in policy.exceptions if _has_lapsed(rule, share, now)), None)
-    if lapsed:
-        facts["expired_exception"] = lapsed
+    if (exception := lapsed(share, policy, now=now)) is not None:
+        facts["expired_exception"] = exception.name
     return Decision(action=policy.default, reason=reason, facts=facts)
 
 
@@ -164,8 +168,7 @@ def _names(rule: Rule, share: Share, now: datetime) -> bool:
     return all(each.test(share, now) for each in about_owner)
 
 
-def _has_lapsed(rule: Rule, share: Share, now: datetime) -> bool:
-    """Say whether the exception would match, were it not for its last day."""
+def _fails_by_day_alone(rule: Rule, share: Share, now: datetime) -> bool:
     return all(each.test(share, now) is (each.key != "expires") for each in rule.conditions)
 
 

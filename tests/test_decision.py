@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic_core import to_json
 
-from function.decision import Decision, Trial, choose_vault, decide, decide_all, needs_vaults
+from function.decision import Decision, Trial, choose_vault, decide, decide_all, lapsed, needs_vaults
 from function.policy import Policy, load
 from function.shares import Reason, Share, Vault
 
@@ -175,6 +175,16 @@ def test_an_expired_exception_is_named_where_it_would_have_decided() -> None:
         Decision(action="hold", reason=Reason.OWNER_NOT_ALLOWED, facts=facts),
         Decision(action="hold", reason=Reason.OWNER_NOT_ALLOWED, facts={"owner": "bbb"}),
     ]
+
+
+def test_the_exception_that_has_lapsed_for_a_share_can_be_asked_for() -> None:
+    """Only where its last day is all that speaks against it, whatever a rule decides today."""
+    rules = policy({"decision": "reject"}, exceptions=[exception("accept")])
+    later = NOW + timedelta(days=1)
+    asked = [
+        lapsed(share(owner=owner), rules, now=now) for owner, now in (("aaa", later), ("aaa", NOW), ("bbb", later))
+    ]
+    assert asked == [rules.exceptions[0], None, None]
 
 
 def test_a_default_of_reject_rejects_for_the_same_reasons() -> None:

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from function.cli import main
+from function.share_file import load
+from sandbox.world import SAMPLES
 
 ROOT = Path(__file__).parent.parent.parent
 IMAGE = "6596628c-42d4-4ff1-8660-8ea5ae61f243"
@@ -193,6 +195,14 @@ def test_the_sample_event_is_accepted_by_the_sample_policy(
     words = "explain events/golden-image.json --policy examples/policy.yaml --shares examples/shares.yaml"
     code, lines = ask(words, capsys)
     assert (code, lines[3]) == (0, "  would be accepted: allowed_owner, rule golden-images")
+
+
+def test_the_sample_shares_are_those_of_the_sample_events() -> None:
+    """Image, owner, name and kind as the sandbox has them."""
+    world = {sample.image_id: (sample.owner, sample.name, sample.full_ecs) for sample in SAMPLES}
+    listed = load((ROOT / "examples/shares.yaml").read_text(encoding="utf-8"), file="shares.yaml")
+    assert len(listed) > 7
+    assert [(each.owner, each.name, each.full_ecs) for each in listed] == [world[each.image_id] for each in listed]
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "events").glob("*.*")), ids=lambda path: path.name)
