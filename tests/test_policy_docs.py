@@ -12,6 +12,7 @@ from function.policy_file import (
     ImagesEntry,
     LimitsEntry,
     PolicyFile,
+    ReconcileEntry,
     RuleEntry,
     VaultEntry,
 )
@@ -29,7 +30,10 @@ DECIDED = [
 ]
 
 
-@pytest.mark.parametrize("model", [PolicyFile, RuleEntry, ExceptionEntry, ImagesEntry, VaultEntry, Bounds, LimitsEntry])
+MODELS = [PolicyFile, RuleEntry, ExceptionEntry, ImagesEntry, VaultEntry, Bounds, LimitsEntry, ReconcileEntry]
+
+
+@pytest.mark.parametrize("model", MODELS)
 def test_every_key_stands_in_the_tables(model: type) -> None:
     """The tables are the whole language."""
     keys = model.model_fields  # type: ignore[attr-defined]  # all of them are models
