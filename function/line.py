@@ -104,6 +104,8 @@ class Line:
                 raise Busy(f"the cloud cannot be reached ({type(error).__name__})") from error
             except httpx.TimeoutException as error:
                 raise Unavailable("the cloud does not answer in time") from error
+            except httpx.InvalidURL as error:
+                raise Unavailable(f"the endpoint of the {request.service} service is no URL: correct it") from error
             except httpx.HTTPError as error:
                 raise Broken(f"the connection to the cloud broke ({type(error).__name__})") from error
         return Answer(status=response.status_code, body=response.content, headers=response.headers)

@@ -3,17 +3,22 @@
 `conftest` builds all of it once for each test; the types stand here so that tests can name them.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 import httpx
 
+from function.accounts import Endpoints
 from function.cloudevents import CloudEvent, write
+from function.credentials import BareCredentials
 from function.desk import Desk
 from function.errors import Unavailable
+from function.line import Line
 from function.office import Office
+from function.pace import Pace
 from function.policy import Policy, load
 from function.settings import Settings
 from function.shares import Cause
@@ -21,7 +26,7 @@ from sandbox.cloud import create_app
 from sandbox.state import Cloud as State
 from tests.fake_keystone import START, FakeClock
 
-__all__ = ["START", "FakeClock", "Furnish", "Hire", "Play", "RecordingSink", "State"]
+__all__ = ["START", "FakeClock", "Furnish", "Hire", "Play", "RecordingSink", "Script", "State"]
 
 RECEIVER = "receiver"
 GOLDEN, BAD, STRANGER = "golden-owner", "bad-owner", "some-stranger"
@@ -95,6 +100,40 @@ class RecordingSink:
     def types(self) -> list[str]:
         """Give the last but one word of each event's type, sorted: `accepted`, `check`, `notified`, ..."""
         return sorted(event.type.split(".")[-2] for event in self.events)
+
+
+@dataclass(slots=True)
+class Script:
+    """A cloud that answers what stands in a script, in turn, the last for ever.
+
+    Attributes:
+        answers: what is answered: an HTTP status, JSON with status 200, a whole response, or an exception that breaks.
+        requests: what was asked so far.
+    """
+
+    answers: Sequence[int | dict[str, Any] | httpx.Response | Exception]
+    requests: list[httpx.Request] = field(default_factory=list)
+
+    async def __call__(self, request: httpx.Request) -> httpx.Response:
+        """Give the next answer."""
+        answer = self.answers[min(len(self.requests), len(self.answers) - 1)]
+        self.requests.append(request)
+        if isinstance(answer, Exception):
+            raise answer
+        if isinstance(answer, int):
+            return httpx.Response(answer)
+        return httpx.Response(200, json=answer) if isinstance(answer, dict) else answer
+
+    def line(self, clock: FakeClock, *, base: str = "http://cloud.test") -> Line:
+        """Make a line to this cloud."""
+        return Line(
+            credentials=BareCredentials(
+                auth=httpx.Auth(), project_id=RECEIVER, endpoints=Endpoints(image=base, cbr="http://cbr.test")
+            ),
+            client=httpx.AsyncClient(transport=httpx.MockTransport(self)),
+            clock=clock,
+            pace=Pace(clock=clock, shared=asyncio.Semaphore(8)),
+        )
 
 
 @dataclass(slots=True, kw_only=True)
