@@ -106,17 +106,19 @@ def environment(sample: str) -> Mapping[str, str]:
 def test_its_settings_lead_a_run_to_its_end(
     sample: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With the files where the sample has them, the clouds.yaml of the README and the sample policy."""
+    """With the clouds.yaml of the README and the CronJob's policy in place of the files that they name."""
     cloud = Cloud()
     cloud.settings.job_seconds = 0
     cloud.add_user("doorman", "...", [PROJECT], domain="OTC00000000001000000000")
     image = cloud.add_share(GOLDEN, PROJECT)
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(cronjob()[0].data["policy.yaml"])
     (clouds,) = re.findall(r"(?m)^    clouds:\n(?:    .*\n)+", (EXAMPLES / "README.md").read_text())
     with serve(create_app(cloud)) as url:
         file = tmp_path / "clouds.yaml"
         file.write_text(re.sub(r"https://iam\S+", f"{url}/v3", re.sub(r"(?m)^    ", "", clouds)))
         for name, value in environment(sample).items():
-            place = {"OS_CLIENT_CONFIG_FILE": file, "DOORMAN_POLICY": EXAMPLES / "policy.yaml"}.get(name, value)
+            place = {"OS_CLIENT_CONFIG_FILE": file, "DOORMAN_POLICY": policy}.get(name, value)
             monkeypatch.setenv(name, str(place))
         assert main(["run"]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == "1 share: 1 accepted"
