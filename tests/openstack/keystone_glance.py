@@ -61,6 +61,8 @@ password = {password}
 project_name = service
 user_domain_id = default
 project_domain_id = default
+# Without it, access rules of application credentials are not looked at.
+service_type = image
 # Seconds that Glance believes a token that it has seen: short, so that one that was revoked is soon refused.
 token_cache_time = {token_cache}
 """

@@ -1,5 +1,6 @@
 """The same small world twice: on a real Keystone and Glance, and on the sandbox. Owners share, one project receives."""
 
+import time
 from typing import Any, Protocol
 
 import httpx
@@ -9,6 +10,9 @@ from tests.openstack.keystone_glance import ADMIN_PASSWORD, GLANCE_PASSWORD, Clo
 
 OWNERS = ("owner-a", "owner-b")
 RECEIVER = "receiver"
+REVOCATION = 1.1
+"""Keystone revokes all tokens of the current second, also those that are issued a moment later."""
+
 SECRET = "secret-of-the-test-cloud"
 USERS = {
     "reader": ("reader", RECEIVER),
@@ -109,15 +113,24 @@ class RealWorld:
         """Read the member's status."""
         return str(self.send("GET", self._member(image_id), "doorman")["status"])
 
+    def make_application_credential(self, rules: list[dict[str, str]]) -> dict[str, str]:
+        """Make `doorman` an application credential that may do no more than `rules` say; give its ID and secret."""
+        credential = {"name": f"rules-{len(rules)}", "roles": [{"name": "member"}], "access_rules": rules}
+        url = f"{self.auth_url}/users/{self._users['doorman']}/application_credentials"
+        made = self.send("POST", url, "doorman", json={"application_credential": credential})
+        return {name: made["application_credential"][name] for name in ("id", "secret")}
+
     def change_password(self, password: str) -> None:
         """Give `doorman` another password, which ends its tokens."""
         self._admin("PATCH", f"/users/{self._users['doorman']}", user={"password": password})
+        time.sleep(REVOCATION)
         self._renew("doorman", password)
 
     def end_tokens(self) -> None:
         """End all tokens of `doorman`, as Keystone does when a user is locked, and let it in again."""
         for is_enabled in (False, True):
             self._admin("PATCH", f"/users/{self._users['doorman']}", user={"enabled": is_enabled})
+        time.sleep(REVOCATION)
         self._renew("doorman", SECRET)
 
     def close(self) -> None:
