@@ -138,9 +138,10 @@ class Cloud:
         return Lists(project_id=self.project_id, line=self.line, dialect=dialect_of(is_ims=self.is_ims))
 
     def _forget(self, images: Iterable[str]) -> None:
-        """Forget how images stood that are being settled."""
+        """Forget what is known of images that are being settled; should that fail, they are looked at afresh."""
         for image in images:
             self._seen.pop(image, None)
+            self._whole.pop(image, None)
 
     def _is_whole(self, share: Share) -> bool | None:
         if not self.is_ims:
