@@ -30,7 +30,7 @@ UNKNOWN_TRIES = 3
 """So often a job that the cloud does not know is asked for before its images are read back."""
 
 LAG = 1.0
-"""Seconds to wait, once, where a job succeeded and the list still shows an image as pending."""
+"""Seconds to wait, once, where a job succeeded and the lists still show an image as it was."""
 
 _FINAL = frozenset({Failure.PERMISSION, Failure.BAD_REQUEST, Failure.NOT_USABLE})
 _OTHERWISE = {JobState.FAIL: Reason.JOB_FAILED, JobState.RUNNING: Reason.JOB_TIMED_OUT}
@@ -77,7 +77,7 @@ async def _wait(desk: Desk, check: CheckData) -> Job:
 
 async def _read_settled(desk: Desk, check: CheckData, job: Job) -> dict[str, Share | None]:
     standings = await read_back(desk.cloud, check.images, status=check.status)
-    lagging = [image for image, share in standings.items() if share and share.member_status == "pending"]
+    lagging = [image for image, share in standings.items() if share and share.member_status != check.status]
     if lagging and job.state is JobState.SUCCESS:
         await desk.clock.sleep(LAG)
         standings |= await read_back(desk.cloud, lagging, status=check.status)

@@ -50,15 +50,16 @@ class Cloud:
         began = self.line.clock.monotonic()
         walked = await self._lists.walk("pending", image_id=image_id, wanted=wanted)
         shares = walked.shares if wanted is None else {key: walked.shares[key] for key in wanted & walked.ids}
-        if any(self._is_whole(share) is None and share.owner != self.project_id for share in shares.values()):
-            whole = await self._lists.walk("pending", image_id=image_id, full_ecs=True)
-            if len(self._whole) > MANY:
-                self._whole.clear()
-            # An image never changes from one kind to the other, so what was learnt need not be asked again.
-            self._whole |= {key: key in whole.ids for key in walked.ids}
+        await self._learn_kinds(shares.values(), "pending", walked.ids, image_id=image_id)
         if wanted is not None and walked.pages > 1:
             self._seen, self._seen_at = walked.shares, began
         return {key: self._complete(share) for key, share in shares.items()}
+
+    async def settled(self, status: Status) -> dict[str, Share]:
+        """List what is settled so, full-ECS or not told of each; our own images are among it."""
+        walked = await self._lists.walk(status)
+        await self._learn_kinds(walked.shares.values(), status, walked.ids)
+        return {key: self._complete(share) for key, share in walked.shares.items()}
 
     def recall(self, images: Collection[str]) -> dict[str, Share] | None:
         """Give these images as a list of several pages showed them a moment ago; None where one of them is not in it.
@@ -142,6 +143,18 @@ class Cloud:
         for image in images:
             self._seen.pop(image, None)
             self._whole.pop(image, None)
+
+    async def _learn_kinds(
+        self, shares: Iterable[Share], status: MemberStatus, listed: Collection[str], *, image_id: str | None = None
+    ) -> None:
+        """Ask which of the listed images are of whole servers, where that is not known of all `shares`."""
+        if all(self._is_whole(share) is not None or share.owner == self.project_id for share in shares):
+            return
+        whole = await self._lists.walk(status, image_id=image_id, full_ecs=True)
+        if len(self._whole) > MANY:
+            self._whole.clear()
+        # An image never changes from one kind to the other, so what was learnt need not be asked again.
+        self._whole |= {key: key in whole.ids for key in listed}
 
     def _is_whole(self, share: Share) -> bool | None:
         if not self.is_ims:

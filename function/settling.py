@@ -156,14 +156,14 @@ class Round:
         for image, refusal in refused.items():
             ask, share, decision = self.ledger.asks[image], standings[image], self.decided[image]
             failure = classify(code=refusal.code, status=refusal.status)
-            if share is None or share.member_status != "pending":
+            known = self.facts.pending[image]
+            if share is None or share.member_status != known.member_status:
                 self.ledger.outcomes.append(conclude_settled(ask, share, decision))
             elif failure is Failure.PASSING and ask.tries < MAX_TRIES:
                 again.append(image)
             else:
                 self._log_refusal(image, refusal, failure)
                 fate, reason = _REFUSED.get(failure, (Fate.FAILED, Reason.REQUEST_REFUSED))
-                known = replace(self.facts.pending[image], member_status="pending")
                 self.ledger.outcomes.append(
                     conclude(ask, known, decision, fate=fate, reason=reason, error_code=refusal.code)
                 )

@@ -13,6 +13,7 @@ from .decision import Decision
 from .desk import Desk
 from .ledger import Ended, Ledger
 from .plan import draw
+from .reopening import reopen
 from .settling import Round
 from .shares import Action, Notice, Status
 from .standing import read_standings
@@ -55,6 +56,8 @@ async def look(desk: Desk, asks: Mapping[str, Ask]) -> tuple[Facts, dict[str, De
         Unavailable: the cloud cannot be read now.
     """
     facts = await gather(desk, asks)
+    if desk.policy.settles_anew:
+        facts = await reopen(desk, facts)
     return facts, decide(facts, desk.policy, project_id=desk.project_id, now=desk.clock.now())
 
 
