@@ -19,7 +19,7 @@ from .credentials import from_settings
 from .errors import DoormanError
 from .invocation import Invocations
 from .office import Office, check_trust, connect, connect_sink, make_sink
-from .policy import Policy, load
+from .policy import Policy, expired, load
 from .serving import Handler, Reply, answer, handle_check, handle_sweep, handle_triage
 from .settings import Settings
 from .version import VERSION
@@ -37,6 +37,8 @@ def _start() -> tuple[Settings, Policy]:
     logs.set_up(level=settings.log_level, form=settings.log_format)
     telemetry.set_up(os.environ)
     logs.logger().info("started", version=VERSION, policy_digest=policy.digest, mode=settings.mode)
+    for rule in expired(policy, SystemClock().now().date()):
+        logs.logger().warning("exception.expired", name=rule.name, expires=str(rule.expires), by=rule.by)
     return settings, policy
 
 

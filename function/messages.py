@@ -160,6 +160,7 @@ class PendingData(_Model):
     oldest_created_at: str | None
     images: tuple[PendingEntry, ...]
     error: str | None
+    expired_exceptions: tuple[str, ...] = Field(default=(), description="Exceptions of the policy that count no more.")
 
 
 DATA: dict[EventType, type[BaseModel]] = {

@@ -15,6 +15,7 @@ from .desk import Desk
 from .errors import Unavailable
 from .events import notify
 from .plan import pick_vault
+from .policy import expired
 from .shares import MAX_IMAGES, Cause, Share
 from .telling import digest
 
@@ -60,6 +61,7 @@ async def sweep(desk: Desk, *, cause: Cause) -> Swept:
             error=None,
             cause=cause,
             now=now,
+            expired=[rule.name for rule in expired(desk.policy, now.date())],
         )
     )
     return Swept(pending=len(shares), notified=len(to_settle))

@@ -75,6 +75,7 @@ def digest(
     error: str | None,
     cause: Cause,
     now: datetime,
+    expired: Sequence[str] = (),
 ) -> tuple[CloudEvent, ...]:
     """Write the sweep's digest of one project, also when there is nothing to list.
 
@@ -82,6 +83,7 @@ def digest(
         entries: the shares to list, as `PendingEntry`.
         count: all pending shares.
         error: why the project could not be read, or None.
+        expired: names of the policy's exceptions that count no more.
     """
     severity = "error" if error else "action" if entries else "info"
     events = []
@@ -93,6 +95,7 @@ def digest(
             "oldest_created_at": oldest,
             "images": [entry for _, entry in part],
             "error": error,
+            **({"expired_exceptions": list(expired)} if expired else {}),
         }
         key = _dedupe(teller, EventType.PENDING, images, [error] if error else [])
         events.append(

@@ -162,6 +162,15 @@ def test_a_start_that_cannot_work_ends_with_one_message(
     assert "secret-password" not in ended.stderr + ended.stdout
 
 
+def test_an_expired_exception_is_named_at_the_start(environ: dict[str, str]) -> None:
+    """Whoever starts the functions hears of exceptions that count no more."""
+    lapsed = "exceptions:\n  - {name: once, owners: [x], decision: accept, reason: r, by: b, expires: 2001-01-01}\n"
+    Path(environ["DOORMAN_POLICY"]).write_text(POLICY + lapsed)
+    with deployed("triage", environ) as (_, log):
+        pass
+    assert [(line["event"], line.get("name")) for line in log] == [("started", None), ("exception.expired", "once")]
+
+
 def test_a_broken_policy_is_told_with_line_and_column(environ: dict[str, str]) -> None:
     """The start says where in the policy file the fault is."""
     Path(environ["DOORMAN_POLICY"]).write_text("version: 1\nrulez: []\n")

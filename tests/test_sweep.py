@@ -3,7 +3,7 @@
 import pytest
 
 from function.messages import EventType
-from tests.chain import BAD, GOLDEN, STRANGER, Chain
+from tests.chain import BAD, GOLDEN, POLICY, STRANGER, Chain
 
 pytestmark = pytest.mark.anyio
 
@@ -98,3 +98,12 @@ async def test_a_sink_that_is_down_fails_the_tick() -> None:
     chain.share()
     chain.refuse(1)
     assert (await chain.tick()).status == 503
+
+
+async def test_expired_exceptions_stand_in_the_digest() -> None:
+    """An exception that counts no more is named on every tick until somebody takes it out of the policy."""
+    lapsed = "exceptions:\n  - {name: once, owners: [x], decision: accept, reason: r, by: b, expires: 2001-01-01}\n"
+    chain = Chain(policy=POLICY + lapsed)
+    await chain.tick()
+    (digest,) = chain.of(EventType.PENDING)
+    assert digest.data["expired_exceptions"] == ["once"]
