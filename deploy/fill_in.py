@@ -12,6 +12,12 @@ from pathlib import Path
 IMAGE = "FILL-IN-REGISTRY/doorman@sha256:" + "0" * 64
 _POLICY = re.compile(r"(?m)^  policy\.yaml: \|\n((?:    .*\n|\n)*)")
 _POLICY_NAME = re.compile(r"\bpolicy-[0-9a-f]{10}\b")
+_KAFKA_CONFIG = re.compile(r"(?m)^  config:\n(    .*\n)+")
+_KAFKA_CLASS = re.compile(r"(?m)^    eventing\.knative\.dev/broker\.class: Kafka.*\n")
+_IN_MEMORY = """\
+    eventing.knative.dev/broker.class: MTChannelBasedBroker # a trial: events live in one pod's memory
+    messaging.knative.dev/async-handler: "true" # answers before it delivers: a function never waits for the next one
+"""
 _LEFT = re.compile(r"FILL-IN-[A-Z]+")
 
 
@@ -55,6 +61,14 @@ def fill(text: str, *, namespace: str = "", image: str = "", kafka: str = "", po
     return _POLICY_NAME.sub(f"policy-{hash_of(policy_of(body))}", body)
 
 
+def without_kafka(text: str) -> str:
+    """Change the Brokers to Knative's own in-memory class, for trials; docs/knative.md tells what is lost with it."""
+    documents = re.split(r"(?m)^---\n", text)
+    kept = [each for each in documents if "kind: ConfigMap\nmetadata:\n  name: kafka\n" not in each]
+    brokers = (_KAFKA_CONFIG.sub("", _KAFKA_CLASS.sub(_IN_MEMORY, each)) for each in kept)
+    return "---\n".join(each.removesuffix("spec:\n") for each in brokers)
+
+
 def _require(value: str, form: str, fault: str) -> None:
     if re.fullmatch(form, value, re.ASCII) is None:
         raise NotFilledIn(f"{fault}; got {value!r}")
@@ -66,11 +80,14 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("template", nargs="?", default="template.yaml", help="also a file that was filled in before")
     for option in ("namespace", "image", "kafka"):
         parser.add_argument(f"--{option}", default="")
+    parser.add_argument("--in-memory", action="store_true", help="Brokers without Kafka, for a trial")
     parser.add_argument("--policy", type=Path, help="a policy file; without it the one in the template")
     options = vars(parser.parse_args(arguments))
-    template, policy = Path(options.pop("template")), options.pop("policy")
+    template, policy, is_trial = Path(options.pop("template")), options.pop("policy"), options.pop("in_memory")
     try:
-        filled = fill(template.read_text("utf-8"), policy=policy.read_text("utf-8") if policy else "", **options)
+        text = template.read_text("utf-8")
+        text = without_kafka(text) if is_trial else text
+        filled = fill(text, policy=policy.read_text("utf-8") if policy else "", **options)
     except (NotFilledIn, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -26,9 +26,6 @@ SPANS = ("OTEL_BSP_SCHEDULE_DELAY", 1000.0)
 METRICS = ("OTEL_METRIC_EXPORT_INTERVAL", 15000.0)
 """The variable that says how often to send, and our default, in milliseconds."""
 
-PENDING = "pending"
-"""What a sweep counts as it stands, not as it grows."""
-
 _TRACE_CONTEXT = TraceContextTextMapPropagator()
 
 
@@ -64,7 +61,10 @@ class OtelWatcher:
         self._events = meter.create_counter("doorman.events", description="Events answered.")
         self._images = meter.create_counter("doorman.images", description="What came of the images of events.")
         self._calls = meter.create_counter("doorman.api_calls", description="Requests to the cloud.")
-        self._pending = meter.create_gauge("doorman.pending", description="Shares that the last sweep found pending.")
+        self._stands = {
+            "pending": meter.create_gauge("doorman.pending", description="Shares that the last sweep found pending."),
+            "unread": meter.create_gauge("doorman.unread", description="Projects that the last sweep could not read."),
+        }
         self._seconds = meter.create_histogram("doorman.event.duration", unit="s", description="From event to answer.")
 
     def begin(self, events: Sequence[CloudEvent]) -> Watched:
@@ -81,8 +81,8 @@ class OtelWatcher:
             return
         self._calls.add(seen.api_calls, kind)
         for name, number in seen.counts.items():
-            if name == PENDING:
-                self._pending.set(number)
+            if name in self._stands:
+                self._stands[name].set(number)
             else:
                 self._images.add(number, {"outcome": name})
 

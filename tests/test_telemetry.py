@@ -148,7 +148,8 @@ async def test_metrics_count_events_images_and_calls(recorder: Recorder) -> None
     assert metrics["doorman.events"] == [({**ping, **status}, 1), ({**notified, **status}, 1)]
     assert metrics["doorman.event.duration"] == [(ping, 1), (notified, 1)]
     assert sum(value for _, value in metrics["doorman.api_calls"]) == chain_calls(chain)
-    assert metrics["doorman.pending"] == [({}, 1)]
+    assert (metrics["doorman.pending"], metrics["doorman.unread"]) == ([({}, 1)], [({}, 0)])
+    assert metrics["doorman.images"] == [({"outcome": "notified"}, 0), ({"outcome": "submitted"}, 1)]
 
 
 def chain_calls(chain: Chain) -> int:

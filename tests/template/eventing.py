@@ -63,19 +63,20 @@ class BrokerMetadata(Metadata):
     """A Broker of another class never becomes ready, and nobody says so."""
 
     class Annotations(Strict):
-        """The class alone."""
+        """The class, and for the in-memory one whether it answers before it delivers."""
 
         broker_class: Literal["Kafka", "KafkaNamespaced", "MTChannelBasedBroker"] = Field(
             alias="eventing.knative.dev/broker.class"
         )
+        is_async: Literal["true"] | None = Field(default=None, alias="messaging.knative.dev/async-handler")
 
     annotations: Annotations
 
 
 class BrokerSpec(Strict):
-    """`config` is a ConfigMap with Kafka's address."""
+    """`config` is a ConfigMap with Kafka's address; the in-memory class has a default of its own."""
 
-    config: Ref
+    config: Ref | None = None
     delivery: Delivery | None = None
 
 
@@ -85,7 +86,14 @@ class Broker(Strict):
     api_version: Literal["eventing.knative.dev/v1"]
     kind: Literal["Broker"]
     metadata: BrokerMetadata
-    spec: BrokerSpec
+    spec: BrokerSpec = Field(default_factory=BrokerSpec)
+
+    @model_validator(mode="after")
+    def _has_config(self) -> Self:
+        is_kafka = self.metadata.annotations.broker_class != "MTChannelBasedBroker"
+        if is_kafka != (self.spec.config is not None):
+            raise ValueError("spec.config belongs to the classes of Kafka, which need it for Kafka's address")
+        return self
 
 
 class Filter(Strict):

@@ -11,6 +11,7 @@ from deploy.fill_in import fill
 
 HERE = Path(__file__).parent
 TEMPLATE = HERE.parent.parent / "template.yaml"
+IMAGE = f"registry.example.com/doorman@sha256:{'1' * 64}"
 POLICY = "version: 1\ndefault: hold\nrules: []\n"
 
 
@@ -20,7 +21,7 @@ def filled_in() -> str:
     text = fill(
         TEMPLATE.read_text("utf-8"),
         namespace="doorman",
-        image=f"registry.example.com/doorman@sha256:{'1' * 64}",
+        image=IMAGE,
         kafka="kafka.kafka:9092",
         policy=POLICY,
     )

@@ -21,16 +21,19 @@ def brokers(template: Template) -> Iterator[str]:
     """A Broker of Kafka knows where Kafka is, and its topics have a partition for each pod that takes from them."""
     pods = max((int(each.spec.template.metadata.annotations.max_scale) for each in template.all(Service)), default=0)
     for broker in template.all(Broker):
-        config = template.named(ConfigMap, broker.spec.config.name)
-        if config is None:
-            continue
-        data = config.data
-        if not data.get("bootstrap.servers"):
-            yield f"{label(broker)}: spec.config: its ConfigMap has no bootstrap.servers"
-        if not data.get("default.topic.partitions", "").isdecimal() or int(data["default.topic.partitions"]) < pods:
-            yield f"{label(broker)}: spec.config: fewer partitions than pods ({pods})"
+        config = template.named(ConfigMap, broker.spec.config.name) if broker.spec.config else None
+        if config is not None:
+            yield from (f"{label(broker)}: spec.config: {fault}" for fault in _kafka(config.data, pods))
         if broker.spec.delivery and _leads_to(broker.spec.delivery.dead_letter_sink, "Broker", broker.metadata.name):
             yield f"{label(broker)}: spec.delivery.deadLetterSink: the Broker itself, a dead letter would go in circles"
+
+
+def _kafka(data: dict[str, str], pods: int) -> Iterator[str]:
+    partitions = data.get("default.topic.partitions", "")
+    if not data.get("bootstrap.servers"):
+        yield "its ConfigMap has no bootstrap.servers"
+    if not partitions.isdecimal() or int(partitions) < pods:
+        yield f"fewer partitions than pods ({pods})"
 
 
 def triggers(template: Template) -> Iterator[str]:

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from deploy.fill_in import NotFilledIn, fill, hash_of, main, policy_of
-from tests.template.mutants import TEMPLATE
+from deploy.fill_in import NotFilledIn, fill, hash_of, main, policy_of, without_kafka
+from tests.template.mutants import IMAGE, TEMPLATE
 
 TEXT = TEMPLATE.read_text("utf-8")
-IMAGE = f"registry.example.com/doorman@sha256:{'1' * 64}"
 POLICY = "version: 1\ndefault: hold\n\nrules: [] # none yet\n"
 VALUES = {"namespace": "doorman", "image": IMAGE, "kafka": "kafka.kafka:9092", "policy": POLICY}
 
@@ -81,6 +80,18 @@ def test_the_command_prints_what_kubectl_takes(tmp_path: Path, capsys: pytest.Ca
     ]
     assert main([str(TEMPLATE), *options]) == 0
     assert capsys.readouterr() == (fill(TEXT, **VALUES), "")
+
+
+def test_the_command_makes_a_trial_without_kafka(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Then nobody is asked for Kafka's address."""
+    (tmp_path / "policy.yaml").write_text(POLICY)
+    assert (
+        main([str(TEMPLATE), "--in-memory", "--namespace=d", f"--image={IMAGE}", f"--policy={tmp_path}/policy.yaml"])
+        == 0
+    )
+    trial = fill(without_kafka(TEXT), namespace="d", image=IMAGE, policy=POLICY)
+    assert capsys.readouterr() == (trial, "")
+    assert trial.count("broker.class: MTChannelBasedBroker") == 2
 
 
 def test_the_command_needs_nothing_but_python() -> None:

@@ -4,8 +4,9 @@ import re
 
 import pytest
 
+from deploy.fill_in import fill, without_kafka
 from tests.template.checker import check
-from tests.template.mutants import TEMPLATE, filled_in, mutants, mutate
+from tests.template.mutants import IMAGE, POLICY, TEMPLATE, filled_in, mutants, mutate
 
 MUTANTS = mutants()
 
@@ -13,6 +14,13 @@ MUTANTS = mutants()
 def test_the_filled_in_template_is_right() -> None:
     """Nothing to say against it."""
     assert check(filled_in()) == []
+
+
+def test_the_trial_without_kafka_is_right_too() -> None:
+    """The same file with Brokers in memory, and nothing of Kafka left."""
+    trial = fill(without_kafka(TEMPLATE.read_text("utf-8")), namespace="doorman", image=IMAGE, policy=POLICY)
+    assert check(trial) == []
+    assert re.findall(r"(?m)^[^#\n]*(?:kafka|Kafka)", trial) == []
 
 
 def test_no_document_can_be_applied_before_it_is_filled_in() -> None:
