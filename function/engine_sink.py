@@ -64,7 +64,7 @@ class EngineSink:
             raise Unavailable(f"the sink does not answer ({type(error).__name__})") from error
         except httpx.HTTPError as error:
             raise Broken(f"the sink cannot be reached ({type(error).__name__})") from error
-        except (Refused, Misconfigured) as error:
+        except (Refused, Misconfigured, httpx.InvalidURL) as error:
             raise Unavailable(f"the sink {self.target.urn[:80]} does not take events: {error}") from error
 
     async def _choose(self) -> Credentials:

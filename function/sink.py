@@ -19,7 +19,7 @@ PAUSES = (0.1, 0.4)
 TOKEN = Path("/oidc/token")
 """Where a SinkBinding puts the proof of who sends, on clusters whose Brokers ask for it; it changes every hour."""
 
-_PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+_PASSING = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
 
 
 class Sink(Protocol):
@@ -66,18 +66,18 @@ class HttpSink:
     def _prove(self) -> dict[str, str]:
         try:
             return {"Authorization": f"Bearer {self.token.read_text('ascii').strip()}"}
-        except OSError:
-            return {}  # nobody asks
+        except (OSError, ValueError):
+            return {}  # nobody asks, or the sink will say that it does
 
     async def _post(self, headers: Mapping[str, str], body: bytes) -> bool:
         try:
             response = await self.client.post(self.url, headers=dict(headers), content=body)
         except (httpx.ConnectError, httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
             return False
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise Unavailable(f"the sink does not answer ({type(error).__name__})") from error
         if response.is_success:
             return True
-        if response.status_code in _PASSING:
+        if response.status_code in _PASSING or response.is_server_error:
             return False
-        raise Unavailable(f"the sink answers {HTTPStatus(response.status_code).value}")
+        raise Unavailable(f"the sink answers {response.status_code}")
