@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
+from urllib.parse import urlsplit
 
 from .engine import read_target
 from .errors import Misconfigured, Rejected
@@ -32,9 +33,9 @@ VARIABLES: Mapping[str, str] = {
 }
 """Every variable of ours with its default; those of the login are in `variables`."""
 
-_EXTENSION = re.compile(r"[a-z0-9]{1,20}", re.ASCII)
+_EXTENSION = re.compile(r"[a-z0-9]+", re.ASCII)
 _CORE = frozenset({"specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema", "data"})
-_URL = re.compile(r"https?://[^\s/]+(/\S*)?")
+_URL = re.compile(r"https?://\S+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +53,7 @@ class Settings:
     sink_timeout: float
     log_level: Level
     log_format: Format
-    sink: str | None
+    sink: str | None = field(repr=False)
     overrides: Mapping[str, str]
     sink_ca: str | None = field(repr=False)
     identity: Identity = field(repr=False)
@@ -119,9 +120,17 @@ def _seconds(values: Mapping[str, str], name: str, *, least: float) -> float:
 def _sink(text: str) -> str | None:
     if text.startswith(("functiongraph:", "smn:")):
         read_target(text)
-    elif text and not _URL.fullmatch(text):
+    elif text and not _is_url(text):
         raise Misconfigured("K_SINK: expected an http(s) URL, functiongraph:<function urn> or smn:<topic urn>")
     return text or None
+
+
+def _is_url(text: str) -> bool:
+    try:
+        url = urlsplit(text)
+        return bool(_URL.fullmatch(text) and url.hostname and url.port != 0)
+    except ValueError:
+        return False
 
 
 def _overrides(text: str) -> Mapping[str, str]:
@@ -129,7 +138,9 @@ def _overrides(text: str) -> Mapping[str, str]:
         value = parse_json(text, "K_CE_OVERRIDES") if text else {}
     except Rejected as error:
         raise Misconfigured(str(error)) from error
-    extensions = value.get("extensions") or {} if isinstance(value, dict) else None
+    extensions = value.get("extensions") if isinstance(value, dict) else value
+    if extensions is None:
+        return {}
     if not isinstance(extensions, dict) or not all(isinstance(each, str) for each in extensions.values()):
         raise Misconfigured('K_CE_OVERRIDES: expected JSON such as {"extensions": {"team": "images"}}')
     for name in extensions:

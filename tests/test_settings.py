@@ -1,0 +1,276 @@
+"""The environment is read once; every fault is one message that names the variable and no secret."""
+
+import dataclasses
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from function.errors import Misconfigured
+from function.settings import VARIABLES, Settings
+from tests.stage import ENVIRON, RECEIVER
+
+FUNCTION = "urn:fss:eu-de:p1:function:default:check:latest"
+
+
+def read(**environ: str) -> Settings:
+    """Read the usual environment, changed."""
+    return Settings.from_environ({**ENVIRON, **environ}, is_sink_required=True)
+
+
+def refusal(**environ: str) -> str:
+    """Say why an environment is refused."""
+    with pytest.raises(Misconfigured) as caught:
+        read(**environ)
+    return str(caught.value)
+
+
+def shown(settings: Settings) -> dict[str, Any]:
+    """Give all settings but the login."""
+    return {each.name: getattr(settings, each.name) for each in dataclasses.fields(settings) if each.name != "identity"}
+
+
+DEFAULTS = {
+    "policy": "policy.yaml",
+    "mode": "enforce",
+    "api": "ims",
+    "max_images_per_call": 100,
+    "visibility_window": 60.0,
+    "check_budget": 20.0,
+    "job_deadline": 3600.0,
+    "request_timeout": 10.0,
+    "sink_timeout": 30.0,
+    "log_level": "info",
+    "log_format": "json",
+    "sink": "http://sink.test/",
+    "overrides": {},
+    "sink_ca": None,
+}
+
+
+def test_defaults() -> None:
+    """As documented."""
+    settings = read()
+    assert shown(settings) == DEFAULTS
+    assert [account.project.id for account in settings.identity.accounts] == [RECEIVER]
+
+
+def test_empty_variable_counts_as_unset() -> None:
+    """Knative sets K_CE_OVERRIDES to nothing where there is none."""
+    assert shown(read(**dict.fromkeys([name for name in VARIABLES if name != "K_SINK"], ""))) == DEFAULTS
+
+
+def test_everything_set() -> None:
+    """Words in any case, times with fractions."""
+    settings = read(
+        DOORMAN_POLICY="/etc/doorman/policy.yaml",
+        DOORMAN_MODE="AUDIT",
+        DOORMAN_API="Glance",
+        DOORMAN_MAX_IMAGES_PER_CALL="7",
+        DOORMAN_VISIBILITY_WINDOW="0",
+        DOORMAN_CHECK_BUDGET="0.5",
+        DOORMAN_JOB_DEADLINE="86400",
+        DOORMAN_REQUEST_TIMEOUT="0.01",
+        DOORMAN_SINK_TIMEOUT="999999999.5",
+        LOG_LEVEL="Debug",
+        LOG_FORMAT="console",
+        K_SINK="https://broker.test:8443/ns/default?a=b",
+        K_CE_OVERRIDES='{"extensions": {"team": "images"}}',
+        K_CA_CERTS="-----BEGIN CERTIFICATE-----",
+    )
+    assert shown(settings) == {
+        "policy": "/etc/doorman/policy.yaml",
+        "mode": "audit",
+        "api": "glance",
+        "max_images_per_call": 7,
+        "visibility_window": 0.0,
+        "check_budget": 0.5,
+        "job_deadline": 86_400.0,
+        "request_timeout": 0.01,
+        "sink_timeout": 999_999_999.5,
+        "log_level": "debug",
+        "log_format": "console",
+        "sink": "https://broker.test:8443/ns/default?a=b",
+        "overrides": {"team": "images"},
+        "sink_ca": "-----BEGIN CERTIFICATE-----",
+    }
+
+
+class TestSink:
+    """Where follow-up events go."""
+
+    def test_required(self) -> None:
+        """The functions cannot work without; commands can."""
+        assert refusal(K_SINK="").startswith("K_SINK: missing; set it to")
+        environ = {name: value for name, value in ENVIRON.items() if name != "K_SINK"}
+        assert Settings.from_environ(environ, is_sink_required=False).sink is None
+
+    @pytest.mark.parametrize(
+        "sink",
+        [
+            "http://broker-ingress.knative-eventing.svc.cluster.local/ns/default",
+            "http://127.0.0.1:8080",
+            "http://[::1]:8080/x",
+            "https://user:pass@sink.test",
+            f"functiongraph:{FUNCTION}",
+            "smn:urn:smn:eu-de:p1:topic",
+        ],
+    )
+    def test_kinds(self, sink: str) -> None:
+        """A URL, a function or a topic."""
+        assert read(K_SINK=sink).sink == sink
+
+    @pytest.mark.parametrize(
+        "sink",
+        [
+            "sink.test",
+            "ftp://sink.test",
+            "http://",
+            "http:///x",
+            "http://a b",
+            "http://a:b",
+            "http://a:99999",
+            "http://[::1",
+            "http://a:0",
+            "http://a/\n",
+            "kafka:x",
+            "http://?x",
+            "file:///etc/passwd",
+        ],
+    )
+    def test_anything_else(self, sink: str) -> None:
+        """It stops the start, not the first event."""
+        assert refusal(K_SINK=sink).startswith("K_SINK: expected an http(s) URL")
+
+    @pytest.mark.parametrize("sink", ["functiongraph:x", "smn:urn:smn:eu-de"])
+    def test_broken_urn(self, sink: str) -> None:
+        """Its form is told."""
+        assert refusal(K_SINK=sink).startswith("K_SINK: expected functiongraph:urn:fss:<region>")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("DOORMAN_MODE", "expected one of enforce, audit, got 'x'"),
+        ("DOORMAN_API", "expected one of ims, glance, got 'x'"),
+        ("LOG_LEVEL", "expected one of debug, info, warning, error, got 'x'"),
+        ("LOG_FORMAT", "expected one of json, console, got 'x'"),
+        ("DOORMAN_MAX_IMAGES_PER_CALL", "expected a whole number from 1, got 'x'"),
+        ("DOORMAN_VISIBILITY_WINDOW", "expected seconds as a number from 0, got 'x'"),
+        ("DOORMAN_CHECK_BUDGET", "expected seconds as a number from 0, got 'x'"),
+        ("DOORMAN_JOB_DEADLINE", "expected seconds as a number from 0, got 'x'"),
+        ("DOORMAN_REQUEST_TIMEOUT", "expected seconds as a number from 0.01, got 'x'"),
+        ("DOORMAN_SINK_TIMEOUT", "expected seconds as a number from 0.01, got 'x'"),
+    ],
+)
+def test_wrong_word(name: str, text: str) -> None:
+    """What would be right stands beside it."""
+    assert refusal(**{name: "x"}) == f"{name}: {text}"
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "1.5", "1e3", "1000000", " 5", "\u0661", "05"])
+def test_counts(value: str) -> None:
+    """Whole numbers from one on."""
+    assert refusal(DOORMAN_MAX_IMAGES_PER_CALL=value).startswith("DOORMAN_MAX_IMAGES_PER_CALL: expected a whole number")
+
+
+@pytest.mark.parametrize("value", ["-1", "1e3", "inf", "nan", "1.", ".5", "1_000", "1" * 10, "\u0661", "5s", "0x5"])
+def test_seconds(value: str) -> None:
+    """Plain numbers; none that is no time."""
+    assert refusal(DOORMAN_CHECK_BUDGET=value).startswith("DOORMAN_CHECK_BUDGET: expected seconds")
+
+
+@pytest.mark.parametrize("value", ["0", "0.009", "0.0"])
+def test_timeouts_are_not_zero(value: str) -> None:
+    """No request would ever succeed."""
+    assert refusal(DOORMAN_REQUEST_TIMEOUT=value).startswith("DOORMAN_REQUEST_TIMEOUT: expected seconds")
+
+
+def test_long_values_are_cut() -> None:
+    """The message stays one line that people can read."""
+    assert refusal(DOORMAN_MODE="x" * 1000) == f"DOORMAN_MODE: expected one of enforce, audit, got '{'x' * 40}'"
+
+
+class TestOverrides:
+    """K_CE_OVERRIDES, as Knative writes it."""
+
+    @pytest.mark.parametrize("text", ["{}", '{"extensions": {}}', '{"extensions": null}', '{"other": 1}', "null"])
+    def test_none(self, text: str) -> None:
+        """Nothing to override."""
+        assert read(K_CE_OVERRIDES=text).overrides == {}
+
+    def test_longer_names(self) -> None:
+        """The specification recommends short names, and demands only their letters."""
+        name = "averyveryverylongname1"
+        assert read(K_CE_OVERRIDES=f'{{"extensions": {{"{name}": ""}}}}').overrides == {name: ""}
+
+    @pytest.mark.parametrize("text", ["[]", "5", '"x"', '{"extensions": []}', '{"extensions": {"a": 1}}'])
+    def test_other_shapes(self, text: str) -> None:
+        """An example is given."""
+        assert refusal(K_CE_OVERRIDES=text).startswith("K_CE_OVERRIDES: expected JSON such as")
+
+    @pytest.mark.parametrize(
+        "name", ["Team", "my-team", "", "ä", "id", "source", "type", "time", "data", "specversion"]
+    )
+    def test_names(self, name: str) -> None:
+        """Extensions only: the attributes that make the event are ours."""
+        text = refusal(K_CE_OVERRIDES=f'{{"extensions": {{"{name}": "x"}}}}')
+        assert text == f"K_CE_OVERRIDES: {name!r} is no extension name (lower-case letters and digits)"
+
+    @pytest.mark.parametrize("text", ["{", "team=images", "\udcff", "[" * 999])
+    def test_no_json(self, text: str) -> None:
+        """The variable is named."""
+        assert refusal(K_CE_OVERRIDES=text).startswith("K_CE_OVERRIDES: not JSON")
+
+
+class TestLogin:
+    """Most of it is the identity's concern."""
+
+    def test_missing(self) -> None:
+        """The variable is named."""
+        assert "OS_PASSWORD" in refusal(OS_PASSWORD="")
+        assert "OS_PROJECT_ID" in refusal(OS_PROJECT_ID="")
+
+    def test_lent_with_each_call(self) -> None:
+        """Where no login is needed, the settings must name the image service."""
+        with pytest.raises(Misconfigured, match=r"^OS_IMAGE_ENDPOINT_OVERRIDE: missing"):
+            Settings.from_environ({}, is_sink_required=False, is_login_required=False)
+        lent = Settings.from_environ(
+            {"OS_IMAGE_ENDPOINT_OVERRIDE": "https://ims.test"}, is_sink_required=False, is_login_required=False
+        )
+        assert lent.identity.accounts == ()
+
+
+SECRET = "s3cr3t-word"
+SECRETS = {
+    "OS_PASSWORD": SECRET,
+    "OS_ACCESS_KEY": "",
+    "K_SINK": f"https://user:{SECRET}@sink.test/",
+    "K_CA_CERTS": SECRET,
+}
+
+
+def test_secrets_do_not_show() -> None:
+    """Neither the password nor one in the sink's URL."""
+    settings = read(**SECRETS)
+    assert SECRET not in f"{settings!r} {settings}"
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from([name for name in VARIABLES if name not in SECRETS]),
+        st.text(st.characters(blacklist_characters="\x00"), max_size=20),
+    )
+)
+def test_any_environment_is_read_or_refused(environ: dict[str, str]) -> None:
+    """In one line that names the variable, and without a secret."""
+    try:
+        read(**{**SECRETS, **environ})
+    except Misconfigured as error:
+        text = str(error)
+    else:
+        return
+    assert text.partition(":")[0] in environ
+    assert SECRET not in text
+    assert len(text.splitlines()) == 1
