@@ -42,3 +42,9 @@ def test_the_token_is_read_anew_for_each_event(tmp_path: Path) -> None:
 def test_without_a_token_nothing_is_proven(tmp_path: Path) -> None:
     """Most clusters do not ask."""
     assert tell(tmp_path / "token") == [None]
+
+
+def test_what_is_no_token_proves_nothing(tmp_path: Path) -> None:
+    """A broken file breaks nothing on our side: the sink will refuse, or does not ask."""
+    (tmp_path / "token").write_bytes(b"\xff")
+    assert tell(tmp_path / "token") == [None]
