@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
+import yaml
 
 from sandbox.cloud import create_app
 from sandbox.serving import serve
@@ -38,27 +39,37 @@ def main() -> int:
     start = time.perf_counter()
     proof = Proof(*build(tree))
     _say(f"built the tree in {time.perf_counter() - start:.1f} s on Python {sys.version.split()[0]}")
-    (proof.root / "etc/doorman").mkdir()
-    (proof.root / "etc/doorman/policy.yaml").write_text(POLICY)
     prove_content(proof)
     prove_read_only(proof)
     cloud, sink = Cloud(), Sink()
     cloud.add_user("doorman", "secret", [ME])
     with serve(create_app(cloud)) as url:
-        environment = {
-            "OS_AUTH_URL": f"{url}/identity/v3",
-            "OS_USERNAME": "doorman",
-            "OS_PASSWORD": "secret",
-            "OS_USER_DOMAIN_NAME": "Default",
-            "OS_PROJECT_ID": ME,
-            "OS_REGION_NAME": "eu-de",
-            "DOORMAN_POLICY": "/etc/doorman/policy.yaml",
-            "K_SINK": f"http://127.0.0.1:{sink.server_port}/",
-        }
-        prove_starts(proof, environment)
-        prove_sigterm(proof, environment, cloud, sink)
+        mount_files(proof, url)
+        told = {"K_SINK": f"http://127.0.0.1:{sink.server_port}/", "DOORMAN_MODE": "enforce"}
+        environments = {target: variables | told for target, variables in read_template().items()}
+        prove_starts(proof, environments)
+        prove_sigterm(proof, environments["check_job"], url, cloud, sink)
     _say("the image holds what it promises")
     return 0
+
+
+def read_template() -> dict[str, dict[str, str]]:
+    """Give the environment of each function as template.yaml sets it; FunctionGraph's is that of triage."""
+    documents = yaml.safe_load_all((PROJECT / "template.yaml").read_text("utf-8"))
+    services = [each for each in documents if each["apiVersion"].startswith("serving.")]
+    containers = [each["spec"]["template"]["spec"]["containers"][0] for each in services]
+    found = {each["args"][3]: {one["name"]: one["value"] for one in each["env"]} for each in containers}
+    return {**found, "functiongraph": found["triage"]}
+
+
+def mount_files(proof: Proof, url: str) -> None:
+    """Put the policy and the credentials where the template mounts them."""
+    login = {"username": "doorman", "password": "secret", "user_domain_name": "Default"}
+    cloud = {"auth": {"auth_url": f"{url}/identity/v3", "project_id": ME, **login}, "region_name": "eu-de"}
+    files = {"doorman/policy.yaml": POLICY, "openstack/clouds.yaml": yaml.safe_dump({"clouds": {"doorman": cloud}})}
+    for name, text in files.items():
+        (proof.root / "etc" / name).parent.mkdir()
+        (proof.root / "etc" / name).write_text(text)
 
 
 def prove_content(proof: Proof) -> None:
@@ -102,9 +113,9 @@ print(os.getuid(), os.getgid(), os.getgroups(), *map(attempt, places), sep=", ")
     _say(f"inside the tree (uid, gid, groups; /, /app, /usr, /tmp): {told}")
 
 
-def prove_starts(proof: Proof, environment: dict[str, str]) -> None:
+def prove_starts(proof: Proof, environments: dict[str, dict[str, str]]) -> None:
     """All four functions start, answer their probe without running, and end with 0."""
-    for target in ("triage", "check_job", "sweep", "functiongraph"):
+    for target, environment in environments.items():
         with proof.function(target, environment) as (url, process, seconds):
             must(httpx.get(f"{url}/healthz").status_code == 200, f"{target}: no answer on /healthz")
             status = Path(f"/proc/{process.pid}/status").read_text()
@@ -114,12 +125,12 @@ def prove_starts(proof: Proof, environment: dict[str, str]) -> None:
         _say(f"{target}: ready after {seconds:.2f} s, uid 1003, exit code 0")
 
 
-def prove_sigterm(proof: Proof, environment: dict[str, str], cloud: Cloud, sink: Sink) -> None:
+def prove_sigterm(proof: Proof, environment: dict[str, str], cloud_url: str, cloud: Cloud, sink: Sink) -> None:
     """A check that waits for its job when SIGTERM comes is finished, told and answered; nobody new is let in."""
     image = cloud.add_share(OWNER, ME, name="golden")
     cloud.settings.job_seconds = JOB_SECONDS
     with proof.function("check_job", environment) as (url, process, _):
-        check = _check(image, _start_job(environment, image))
+        check = _check(image, _start_job(cloud_url, image))
         answers: list[httpx.Response] = []
         thread = threading.Thread(target=lambda: answers.append(httpx.post(url, json=check, headers=JSON, timeout=30)))
         thread.start()
@@ -138,8 +149,7 @@ def prove_sigterm(proof: Proof, environment: dict[str, str], cloud: Cloud, sink:
 JSON = {"content-type": "application/cloudevents+json"}
 
 
-def _start_job(environment: dict[str, str], image: str) -> str:
-    base = environment["OS_AUTH_URL"].removesuffix("/identity/v3")
+def _start_job(base: str, image: str) -> str:
     user = {"name": "doorman", "domain": {"name": "Default"}, "password": "secret"}
     identity = {"methods": ["password"], "password": {"user": user}}
     login = {"auth": {"identity": identity, "scope": {"project": {"id": ME}}}}

@@ -74,5 +74,6 @@ def _read(document: Any, number: int) -> BaseModel:
 
 
 def _spell(fault: Any) -> str:
-    path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in fault["loc"])
-    return f"{path.removeprefix('.')}: {fault['msg'].removeprefix('Value error, ')}"
+    path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in fault["loc"]).removeprefix(".")
+    message = fault["msg"].removeprefix("Value error, ")
+    return f"{path}: {message}" if path else message
