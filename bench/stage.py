@@ -50,6 +50,10 @@ class Server:
         """Bytes that the process and its children keep for themselves, each page once (proportional set size)."""
         return sum(_pss(pid) for pid in [self.process.pid, *_children(self.process.pid)])
 
+    def processor(self) -> float:
+        """Seconds of processor time that the process and its children have used."""
+        return sum(_used(pid) for pid in [self.process.pid, *_children(self.process.pid)])
+
     def ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
         """Ask the upstream's own pages."""
         data = None if body is None else json.dumps(body).encode()
@@ -141,6 +145,11 @@ def _children(pid: int) -> list[int]:
         for child in (task / "children").read_text().split():
             found += [int(child), *_children(int(child))]
     return found
+
+
+def _used(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _pss(pid: int) -> int:

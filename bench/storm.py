@@ -22,12 +22,20 @@ def storm(*, projects: int, shares: int, connections: int, pairs: int, settings:
             cloud.ask("/bench/seed", {"projects": projects, "shares": shares})
             with stage.running(stage.triage(cloud, projects=projects, **settings)) as function:
                 load.run(function.url, [load.post(function.url, {}, b"") for _ in range(20)], connections=2)
-                base = load.run(noop.url, _events(noop.url, projects, shares), connections=connections)
-                busy = load.run(function.url, _events(function.url, projects, shares), connections=connections)
+                base, base_used = _blow(noop, projects, shares, connections)
+                busy, busy_used = _blow(function, projects, shares, connections)
                 memory = function.memory()
             stats = cloud.ask("/bench/stats")
-            figures.append(_figures(base, busy, stats, total=projects * shares) | {"memory": memory / noop.memory()})
+            used = {"noop_cpu_us": base_used, "cpu_us": busy_used, "memory": memory / noop.memory()}
+            figures.append(_figures(base, busy, stats, total=projects * shares) | used)
     return {name: round(statistics.median(each[name] for each in figures), 4) for name in figures[0]}
+
+
+def _blow(server: stage.Server, projects: int, shares: int, connections: int) -> tuple[load.Result, float]:
+    """Send the storm; also give the processor's microseconds for each event."""
+    before = server.processor()
+    result = load.run(server.url, _events(server.url, projects, shares), connections=connections)
+    return result, (server.processor() - before) / (projects * shares) * 1e6
 
 
 def _events(url: str, projects: int, shares: int) -> list[bytes]:

@@ -22,7 +22,7 @@ from .events import Teller
 from .line import Line
 from .pace import CALLS_AT_ONCE, Pace
 from .policy import Policy
-from .rounds import Rounds
+from .rounds import ROUNDS_AT_ONCE, Rounds
 from .settings import Settings
 from .sink import HttpSink, Sink
 from .triage import triage
@@ -55,6 +55,7 @@ class Office:
         self._client = client
         self._sink = sink
         self._calls = asyncio.Semaphore(CALLS_AT_ONCE)
+        self._turns = asyncio.Semaphore(ROUNDS_AT_ONCE)
         if credentials is None:
             credentials = from_settings(settings.identity, client=client, clock=clock)
         self._unresolved: list[Credentials] = list(credentials)
@@ -94,7 +95,7 @@ class Office:
     def rounds(self, desk: Desk) -> Rounds:
         """Give the line of notices that waits at a desk."""
         if desk.project_id not in self._rounds:
-            self._rounds[desk.project_id] = Rounds(partial(triage, desk))
+            self._rounds[desk.project_id] = Rounds(partial(triage, desk), turns=self._turns)
         return self._rounds[desk.project_id]
 
     async def _resolve(self) -> list[Unavailable]:

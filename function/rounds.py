@@ -5,26 +5,56 @@ An idle project adds no delay, a busy one makes ever fewer calls per share. Each
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
 
 from .errors import Unavailable
 from .ledger import Ended
-from .line import Tally, counting
+from .line import counting
 from .shares import Notice
 
 MAX_WAITING = 20_000
 """Images that may wait for the next round of one project; beyond it events are sent back at once."""
 
+MAX_ROUND = 2000
+"""Images in one round, unless a single event has more: nobody waits for the whole of a large storm."""
+
+ROUNDS_AT_ONCE = 8
+"""Rounds in flight in one process; the projects take turns, so that each one's events gather while it waits."""
+
+PATIENCE = 0.05
+"""Part of a round's duration that a busy project waits for those just answered to send their next events."""
+
 Work = Callable[[Sequence[Notice]], Awaitable[Ended]]
+Answer: TypeAlias = "tuple[Ended, int] | Exception"
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    notice: Notice
+    answer: "asyncio.Future[Answer]"
 
 
 class Rounds:
-    """The rounds of one project, one at a time."""
+    """The rounds of one project, one at a time.
 
-    def __init__(self, work: Work, *, max_waiting: int = MAX_WAITING) -> None:
+    Args:
+        work: works notices off together; raises where nothing of it was done.
+        turns: shared with the other projects, bounds how many rounds are in flight.
+        max_waiting: see MAX_WAITING. max_round: see MAX_ROUND.
+    """
+
+    def __init__(
+        self, work: Work, *, turns: asyncio.Semaphore, max_waiting: int = MAX_WAITING, max_round: int = MAX_ROUND
+    ) -> None:
         self._work = work
+        self._turns = turns
         self._max_waiting = max_waiting
-        self._waiting: list[tuple[Notice, asyncio.Future[tuple[Ended, int]]]] = []
+        self._max_round = max_round
+        self._waiting: list[_Waiting] = []
         self._images = 0
+        self._wanted = 0
+        self._gathered = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     async def join(self, notice: Notice) -> tuple[Mapping[str, str | Unavailable], int]:
@@ -35,30 +65,73 @@ class Rounds:
         """
         if self._images + len(notice.images) > self._max_waiting and self._waiting:
             raise Unavailable("too many events are waiting for this project", retry_after=1.0)
-        answer: asyncio.Future[tuple[Ended, int]] = asyncio.get_running_loop().create_future()
-        self._waiting.append((notice, answer))
+        waiting = _Waiting(notice, asyncio.get_running_loop().create_future())
+        self._waiting.append(waiting)
         self._images += len(notice.images)
+        if len(self._waiting) >= self._wanted:
+            self._gathered.set()
         if self._task is None:
             # A task of its own: a caller that goes away takes nobody with it.
             self._task = asyncio.create_task(self._run())
-        ended, calls = await asyncio.shield(answer)
+        answer = await asyncio.shield(waiting.answer)
+        if isinstance(answer, Exception):
+            raise answer
+        ended, calls = answer
         return {image: ended[image] for image in notice.images}, calls
 
     async def _run(self) -> None:
+        clock = asyncio.get_running_loop()
         while self._waiting:
-            batch, self._waiting, self._images = self._waiting, [], 0
-            with counting() as tally:
-                await self._work_off([notice for notice, _ in batch], [answer for _, answer in batch], tally)
+            async with self._turns:
+                start, batch = clock.time(), self._take()
+                await self._work_off(batch)
+            if self._waiting:
+                await self._gather(len(batch), seconds=(clock.time() - start) * PATIENCE)
         self._task = None
 
-    async def _work_off(
-        self, notices: Sequence[Notice], answers: Sequence["asyncio.Future[tuple[Ended, int]]"], tally: Tally
-    ) -> None:
+    def _take(self) -> list[_Waiting]:
+        """Take the next round's notices, the first to come first."""
+        images = count = 0
+        for waiting in self._waiting:
+            images += len(waiting.notice.images)
+            if count and images > self._max_round:
+                break
+            count += 1
+        batch, self._waiting = self._waiting[:count], self._waiting[count:]
+        self._images = sum(len(waiting.notice.images) for waiting in self._waiting)
+        return batch
+
+    async def _gather(self, answered: int, *, seconds: float) -> None:
+        """Wait a moment for as many new events as were just answered: their senders are about to send the next ones."""
+        self._wanted = len(self._waiting) + answered
+        self._gathered.clear()
         try:
-            ended = await self._work(notices)
-        except Exception as error:  # noqa: BLE001 - whatever it is, each waiting event must hear of it
-            for answer in answers:
-                answer.set_exception(error)
+            async with asyncio.timeout(seconds):
+                await self._gathered.wait()
+        except TimeoutError:
+            pass
+        self._wanted = 0
+
+    async def _work_off(self, batch: Sequence[_Waiting]) -> None:
+        try:
+            answer = await self._answer([waiting.notice for waiting in batch])
+        except Unavailable as error:
+            for waiting in batch:
+                waiting.answer.set_result(Unavailable(str(error), retry_after=error.retry_after))
+        except Exception:  # noqa: BLE001 - found out below whose it is
+            # One of them met a defect of ours: alone, it takes nobody with it.
+            for waiting in batch:
+                waiting.answer.set_result(await self._answer_alone(waiting.notice))
         else:
-            for answer in answers:
-                answer.set_result((ended, tally.calls))
+            for waiting in batch:
+                waiting.answer.set_result(answer)
+
+    async def _answer(self, notices: Sequence[Notice]) -> tuple[Ended, int]:
+        with counting() as tally:
+            return await self._work(notices), tally.calls
+
+    async def _answer_alone(self, notice: Notice) -> Answer:
+        try:
+            return await self._answer([notice])
+        except Exception as error:  # noqa: BLE001 - told to the one whose event it is
+            return error
