@@ -2,10 +2,12 @@
 
 import logging
 import sys
+from pathlib import Path
+from traceback import extract_tb
 from typing import Literal, TextIO
 
 import structlog
-from structlog.typing import FilteringBoundLogger, Processor
+from structlog.typing import EventDict, FilteringBoundLogger, Processor
 
 Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["json", "console"]
@@ -22,6 +24,7 @@ def set_up(*, level: Level, form: Format, stream: TextIO | None = None) -> None:
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _name_exception,
             _renderer(form, stream),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
@@ -39,4 +42,15 @@ def logger() -> FilteringBoundLogger:
 def _renderer(form: Format, stream: TextIO) -> Processor:
     if form == "console":
         return structlog.dev.ConsoleRenderer(colors=stream.isatty())
-    return structlog.processors.JSONRenderer(ensure_ascii=False)
+    # ASCII only: whatever the stream's encoding, and however a reader splits lines, one object is one line.
+    return structlog.processors.JSONRenderer()
+
+
+def _name_exception(_: object, __: str, fields: EventDict) -> EventDict:
+    """Put what happened and where in place of an exception; its text may quote anything, a header as well."""
+    error = fields.pop("exc_info", None)
+    error = sys.exception() if error is True else error
+    if isinstance(error, BaseException):
+        fields["exception"] = type(error).__qualname__
+        fields["trace"] = [f"{Path(at.filename).name}:{at.lineno} {at.name}" for at in extract_tb(error.__traceback__)]
+    return fields
