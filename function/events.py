@@ -32,11 +32,16 @@ _TRACEPARENT = regex(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", ASCII
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Teller:
-    """Who tells: the part of every event that does not depend on what is told."""
+    """Who tells: the part of every event that does not depend on what is told.
+
+    Attributes:
+        actor: data fields of outcomes that say which person decided (`actor`), and why (`reason`).
+    """
 
     project_id: str
     region: str | None
     policy_digest: str
+    actor: Mapping[str, str] | None = None
 
     @property
     def source(self) -> str:

@@ -130,6 +130,7 @@ class OutcomeEntry(_Model):
     cause: str | None
     decision: Action | None = None
     facts: dict[str, Any] | None = Field(default=None, description="What the decision rested on.")
+    approve: str | None = Field(default=None, description="Where it is held: the command that accepts it.")
 
 
 class OutcomeData(_Model):
@@ -138,6 +139,8 @@ class OutcomeData(_Model):
     project_id: PlainId
     job_id: PlainId | None
     policy_digest: str
+    actor: str | None = Field(default=None, description="The person who decided, where it was a person.")
+    reason: str | None = Field(default=None, description="Why that person did, in his own words.")
     images: tuple[OutcomeEntry, ...]
 
 
@@ -150,6 +153,7 @@ class PendingEntry(_Model):
     rule: str | None
     reason: Reason
     created_at: str | None
+    approve: str | None = Field(default=None, description="The command that accepts it.")
 
 
 class PendingData(_Model):

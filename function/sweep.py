@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from . import decision as decisions
+from .advice import approve_command
 from .asks import Ask
 from .decision import Decision
 from .desk import Desk
@@ -97,6 +98,7 @@ def _entry(share: Share, decision: Decision) -> dict[str, Any]:
         "rule": decision.rule,
         "reason": decision.reason.value,
         "created_at": _write_time(share.created_at),
+        "approve": approve_command(share.image_id, project_id=share.project_id, reason=decision.reason),
     }
 
 

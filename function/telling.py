@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from pydantic_core import to_json
 
+from .advice import approve_command
 from .cloudevents import CloudEvent
 from .events import Teller, derive, event, only
 from .messages import EventType
@@ -33,7 +34,6 @@ def tell(
     causes: Sequence[Cause],
     now: datetime,
     job_id: str | None = None,
-    actor: Mapping[str, str] | None = None,
 ) -> tuple[CloudEvent, ...]:
     """Write the outcome events: one per fate, and more where one would grow too large.
 
@@ -41,12 +41,11 @@ def tell(
         causes: the causing events in order of arrival. An outcome whose own cause is not among them (a job's check is
             the cause, the notification stands in the entry) is told with the first.
         job_id: the job that these outcomes are of; ids then derive from it alone.
-        actor: further data fields that say who decided (`actor`, `reason`).
     """
     events = []
     by_fate = sorted(outcomes, key=lambda outcome: (outcome.fate, outcome.image_id))
     for fate, group in groupby(by_fate, key=lambda outcome: outcome.fate):
-        for number, part in enumerate(_pack([(outcome, _entry(outcome)) for outcome in group])):
+        for number, part in enumerate(_pack([(outcome, _entry(teller, outcome)) for outcome in group])):
             told = [outcome for outcome, _ in part]
             wanted = {outcome.cause for outcome in told}
             heard = [cause for cause in causes if cause.id in wanted] or causes[:1]
@@ -54,7 +53,7 @@ def tell(
                 "project_id": teller.project_id,
                 "job_id": job_id,
                 "policy_digest": teller.policy_digest,
-                **(actor or {}),
+                **(teller.actor or {}),
                 "images": [entry for _, entry in part],
             }
             events.append(_tell(teller, fate, told, data=data, causes=heard, now=now, number=number))
@@ -152,7 +151,10 @@ def _pack(entries: Sequence[tuple[N, Mapping[str, Any]]]) -> list[list[tuple[N, 
     return parts
 
 
-def _entry(outcome: Outcome) -> dict[str, Any]:
+def _entry(teller: Teller, outcome: Outcome) -> dict[str, Any]:
+    image_id, reason = outcome.image_id, outcome.reason
+    is_held = outcome.fate is Fate.HELD
+    advice = {"approve": approve_command(image_id, project_id=teller.project_id, reason=reason)} if is_held else {}
     return {
         "image_id": outcome.image_id,
         "name": outcome.name,
@@ -165,6 +167,7 @@ def _entry(outcome: Outcome) -> dict[str, Any]:
         "cause": outcome.cause,
         "decision": outcome.decision,
         "facts": {fact: str(seen)[:MAX_FACT] for fact, seen in outcome.facts.items()} if outcome.facts else None,
+        **advice,
     }
 
 

@@ -130,8 +130,23 @@ class TestOutcomes:
 
     def test_actor(self) -> None:
         """Who decided by hand is told beside the images."""
-        (event,) = said(outcome(), actor={"actor": "ann", "reason": "checked"})
+        teller = replace(TELLER, actor={"actor": "ann", "reason": "checked"})
+        (event,) = tell(teller, [outcome()], causes=[CAUSE], now=START)
         assert {name: event.data[name] for name in ("actor", "reason")} == {"actor": "ann", "reason": "checked"}
+
+    def test_held_shares_carry_the_command_that_accepts_them(self) -> None:
+        """With a vault to fill in where that is what is missing; nothing else has such a command."""
+        held = [outcome(number, Fate.HELD, reason=reason) for number, reason in enumerate(Reason)]
+        accepted, told = said(outcome(100), *held)
+        assert "approve" not in accepted.data["images"][0]
+        commands = {Reason(entry["reason"]): entry["approve"] for entry in told.data["images"]}
+        assert commands[Reason.OWNER_NOT_ALLOWED] == (
+            f"doorman approve {image_id(list(Reason).index(Reason.OWNER_NOT_ALLOWED))} --project receiver --reason TEXT"
+        )
+        assert {reason for reason, command in commands.items() if "--vault VAULT" in command} == {
+            Reason.VAULT_MISSING,
+            Reason.VAULT_FAILED,
+        }
 
     def test_first_cause_is_the_events(self) -> None:
         """Where a round serves several events the first to arrive is the cause, and each entry has its own."""

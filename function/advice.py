@@ -1,0 +1,15 @@
+"""Tells people the command with which they settle a share that is held for them. A text, nothing more."""
+
+from .shares import Reason
+
+_NEEDS_VAULT = frozenset({Reason.VAULT_MISSING, Reason.VAULT_FAILED})
+
+
+def approve_command(image_id: str, *, project_id: str, reason: Reason) -> str:
+    """Write the command that accepts one held share; what is in capitals is the person's to fill in.
+
+    Args:
+        reason: why it is held; without a vault a person must name one.
+    """
+    vault = " --vault VAULT" if reason in _NEEDS_VAULT else ""
+    return f"doorman approve {image_id} --project {project_id}{vault} --reason TEXT"
