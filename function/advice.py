@@ -1,6 +1,10 @@
-"""Tells people the command with which they settle a share that is held for them. A text, nothing more."""
+"""Tells people what to do next: the command for a held share, the exception that keeps a decision. Texts, no more."""
 
-from .shares import Reason
+import json
+from collections.abc import Sequence
+from datetime import date
+
+from .shares import Action, Reason
 
 _NEEDS_VAULT = frozenset({Reason.VAULT_MISSING, Reason.VAULT_FAILED})
 
@@ -13,3 +17,16 @@ def approve_command(image_id: str, *, project_id: str, reason: Reason) -> str:
     """
     vault = " --vault VAULT" if reason in _NEEDS_VAULT else ""
     return f"doorman approve {image_id} --project {project_id}{vault} --reason TEXT"
+
+
+def exception_lines(images: Sequence[str], *, action: Action, reason: str, by: str, expires: date) -> tuple[str, ...]:
+    """Write the policy's exception that decides as a person just did, so that it is no drift; `expires` is a guess."""
+    return (
+        "exceptions:",
+        f"  - name: by-hand-{images[0][:8]}",
+        f"    images: {{ids: [{', '.join(images)}]}}",
+        f"    decision: {action}",
+        f"    reason: {json.dumps(reason, ensure_ascii=False)}",
+        f"    by: {json.dumps(by, ensure_ascii=False)}",
+        f"    expires: {expires.isoformat()}",
+    )

@@ -25,6 +25,8 @@ _INTERRUPTED: Final = 130
 COMMANDS: Final[Mapping[str, str]] = {
     "run": "do the whole job once: list, decide, settle, follow the jobs, tell",
     "pending": "list the shares that wait and what the policy would do; change nothing",
+    "approve": "accept shares by hand, with a reason that is told",
+    "reject": "reject shares by hand, with a reason that is told",
     "policy": "check and test a policy, compare two, print its JSON Schema",
     "explain": "show what would be decided for event files, and why, without any cloud",
     "send": "post event files as CloudEvents",

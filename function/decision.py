@@ -146,6 +146,8 @@ def _told(decision: Decision, policy: Policy, trials: list[Trial]) -> Decision:
 
 def _reason(rule: Rule) -> Reason:
     match rule.action:
+        case _ if rule.by_hand:
+            return Reason.DECIDED_BY_PERSON
         case "accept" if rule.exception:
             return Reason.ALLOWED_BY_EXCEPTION
         case "accept":

@@ -77,9 +77,15 @@ class Errands:
         except Unavailable as error:
             self._give_up(error)
             return
+        await self.take(images)
+
+    async def take(self, images: Sequence[str]) -> None:
+        """Have these images triaged, in one round."""
         self.found = len(images)
         if images:
-            await self._triage(Notice(project_id=self.project_id, images=images, cause=self._cause, sent_at=None))
+            await self._triage(
+                Notice(project_id=self.project_id, images=tuple(images), cause=self._cause, sent_at=None)
+            )
 
     def _go_on(self, event: CloudEvent) -> None:
         if event.type == EventType.CHECK:

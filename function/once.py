@@ -4,7 +4,7 @@ The rooms are those behind the broker, with an outbox in the broker's place. Tak
 """
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -58,12 +58,29 @@ class Report:
 
 
 class Once:
-    """One run; `progress` and `report` may be asked at any time, also after it was cancelled."""
+    """One run; `progress` and `report` may be asked at any time, also after it was cancelled.
 
-    def __init__(self, office: Office, *, run_id: str, is_dry: bool = False) -> None:
+    Args:
+        run_id: the cause that all outcomes name, unique to this run.
+        is_dry: decide and tell everything, write nothing.
+        errand: what is begun for each project.
+        prepare: changes a project's desk before.
+    """
+
+    def __init__(
+        self,
+        office: Office,
+        *,
+        run_id: str,
+        is_dry: bool = False,
+        errand: Callable[[Errands], Awaitable[None]] = Errands.look,
+        prepare: Callable[[Desk], Desk] | None = None,
+    ) -> None:
         self._office = office
         self._cause = Cause(id=run_id, correlation=run_id)
         self._is_dry = is_dry
+        self._errand = errand
+        self._prepare = prepare
         self._troubles: list[Trouble] = []
         self._projects: list[Errands] = []
 
@@ -80,14 +97,14 @@ class Once:
         places = asyncio.Semaphore(PROJECTS_AT_ONCE)
         checks = asyncio.Semaphore(CHECKS_AT_ONCE)
 
-        async def look(errands: Errands) -> None:
+        async def begin(errands: Errands) -> None:
             async with places:
-                await errands.look()
+                await self._errand(errands)
 
         async with asyncio.TaskGroup() as tasks:
             self._projects = [Errands(desk, cause=self._cause, tasks=tasks, places=checks) for desk in desks]
             for errands in self._projects:
-                errands.begin(partial(look, errands))
+                errands.begin(partial(begin, errands))
         return self.report()
 
     def progress(self) -> Progress:
@@ -118,6 +135,8 @@ class Once:
         if strange and not errors:
             raise Misconfigured(f"--project: {strange[0]} is not served here: name one of OS_PROJECT_ID or OS_CLOUD")
         chosen = [desk for desk in desks if not projects or desk.project_id in projects]
+        if self._prepare is not None:
+            chosen = [self._prepare(desk) for desk in chosen]
         return [_dry(desk) for desk in chosen] if self._is_dry else chosen
 
 

@@ -19,6 +19,7 @@ class Rule:
         audit: only told, never done.
         first, others: the conditions' tests, but for the one on the owner: `Policy.rules_for` has asked that.
         exception: it comes from `exceptions`. expires: its last day, UTC. note: its `reason`. by: who answers for it.
+        by_hand: it comes from no file, but from a person who decides just now.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Rule:
     expires: date | None = None
     note: str | None = None
     by: str | None = None
+    by_hand: bool = False
 
     def verdict(self, share: Share, now: datetime) -> bool | None:
         """Say whether all conditions hold for a share that `Policy.rules_for` gave this rule to.

@@ -41,13 +41,20 @@ def write_lines(events: Iterable[CloudEvent], stream: TextIO) -> None:
 
 
 def rows(events: Iterable[CloudEvent]) -> list[tuple[str, ...]]:
-    """Lay out outcome events: one row an image, a heading, and a column for the project where there are several."""
+    """Lay out outcome events, one row an image, below a heading; columns that would all be the same are left out."""
     entries = [(event, entry) for event in events for entry in event.data["images"]]
     has_projects = len({event.data["project_id"] for event, _ in entries}) > 1
+    has_held = any(entry.get("approve") for _, entry in entries)
     cells = sorted(
-        (*((event.data["project_id"],) if has_projects else ()), *_row(event, entry)) for event, entry in entries
+        (
+            *((event.data["project_id"],) if has_projects else ()),
+            *_row(event, entry),
+            *((entry.get("approve", ""),) if has_held else ()),
+        )
+        for event, entry in entries
     )
-    return [(*(("PROJECT",) if has_projects else ()), *COLUMNS), *cells] if cells else []
+    heading = (*(("PROJECT",) if has_projects else ()), *COLUMNS, *(("TO ACCEPT IT",) if has_held else ()))
+    return [heading, *cells] if cells else []
 
 
 def show(events: Sequence[CloudEvent]) -> list[str]:

@@ -37,9 +37,7 @@ async def work(arguments: Namespace, *, is_dry: bool, is_telling: bool) -> int:
         once = Once(office, run_id=f"run-{uuid4()}", is_dry=is_dry)
         report, was_stopped = await supervise(once, arguments.project, stream=sys.stderr)
     show_report(report, as_json=arguments.json)
-    if was_stopped:
-        return INTERRUPTED
-    return DONE if report.is_faultless else FAILED
+    return exit_code(is_done=report.is_faultless, was_stopped=was_stopped)
 
 
 def show_report(report: Report, *, as_json: bool) -> None:
@@ -52,6 +50,11 @@ def show_report(report: Report, *, as_json: bool) -> None:
             say(line)
     for line in say_left(report):
         sys.stderr.write(f"doorman: {visible(line)}\n")
+
+
+def exit_code(*, is_done: bool, was_stopped: bool) -> int:
+    """Give the exit code of a command that was done, failed in some part, or was stopped by a signal."""
+    return INTERRUPTED if was_stopped else DONE if is_done else FAILED
 
 
 async def _run(arguments: Namespace) -> int:

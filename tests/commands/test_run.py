@@ -6,8 +6,6 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,50 +19,9 @@ from function.commands.outcomes import rows, totals
 from function.commands.watching import say_left, say_progress, supervise
 from function.errands import Trouble
 from function.once import Once, Progress, Report
-from sandbox.cloud import create_app
 from sandbox.serving import serve
 from sandbox.state import Cloud
-from tests.chain import BAD, GOLDEN, POLICY, STRANGER, Chain
-
-
-@pytest.fixture
-def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
-    """A served sandbox whose jobs end at once, and an environment that leads to it."""
-    cloud = Cloud()
-    cloud.settings.job_seconds = 0
-    cloud.add_user("doorman", "secret", ["receiver", "second"])
-    policy = tmp_path / "policy.yaml"
-    policy.write_text(POLICY)
-    with serve(create_app(cloud)) as url:
-        for name, value in {
-            "OS_AUTH_URL": f"{url}/v3",
-            "OS_USERNAME": "doorman",
-            "OS_PASSWORD": "secret",
-            "OS_USER_DOMAIN_NAME": "Default",
-            "OS_PROJECT_ID": "receiver",
-            "DOORMAN_POLICY": str(policy),
-        }.items():
-            monkeypatch.setenv(name, value)
-        yield cloud
-
-
-@pytest.fixture
-def taken() -> list[dict[str, Any]]:
-    """What the sink took."""
-    return []
-
-
-@pytest.fixture
-def sink(taken: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A sink over HTTP, named in the environment."""
-
-    async def take(request: Request) -> Response:
-        taken.append({"type": request.headers["ce-type"], "data": json.loads(await request.body())})
-        return Response(status_code=202)
-
-    with serve(Starlette(routes=[Route("/", take, methods=["POST"])])) as url:
-        monkeypatch.setenv("K_SINK", url)
-        yield url
+from tests.chain import BAD, GOLDEN, STRANGER, Chain
 
 
 def share_three(cloud: Cloud) -> tuple[str, str, str]:
@@ -81,11 +38,12 @@ def test_a_run_shows_every_share_and_the_totals(cloud: Cloud, capsys: pytest.Cap
     assert main(["run"]) == 0
     told = capsys.readouterr()
     lines = told.out.splitlines()
-    assert [line.split() for line in lines[:4]] == [
-        ["IMAGE", "NAME", "OWNER", "DECISION", "RULE", "REASON", "OUTCOME"],
+    command = f"doorman approve {stranger} --project receiver --reason TEXT"
+    assert [line.split(maxsplit=7) for line in lines[:4]] == [
+        ["IMAGE", "NAME", "OWNER", "DECISION", "RULE", "REASON", "OUTCOME", "TO ACCEPT IT"],
         [golden, "golden", GOLDEN, "accept", "golden-images", "allowed_owner", "accepted"],
         [banned, "bad", BAD, "reject", "known-bad", "rejected_by_rule", "rejected"],
-        [stranger, r"strange\x1b[2J", STRANGER, "hold", "-", "owner_not_allowed", "held"],
+        [stranger, r"strange\x1b[2J", STRANGER, "hold", "-", "owner_not_allowed", "held", command],
     ]
     assert lines[4:] == ["", "3 shares: 1 accepted, 1 held, 1 rejected"]
     assert told.err == ""

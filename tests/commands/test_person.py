@@ -1,0 +1,171 @@
+"""`doorman approve` and `doorman reject`: a person settles shares, and it is told who and why."""
+
+import getpass
+import io
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from function.cli import main
+from sandbox.state import Cloud
+from tests.chain import BAD, GOLDEN, POLICY, SECOND_VAULT, STRANGER, VAULT
+
+NOBODY = "99999999-0000-4000-8000-000000000000"
+ASKED = ("--project", "receiver", "--reason", "ticket 4711")
+
+
+def type_in(monkeypatch: pytest.MonkeyPatch, answer: str) -> None:
+    """Let a person answer the question."""
+    monkeypatch.setattr("sys.stdin", io.StringIO(answer))
+
+
+@pytest.mark.usefixtures("sink")
+def test_a_held_share_is_accepted_by_hand(
+    cloud: Cloud, taken: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The outcome names the person as Keystone does, the reason in the person's own words, and why it was decided."""
+    stranger, other = cloud.add_share(STRANGER, "receiver"), cloud.add_share(STRANGER, "receiver")
+    assert main(["approve", stranger.upper(), stranger, *ASKED, "--yes", "--json"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    told = json.loads(line)
+    assert told["type"] == "dev.doorman.share.accepted.v1"
+    data = {key: told["data"][key] for key in ("actor", "reason", "project_id")}
+    assert data == {"actor": "doorman", "reason": "ticket 4711", "project_id": "receiver"}
+    (entry,) = told["data"]["images"]
+    assert [entry[key] for key in ("image_id", "rule", "reason", "decision", "member_status")] == [
+        stranger,
+        "by hand",
+        "decided_by_person",
+        "accept",
+        "accepted",
+    ]
+    assert [event["type"] for event in taken] == ["dev.doorman.share.accepted.v1"]
+    assert cloud.member_status(stranger, "receiver") == "accepted"
+    assert cloud.member_status(other, "receiver") == "pending"
+
+
+def test_several_are_rejected_at_once_whatever_the_policy_says(
+    cloud: Cloud, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An allowed owner's share as well as one that is accepted already."""
+    golden, accepted = cloud.add_share(GOLDEN, "receiver"), cloud.add_share(GOLDEN, "receiver", status="accepted")
+    assert main(["reject", golden, accepted, *ASKED, "--yes"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "2 shares: 2 rejected"
+    assert {cloud.member_status(image, "receiver") for image in (golden, accepted)} == {"rejected"}
+
+
+def test_without_yes_it_shows_what_it_will_do_and_asks(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """How the shares stand and what the policy would do stand above the question; no means no."""
+    bad = cloud.add_share(BAD, "receiver", name="tool")
+    type_in(monkeypatch, "n\n")
+    assert main(["approve", bad, NOBODY, *ASKED]) == 1
+    told = capsys.readouterr()
+    assert [line.split() for line in told.err.splitlines()[:3]] == [
+        ["IMAGE", "NAME", "OWNER", "STANDS", "POLICY", "WOULD", "RULE", "REASON"],
+        [bad, "tool", BAD, "pending", "reject", "known-bad", "rejected_by_rule"],
+        [NOBODY, "-", "-", "-", "-", "-", "not_shared"],
+    ]
+    assert "approve" not in told.err
+    assert told.err.splitlines()[-1] == (
+        "accept 2 shares in project receiver, because: ticket 4711 [y/N] doorman: nothing was changed"
+    )
+    assert (told.out, cloud.writes) == ("", [])
+
+
+def test_yes_does_it_and_says_how_to_keep_the_decision(
+    cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The advised exception is one that the policy takes, and with it the decision is the policy's own."""
+    bad = cloud.add_share(BAD, "receiver")
+    type_in(monkeypatch, "yes\n")
+    assert main(["approve", bad, *ASKED]) == 0
+    said = capsys.readouterr().out
+    assert "1 share: 1 accepted" in said
+    exception = said[said.index("exceptions:") :]
+    assert f"by: {json.dumps(getpass.getuser())}" in exception
+    (tmp_path / "policy.yaml").write_text(POLICY + exception)
+    cloud.set_status(bad, "receiver", "pending")
+    assert main(["pending", "--json"]) == 0
+    (entry,) = json.loads(capsys.readouterr().out)["data"]["images"]
+    assert (entry["decision"], entry["reason"]) == ("accept", "allowed_by_exception")
+
+
+def test_no_advice_where_the_policy_agrees(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the policy would have done as well needs no exception."""
+    golden = cloud.add_share(GOLDEN, "receiver")
+    type_in(monkeypatch, "y\n")
+    assert main(["approve", golden, *ASKED]) == 0
+    assert "exceptions:" not in capsys.readouterr().out
+
+
+def test_a_whole_server_goes_into_the_named_vault(cloud: Cloud) -> None:
+    """First the one that the person names, then those of the policy."""
+    for vault in (VAULT, SECOND_VAULT):
+        cloud.add_vault("receiver", vault)
+    images = [cloud.add_share(owner, "receiver", full_ecs=True) for owner in (STRANGER, GOLDEN)]
+    assert main(["approve", images[0], *ASKED, "--yes"]) == 1
+    assert main(["approve", images[0], *ASKED, "--yes", "--vault", SECOND_VAULT]) == 0
+    assert main(["approve", images[1], *ASKED, "--yes"]) == 0
+    assert [job.vault_id for job in cloud.jobs.values()] == [SECOND_VAULT, VAULT]
+
+
+def test_what_is_so_already_is_done_and_what_is_gone_is_not(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
+    """A second approval changes nothing and is no failure; an image that is not shared is one."""
+    stranger = cloud.add_share(STRANGER, "receiver", status="accepted")
+    assert main(["approve", stranger, *ASKED, "--yes"]) == 0
+    assert "already_settled" in capsys.readouterr().out
+    assert main(["approve", NOBODY, *ASKED, "--yes"]) == 1
+    assert "not_shared" in capsys.readouterr().out
+    assert cloud.writes == []
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("approve", "no-image", *ASKED, "--yes"), "IMAGE: 'no-image' is no image ID"),
+        (("approve", NOBODY, "--project", "a/b", "--reason", "x", "--yes"), "--project: 'a/b' is no ID"),
+        (("approve", NOBODY, *ASKED, "--vault", "a b", "--yes"), "--vault: 'a b' is no ID"),
+        (("approve", NOBODY, "--project", "receiver", "--reason", " ", "--yes"), "--reason: say why"),
+        (("reject", NOBODY, *ASKED), "--yes: needed where nobody answers"),
+        (("reject", NOBODY, "--project", "second", "--reason", "x", "--yes"), "--project: second is not served here"),
+    ],
+)
+@pytest.mark.usefixtures("cloud")
+def test_wrong_usage(
+    words: tuple[str, ...], message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line that names the argument, and exit code 2."""
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    assert main([*words]) == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith(f"doorman: {message}")
+
+
+def test_a_refused_login_is_said_in_one_line(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The person's credentials do not open a project that is known by name: nothing can be told of it."""
+    monkeypatch.setenv("OS_PROJECT_ID", "")
+    monkeypatch.setenv("OS_PROJECT_NAME", "elsewhere")
+    assert main(["approve", NOBODY, *ASKED, "--yes"]) == 1
+    assert capsys.readouterr().err.startswith("doorman: login refused by Keystone")
+    assert cloud.writes == []
+
+
+def test_a_signature_names_nobody_so_the_local_user_is_told(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With AK/SK there is no login that Keystone could name."""
+    (user,) = cloud.directory.users.values()
+    cloud.add_access_key("AK", "SK", user, "receiver")
+    url = os.environ["OS_AUTH_URL"].removesuffix("/v3")
+    for name, value in {"OS_ACCESS_KEY": "AK", "OS_SECRET_KEY": "SK", "OS_IMAGE_ENDPOINT_OVERRIDE": url}.items():
+        monkeypatch.setenv(name, value)
+    assert main(["reject", cloud.add_share(STRANGER, "receiver"), *ASKED, "--yes", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["data"]["actor"] == f"{getpass.getuser()} (local user)"
