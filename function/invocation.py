@@ -13,6 +13,7 @@ from pydantic_core import to_json
 
 from .clock import Clock
 from .cloudevents import CloudEvent
+from .connections import make_sink
 from .credentials import Credentials, from_invocation
 from .engine import find_beside
 from .errors import Rejected, Unavailable
@@ -21,7 +22,7 @@ from .inbox import Inbox
 from .line import counting
 from .logs import logger
 from .messages import EventType
-from .office import Office, make_sink
+from .office import Office
 from .once import run_once
 from .policy import Policy
 from .serving import Handled, Handler, Reply, handle_check, handle_sweep, handle_triage, refuse, work_off

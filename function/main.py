@@ -15,10 +15,11 @@ from starlette.responses import Response
 from . import logs, telemetry
 from .clock import SystemClock
 from .cloudevents import MAX_BODY
+from .connections import check_trust, connect, connect_sink, make_sink
 from .credentials import from_settings
 from .errors import DoormanError
 from .invocation import Invocations
-from .office import Office, check_trust, connect, connect_sink, make_sink
+from .office import Office
 from .policy import Policy, expired, load
 from .serving import Handler, Reply, answer, handle_check, handle_sweep, handle_triage
 from .settings import Settings

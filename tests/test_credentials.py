@@ -7,10 +7,10 @@ import httpx
 import pytest
 
 from function.accounts import Endpoints, Keys
+from function.connections import check_trust, connect
 from function.credentials import Credentials, from_invocation, from_settings, list_ca_files
 from function.errors import Misconfigured, Unavailable
 from function.identity import Identity
-from function.office import check_trust, connect
 from function.settings import Settings
 from tests.fake_keystone import World
 

@@ -8,9 +8,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from .. import logs
 from ..clock import SystemClock
+from ..connections import connect, connect_sink, make_sink
 from ..credentials import from_settings
 from ..identity import PROJECT_IDS, PROJECT_NAMES
-from ..office import Office, connect, connect_sink, make_sink
+from ..office import Office
 from ..outbox import Nowhere
 from ..policy import load
 from ..settings import Settings

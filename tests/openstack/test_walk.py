@@ -7,7 +7,8 @@ import pytest
 
 from function import glance
 from function.clock import SystemClock
-from function.office import Office, connect
+from function.connections import connect
+from function.office import Office
 from function.policy import load
 from function.settings import Settings
 from tests.openstack.worlds import OWNERS, RECEIVER, SECRET, RealWorld

@@ -1,0 +1,100 @@
+"""Opens the connections to the cloud and to the sink: whom they trust, how long they wait, and who they say they are.
+
+What is sent over them is `line`'s and the sinks' concern.
+"""
+
+import ssl
+from collections.abc import Sequence
+from functools import cache
+
+import httpx
+
+from .clock import Clock
+from .credentials import Credentials, list_ca_files, read_all_accounts
+from .engine import read_target
+from .engine_sink import EngineSink
+from .errors import Misconfigured
+from .pace import CALLS_AT_ONCE
+from .settings import Settings
+from .sink import HttpSink, Sink
+from .version import USER_AGENT
+
+KEEP_ALIVE = 30.0
+"""Seconds that an idle connection is kept for the next event."""
+
+
+def check_trust(settings: Settings) -> None:
+    """Read clouds.yaml and the extra certificate authorities, so that a wrong one stops the start, not the first event.
+
+    Raises:
+        Misconfigured: clouds.yaml is missing or wrong, OS_CACERT or an entry's cacert is no readable PEM file, or
+            K_CA_CERTS no PEM text.
+    """
+    read_all_accounts(settings.identity)
+    _trust_cloud(settings)
+    _trust("K_CA_CERTS", text=settings.sink_ca)
+
+
+def connect(settings: Settings) -> httpx.AsyncClient:
+    """Open the connections to the cloud.
+
+    Raises:
+        Misconfigured: OS_CACERT, or an entry's cacert, is no readable PEM file.
+    """
+    return _client(settings.request_timeout, _trust_cloud(settings))
+
+
+def connect_sink(settings: Settings) -> httpx.AsyncClient:
+    """Open the connections to the sink, which may be one of the cloud's own services.
+
+    Raises:
+        Misconfigured: K_CA_CERTS or OS_CACERT is no readable PEM.
+    """
+    is_engine = bool(settings.sink and not settings.sink.startswith("http"))
+    trust = _trust_cloud(settings) if is_engine else _trust("K_CA_CERTS", text=settings.sink_ca)
+    return _client(settings.sink_timeout, trust)
+
+
+def make_sink(
+    settings: Settings, *, clock: Clock, client: httpx.AsyncClient, credentials: Sequence[Credentials]
+) -> Sink:
+    """Make the sink that K_SINK names.
+
+    Args:
+        client: see `connect_sink`.
+        credentials: of all served projects, for a sink that is one of the cloud's own services.
+    """
+    url = settings.sink or ""
+    if url.startswith("http"):
+        return HttpSink(url=url, client=client, clock=clock, overrides=settings.overrides)
+    target = read_target(url)
+    return EngineSink(target=target, credentials=credentials, client=client, clock=clock, overrides=settings.overrides)
+
+
+def _client(timeout: float, trust: ssl.SSLContext) -> httpx.AsyncClient:
+    limits = httpx.Limits(max_connections=100, max_keepalive_connections=CALLS_AT_ONCE, keepalive_expiry=KEEP_ALIVE)
+    return httpx.AsyncClient(timeout=timeout, verify=trust, limits=limits, headers={"User-Agent": USER_AGENT})
+
+
+def _trust_cloud(settings: Settings) -> ssl.SSLContext:
+    return _trust("OS_CACERT", files=list_ca_files(settings.identity))
+
+
+def _trust(variable: str, *, files: Sequence[str] = (), text: str | None = None) -> ssl.SSLContext:
+    """Trust the system's certificate authorities, and these besides."""
+    if not files and not text:
+        return _trust_system()
+    context = ssl.create_default_context()
+    for file in files or (None,):
+        try:
+            context.load_verify_locations(cafile=file, cadata=text)
+        except (OSError, ssl.SSLError, ValueError) as error:
+            where = f" in {file}" if file else ""
+            raise Misconfigured(f"{variable}: not a readable set of PEM certificates{where}") from error
+    return context
+
+
+@cache
+def _trust_system() -> ssl.SSLContext:
+    """Trust the system's certificate authorities; read once, which takes longer than all the rest of the start."""
+    return ssl.create_default_context()
