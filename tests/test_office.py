@@ -1,0 +1,152 @@
+"""The desks of served projects are found once, also for many events at a time, and no failure loses one."""
+
+import asyncio
+
+import pytest
+
+from function.desk import Desk
+from function.errors import Rejected, Unavailable
+from function.office import Office
+from function.shares import Notice
+from tests.stage import CAUSE, GOLDEN, RECEIVER, START, Hire, Play, RecordingSink, State
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def named(make_office: Hire, state: State) -> Office:
+    """An office whose one project is known by its name only."""
+    state.directory.projects[RECEIVER].name = "by-name"
+    return make_office(OS_PROJECT_ID="", OS_PROJECT_NAME="by-name")
+
+
+async def refusal(office: Office, project_id: str) -> str:
+    """Say why a project has no desk."""
+    with pytest.raises(Rejected) as caught:
+        await office.desk(project_id)
+    return str(caught.value)
+
+
+async def test_desk_of_a_served_project(make_office: Hire, play: Play, sink: RecordingSink) -> None:
+    """Made once, without a call to anybody, with everything that it needs."""
+    office = make_office(DOORMAN_API="glance", OS_REGION_NAME="eu-nl")
+    desk = await office.desk(RECEIVER)
+    assert await office.desk(RECEIVER) is desk
+    assert not play.state.calls
+    assert (desk.project_id, desk.cloud.is_ims, desk.teller.source) == (RECEIVER, False, f"/doorman/eu-nl/{RECEIVER}")
+    assert (desk.sink, desk.clock, desk.policy.digest) == (sink, play.clock, office.policy_digest)
+    assert desk.teller.policy_digest == office.policy_digest
+    assert office.now() == START
+
+
+async def test_project_that_is_not_served(make_office: Hire) -> None:
+    """Malformed for us, whoever it may be for."""
+    text = "data.project_id: not a project that is served here (OS_PROJECT_ID)"
+    assert await refusal(make_office(), "another") == text
+    assert await refusal(make_office(OS_PROJECT_ID="a,b"), RECEIVER) == text
+
+
+async def test_many_events_at_a_cold_start(make_office: Hire) -> None:
+    """All of them find the desk, and the same one."""
+    office = make_office(OS_PROJECT_ID=f"{RECEIVER},b")
+    found = await asyncio.gather(*(office.desk(project) for project in [RECEIVER, "b"] * 20))
+    assert len({id(desk) for desk in found}) == 2
+
+
+async def test_project_known_by_name(named: Office, state: State) -> None:
+    """Its ID is asked for once, however many events wait for it."""
+    found = await asyncio.gather(*(named.desk(RECEIVER) for _ in range(20)))
+    assert {desk.project_id for desk in found} == {RECEIVER}
+    assert len(state.calls_to("POST", "/identity/v3/auth/tokens")) == 1
+    assert await refusal(named, "another")
+
+
+async def test_login_that_fails(named: Office, play: Play) -> None:
+    """Whether a project is served cannot be told, so the event comes again; and then it is found."""
+    play.state.settings.keystone_down = True
+    with pytest.raises(Unavailable, match="Keystone"):
+        await named.desk(RECEIVER)
+    desks, errors = await named.desks()
+    assert (desks, [type(error) for error in errors]) == ([], [Unavailable])
+    play.state.settings.keystone_down = False
+    play.clock.seconds += 60
+    assert (await named.desk(RECEIVER)).project_id == RECEIVER
+    assert await named.desks() == ([await named.desk(RECEIVER)], [])
+
+
+async def test_event_that_goes_away(named: Office, play: Play) -> None:
+    """A cancelled request while its desk is looked for takes no project with it."""
+    looking = asyncio.create_task(named.desk(RECEIVER))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    looking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await looking
+    assert (await named.desk(RECEIVER)).project_id == RECEIVER
+
+
+async def test_one_failing_project_does_not_stop_the_others(play: Play, make_office: Hire) -> None:
+    """Those that are known by their ID are served, whatever becomes of their logins."""
+    play.state.settings.keystone_down = True
+    desks, errors = await make_office(OS_PROJECT_ID=f"{RECEIVER},b").desks()
+    assert ([desk.project_id for desk in desks], errors) == ([RECEIVER, "b"], [])
+
+
+class BrokenCredentials:
+    """Credentials with a defect, the first time."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.auth = None
+
+    async def project_id(self) -> str:
+        """Fail once."""
+        self.calls += 1
+        if self.calls == 1:
+            raise ZeroDivisionError
+        return "broken"
+
+    async def endpoint(self, service: str) -> str:
+        """Give none."""
+        return f"http://{service}.test"
+
+
+async def test_defect_loses_no_project(play: Play) -> None:
+    """It is told as what it is, and the next event finds every desk."""
+    settings = play.settings()
+    office = Office(
+        settings,
+        (await play.desk()).policy,
+        clock=play.clock,
+        client=play.client(),
+        sink=play.sink,
+        credentials=[BrokenCredentials()],  # type: ignore[list-item]
+    )
+    with pytest.raises(ZeroDivisionError):
+        await office.desk("broken")
+    assert (await office.desk("broken")).project_id == "broken"
+
+
+async def test_wrong_catalog_is_no_defect(play: Play, make_office: Hire) -> None:
+    """An endpoint that nobody names makes the event wait, not the project vanish."""
+    office = make_office(OS_REGION_NAME="no-such-region")
+    desk = await office.desk(RECEIVER)
+    with pytest.raises(Unavailable, match="no-such-region"):
+        await desk.cloud.pending()
+
+
+async def test_each_desk_has_one_line(make_office: Hire, play: Play) -> None:
+    """Events of one project wait in the same line, those of another in theirs; what they wait for is triage."""
+    office = make_office(OS_PROJECT_ID=f"{RECEIVER},b")
+    first, second = [await office.desk(project) for project in (RECEIVER, "b")]
+    assert office.rounds(first) is office.rounds(first) is not office.rounds(second)
+    image = play.state.add_share(GOLDEN, RECEIVER)
+    answer = await join(office, first, image)
+    assert answer == {image: "submitted"}
+
+
+async def join(office: Office, desk: Desk, image: str) -> dict[str, object]:
+    """Have one image worked off."""
+    notice = Notice(project_id=desk.project_id, images=(image,), cause=CAUSE, sent_at=None)
+    ended, _ = await office.rounds(desk).join(notice)
+    return dict(ended)
