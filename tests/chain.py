@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from function.cloud import Cloud
 from function.cloudevents import CloudEvent, write
 from function.errors import Unavailable
 from function.messages import EventType
@@ -44,6 +46,12 @@ class Chain:
         self.replies: list[Reply] = []
         self._delivered = 0
         self.office = Play(state=self.cloud, clock=self.clock, sink=self.tray).office(policy=policy, **environ)
+
+    async def swap(self, cloud: type[Cloud]) -> None:
+        """Serve the project by another class of cloud."""
+        desk = await self.office.desk(RECEIVER)
+        other = cloud(project_id=RECEIVER, line=desk.cloud.line, is_ims=desk.cloud.is_ims)
+        self.office._desks[RECEIVER] = replace(desk, cloud=other)  # noqa: SLF001 - the office has no door for this
 
     async def wait(self, seconds: float) -> None:
         """Let time pass."""

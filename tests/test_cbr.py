@@ -120,7 +120,14 @@ def test_refusal() -> None:
         cbr.read_vaults(Answer(status=403, body=b""))
 
 
-NUMBERS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.just(10**4000) | st.text(max_size=5)
+NUMBERS = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.just(10**4000)
+    | st.text(max_size=5)
+)
 
 
 @given(st.dictionaries(st.sampled_from(list(BILLING)), NUMBERS))

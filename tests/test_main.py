@@ -196,7 +196,20 @@ async def test_each_target_is_loaded_by_path(
         answers = [
             (await client.get("/healthz")).status_code,
             (await client.put("/")).status_code,
-            (await client.post("/", content=b"x")).status_code,
+            (await client.post("/", content=b"x" * (1 << 20))).status_code,
             (await client.post("/", headers=JSON, json=notice(str(uuid4())))).status_code,
         ]
     assert answers == [200, 405, 400, expected]
+
+
+@pytest.mark.parametrize("change", [{"K_SINK": ""}, {"DOORMAN_POLICY": "/nowhere/policy.yaml"}])
+def test_what_is_wrong_ends_the_loading(
+    change: dict[str, str], environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The framework gets no module to serve, but a message to end with."""
+    for name, value in (environ | change).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "modules", dict(sys.modules))
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    with pytest.raises(SystemExit, match=r"^doorman: (K_SINK|DOORMAN_POLICY): "):
+        functions_framework.aio.create_asgi_app("triage", SOURCE)  # type: ignore[no-untyped-call]

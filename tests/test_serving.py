@@ -2,17 +2,19 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from structlog.testing import capture_logs
 
+from function.cloud import Cloud
 from function.cloudevents import CloudEvent
 from function.messages import EventType
 from function.office import Office
 from function.serving import Handled, answer, handle_triage
+from function.shares import Share
 from tests.chain import BAD, GOLDEN, RECEIVER, Chain
 
 pytestmark = pytest.mark.anyio
@@ -171,3 +173,21 @@ async def test_a_project_known_by_name_only_cannot_be_told_apart_while_the_login
     chain.cloud.settings.keystone_down = True
     assert (await chain.notify(IMAGE)).status == 503
     assert (await chain.tick()).status == 503
+
+
+class BrokenCloud(Cloud):
+    """A cloud whose client has a defect."""
+
+    async def pending(self, images: Collection[str] | None = None) -> dict[str, Share]:
+        """Stumble."""
+        raise ZeroDivisionError
+
+
+async def test_a_defect_in_a_round_is_a_500_too() -> None:
+    """What fails inside a round reaches every event of it, and the log."""
+    chain = Chain()
+    await chain.swap(BrokenCloud)
+    with capture_logs() as log:
+        reply = await chain.notify(IMAGE)
+    assert (reply.status, reply.text) == (500, "internal error")
+    assert [line["event"] for line in log] == ["event.crashed", "event.handled"]

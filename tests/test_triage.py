@@ -10,7 +10,7 @@ import pytest
 from function.cloud import Cloud
 from function.errors import Unavailable
 from function.messages import EventType
-from function.shares import Cause, Notice, Share
+from function.shares import Cause, MemberStatus, Notice, Share
 from function.triage import triage
 from tests.chain import BAD, GOLDEN, POLICY, RECEIVER, SECOND_VAULT, STRANGER, VAULT, Chain
 
@@ -371,14 +371,43 @@ async def test_on_plain_openstack_one_refused_image_fails_no_other() -> None:
     )
 
 
-@pytest.mark.parametrize("api", ["ims", "glance"])
-async def test_what_cannot_be_read_back_is_asked_for_again(api: str) -> None:
-    """A share whose standing cannot be read after our call is not told; the next delivery finds it settled."""
+class BlindCloud(Cloud):
+    """A cloud that cannot be asked how shares stand."""
+
+    async def find(self, status: MemberStatus, images: Collection[str], *, full_ecs: bool = False) -> dict[str, Share]:
+        """Fail."""
+        raise Unavailable("not now")
+
+    async def member_status(self, image_id: str) -> MemberStatus | None:
+        """Fail."""
+        raise Unavailable("not now")
+
+
+@pytest.mark.parametrize(("api", "code"), [("ims", "IMG.0007"), ("glance", None)])
+async def test_what_cannot_be_read_back_is_asked_for_again(api: str, code: str | None) -> None:
+    """A share whose standing cannot be read after our call is not told, but worth another delivery."""
     chain = Chain(DOORMAN_API=api)
     image = chain.share()
-    chain.cloud.fail_image(image, "IMG.0007", at="submit")
-    if api == "glance":
-        chain.cloud.faults.add("status", status=500, path="images$", times=None)
-    reply = await chain.notify(image)
-    chain.cloud.faults.clear()
-    assert reply.status == (503 if api == "glance" else 204)
+    if code:
+        chain.cloud.fail_image(image, code, at="submit")
+    await chain.swap(BlindCloud)
+    assert (await chain.notify(image)).status == 503
+    assert chain.told() == []
+
+
+async def test_a_share_on_trial_has_ended_when_both_events_were_taken() -> None:
+    """Beside an enforced rule one on trial tells its own event; the share counts as done when the sink took both."""
+    trial = f"  - {{name: trial, owners: [{GOLDEN}], decision: reject, mode: audit}}\n"
+    chain = Chain(policy=POLICY.replace("rules:\n", "rules:\n" + trial))
+    image = chain.share()
+    chain.refuse(1)
+    assert (await chain.notify(image)).status == 503
+    await chain.wait(5)
+    other = chain.share()
+    assert (await chain.notify(other)).status == 204
+    await chain.settle()
+    assert {(each, fate) for each, fate, _ in chain.told()} == {
+        (image, "audited"),
+        (other, "audited"),
+        (other, "accepted"),
+    }
