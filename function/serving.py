@@ -143,7 +143,8 @@ async def _sweep_all(office: Office, event: CloudEvent) -> Handled:
                     swept = await sweep(desks[place], cause=cause_of(event))
                 except Unavailable as error:
                     return error
-            return {"pending": swept.pending, "notified": swept.notified, "unread": int(swept.error is not None)}
+            counts = {"pending": swept.pending, "notified": swept.notified, "unread": int(swept.error is not None)}
+            return counts | ({"drifted": swept.drifted} if swept.drifted else {})
 
         found = await asyncio.gather(*(one(place) for place in range(len(desks))))
     counts: Counter[str] = Counter()

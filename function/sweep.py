@@ -1,6 +1,7 @@
 """The third function: lists every pending share, notifies those that the policy would settle, and tells the rest.
 
-It works when no cloud ever sent an event: events are hints, the pending list is the truth.
+It works when no cloud ever sent an event: events are hints, the pending list is the truth. It also looks at what was
+settled earlier, and tells what today's policy would settle otherwise.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,12 +14,15 @@ from .advice import approve_command
 from .asks import Ask
 from .decision import Decision
 from .desk import Desk
+from .drift import Drift, conclude_drift
 from .errors import Unavailable
 from .events import notify
+from .logs import logger
 from .plan import pick_vault
 from .policy import expired
+from .review import review
 from .shares import MAX_IMAGES, Cause, Share
-from .telling import digest
+from .telling import digest, tell
 
 LISTED = 500
 """Shares in one digest, the oldest first."""
@@ -30,6 +34,7 @@ class Swept:
 
     pending: int = 0
     notified: int = 0
+    drifted: int = 0
     error: str | None = None
 
 
@@ -46,7 +51,10 @@ async def sweep(desk: Desk, *, cause: Cause) -> Swept:
             digest(desk.teller, [], count=0, oldest=None, error=str(error), cause=cause, now=desk.clock.now())
         )
         return Swept(error=str(error))
+    drifts = await _find_drift(desk)
     to_settle = sorted(image for image, decision in decided.items() if decision.action != "hold")
+    if desk.policy.settles_anew:
+        to_settle += [drift.share.image_id for drift in drifts if drift.wanted is not None]
     now = desk.clock.now()
     parts = [to_settle[start : start + MAX_IMAGES] for start in range(0, len(to_settle), MAX_IMAGES)]
     await desk.emit([notify(desk.teller, part, cause=cause, now=now) for part in parts])
@@ -65,7 +73,9 @@ async def sweep(desk: Desk, *, cause: Cause) -> Swept:
             expired=[rule.name for rule in expired(desk.policy, now.date())],
         )
     )
-    return Swept(pending=len(shares), notified=len(to_settle))
+    outcomes = [conclude_drift(drift, cause=cause.id) for drift in drifts if desk.policy.tells_drift]
+    await desk.emit(tell(desk.teller, outcomes, causes=[cause], now=now))
+    return Swept(pending=len(shares), notified=len(to_settle), drifted=len(drifts))
 
 
 async def look(desk: Desk, *, cause: Cause) -> tuple[Sequence[Share], Mapping[str, Decision]]:
@@ -84,6 +94,18 @@ async def look(desk: Desk, *, cause: Cause) -> tuple[Sequence[Share], Mapping[st
         if missing is not None:
             decided[share.image_id] = replace(decided[share.image_id], action="hold", reason=missing)
     return shares, decided
+
+
+async def _find_drift(desk: Desk) -> Sequence[Drift]:
+    """Find what is told on every tick: drift that no decision of a person explains; none where it cannot be read."""
+    if not (desk.policy.tells_drift or desk.policy.settles_anew):
+        return ()
+    try:
+        return [drift for drift in await review(desk) if not drift.is_perhaps_wanted]
+    except Unavailable as error:
+        # What waits matters more; the next tick looks again.
+        logger().warning("drift.unread", project_id=desk.project_id, error=str(error))
+        return ()
 
 
 def _age(share: Share) -> tuple[float, str]:
