@@ -4,8 +4,9 @@ What is sent over them is `line`'s and the sinks' concern.
 """
 
 import ssl
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
+from typing import Any
 
 import httpx
 
@@ -83,7 +84,7 @@ def _trust_cloud(settings: Settings) -> ssl.SSLContext:
 def _trust(variable: str, *, files: Sequence[str] = (), text: str | None = None) -> ssl.SSLContext:
     """Trust the system's certificate authorities, and these besides."""
     if not files and not text:
-        return _trust_system()
+        return _SystemTrust(ssl.PROTOCOL_TLS_CLIENT)
     context = ssl.create_default_context()
     for file in files or (None,):
         try:
@@ -94,7 +95,18 @@ def _trust(variable: str, *, files: Sequence[str] = (), text: str | None = None)
     return context
 
 
+class _SystemTrust(ssl.SSLContext):
+    """Trusts the system's certificate authorities, once somebody asks for https: to read them takes a while."""
+
+    def set_alpn_protocols(self, alpn_protocols: Iterable[str]) -> None:
+        """Say which protocols we speak."""
+        _read_system().set_alpn_protocols(alpn_protocols)
+
+    def wrap_bio(self, *args: Any, **options: Any) -> ssl.SSLObject:
+        """Begin TLS."""
+        return _read_system().wrap_bio(*args, **options)
+
+
 @cache
-def _trust_system() -> ssl.SSLContext:
-    """Trust the system's certificate authorities; read once, which takes longer than all the rest of the start."""
+def _read_system() -> ssl.SSLContext:
     return ssl.create_default_context()

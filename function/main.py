@@ -12,7 +12,7 @@ import functions_framework.aio
 from starlette.requests import Request
 from starlette.responses import Response
 
-from . import logs, telemetry
+from . import logs, server, telemetry
 from .clock import SystemClock
 from .cloudevents import MAX_BODY
 from .connections import check_trust, connect, connect_sink, make_sink
@@ -123,3 +123,6 @@ async def _read(request: Request) -> bytes:
 
 def _respond(reply: Reply) -> Response:
     return Response(reply.text, status_code=reply.status, headers=dict(reply.headers), media_type="text/plain")
+
+
+server.tune()

@@ -18,6 +18,8 @@ from .events import cause_of, read_check, read_notice
 from .line import counting
 from .logs import logger
 from .office import Office
+from .rounds import Rounds
+from .shares import Notice
 from .sweep import sweep
 
 MAX_TEXT = 512
@@ -93,22 +95,30 @@ async def handle_triage(office: Office, events: Sequence[CloudEvent]) -> Sequenc
     """Work off share notifications; a batch is refused whole, before anything is written."""
     notices = [read_notice(event) for event in events]
     desks = [await office.desk(notice.project_id) for notice in notices]
-    answers = await asyncio.gather(
-        *(office.rounds(desk).join(notice) for desk, notice in zip(desks, notices, strict=True)),
-        return_exceptions=True,
-    )
-    handled = []
-    for notice, answered in zip(notices, answers, strict=True):
-        if isinstance(answered, Unavailable):
-            handled.append(Handled(project_id=notice.project_id, error=answered))
-        elif isinstance(answered, BaseException):
+    lines = [office.rounds(desk) for desk in desks]
+    if len(notices) == 1:  # nearly always, and a third of our own work on an event
+        return [await _join(lines[0], notices[0])]
+    answers = await asyncio.gather(*map(_join, lines, notices), return_exceptions=True)
+    # All are waited for, so that no event of the batch is still being worked off when its sender hears of a defect.
+    for answered in answers:
+        if isinstance(answered, BaseException):
             raise answered
+    return [answered for answered in answers if isinstance(answered, Handled)]
+
+
+async def _join(line: Rounds, notice: Notice) -> Handled:
+    try:
+        ended, calls = await line.join(notice)
+    except Unavailable as error:
+        return Handled(project_id=notice.project_id, error=error)
+    words: dict[str, int] = {}
+    late = None
+    for word in ended.values():
+        if isinstance(word, str):
+            words[word] = words.get(word, 0) + 1
         else:
-            ended, calls = answered
-            words = Counter(word for word in ended.values() if isinstance(word, str))
-            error = next((each for each in ended.values() if isinstance(each, Unavailable)), None)
-            handled.append(Handled(project_id=notice.project_id, counts=words, api_calls=calls, error=error))
-    return handled
+            late = late or word
+    return Handled(project_id=notice.project_id, counts=words, api_calls=calls, error=late)
 
 
 async def handle_check(office: Office, events: Sequence[CloudEvent]) -> Sequence[Handled]:

@@ -14,6 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+import function.connections
 from function.connections import check_trust, connect, connect_sink, make_sink
 from function.credentials import from_settings
 from function.engine_sink import EngineSink
@@ -101,6 +102,16 @@ async def test_stranger_is_not_trusted(server: Server) -> None:
     """By neither side."""
     assert await ask(connect(read()), server) == "not trusted"
     assert await ask(connect_sink(read()), server) == "not trusted"
+
+
+async def test_the_systems_authorities_are_read_late(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not before somebody asks for https; then they are trusted, by both sides."""
+    function.connections._read_system.cache_clear()  # noqa: SLF001 - other tests may have asked already
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere")
+    cloud, sink = connect(read()), connect_sink(read())
+    monkeypatch.setenv("SSL_CERT_FILE", str(server.file))
+    assert [await ask(client, server) for client in (cloud, sink)] == [USER_AGENT] * 2
+    function.connections._read_system.cache_clear()  # noqa: SLF001 - the next test has another system
 
 
 async def test_authority_of_the_cloud(server: Server) -> None:

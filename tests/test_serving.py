@@ -11,10 +11,13 @@ from structlog.testing import capture_logs
 
 from function.cloud import Cloud
 from function.cloudevents import CloudEvent
+from function.desk import Desk
+from function.ledger import Ended
 from function.messages import EventType
 from function.office import Office
 from function.serving import Handled, answer, handle_triage
-from function.shares import Share
+from function.shares import Notice, Share
+from function.triage import triage
 from tests.chain import BAD, GOLDEN, RECEIVER, Chain
 
 pytestmark = pytest.mark.anyio
@@ -153,6 +156,25 @@ async def test_a_defect_is_a_500_that_tells_the_sender_nothing() -> None:
         reply = await answer(chain.office, stumble, headers=headers, body=body)
     assert (reply.status, reply.text) == (500, "internal error")
     assert [line["event"] for line in log] == ["event.crashed", "event.handled"]
+
+
+async def test_a_defect_met_by_one_event_of_a_batch_fails_the_batch_once_all_are_done(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A batch has one answer: where one event meets a defect it is a 500, and the others are settled nevertheless."""
+    chain = Chain()
+    good, bad = chain.share(), chain.share()
+
+    async def stumble(desk: Desk, notices: Sequence[Notice]) -> Ended:
+        if any(bad in notice.images for notice in notices):
+            raise ZeroDivisionError("a defect")
+        return await triage(desk, notices)
+
+    monkeypatch.setattr("function.office.triage", stumble)
+    events = [data(images=[image]) | {"id": image} for image in (good, bad)]
+    reply = await chain.post(EventType.NOTIFIED, events)
+    await chain.settle()
+    assert (reply.status, chain.told()) == (500, [(good, "accepted", "allowed_owner")])
 
 
 async def test_a_wrong_password_is_one_clear_line() -> None:
