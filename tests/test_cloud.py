@@ -300,6 +300,20 @@ class TestFind:
         assert (await cloud.find("accepted", images, full_ecs=True)).keys() == {images[0]}
 
 
+class TestSettled:
+    """What was settled earlier, for a second look."""
+
+    @pytest.mark.parametrize("status", ["accepted", "rejected"])
+    async def test_list(self, state: State, cloud: Cloud, status: Any) -> None:
+        """All of one status, whole servers or not told of each; our own images are among it."""
+        kinds = {state.add_share(GOLDEN, RECEIVER, status=status, full_ecs=kind): kind for kind in (False, True)}
+        state.add_share(GOLDEN, RECEIVER)
+        own = state.add_image(RECEIVER).id
+        found = await cloud.settled(status)
+        assert found.pop(own).owner == RECEIVER
+        assert {image: share.full_ecs for image, share in found.items()} == kinds
+
+
 class TestRows:
     """Our own member row of an image."""
 

@@ -1,0 +1,133 @@
+"""An image has ended only when the sink took the event that tells it; until then it must be asked for again."""
+
+from typing import Any
+
+import pytest
+
+from function.asks import Ask
+from function.desk import Desk
+from function.errors import Unavailable
+from function.events import read_check, read_notice
+from function.ledger import REPEATED, SUBMITTED, Ledger
+from function.messages import CheckData, CheckedShare, EventType
+from function.plan import Submission
+from function.shares import Cause, Fate, Outcome, Reason
+from tests.stage import CAUSE, RECEIVER, START, RecordingSink, image_id
+
+pytestmark = pytest.mark.anyio
+
+ONE, TWO, THREE = image_id(1), image_id(2), image_id(3)
+OTHER = Cause(id="cause-2", correlation="correlation-2")
+DOWN = Unavailable("the sink does not take it")
+
+
+def outcome(image: str, fate: Fate = Fate.HELD, cause: str = CAUSE.id) -> Outcome:
+    """Make the outcome of an image."""
+    return Outcome(fate=fate, image_id=image, reason=Reason.OWNER_NOT_ALLOWED, cause=cause)
+
+
+@pytest.fixture
+def ledger(desk: Desk) -> Ledger:
+    """The ledger of a round that two events asked for."""
+    asks = {
+        ONE: Ask(image_id=ONE, cause=OTHER, tries=2, tried_vaults=("a", "b")),
+        TWO: Ask(image_id=TWO, cause=CAUSE, tried_vaults=("b", "c")),
+        THREE: Ask(image_id=THREE, cause=OTHER),
+    }
+    return Ledger(desk=desk, asks=asks)
+
+
+def told(sink: RecordingSink) -> list[tuple[str, str, list[str]]]:
+    """Give type, cause and images of each event that was taken."""
+    return [
+        (event.type, event.extensions["causationid"], [entry["image_id"] for entry in event.data["images"]])
+        for event in sink.events
+    ]
+
+
+async def test_nothing_to_tell(ledger: Ledger, sink: RecordingSink) -> None:
+    """No event, and nothing has ended."""
+    await ledger.tell()
+    assert (sink.events, ledger.ended) == ([], {})
+
+
+async def test_outcomes_are_told(ledger: Ledger, sink: RecordingSink) -> None:
+    """One event per fate, caused by the first event to arrive that asked for one of its images."""
+    ledger.outcomes = [outcome(TWO), outcome(THREE, Fate.SKIPPED), outcome(ONE, cause="cause-2")]
+    await ledger.tell()
+    assert told(sink) == [
+        (EventType.HELD, "cause-2", [ONE, TWO]),
+        (EventType.SKIPPED, "cause-2", [THREE]),
+    ]
+    assert ledger.ended == {ONE: "held", TWO: "held", THREE: "skipped"}
+
+
+async def test_event_that_the_sink_refuses(ledger: Ledger, sink: RecordingSink) -> None:
+    """Its images must be asked for again; those of the other events have ended."""
+    sink.refusals = [DOWN, None]
+    ledger.outcomes = [outcome(TWO), outcome(THREE, Fate.SKIPPED)]
+    await ledger.tell()
+    assert ledger.ended == {TWO: DOWN, THREE: "skipped"}
+
+
+@pytest.mark.parametrize("refusals", [[DOWN, None], [None, DOWN]])
+async def test_image_that_is_told_twice(ledger: Ledger, sink: RecordingSink, refusals: list[Any]) -> None:
+    """It has ended when both events were taken, whichever was not."""
+    sink.refusals = refusals
+    ledger.outcomes = [outcome(ONE, Fate.AUDITED), outcome(ONE)]
+    await ledger.tell()
+    assert ledger.ended == {ONE: DOWN}
+
+
+async def test_postponed_image_stays_postponed(ledger: Ledger) -> None:
+    """Whatever else is told of it."""
+    ledger.postpone([ONE], DOWN)
+    ledger.outcomes = [outcome(ONE, Fate.AUDITED)]
+    await ledger.tell()
+    assert ledger.ended == {ONE: DOWN}
+
+
+async def test_job_is_handed_over(ledger: Ledger, sink: RecordingSink) -> None:
+    """With the most tries of its images, and all vaults that were tried."""
+    part = Submission(status="accepted", vault_id="d", images=(TWO, ONE))
+    shares = {ONE: CheckedShare(name="n", cause="cause-2")}
+    await ledger.follow(part, "job-1", shares=shares)
+    (event,) = sink.events
+    assert (event.subject, event.extensions["causationid"]) == ("job-1", "cause-2")
+    assert read_check(event, now=START) == CheckData(
+        project_id=RECEIVER,
+        job_id="job-1",
+        status="accepted",
+        images=(TWO, ONE),
+        vault_id="d",
+        submitted_at=START,
+        attempt=1,
+        tries=2,
+        tried_vaults=("b", "c", "a"),
+        shares=shares,
+    )
+    assert ledger.ended == {TWO: SUBMITTED, ONE: SUBMITTED}
+
+
+async def test_job_that_cannot_be_handed_over(ledger: Ledger, sink: RecordingSink) -> None:
+    """Nobody would follow it: its images are asked for again, and found settled then."""
+    sink.refusals = [DOWN]
+    await ledger.follow(Submission(status="accepted", vault_id=None, images=(ONE,)), "job-1", shares={})
+    assert ledger.ended == {ONE: DOWN}
+
+
+async def test_tried_vaults_are_bounded(ledger: Ledger, sink: RecordingSink) -> None:
+    """However many several events tried, a check names no more than it may."""
+    ledger.asks[ONE] = Ask(image_id=ONE, cause=CAUSE, tried_vaults=tuple(f"v{number}" for number in range(30)))
+    await ledger.follow(Submission(status="accepted", vault_id=None, images=(ONE,)), "job-1", shares={})
+    assert len(read_check(sink.events[0], now=START).tried_vaults) == 20
+
+
+async def test_images_are_notified_again(ledger: Ledger, sink: RecordingSink) -> None:
+    """With one try more, so that this ends."""
+    await ledger.repeat([ONE, TWO])
+    (event,) = sink.events
+    notice = read_notice(event)
+    assert (notice.images, notice.tries, notice.tried_vaults) == ((ONE, TWO), 3, ("a", "b", "c"))
+    assert (event.extensions["causationid"], notice.cause.correlation) == ("cause-2", "correlation-2")
+    assert ledger.ended == {ONE: REPEATED, TWO: REPEATED}
