@@ -108,7 +108,7 @@ def read_grant(headers: Mapping[str, str]) -> Grant | None:
 
 def _header(headers: Mapping[str, str], name: str) -> str | None:
     value = headers.get(name, "").strip()
-    return value if value and value != "null" else None  # the engine writes a missing value as the text null
+    return value if value and value.lower() != "null" else None  # the engine writes a missing value as the text null
 
 
 def _gather(items: Iterable[list[CloudEvent] | Ignored]) -> Unwrapped:
