@@ -28,6 +28,7 @@ SUMMARIES = {
     EventType.SKIPPED: "There was nothing to do: settled already, no longer shared, or an own image.",
     EventType.AUDITED: "What would have been done; nothing was changed.",
     EventType.DRIFTED: "Settled earlier, but not as today's policy would, or withdrawn since.",
+    EventType.USED: "Servers that were booted from shares which are not accepted, or would not be accepted today.",
     EventType.PENDING: "The sweep's digest of one project: a heartbeat, and the list of what waits for a person.",
 }
 ATTRIBUTES = {

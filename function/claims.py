@@ -3,7 +3,8 @@
 from pydantic import BaseModel
 
 from .cloudevents import CloudEvent
-from .messages import CheckData, CheckedShare, EventType, ImageId, NotifiedData, PlainId, validate
+from .message_fields import ImageId, PlainId
+from .messages import CheckData, CheckedShare, EventType, NotifiedData, validate
 from .shares import Share
 
 
@@ -38,7 +39,7 @@ def read_claims(event: CloudEvent) -> list[Share]:
             Share(image_id=image, project_id=check.project_id, owner=share.owner, name=share.name)
             for image, share in said.items()
         ]
-    if event.type not in set(EventType):
+    if event.type not in set(EventType) - {EventType.USED}:
         return []
     told = validate(_Told, event.data)
     return [

@@ -6,10 +6,11 @@
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from . import cbr, glance, ims
+from . import cbr, glance, ims, nova
 from .api import read_member
 from .line import Line
 from .lists import Lists, dialect_of, read
+from .nova import Server
 from .shares import Job, JobState, MemberStatus, Share, Status, Vault
 
 FEW = 3
@@ -133,6 +134,21 @@ class Cloud:
             offset += page.rows
             if page.rows < cbr.PAGE or not fresh:
                 return tuple(found.values())
+
+    async def servers(self) -> tuple[Server, ...]:
+        """List the project's servers that were booted from images."""
+        found: dict[str, Server] = {}
+        request, last = nova.list_servers(), ""
+        while True:
+            page = await read(self.line, request, nova.read_servers)
+            found |= {server.server_id: server for server in page.servers}
+            if page.last is None or page.last == last:
+                return tuple(found.values())
+            request, last = nova.list_servers(marker=page.last), page.last
+
+    async def is_visible(self, image_id: str) -> bool:
+        """Say whether we can see an image at all: shared with us, our own or public."""
+        return await read(self.line, glance.show_image(image_id), glance.read_visible)
 
     @property
     def _lists(self) -> Lists:

@@ -45,7 +45,8 @@ class Errands:
         outbox: what was told, and what could not be.
         troubles: what was given up.
         running: the jobs that are not followed to their end, by ID.
-        found: the pending shares of others' images; None until the list was read.
+        found: the shares to be seen to; None until the lists were read.
+        desk, cause: what the errands work with, and what their outcomes name as the cause.
         open: errands begun and not ended; those of a run that was stopped stay so.
     """
 
@@ -55,15 +56,15 @@ class Errands:
         self.running: dict[str, CheckData] = {}
         self.found: int | None = None
         self.open = 0
-        self._desk = replace(desk, sink=self.outbox)
-        self._cause = cause
+        self.desk = replace(desk, sink=self.outbox)
+        self.cause = cause
         self._tasks = tasks
         self._places = places
 
     @property
     def project_id(self) -> str:
         """The project."""
-        return self._desk.project_id
+        return self.desk.project_id
 
     def begin(self, errand: Callable[[], Awaitable[None]]) -> None:
         """Start an errand beside the others."""
@@ -73,9 +74,9 @@ class Errands:
     async def look(self) -> None:
         """List what waits, and have all of it triaged in one round."""
         try:
-            images = await self._persist(self._list, is_worth_it=_is_passing)
+            images = await self.persist(self._list, is_worth_it=is_passing)
         except Unavailable as error:
-            self._give_up(error)
+            self.give_up(error)
             return
         await self.take(images)
 
@@ -83,13 +84,11 @@ class Errands:
         """Have these images triaged, in one round."""
         self.found = len(images)
         if images:
-            await self._triage(
-                Notice(project_id=self.project_id, images=tuple(images), cause=self._cause, sent_at=None)
-            )
+            await self._triage(Notice(project_id=self.project_id, images=tuple(images), cause=self.cause, sent_at=None))
 
     def _go_on(self, event: CloudEvent) -> None:
         if event.type == EventType.CHECK:
-            check = read_check(event, now=self._desk.clock.now())
+            check = read_check(event, now=self.desk.clock.now())
             self.running[check.job_id] = check
             self.begin(partial(self._check, check, cause_of(event)))
         else:
@@ -100,7 +99,7 @@ class Errands:
         self.open -= 1
 
     async def _list(self) -> tuple[str, ...]:
-        listed = await self._desk.cloud.pending()
+        listed = await self.desk.cloud.pending()
         # In the order of the sweep, so that the same shares come into the same calls.
         return tuple(sorted(image for image, share in listed.items() if share.owner != self.project_id))
 
@@ -109,27 +108,27 @@ class Errands:
 
         async def attempt() -> None:
             nonlocal left
-            late = _find_late(await triage(self._desk, [left]))
+            late = _find_late(await triage(self.desk, [left]))
             if late:
                 left = replace(left, images=tuple(late))
                 raise next(iter(late.values()))
 
         try:
-            await self._persist(attempt)
+            await self.persist(attempt)
         except Unavailable as error:
-            self._give_up(error, left.images)
+            self.give_up(error, left.images)
 
     async def _check(self, check: CheckData, cause: Cause) -> None:
         async with self._places:
             try:
-                await self._persist(lambda: check_job(self._desk, check, cause=cause))
+                await self.persist(lambda: check_job(self.desk, check, cause=cause))
             except Unavailable as error:
-                self._give_up(error, check.images)
+                self.give_up(error, check.images)
                 return
         if self.running[check.job_id].attempt == check.attempt:
             del self.running[check.job_id]
 
-    async def _persist(
+    async def persist(
         self, attempt: Callable[[], Awaitable[T]], *, is_worth_it: Callable[[Unavailable], bool] = lambda _: True
     ) -> T:
         """Do what may not be possible just now, some times with growing pauses.
@@ -144,10 +143,11 @@ class Errands:
                 if not is_worth_it(error):
                     raise
                 wait = min(max(pause, error.retry_after or 0.0), MAX_PAUSE)
-            await self._desk.clock.sleep(wait)
+            await self.desk.clock.sleep(wait)
         return await attempt()
 
-    def _give_up(self, error: Unavailable, images: Sequence[str] = ()) -> None:
+    def give_up(self, error: Unavailable, images: Sequence[str] = ()) -> None:
+        """Note what could not be done, and the images that this leaves undecided or untold."""
         self.troubles.append(Trouble(project_id=self.project_id, message=str(error), images=tuple(images)))
 
 
@@ -155,6 +155,6 @@ def _find_late(ended: Ended) -> dict[str, Unavailable]:
     return {image: word for image, word in ended.items() if isinstance(word, Unavailable)}
 
 
-def _is_passing(error: Unavailable) -> bool:
+def is_passing(error: Unavailable) -> bool:
     """Say whether a list may be readable in a moment: refused logins and missing rights are not worth the wait."""
     return isinstance(error, Busy | Broken) or error.retry_after is not None

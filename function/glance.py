@@ -5,7 +5,8 @@ See https://docs.openstack.org/api-ref/image/v2/
 
 from urllib.parse import parse_qsl
 
-from .api import Answer, Page, Request, read_member
+from .api import Answer, Failure, Page, Request, check, classify, read_member
+from .errors import Refused
 from .image_rows import read_rows
 from .shares import MemberStatus, Status
 
@@ -47,6 +48,26 @@ def read_page(answer: Answer, asked: Request) -> Page:
 def show_member(image_id: str, *, project_id: str) -> Request:
     """Ask for our own member row of an image; the image services of all clouds answer it."""
     return Request(method="GET", path=f"/v2/images/{image_id}/members/{project_id}")
+
+
+def show_image(image_id: str) -> Request:
+    """Ask for an image, whoever owns it."""
+    return Request(method="GET", path=f"/v2/images/{image_id}")
+
+
+def read_visible(answer: Answer) -> bool:
+    """Read whether the image can be seen: unshared, private, deleted and non-existent ones all give the same answer.
+
+    Raises:
+        Unavailable, Refused: see `api.read_object`.
+    """
+    try:
+        check(answer)
+    except Refused as error:
+        if classify(code=error.code, status=error.status) is Failure.GONE:
+            return False
+        raise
+    return True
 
 
 def update_member(image_id: str, *, project_id: str, status: Status) -> Request:

@@ -17,6 +17,8 @@ from .shares import MemberStatus, Share
 RESTARTS = 3
 """Walks before it is given up, each begun since the image that a page begins after was gone."""
 
+_RIGHTS = {"image": "ims:images:list and ims:images:get", "cbr": "cbr:vaults:list", "compute": "reading servers"}
+
 T = TypeVar("T")
 
 
@@ -126,9 +128,7 @@ async def read(line: Line, request: Request, reader: Callable[[Answer], T]) -> T
 def explain(request: Request, error: Refused) -> Unavailable:
     """Say what a refused reading lacks."""
     if classify(code=error.code, status=error.status) is Failure.PERMISSION:
-        right = {"image": "ims:images:list and ims:images:get", "cbr": "cbr:vaults:list"}.get(
-            request.service, "reading"
-        )
+        right = _RIGHTS[request.service]
         return Unavailable(f"the cloud refuses us to read ({error.code}); grant {right} in this project")
     return Unavailable(f"{error} to GET {request.path}")
 

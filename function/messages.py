@@ -3,24 +3,15 @@
 What comes in is validated here and nowhere else; unknown fields of others are ignored.
 """
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from .errors import Rejected
-from .formats import parse_time
-from .shares import (
-    MAX_IMAGES,
-    MAX_TRIED_VAULTS,
-    Action,
-    MemberStatus,
-    Reason,
-    Status,
-    is_image_id,
-    is_plain_id,
-)
+from .message_fields import Count, ImageId, Images, Moment, PlainId, Vaults
+from .shares import Action, MemberStatus, Reason, Status
 
 MAX_CAUSE = 256
 """Characters of an event id."""
@@ -40,39 +31,8 @@ class EventType(StrEnum):
     SKIPPED = "dev.doorman.share.skipped.v1"
     AUDITED = "dev.doorman.share.audited.v1"
     DRIFTED = "dev.doorman.share.drifted.v1"
+    USED = "dev.doorman.share.used.v1"
     PENDING = "dev.doorman.shares.pending.v1"
-
-
-def _image_id(text: str) -> str:
-    if not is_image_id(text):
-        raise ValueError("expected an image ID (a UUID)")
-    return text.lower()
-
-
-def _plain_id(text: str) -> str:
-    if not is_plain_id(text):
-        raise ValueError("expected 1 to 64 of A-Z a-z 0-9 _ -")
-    return text
-
-
-def _moment(value: object) -> datetime:
-    moment = parse_time(value) if isinstance(value, str) else value
-    if not isinstance(moment, datetime):
-        raise ValueError("expected RFC 3339, such as 2026-01-31T08:30:00Z")  # noqa: TRY004 - pydantic's word for it
-    return moment
-
-
-def _once(values: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(values))
-
-
-ImageId = Annotated[str, AfterValidator(_image_id), Field(json_schema_extra={"format": "uuid"})]
-PlainId = Annotated[str, AfterValidator(_plain_id), Field(json_schema_extra={"pattern": "^[A-Za-z0-9_-]{1,64}$"})]
-# not strict: JSON has lists where we keep tuples
-Images = Annotated[tuple[ImageId, ...], Field(strict=False, min_length=1, max_length=MAX_IMAGES), AfterValidator(_once)]
-Vaults = Annotated[tuple[PlainId, ...], Field(strict=False, max_length=MAX_TRIED_VAULTS), AfterValidator(_once)]
-Moment = Annotated[AwareDatetime, BeforeValidator(_moment)]
-Count = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
 class _Model(BaseModel):
@@ -144,6 +104,26 @@ class OutcomeData(_Model):
     images: tuple[OutcomeEntry, ...]
 
 
+class UsedEntry(_Model):
+    """One server that was booted from a share that should not be used; null where unknown."""
+
+    server_id: PlainId
+    name: str | None
+    image_id: ImageId
+    image_name: str | None
+    owner: str | None
+    member_status: MemberStatus | None
+    reason: Reason
+
+
+class UsedData(_Model):
+    """Data of `share.used`: servers that run from shares which are not accepted, or would not be accepted today."""
+
+    project_id: PlainId
+    policy_digest: str
+    servers: tuple[UsedEntry, ...]
+
+
 class PendingEntry(_Model):
     """One share that waits, in the sweep's digest."""
 
@@ -182,6 +162,7 @@ DATA: dict[EventType, type[BaseModel]] = {
         ),
         OutcomeData,
     ),
+    EventType.USED: UsedData,
     EventType.PENDING: PendingData,
 }
 

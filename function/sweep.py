@@ -101,7 +101,7 @@ async def _find_drift(desk: Desk) -> Sequence[Drift]:
     if not (desk.policy.tells_drift or desk.policy.settles_anew):
         return ()
     try:
-        return [drift for drift in await review(desk) if not drift.is_perhaps_wanted]
+        return [drift for drift in (await review(desk)).drifts if not drift.is_perhaps_wanted]
     except Unavailable as error:
         # What waits matters more; the next tick looks again.
         logger().warning("drift.unread", project_id=desk.project_id, error=str(error))

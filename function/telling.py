@@ -45,7 +45,7 @@ def tell(
     events = []
     by_fate = sorted(outcomes, key=lambda outcome: (outcome.fate, outcome.image_id))
     for fate, group in groupby(by_fate, key=lambda outcome: outcome.fate):
-        for number, part in enumerate(_pack([(outcome, _entry(teller, outcome)) for outcome in group])):
+        for number, part in enumerate(pack([(outcome, _entry(teller, outcome)) for outcome in group])):
             told = [outcome for outcome, _ in part]
             wanted = {outcome.cause for outcome in told}
             heard = [cause for cause in causes if cause.id in wanted] or causes[:1]
@@ -86,7 +86,7 @@ def digest(
     """
     severity = "error" if error else "action" if entries else "info"
     events = []
-    for part in _pack([(entry["image_id"], entry) for entry in entries]) or [[]]:
+    for part in pack([(entry["image_id"], entry) for entry in entries]) or [[]]:
         images = sorted(image for image, _ in part)
         data = {
             "project_id": teller.project_id,
@@ -96,7 +96,7 @@ def digest(
             "error": error,
             **({"expired_exceptions": list(expired)} if expired else {}),
         }
-        key = _dedupe(teller, EventType.PENDING, images, [error] if error else [])
+        key = dedupe(teller, EventType.PENDING, images, [error] if error else [])
         events.append(
             event(
                 teller,
@@ -124,7 +124,7 @@ def _tell(
 ) -> CloudEvent:
     kind, images = outcome_type(fate), [outcome.image_id for outcome in told]
     codes = sorted({outcome.error_code for outcome in told if outcome.error_code})
-    consumer = {"severity": _SEVERITY.get(fate, "info"), "dedupekey": _dedupe(teller, kind, images, codes)}
+    consumer = {"severity": _SEVERITY.get(fate, "info"), "dedupekey": dedupe(teller, kind, images, codes)}
     job_id = data["job_id"]
     parts = (
         [sorted(cause.id for cause in causes), images] if job_id is None else [job_id, *([number] if number else [])]
@@ -138,7 +138,8 @@ def pack_size(value: Any) -> int:
     return len(to_json(value)) + 1
 
 
-def _pack(entries: Sequence[tuple[N, Mapping[str, Any]]]) -> list[list[tuple[N, Mapping[str, Any]]]]:
+def pack(entries: Sequence[tuple[N, Mapping[str, Any]]]) -> list[list[tuple[N, Mapping[str, Any]]]]:
+    """Cut entries into parts that each fit into one event."""
     parts: list[list[tuple[N, Mapping[str, Any]]]] = []
     room = 0
     for noun, entry in entries:
@@ -171,5 +172,6 @@ def _entry(teller: Teller, outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _dedupe(teller: Teller, kind: EventType, images: Sequence[str], codes: Sequence[str]) -> str:
+def dedupe(teller: Teller, kind: EventType, images: Sequence[str], codes: Sequence[str]) -> str:
+    """Derive the key that stays the same as long as the same thing is told of the same subjects."""
     return derive(kind, teller.project_id, sorted(images), list(codes), teller.policy_digest)

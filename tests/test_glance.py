@@ -100,3 +100,16 @@ def test_updated_row() -> None:
     assert glance.read_updated(Answer(status=404, body=b"{}")) is None
     with pytest.raises(Refused):
         glance.read_updated(Answer(status=403, body=b"{}"))
+
+
+@pytest.mark.parametrize(("status", "is_visible"), [(200, True), (404, False)])
+def test_an_image_is_visible_or_not(status: int, is_visible: bool) -> None:  # noqa: FBT001 - a parameter
+    """Whoever owns it; why it cannot be seen, nobody says."""
+    assert glance.show_image(ONE) == Request(method="GET", path=f"/v2/images/{ONE}")
+    assert glance.read_visible(Answer(status=status, body=b"{}")) is is_visible
+
+
+def test_a_refused_look_at_an_image_is_none() -> None:
+    """A missing right does not mean that the image is gone."""
+    with pytest.raises(Refused):
+        glance.read_visible(Answer(status=403, body=b"{}"))

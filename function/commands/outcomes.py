@@ -42,7 +42,7 @@ def write_lines(events: Iterable[CloudEvent], stream: TextIO) -> None:
 
 def rows(events: Iterable[CloudEvent]) -> list[tuple[str, ...]]:
     """Lay out outcome events, one row an image, below a heading; columns that would all be the same are left out."""
-    entries = [(event, entry) for event in events for entry in event.data["images"]]
+    entries = _entries(events)
     has_projects = len({event.data["project_id"] for event, _ in entries}) > 1
     has_held = any(entry.get("approve") for _, entry in entries)
     cells = sorted(
@@ -57,22 +57,37 @@ def rows(events: Iterable[CloudEvent]) -> list[tuple[str, ...]]:
     return [heading, *cells] if cells else []
 
 
-def show(events: Sequence[CloudEvent]) -> list[str]:
-    """Write the table and the totals."""
+def show(events: Sequence[CloudEvent], *, nothing: str) -> list[str]:
+    """Write the table and the totals; `nothing` where there are none."""
     found = rows(events)
-    return [*(table(found) if found else []), *([""] if found else []), totals(events)]
+    return [*(table(found) if found else []), *([""] if found else []), totals(events) or nothing]
 
 
 def totals(events: Iterable[CloudEvent]) -> str:
     """Count the outcomes, and of those that were only decided the decisions."""
-    entries = [(fate_of(event), entry) for event in events for entry in event.data["images"]]
+    entries = [(fate_of(event), entry) for event, entry in _entries(events)]
     fates = Counter(fate for fate, _ in entries)
     decided = Counter(str(entry["decision"]) for fate, entry in entries if fate == "audited")
     parts = [f"{count} {fate}" for fate, count in sorted(fates.items())]
     note = f" (decided: {_count(decided)})" if decided else ""
     if not entries:
-        return "no shares wait"
+        return ""
     return f"{len(entries)} share{'s' if len(entries) > 1 else ''}: {', '.join(parts)}{note}"
+
+
+def uses(events: Iterable[CloudEvent]) -> list[tuple[str, ...]]:
+    """Lay out the servers that were found, below a heading."""
+    cells = sorted(
+        (
+            event.data["project_id"],
+            entry["server_id"],
+            *(entry[key] or NOTHING for key in ("name", "image_id", "image_name", "owner", "member_status", "reason")),
+        )
+        for event in events
+        for entry in event.data.get("servers", ())
+    )
+    heading = ("PROJECT", "SERVER", "NAME", "IMAGE", "NAME OF IMAGE", "OWNER", "STANDS", "REASON")
+    return [heading, *cells] if cells else []
 
 
 def fate_of(event: CloudEvent) -> str:
@@ -80,10 +95,20 @@ def fate_of(event: CloudEvent) -> str:
     return event.type.split(".")[-2]
 
 
+def _entries(events: Iterable[CloudEvent]) -> list[tuple[CloudEvent, Mapping[str, Any]]]:
+    return [(event, entry) for event in events for entry in event.data.get("images", ())]
+
+
 def _row(event: CloudEvent, entry: Mapping[str, Any]) -> tuple[str, ...]:
     code = f" ({entry['error_code']})" if entry["error_code"] else ""
     cells = (entry["name"], entry["owner"], entry["decision"], entry["rule"])
-    return (entry["image_id"], *(each or NOTHING for each in cells), entry["reason"] + code, fate_of(event))
+    return (entry["image_id"], *(each or NOTHING for each in cells), entry["reason"] + code, _outcome(event, entry))
+
+
+def _outcome(event: CloudEvent, entry: Mapping[str, Any]) -> str:
+    """Say how it ended; of drift, how the share stands."""
+    fate = fate_of(event)
+    return f"{fate} ({entry['member_status'] or 'gone'})" if fate == "drifted" else fate
 
 
 def _count(words: Mapping[str, int]) -> str:

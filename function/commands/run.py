@@ -40,13 +40,13 @@ async def work(arguments: Namespace, *, is_dry: bool, is_telling: bool) -> int:
     return exit_code(is_done=report.is_faultless, was_stopped=was_stopped)
 
 
-def show_report(report: Report, *, as_json: bool) -> None:
+def show_report(report: Report, *, as_json: bool, nothing: str = "no shares wait") -> None:
     """Show all outcomes, those that the sink did not take as well: they happened."""
     events = [*report.told, *report.untold]
     if as_json:
         write_lines(report.untold, sys.stdout)
     elif events or report.is_faultless:
-        for line in show(events):
+        for line in show(events, nothing=nothing):
             say(line)
     for line in say_left(report):
         sys.stderr.write(f"doorman: {visible(line)}\n")

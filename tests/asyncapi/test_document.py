@@ -13,8 +13,10 @@ from docs.asyncapi import render
 from function.cloudevents import CloudEvent, write
 from function.events import Teller, follow, notify
 from function.messages import CheckData, EventType
+from function.nova import Server
 from function.shares import Cause, Fate, Outcome, Reason
 from function.telling import digest, tell
+from function.usage import Use, tell_uses
 
 PROJECT = Path(__file__).parents[2]
 DOCUMENT: dict[str, Any] = yaml.safe_load((PROJECT / "docs" / "asyncapi.yaml").read_text("utf-8"))
@@ -32,10 +34,12 @@ def sent() -> list[CloudEvent]:
     )
     outcomes = [Outcome(fate=fate, image_id=IMAGE, reason=Reason.ALLOWED_OWNER, cause="c") for fate in Fate]
     entry = {"image_id": IMAGE, "name": None, "owner": "o", "rule": None, "reason": "held_by_rule", "created_at": None}
+    use = Use(server=Server(server_id="s", name="web", image_id=IMAGE), share=None, reason=Reason.WITHDRAWN)
     return [
         notify(TELLER, [IMAGE], cause=CAUSE, now=NOW),
         follow(TELLER, check, cause=CAUSE, now=NOW),
         *tell(TELLER, outcomes, causes=[CAUSE], now=NOW),
+        *tell_uses(TELLER, [use], cause=CAUSE, now=NOW),
         *digest(TELLER, [entry], count=1, oldest=None, error=None, cause=CAUSE, now=NOW),
     ]
 

@@ -222,4 +222,4 @@ def test_trouble_of_an_unknown_project_has_no_name() -> None:
 
 def test_no_rows_no_heading() -> None:
     """Nothing is laid out where nothing was told."""
-    assert (rows([]), totals([])) == ([], "no shares wait")
+    assert (rows([]), totals([])) == ([], "")

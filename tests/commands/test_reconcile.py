@@ -1,0 +1,123 @@
+"""`doorman reconcile`: what was settled earlier against today's policy."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from function.cli import main
+from sandbox.state import Cloud
+from tests.chain import BAD, GOLDEN, POLICY, STRANGER
+
+
+def settled(cloud: Cloud) -> dict[str, str]:
+    """Share one image of each kind, all of them settled; only `fine` stands as the policy would have it."""
+    return {
+        "bad": cloud.add_share(BAD, "receiver", status="accepted"),
+        "golden": cloud.add_share(GOLDEN, "receiver", status="rejected"),
+        "stranger": cloud.add_share(STRANGER, "receiver", status="accepted"),
+        "kept out": cloud.add_share(STRANGER, "receiver", status="rejected"),
+        "fine": cloud.add_share(GOLDEN, "receiver", status="accepted"),
+    }
+
+
+@pytest.mark.usefixtures("sink")
+def test_drift_is_told_and_nothing_is_changed(
+    cloud: Cloud, taken: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One row a share with how it stands; the exit code says that something stands otherwise; the sink hears of it."""
+    images = settled(cloud)
+    assert main(["reconcile"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert sorted(line.split()[0] for line in lines[1:-2]) == sorted(images[key] for key in images if key != "fine")
+    assert lines[-1] == "4 shares: 4 drifted"
+    assert sum(line.endswith("drifted (accepted)") for line in lines) == 2
+    assert cloud.writes == []
+    assert [event["type"] for event in taken] == ["dev.doorman.share.drifted.v1"]
+
+
+def test_enforced_it_settles_what_the_policy_decides(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
+    """What the policy would leave to a person stays as somebody settled it, and is still told."""
+    images = settled(cloud)
+    assert main(["reconcile", "--enforce"]) == 1
+    assert capsys.readouterr().out.splitlines()[-1] == "6 shares: 1 accepted, 4 drifted, 1 rejected"
+    assert {key: cloud.member_status(image, "receiver") for key, image in images.items()} == {
+        "bad": "rejected",
+        "golden": "accepted",
+        "stranger": "accepted",
+        "kept out": "rejected",
+        "fine": "accepted",
+    }
+    cloud.unshare(images["stranger"], "receiver")
+    assert main(["reconcile", "--enforce"]) == 0
+
+
+def test_what_a_person_keeps_out_is_no_failure(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is listed, since the policy would hold it, with the fact that a person may have wanted it."""
+    cloud.add_share(STRANGER, "receiver", status="rejected")
+    assert main(["reconcile", "--json"]) == 0
+    (entry,) = json.loads(capsys.readouterr().out)["data"]["images"]
+    assert (entry["reason"], entry["facts"]["person"]) == ("owner_not_allowed", "possible")
+
+
+def test_nothing_drifted(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
+    """Said in words."""
+    cloud.add_share(GOLDEN, "receiver", status="accepted")
+    assert main(["reconcile", "--usage"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "nothing drifted",
+        "",
+        "no server was booted from a share that should not be used",
+    ]
+
+
+def test_the_file_alone_does_not_make_the_command_write(cloud: Cloud, tmp_path: Path) -> None:
+    """`enforce` in the policy is for the sweep; here a person says so."""
+    (tmp_path / "policy.yaml").write_text(POLICY + "reconcile: {enforce: true}\n")
+    settled(cloud)
+    assert main(["reconcile"]) == 1
+    assert cloud.writes == []
+
+
+def test_usage_lists_servers(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the image, whose it is, how it stands, and why it should not be used; a withdrawn share is drift as well."""
+    images = settled(cloud)
+    gone = cloud.add_share(GOLDEN, "receiver", status="accepted")
+    cloud.unshare(gone, "receiver")
+    servers = {key: cloud.add_server("receiver", image).id for key, image in {**images, "gone": gone}.items()}
+    assert main(["reconcile", "--usage"]) == 1
+    told = capsys.readouterr().out
+    rows = {line.split()[1]: line.split()[-2:] for line in told[told.index("PROJECT") :].splitlines()[1:]}
+    assert rows == {
+        servers["bad"]: ["accepted", "rejected_by_rule"],
+        servers["golden"]: ["rejected", "allowed_owner"],
+        servers["stranger"]: ["accepted", "owner_not_allowed"],
+        servers["kept out"]: ["rejected", "owner_not_allowed"],
+        servers["gone"]: ["-", "withdrawn"],
+    }
+    assert "drifted (gone)" in told
+    assert main(["reconcile", "--usage", "--json"]) == 1
+    types = [json.loads(line)["type"] for line in capsys.readouterr().out.splitlines()]
+    assert types.count("dev.doorman.share.used.v1") == 1
+
+
+def test_without_the_right_to_read_servers_the_rest_is_done(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is missing is said, and fails the command."""
+    cloud.faults.add("status", method="GET", path="servers/detail", status=403)
+    bad = cloud.add_share(BAD, "receiver", status="accepted")
+    assert main(["reconcile", "--usage", "--enforce"]) == 1
+    assert cloud.member_status(bad, "receiver") == "rejected"
+    assert "grant reading servers in this project" in capsys.readouterr().err
+
+
+def test_a_project_that_cannot_be_read_fails(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The others are reconciled."""
+    monkeypatch.setenv("OS_PROJECT_ID", "receiver,foreign")
+    cloud.add_share(BAD, "receiver", status="accepted")
+    assert main(["reconcile"]) == 1
+    told = capsys.readouterr()
+    assert told.out.splitlines()[-1] == "1 share: 1 drifted"
+    assert told.err.startswith("doorman: project foreign: ")
