@@ -28,9 +28,16 @@ class Pace:
 
     @asynccontextmanager
     async def slot(self) -> AsyncIterator[None]:
-        """Wait for the pause to end and for a free place, and keep the place for the body."""
-        while (wait := self._resume_at - self._clock.monotonic()) > 0:
-            # A little apart, so that those who waited together do not all call at once.
-            await self._clock.sleep(wait * random.uniform(1.0, 1.2))  # noqa: S311 - jitter is no secret
-        async with self._own, self._shared:
-            yield
+        """Wait for the pause to end and for a free place, and keep the place for the body.
+
+        Who waits for a place when a pause begins waits for its end as well; no other project waits for that.
+        """
+        async with self._own:
+            while True:
+                while (wait := self._resume_at - self._clock.monotonic()) > 0:
+                    # A little apart, so that those who waited together do not all call at once.
+                    await self._clock.sleep(wait * random.uniform(1.0, 1.2))  # noqa: S311 - jitter is no secret
+                async with self._shared:
+                    if self._resume_at <= self._clock.monotonic():
+                        yield
+                        return
