@@ -8,7 +8,8 @@ from pydantic_core import from_json
 
 from .errors import Rejected
 
-_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_HOUR = r"(?:[01]\d|2[0-3])"
+_TIME = re.compile(rf"\d{{4}}-\d\d-\d\d[Tt]{_HOUR}:[0-5]\d:[0-5]\d(?:\.\d+)?(?:[Zz]|[+-]{_HOUR}:[0-5]\d)", re.ASCII)
 
 
 def parse_json(body: bytes | str, where: str) -> Any:
