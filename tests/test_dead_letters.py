@@ -1,0 +1,139 @@
+"""Dead letters in every form in which they are kept, why each died, and what is sent again."""
+
+import base64
+import json
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic_core import to_json
+
+from function.cloudevents import CloudEvent, from_structured, read, write
+from function.dead_letters import Letter, read_delivery, read_letters
+from function.errors import Rejected
+
+DATA = {"project_id": "receiver", "images": ["6596628c-42d4-4ff1-8660-8ea5ae61f243"]}
+EVENT = {"specversion": "1.0", "id": "e1", "source": "/s", "type": "t", "data": DATA}
+DIED = {
+    **EVENT,
+    "knativeerrordest": "http://triage/",
+    "knativeerrorcode": "503",
+    "knativeerrordata": base64.b64encode(b"the cloud cannot be reached\n").decode(),
+    "knativearrivaltime": "2026-01-02T03:04:05Z",
+    "knativebrokerttl": "255",
+}
+
+
+def letters(text: str | bytes) -> list[Letter]:
+    """Read kept letters."""
+    return read_letters(text, "dead.jsonl")
+
+
+def record(event: dict[str, Any]) -> dict[str, Any]:
+    """Write an event as `kcat -J` does a record in binary mode."""
+    headers = [word for name, value in event.items() if name != "data" for word in (f"ce_{name}", value)]
+    headers += ["content-type", "application/json"]
+    return {"topic": "t", "partition": 0, "headers": headers, "key": None, "payload": json.dumps(event["data"])}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps(DIED),
+        json.dumps([DIED, DIED]),
+        "\n".join([json.dumps(DIED), "", json.dumps(DIED)]),
+        json.dumps([{"attributes": {key: DIED[key] for key in DIED if key != "data"}, "data": DATA, "trigger": "x"}]),
+        json.dumps(record(DIED)),
+    ],
+    ids=["one", "array", "lines", "attributes and data", "kcat"],
+)
+def test_every_form_is_read_and_each_event_once(text: str) -> None:
+    """Structured, as the sandbox's broker lists them, and as Kafka keeps them: the same letter."""
+    (letter,) = letters(text)
+    assert (letter.key, letter.code, letter.said) == (("/s", "e1"), 503, "the cloud cannot be reached")
+    assert {**letter.revive(), "datacontenttype": "application/json"} == {
+        **EVENT,
+        "datacontenttype": "application/json",
+    }
+
+
+def test_bytes_are_lines_as_well() -> None:
+    """A file is read as it is, also where one of its lines is cut."""
+    assert len(letters(json.dumps(DIED).encode() + b"\n" + json.dumps({**DIED, "id": "e2"}).encode())) == 2
+    with pytest.raises(Rejected, match=r"^dead\.jsonl:2: not JSON"):
+        letters(json.dumps(DIED) + '\n{"id": ')
+
+
+@pytest.mark.parametrize("text", ["5", "[5]", "{}", '{"id": "x"}'])
+def test_what_is_no_event_is_refused(text: str) -> None:
+    """The text names the file."""
+    with pytest.raises(Rejected, match=r"^dead\.jsonl: "):
+        letters(text)
+
+
+@pytest.mark.parametrize(
+    ("code", "word"),
+    [
+        ("400", "refused for good"),
+        ("404", "send it again"),
+        ("429", "send it again"),
+        ("500", "a defect"),
+        ("503", "send it again"),
+        ("200", "no need to send it again"),
+        (None, "no answer in time"),
+        ("soon", "no answer in time"),
+        ("99999", "no answer in time"),
+    ],
+)
+def test_why_it_died(code: str | None, word: str) -> None:
+    """By the last answer of the subscriber."""
+    assert word in Letter({**EVENT, **({"knativeerrorcode": code} if code else {})}).why
+
+
+@pytest.mark.parametrize(("told", "said"), [("%%%", "%%%"), (5, "5"), (None, ""), ("/w==", "\ufffd")])
+def test_what_was_said_is_shown_whatever_it_is(told: object, said: str) -> None:
+    """Base64 as the broker writes it, anything else as it is."""
+    assert Letter({**EVENT, "knativeerrordata": told}).said == said
+
+
+def test_a_delivery_in_binary_mode() -> None:
+    """As a broker posts it to its dead letter sink."""
+    event = CloudEvent(id="e1", source="/s", type="t", data=DATA, extensions={"knativeerrorcode": "503", "x": "ä"})
+    headers, body = write(event)
+    kept = read_delivery(headers, body)
+    assert from_structured(kept) == event
+    assert read({"content-type": "application/cloudevents+json"}, to_json(Letter(kept).revive()))[0].data == DATA
+
+
+def test_a_delivery_in_structured_mode() -> None:
+    """It is kept as it came."""
+    assert read_delivery({"content-type": "application/cloudevents+json; charset=utf-8"}, to_json(DIED)) == DIED
+
+
+def test_data_that_is_no_json_is_kept_as_bytes() -> None:
+    """A malformed event is a dead letter like any other."""
+    headers = {"ce-id": "e1", "ce-type": "t"}
+    assert read_delivery({**headers, "content-type": "text/plain"}, b"\xff") == {
+        "id": "e1",
+        "type": "t",
+        "datacontenttype": "text/plain",
+        "data_base64": "/w==",
+    }
+    assert read_delivery(headers, b"{") == {"id": "e1", "type": "t", "data_base64": "ew=="}
+    assert read_delivery(headers, b"") == {"id": "e1", "type": "t"}
+
+
+@pytest.mark.parametrize(("headers", "body"), [({}, b"{}"), ({"content-type": "application/cloudevents+json"}, b"[]")])
+def test_a_delivery_that_is_no_event(headers: dict[str, str], body: bytes) -> None:
+    """It is refused, so that the sender knows."""
+    with pytest.raises(Rejected):
+        read_delivery(headers, body)
+
+
+@given(st.text() | st.binary())
+def test_any_file_is_read_or_refused(text: str | bytes) -> None:
+    """Nothing else comes of it."""
+    with suppress(Rejected):
+        assert all(letter.why for letter in letters(text))
