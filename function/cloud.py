@@ -138,13 +138,15 @@ class Cloud:
     async def servers(self) -> tuple[Server, ...]:
         """List the project's servers that were booted from images."""
         found: dict[str, Server] = {}
-        request, last = nova.list_servers(), ""
+        request = nova.list_servers()
+        markers: set[str] = set()
         while True:
             page = await read(self.line, request, nova.read_servers)
             found |= {server.server_id: server for server in page.servers}
-            if page.last is None or page.last == last:
+            if page.last is None or page.last in markers:
                 return tuple(found.values())
-            request, last = nova.list_servers(marker=page.last), page.last
+            markers.add(page.last)
+            request = nova.list_servers(marker=page.last)
 
     async def is_visible(self, image_id: str) -> bool:
         """Say whether we can see an image at all: shared with us, our own or public."""

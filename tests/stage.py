@@ -124,11 +124,13 @@ class Script:
             return httpx.Response(answer)
         return httpx.Response(200, json=answer) if isinstance(answer, dict) else answer
 
-    def line(self, clock: FakeClock, *, base: str = "http://cloud.test") -> Line:
+    def line(self, clock: FakeClock, *, base: str = "http://cloud.test", compute: str | None = None) -> Line:
         """Make a line to this cloud."""
         return Line(
             credentials=BareCredentials(
-                auth=httpx.Auth(), project_id=RECEIVER, endpoints=Endpoints(image=base, cbr="http://cbr.test")
+                auth=httpx.Auth(),
+                project_id=RECEIVER,
+                endpoints=Endpoints(image=base, cbr="http://cbr.test", compute=compute),
             ),
             client=httpx.AsyncClient(transport=httpx.MockTransport(self)),
             clock=clock,

@@ -437,6 +437,35 @@ class TestVaults:
             await cloud.vaults()
 
 
+class TestUsage:
+    """Which servers run from shares, and whether an image is still to be seen."""
+
+    async def test_servers(self, state: State, cloud: Cloud) -> None:
+        """Those of this project."""
+        image = state.add_share(GOLDEN, RECEIVER)
+        server = state.add_server(RECEIVER, image)
+        state.add_server("another", image)
+        assert [(each.server_id, each.image_id) for each in await cloud.servers()] == [(server.id, image)]
+
+    async def test_all_pages(self, clock: FakeClock) -> None:
+        """As long as a next one is announced; a service whose markers go round does not keep us for ever."""
+        pages = [
+            {"servers": [{"id": f"s{number}", "image": {"id": UNKNOWN}}], "servers_links": [{"rel": "next"}]}
+            for number in range(3)
+        ]
+        script = Script([*pages, pages[1]])
+        cloud = Cloud(project_id=RECEIVER, line=script.line(clock, compute="http://ecs.test"), is_ims=True)
+        assert [server.server_id for server in await cloud.servers()] == ["s0", "s1", "s2"]
+        assert markers(script) == [None, "s0", "s1", "s2"]
+
+    async def test_visible_image(self, state: State, cloud: Cloud) -> None:
+        """As long as it is shared, whatever its status; an image that is taken back looks like none."""
+        image = state.add_share(GOLDEN, RECEIVER, status="rejected")
+        assert await cloud.is_visible(image)
+        state.unshare(image, RECEIVER)
+        assert not await cloud.is_visible(image)
+
+
 async def test_other_refusals_of_reading(clock: FakeClock) -> None:
     """The path is named: something is wrong with the cloud, or with where we look for it."""
     cloud, _ = scripted(clock, 404)
