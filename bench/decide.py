@@ -20,8 +20,8 @@ from upstream import image_id, project_id
 
 sys.path.insert(0, str(stage.ROOT))
 
-from function import policy as policies
-from function.decision import decide
+from function.policies import policy as policies
+from function.policies.decision import decide
 from function.shares import Share
 
 RULES, OWNERS = 200, 1000

@@ -11,8 +11,8 @@ from typing import Any
 import yaml
 from pydantic.json_schema import models_json_schema
 
-from function.messages import DATA, EventType
 from function.version import VERSION
+from function.wire.messages import DATA, EventType
 
 SAMPLES = {EventType.NOTIFIED: "golden-image.json", EventType.CHECK: "job-check.json"}
 TAKEN = {EventType.NOTIFIED: "triage", EventType.CHECK: "check_job"}

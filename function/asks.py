@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from . import decision as decisions
-from .decision import Decision
-from .messages import CLOCK_SKEW
-from .policy import Policy
+from .policies import decision as decisions
+from .policies.decision import Decision
+from .policies.policy import Policy
 from .shares import Cause, Notice, Share, Vault
+from .wire.messages import CLOCK_SKEW
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,18 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from . import decision as decisions
-from .api import Failure, classify_job
+from .apis.api import Failure, classify_job
 from .asks import Ask
-from .cloudevents import CloudEvent
 from .desk import Desk
-from .events import follow, notify
 from .ledger import REPEATED
-from .messages import CheckData
+from .policies import decision as decisions
 from .shares import MAX_TRIED_VAULTS, MAX_TRIES, Cause, Fate, Job, JobState, Outcome, Reason, Share
 from .standing import read_back
-from .telling import tell
 from .verdicts import conclude, judge, offers
+from .wire.cloudevents import CloudEvent
+from .wire.events import follow, notify
+from .wire.messages import CheckData
+from .wire.telling import tell
 
 FIRST_PAUSE = 0.5
 """Seconds between the first looks at a job; most take less than one."""

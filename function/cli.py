@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import Final, Protocol, cast
 
 from .errors import DoormanError, Misconfigured
-from .faults import BrokenFile
+from .policies.faults import BrokenFile
 from .version import VERSION
 
 DONE: Final = 0

@@ -6,11 +6,11 @@
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from . import cbr, glance, ims, nova
-from .api import read_member
+from .apis import cbr, glance, ims, nova
+from .apis.api import read_member
+from .apis.nova import Server
 from .line import Line
 from .lists import Lists, dialect_of, read
-from .nova import Server
 from .shares import Job, JobState, MemberStatus, Share, Status, Vault
 
 FEW = 3

@@ -10,14 +10,14 @@ from typing import Any
 
 import httpx
 
+from .access.credentials import Credentials, list_ca_files, read_all_accounts
 from .clock import Clock
-from .credentials import Credentials, list_ca_files, read_all_accounts
-from .engine import read_target
-from .engine_sink import EngineSink
 from .errors import Misconfigured
 from .pace import CALLS_AT_ONCE
 from .settings import Settings
-from .sink import HttpSink, Sink
+from .sinks.engine import read_target
+from .sinks.engine_sink import EngineSink
+from .sinks.sink import HttpSink, Sink
 from .version import USER_AGENT
 
 KEEP_ALIVE = 30.0

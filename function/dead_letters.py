@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from .errors import Rejected
-from .formats import parse_json
+from .wire.formats import parse_json
 
 _STRUCTURED = "application/cloudevents+json"
 _ADDED = "knative"

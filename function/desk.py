@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from .clock import Clock
 from .cloud import Cloud
-from .cloudevents import CloudEvent
-from .events import Teller
-from .policy import Policy
+from .policies.policy import Policy
 from .settings import Settings
-from .sink import Sink
+from .sinks.sink import Sink
+from .wire.cloudevents import CloudEvent
+from .wire.events import Teller
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from . import decision as decisions
-from .decision import Decision
-from .policy import Policy
+from .policies import decision as decisions
+from .policies.decision import Decision
+from .policies.policy import Policy
 from .shares import Fate, Outcome, Reason, Share, Status
 from .verdicts import WANTED
 

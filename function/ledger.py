@@ -8,14 +8,14 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from .asks import Ask
-from .cloudevents import CloudEvent
 from .desk import Desk
 from .errors import Unavailable
-from .events import follow, notify
-from .messages import CheckData, CheckedShare
 from .plan import Submission
 from .shares import MAX_TRIED_VAULTS, Cause, Fate, Outcome
-from .telling import tell
+from .wire.cloudevents import CloudEvent
+from .wire.events import follow, notify
+from .wire.messages import CheckData, CheckedShare
+from .wire.telling import tell
 
 SUBMITTED = "submitted"
 """The word for an image whose job was started: its outcome is told by `check_job`."""

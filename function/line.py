@@ -12,9 +12,9 @@ from typing import TypeVar
 
 import httpx
 
-from .api import Answer, Failure, Request, classify
+from .access.credentials import Credentials
+from .apis.api import Answer, Failure, Request, classify
 from .clock import Clock
-from .credentials import Credentials
 from .errors import Broken, Busy, Misconfigured, Refused, Unavailable
 from .pace import Pace
 

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
-from . import glance, ims
-from .api import Answer, Failure, Page, Request, classify
+from .apis import glance, ims
+from .apis.api import Answer, Failure, Page, Request, classify
+from .apis.image_rows import read_share
 from .errors import Refused, Unavailable
-from .image_rows import read_share
 from .line import Line
 from .shares import MemberStatus, Share
 

@@ -13,17 +13,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from . import logs, server, telemetry
+from .access.credentials import from_settings
 from .clock import SystemClock
-from .cloudevents import MAX_BODY
 from .connections import check_trust, connect, connect_sink, make_sink
-from .credentials import from_settings
 from .errors import DoormanError
-from .invocation import Invocations
+from .functiongraph.invocation import Invocations
 from .office import Office
-from .policy import Policy, expired, load
+from .policies.policy import Policy, expired, load
 from .serving import Handler, Reply, answer, handle_check, handle_sweep, handle_triage
 from .settings import Settings
 from .version import VERSION
+from .wire.cloudevents import MAX_BODY
 
 
 def _start() -> tuple[Settings, Policy]:

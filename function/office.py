@@ -10,19 +10,19 @@ from functools import partial
 
 import httpx
 
+from .access.credentials import Credentials, from_settings
 from .clock import Clock
 from .cloud import Cloud
-from .credentials import Credentials, from_settings
 from .desk import Desk
 from .errors import DoormanError, Rejected, Unavailable
-from .events import Teller
 from .line import Line
 from .pace import CALLS_AT_ONCE, Pace
-from .policy import Policy
+from .policies.policy import Policy
 from .rounds import ROUNDS_AT_ONCE, Rounds
 from .settings import Settings
-from .sink import Sink
+from .sinks.sink import Sink
 from .triage import triage
+from .wire.events import Teller
 
 
 class Office:

@@ -18,9 +18,9 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Span, SpanKind, StatusCode, TracerProvider, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from .cloudevents import CloudEvent
 from .telemetry import Seen
 from .version import VERSION
+from .wire.cloudevents import CloudEvent
 
 SPANS = ("OTEL_BSP_SCHEDULE_DELAY", 1000.0)
 METRICS = ("OTEL_METRIC_EXPORT_INTERVAL", 15000.0)

@@ -6,14 +6,14 @@ What is asked and known comes from `asks`, the words for what became of an image
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from . import decision as decisions
 from .asks import Ask, Facts
-from .decision import Decision
-from .messages import CheckedShare
+from .policies import decision as decisions
+from .policies.decision import Decision
+from .policies.vault_choice import reserve
 from .shares import MAX_IMAGES, Fate, Outcome, Reason, Share, Status, Vault
-from .telling import MAX_EVENT, pack_size
-from .vault_choice import reserve
 from .verdicts import WANTED, conclude, conclude_settled, disown
+from .wire.messages import CheckedShare
+from .wire.telling import MAX_EVENT, pack_size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,9 +6,9 @@ Off unless the policy or a command asks for it; who settled them, a person or an
 from collections.abc import Sequence
 from dataclasses import replace
 
-from . import decision as decisions
 from .asks import Facts
 from .desk import Desk
+from .policies import decision as decisions
 from .shares import Share, Status
 from .verdicts import WANTED
 

@@ -12,15 +12,15 @@ from dataclasses import dataclass, field
 
 from . import telemetry
 from .check_job import check_job
-from .cloudevents import CloudEvent, read
 from .errors import Rejected, Unavailable
-from .events import cause_of, read_check, read_notice
 from .line import counting
 from .logs import logger
 from .office import Office
 from .rounds import Rounds
 from .shares import Notice
 from .sweep import sweep
+from .wire.cloudevents import CloudEvent, read
+from .wire.events import cause_of, read_check, read_notice
 
 MAX_TEXT = 512
 """Bytes of an error's body: a longer one crashes a broker's dispatcher."""

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
-from .engine import read_target
+from .access.identity import Identity
 from .errors import Misconfigured, Rejected
-from .formats import parse_json
-from .identity import Identity
 from .logs import Format, Level
+from .sinks.engine import read_target
+from .wire.formats import parse_json
 
 Mode = Literal["enforce", "audit"]
 Api = Literal["ims", "glance"]

@@ -8,14 +8,14 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from .api import Failure, classify
+from .apis.api import Failure, classify
 from .asks import Facts
 from .cloud import Cloud
-from .decision import Decision
 from .errors import Refused, Unavailable
 from .ledger import Ended, Ledger
 from .logs import logger
 from .plan import Plan, Submission, carried, pick_vault
+from .policies.decision import Decision
 from .shares import MAX_TRIED_VAULTS, MAX_TRIES, Fate, Reason, Share
 from .standing import read_back, read_standings
 from .verdicts import conclude, conclude_settled, judge

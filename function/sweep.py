@@ -9,20 +9,20 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from . import decision as decisions
 from .advice import approve_command
 from .asks import Ask
-from .decision import Decision
 from .desk import Desk
 from .drift import Drift, conclude_drift
 from .errors import Unavailable
-from .events import notify
 from .logs import logger
 from .plan import pick_vault
-from .policy import expired
+from .policies import decision as decisions
+from .policies.decision import Decision
+from .policies.policy import expired
 from .review import review
 from .shares import MAX_IMAGES, Cause, Share
-from .telling import digest, tell
+from .wire.events import notify
+from .wire.telling import digest, tell
 
 LISTED = 500
 """Shares in one digest, the oldest first."""

@@ -10,8 +10,8 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Protocol
 
-from .cloudevents import CloudEvent
 from .logs import logger
+from .wire.cloudevents import CloudEvent
 
 ENDPOINTS = (
     "OTEL_EXPORTER_OTLP_ENDPOINT",

@@ -7,12 +7,12 @@ share a round is `rounds`' concern, how a job ends is `check_job`'s.
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from . import decision as decisions
 from .asks import Ask, Facts, decide, gather_asks
-from .decision import Decision
 from .desk import Desk
 from .ledger import Ended, Ledger
 from .plan import draw
+from .policies import decision as decisions
+from .policies.decision import Decision
 from .reopening import reopen
 from .settling import Round
 from .shares import Action, Notice, Status

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from . import decision as decisions
-from .cloudevents import CloudEvent
+from .apis.nova import Server
 from .drift import Drift
-from .events import Teller, event, only
-from .messages import EventType
-from .nova import Server
-from .policy import Policy
+from .policies import decision as decisions
+from .policies.policy import Policy
 from .shares import Cause, Fate, Outcome, Reason, Share
-from .telling import dedupe, pack
+from .wire.cloudevents import CloudEvent
+from .wire.events import Teller, event, only
+from .wire.messages import EventType
+from .wire.telling import dedupe, pack
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

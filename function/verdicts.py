@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from .asks import Ask
-from .decision import Decision
+from .policies.decision import Decision
 from .shares import Action, Fate, Outcome, Reason, Share, Status
 
 WANTED: Mapping[Action, Status] = {"accept": "accepted", "reject": "rejected"}

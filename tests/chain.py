@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from function.cloud import Cloud
-from function.cloudevents import CloudEvent, write
 from function.errors import Unavailable
-from function.messages import EventType
 from function.serving import Handler, Reply, answer, handle_check, handle_sweep, handle_triage
+from function.wire.cloudevents import CloudEvent, write
+from function.wire.messages import EventType
 from tests.stage import (
     BAD,
     GOLDEN,

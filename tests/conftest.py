@@ -7,7 +7,7 @@ import pytest
 import structlog
 
 from function.desk import Desk
-from function.policy import Policy, load
+from function.policies.policy import Policy, load
 from tests.stage import POLICY, RECEIVER, FakeClock, Furnish, Hire, Play, RecordingSink, State
 
 # No deadline: how long one example takes says more about the machine than about the code. Fuzzing proper runs longer.

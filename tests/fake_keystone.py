@@ -9,10 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
-from function.accounts import Account, Domain, Password, Project
+from function.access.accounts import Account, Domain, Password, Project
+from function.access.login_gate import Gate
+from function.access.logins import TokenSource
 from function.errors import Unavailable
-from function.login_gate import Gate
-from function.logins import TokenSource
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 USER = Password(user_name="doorman", domain=Domain(name="OTC1"), secret="s3cret")

@@ -11,17 +11,17 @@ from typing import Any, Protocol
 
 import httpx
 
-from function.accounts import Endpoints
-from function.cloudevents import CloudEvent, write
-from function.credentials import BareCredentials
+from function.access.accounts import Endpoints
+from function.access.credentials import BareCredentials
 from function.desk import Desk
 from function.errors import Unavailable
 from function.line import Line
 from function.office import Office
 from function.pace import Pace
-from function.policy import Policy, load
+from function.policies.policy import Policy, load
 from function.settings import Settings
 from function.shares import Cause
+from function.wire.cloudevents import CloudEvent, write
 from sandbox.cloud import create_app
 from sandbox.state import Cloud as State
 from tests.fake_keystone import START, FakeClock

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from function.accounts import (
+from function.access.accounts import (
     Account,
     Agency,
     ApplicationCredential,
@@ -14,8 +14,8 @@ from function.accounts import (
     Password,
     Project,
 )
+from function.access.identity import Identity
 from function.errors import Misconfigured
-from function.identity import Identity
 
 PASSWORD = {
     "OS_AUTH_URL": "https://iam.test/v3",

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from function.api import Answer, Failure, check, classify, classify_job, find_code, read_member, read_object
+from function.apis.api import Answer, Failure, check, classify, classify_job, find_code, read_member, read_object
 from function.errors import Broken, Busy, DoormanError, Refused, Unavailable
 
 

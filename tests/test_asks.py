@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from function.asks import Ask, Facts, decide, gather_asks
-from function.policy import Policy
+from function.policies.policy import Policy
 from function.shares import Cause, Notice, Share
 from tests.stage import BAD, CAUSE, GOLDEN, RECEIVER, START, STRANGER, image_id
 

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from function.accounts import Keys
-from function.authentication import FixedTokenAuth, KeyAuth, TokenAuth
+from function.access.accounts import Keys
+from function.access.authentication import FixedTokenAuth, KeyAuth, TokenAuth
+from function.access.signing import Draft, sign
 from function.errors import Misconfigured, Unavailable
-from function.signing import Draft, sign
 from tests.fake_keystone import FakeClock, World
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from function.catalog import Entry, Service, find_endpoint
+from function.access.catalog import Entry, Service, find_endpoint
 from function.errors import Misconfigured
 
 

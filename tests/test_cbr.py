@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from function import cbr
-from function.api import Answer, Request
-from function.cbr import VaultPage
+from function.apis import cbr
+from function.apis.api import Answer, Request
+from function.apis.cbr import VaultPage
 from function.errors import Broken, Refused
 from function.shares import Vault
 

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from function.messages import EventType
+from function.wire.messages import EventType
 from tests.chain import BAD, GOLDEN, STRANGER, VAULT, Chain
 
 pytestmark = pytest.mark.anyio

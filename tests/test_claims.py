@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from function.claims import read_claims
-from function.cloudevents import CloudEvent
 from function.errors import Rejected
-from function.messages import EventType
 from function.shares import Share
+from function.wire.claims import read_claims
+from function.wire.cloudevents import CloudEvent
+from function.wire.messages import EventType
 
 IMAGE = "6596628c-42d4-4ff1-8660-8ea5ae61f243"
 OTHER = "7a96628c-42d4-4ff1-8660-8ea5ae61f243"

@@ -13,7 +13,7 @@ import pytest
 
 from function.cli import COMMANDS, HANDED_OVER, main
 from function.errors import Misconfigured, Rejected, Unavailable
-from function.faults import BrokenFile, Fault
+from function.policies.faults import BrokenFile, Fault
 from function.version import VERSION
 
 ROOT = Path(__file__).parent.parent

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from function.accounts import Account, ApplicationCredential, Project
-from function.cloud_files import CloudFiles, usual_folders
+from function.access.accounts import Account, ApplicationCredential, Project
+from function.access.cloud_files import CloudFiles, usual_folders
+from function.access.identity import Identity
 from function.errors import Misconfigured
-from function.identity import Identity
 
 ENTRY = """
 clouds:

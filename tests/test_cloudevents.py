@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from function.cloudevents import MAX_BODY, CloudEvent, from_structured, read, to_structured, write
 from function.errors import Rejected
+from function.wire.cloudevents import MAX_BODY, CloudEvent, from_structured, read, to_structured, write
 
 BINARY = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "/tests", "ce-type": "told"}
 STRUCTURED = {"specversion": "1.0", "id": "1", "source": "/tests", "type": "told"}

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from function.clouds_yaml import read_entry
+from function.access.clouds_yaml import read_entry
+from function.access.variables import Values
 from function.errors import Misconfigured
-from function.variables import Values
 
 FULL = """
 defaults: &defaults

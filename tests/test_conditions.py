@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from function.conditions import always, on_day, on_image, on_owner, on_project, value_of
-from function.policy_file import ImagesEntry
+from function.policies.conditions import always, on_day, on_image, on_owner, on_project, value_of
+from function.policies.policy_file import ImagesEntry
 from function.shares import Share
 
 IMAGE = "6596628c-42d4-4ff1-8660-8ea5ae61f243"

@@ -15,12 +15,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 import function.connections
+from function.access.credentials import from_settings
 from function.connections import check_trust, connect, connect_sink, make_sink
-from function.credentials import from_settings
-from function.engine_sink import EngineSink
 from function.errors import Misconfigured
 from function.settings import Settings
-from function.sink import HttpSink
+from function.sinks.engine_sink import EngineSink
+from function.sinks.sink import HttpSink
 from function.version import USER_AGENT
 from tests.stage import ENVIRON, FakeClock
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from function.accounts import Endpoints, Keys
+from function.access.accounts import Endpoints, Keys
+from function.access.credentials import Credentials, from_invocation, from_settings, list_ca_files
+from function.access.identity import Identity
 from function.connections import check_trust, connect
-from function.credentials import Credentials, from_invocation, from_settings, list_ca_files
 from function.errors import Misconfigured, Unavailable
-from function.identity import Identity
 from function.settings import Settings
 from tests.fake_keystone import World
 

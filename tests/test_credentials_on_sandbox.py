@@ -6,10 +6,10 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from function.access.credentials import from_settings
+from function.access.identity import Identity
 from function.clock import SystemClock
-from function.credentials import from_settings
 from function.errors import Unavailable
-from function.identity import Identity
 from sandbox.cloud import create_app
 from sandbox.serving import serve
 from sandbox.state import Cloud

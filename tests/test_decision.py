@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic_core import to_json
 
-from function.decision import Decision, Trial, choose_vault, decide, decide_all, lapsed, needs_vaults
-from function.policy import Policy, load
+from function.policies.decision import Decision, Trial, choose_vault, decide, decide_all, lapsed, needs_vaults
+from function.policies.policy import Policy, load
 from function.shares import Reason, Share, Vault
 
 GOLDEN = "9c61004714024f9586705d090530f9fa"

@@ -2,9 +2,9 @@
 
 import pytest
 
-from function.cloudevents import CloudEvent
 from function.desk import Desk
 from function.errors import Unavailable
+from function.wire.cloudevents import CloudEvent
 from tests.stage import POLICY, RECEIVER, Furnish, RecordingSink
 
 pytestmark = pytest.mark.anyio

@@ -6,14 +6,14 @@ from datetime import timedelta
 import pytest
 
 from function.cloud import Cloud
-from function.decision import Decision
 from function.desk import Desk
 from function.drift import Drift, conclude_drift, find_drift
 from function.errors import Unavailable
-from function.messages import EventType
-from function.policy import load
+from function.policies.decision import Decision
+from function.policies.policy import load
 from function.shares import Action, Fate, MemberStatus, Reason, Share, Status
 from function.sweep import Swept, sweep
+from function.wire.messages import EventType
 from tests.chain import BAD, GOLDEN, POLICY, RECEIVER, STRANGER, Chain
 from tests.stage import CAUSE, START, RecordingSink, State, image_id
 

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from function.cloudevents import CloudEvent, from_structured
-from function.engine import MAX_BYTES, Delivery, Target, deliver, find_beside, read_target
 from function.errors import Misconfigured
+from function.sinks.engine import MAX_BYTES, Delivery, Target, deliver, find_beside, read_target
+from function.wire.cloudevents import CloudEvent, from_structured
 
 FUNCTION = Target(
     service="functiongraph",

@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from function.accounts import Endpoints
-from function.cloudevents import CloudEvent
-from function.credentials import Credentials, from_invocation
-from function.engine import read_target
-from function.engine_sink import EngineSink
+from function.access.accounts import Endpoints
+from function.access.credentials import Credentials, from_invocation
 from function.errors import Unavailable
+from function.sinks.engine import read_target
+from function.sinks.engine_sink import EngineSink
+from function.wire.cloudevents import CloudEvent
 
 TOPIC = "urn:smn:eu-de:p2:doorman"
 TOLD = CloudEvent(id="1", source="/doorman/-/p1", type="dev.doorman.share.held.v1", data={"images": []})

@@ -2,7 +2,7 @@
 
 import pytest
 
-from function.event_files import Message, read_message
+from function.wire.event_files import Message, read_message
 
 STRUCTURED = {"content-type": "application/cloudevents+json"}
 BATCHED = {"content-type": "application/cloudevents-batch+json"}

@@ -8,11 +8,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from function.cloudevents import CloudEvent, read, write
 from function.errors import Rejected
-from function.events import MAX_CHECK, Teller, cause_of, derive, event, follow, notify, only, read_check, read_notice
-from function.messages import CheckData, CheckedShare, EventType, NotifiedData, validate
 from function.shares import Cause, Notice
+from function.wire.cloudevents import CloudEvent, read, write
+from function.wire.events import (
+    MAX_CHECK,
+    Teller,
+    cause_of,
+    derive,
+    event,
+    follow,
+    notify,
+    only,
+    read_check,
+    read_notice,
+)
+from function.wire.messages import CheckData, CheckedShare, EventType, NotifiedData, validate
 from tests.stage import CAUSE, START, image_id
 
 TELLER = Teller(project_id="receiver", region="eu-de", policy_digest="0123456789abcdef")

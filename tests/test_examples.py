@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from function.cli import main
-from function.policy import load
+from function.policies.policy import load
 from function.settings import VARIABLES
 from sandbox.cloud import create_app
 from sandbox.serving import serve

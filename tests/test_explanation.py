@@ -2,9 +2,9 @@
 
 from datetime import UTC, datetime
 
-from function.explanation import Finding, Step, Verdict, as_json, describe_vault, explain
-from function.policy import load
-from function.rules import VaultRule
+from function.policies.explanation import Finding, Step, Verdict, as_json, describe_vault, explain
+from function.policies.policy import load
+from function.policies.rules import VaultRule
 from function.shares import Share
 
 IMAGE = "6596628c-42d4-4ff1-8660-8ea5ae61f243"

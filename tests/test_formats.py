@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from function.errors import Rejected
-from function.formats import parse_json, parse_time
+from function.wire.formats import parse_json, parse_time
 
 
 @pytest.mark.parametrize(

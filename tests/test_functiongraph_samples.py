@@ -10,15 +10,15 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from function.cloudevents import CloudEvent, read
-from function.credentials import from_settings
-from function.functiongraph import TICK
-from function.inbox import Inbox
-from function.invocation import HANDLERS, Invocations, handle_run
+from function.access.credentials import from_settings
+from function.functiongraph.functiongraph import TICK
+from function.functiongraph.inbox import Inbox
+from function.functiongraph.invocation import HANDLERS, Invocations, handle_run
 from function.office import Office
-from function.policy import load as load_policy
+from function.policies.policy import load as load_policy
 from function.serving import Handler, work_off
 from function.settings import Settings
+from function.wire.cloudevents import CloudEvent, read
 from sandbox import world
 from sandbox.cloud import create_app
 from sandbox.samples import EVENTS, load

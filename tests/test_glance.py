@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from function import glance
-from function.api import Answer, Page, Request
+from function.apis import glance
+from function.apis.api import Answer, Page, Request
 from function.errors import Refused
 from tests.stage import image_id
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from function.api import Answer
+from function.apis.api import Answer
+from function.apis.image_rows import MAX_TEXT, read_rows, read_share
 from function.errors import Broken, Refused
-from function.image_rows import MAX_TEXT, read_rows, read_share
 from function.shares import Share
 from tests.stage import image_id
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from function import ims
-from function.api import Answer, Page, Request
+from function.apis import ims
+from function.apis.api import Answer, Page, Request
 from function.errors import Broken, Busy, DoormanError, Refused
 from function.shares import Job, JobState
 from tests.stage import image_id

@@ -4,8 +4,8 @@ import asyncio
 
 from structlog.testing import capture_logs
 
-from function.cloudevents import CloudEvent
-from function.inbox import Inbox
+from function.functiongraph.inbox import Inbox
+from function.wire.cloudevents import CloudEvent
 
 NOTICE = CloudEvent(id="1", source="/s", type="dev.doorman.share.notified.v1", data={"images": ["a"]})
 CHECK = CloudEvent(id="2", source="/s", type="dev.doorman.job.check.v1", data={"job_id": "j"})

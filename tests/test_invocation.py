@@ -13,13 +13,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 from structlog.testing import capture_logs
 
+from function.access.credentials import from_settings
 from function.clock import SystemClock
-from function.cloudevents import CloudEvent, read, to_structured
-from function.credentials import from_settings
-from function.invocation import Invocations
-from function.policy import load
+from function.functiongraph.invocation import Invocations
+from function.policies.policy import load
 from function.serving import Reply
 from function.settings import Settings
+from function.wire.cloudevents import CloudEvent, read, to_structured
 from sandbox.cloud import create_app
 from sandbox.serving import serve
 from sandbox.state import Cloud

@@ -9,10 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from function.accounts import Account, Agency, ApplicationCredential, Domain, Password, Project
-from function.catalog import Endpoint, Entry
+from function.access.accounts import Account, Agency, ApplicationCredential, Domain, Password, Project
+from function.access.catalog import Endpoint, Entry
+from function.access.keystone import (
+    LoginRefused,
+    Token,
+    agency_body,
+    login_body,
+    read_retry_after,
+    read_token,
+    tokens_url,
+)
 from function.errors import Unavailable
-from function.keystone import LoginRefused, Token, agency_body, login_body, read_retry_after, read_token, tokens_url
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 URL = "https://iam.test/v3/auth/tokens"

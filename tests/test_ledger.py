@@ -7,11 +7,11 @@ import pytest
 from function.asks import Ask
 from function.desk import Desk
 from function.errors import Unavailable
-from function.events import read_check, read_notice
 from function.ledger import REPEATED, SUBMITTED, Ledger
-from function.messages import CheckData, CheckedShare, EventType
 from function.plan import Submission
 from function.shares import Cause, Fate, Outcome, Reason
+from function.wire.events import read_check, read_notice
+from function.wire.messages import CheckData, CheckedShare, EventType
 from tests.stage import CAUSE, RECEIVER, START, RecordingSink, image_id
 
 pytestmark = pytest.mark.anyio

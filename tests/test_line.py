@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from function.api import Request, read_object
+from function.apis.api import Request, read_object
 from function.errors import Broken, Busy, DoormanError, Refused, Unavailable
 from function.line import MAX_PAUSE, PAUSES, Line, counting
 from tests.stage import FakeClock, Script

@@ -7,7 +7,7 @@ from typing import Any, TypeVar, cast
 import pytest
 
 import function.cloud
-from function.api import Answer, Request
+from function.apis.api import Answer, Request
 from function.errors import Refused, Unavailable
 from function.line import Line
 from function.lists import Lists, dialect_of, read

@@ -5,9 +5,9 @@ import asyncio
 import httpx
 import pytest
 
-from function.accounts import Account, Agency, ApplicationCredential, Domain, Password, Project
+from function.access.accounts import Account, Agency, ApplicationCredential, Domain, Password, Project
+from function.access.keystone import LoginRefused
 from function.errors import Misconfigured
-from function.keystone import LoginRefused
 from tests.fake_keystone import USER, World, fails
 
 

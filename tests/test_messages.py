@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from function.errors import Rejected
-from function.messages import DATA, CheckData, CheckedShare, EventType, NotifiedData, validate
 from function.shares import Fate
+from function.wire.messages import DATA, CheckData, CheckedShare, EventType, NotifiedData, validate
 
 IMAGE = "6596628c-42d4-4ff1-8660-8ea5ae61f243"
 NOTIFIED = {"project_id": "receiver", "images": [IMAGE]}

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from function import nova
-from function.api import Answer, Request
+from function.apis import nova
+from function.apis.api import Answer, Request
+from function.apis.nova import Server, ServerPage
 from function.errors import Broken, Refused
-from function.nova import Server, ServerPage
 from tests.stage import image_id
 
 IMAGE = image_id(1)

@@ -10,12 +10,12 @@ import httpx
 import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from function.cloudevents import CloudEvent
-from function.errands import Trouble
 from function.errors import Misconfigured
-from function.messages import EventType
-from function.once import Once, Progress, Report, run_once
-from function.outbox import Outbox
+from function.runs.errands import Trouble
+from function.runs.once import Once, Progress, Report, run_once
+from function.runs.outbox import Outbox
+from function.wire.cloudevents import CloudEvent
+from function.wire.messages import EventType
 from sandbox.cloud import create_app
 from tests.chain import GOLDEN, SECOND_VAULT, STRANGER, VAULT, Chain
 from tests.fake_keystone import FakeClock

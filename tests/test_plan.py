@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from function.asks import Ask, Facts, decide, gather_asks
-from function.events import Teller, follow
-from function.messages import CheckData, CheckedShare
 from function.plan import Plan, Submission, carried, draw, pick_vault
-from function.policy import load
+from function.policies.policy import load
 from function.shares import MAX_IMAGES, Cause, Fate, MemberStatus, Notice, Outcome, Reason, Share
+from function.wire.events import Teller, follow
+from function.wire.messages import CheckData, CheckedShare
 from tests.stage import (
     BAD,
     CAUSE,

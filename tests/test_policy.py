@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from function.faults import Fault
-from function.policy import PolicyError, expired, load
+from function.policies.faults import Fault
+from function.policies.policy import PolicyError, expired, load
 
 CATALOGUE = Path(__file__).with_name("broken_policies.txt")
 CONTRACT = """

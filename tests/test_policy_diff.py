@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given, settings
 
-from function.decision import decide
-from function.policy import compile_policy, load_file
-from function.policy_diff import Sample, compare, make_samples
-from function.policy_file import PolicyFile
+from function.policies.decision import decide
+from function.policies.policy import compile_policy, load_file
+from function.policies.policy_diff import Sample, compare, make_samples
+from function.policies.policy_file import PolicyFile
 from function.shares import Share
 from tests.test_decision import IMAGE, NOW, RULE_LISTS, build_text
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from function.policy import load_file
-from function.policy_file import (
+from function.policies.policy import load_file
+from function.policies.policy_file import (
     Bounds,
     ExceptionEntry,
     ImagesEntry,
@@ -16,7 +16,7 @@ from function.policy_file import (
     RuleEntry,
     VaultEntry,
 )
-from function.policy_lints import lint
+from function.policies.policy_lints import lint
 from function.shares import Reason
 from tests.test_policy_lints import TODAY
 

@@ -5,9 +5,9 @@ from datetime import date
 import pytest
 from hypothesis import given, settings
 
-from function.decision import decide
-from function.policy import compile_policy, load_file
-from function.policy_lints import lint
+from function.policies.decision import decide
+from function.policies.policy import compile_policy, load_file
+from function.policies.policy_lints import lint
 from function.shares import Share
 from tests.test_decision import NOW, RULE_LISTS, SHARES, build_text
 

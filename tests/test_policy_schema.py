@@ -8,10 +8,10 @@ import jsonschema
 import pytest
 from hypothesis import given, settings
 
-from function.policy import load
-from function.policy_schema import schema
-from function.yaml_marks import read
-from function.yaml_syntax import SyntaxFault
+from function.policies.policy import load
+from function.policies.policy_schema import schema
+from function.policies.yaml_marks import read
+from function.policies.yaml_syntax import SyntaxFault
 from tests.test_decision import RULE_LISTS, SAMPLE, build_text
 from tests.test_policy import broken
 

@@ -10,14 +10,14 @@ import pytest
 from structlog.testing import capture_logs
 
 from function.cloud import Cloud
-from function.cloudevents import CloudEvent
 from function.desk import Desk
 from function.ledger import Ended
-from function.messages import EventType
 from function.office import Office
 from function.serving import Handled, answer, handle_triage
 from function.shares import Notice, Share
 from function.triage import triage
+from function.wire.cloudevents import CloudEvent
+from function.wire.messages import EventType
 from tests.chain import BAD, GOLDEN, RECEIVER, Chain
 
 pytestmark = pytest.mark.anyio

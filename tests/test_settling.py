@@ -8,10 +8,10 @@ import pytest
 
 from function.desk import Desk
 from function.errors import Broken, Unavailable
-from function.events import read_notice
 from function.ledger import REPEATED, SUBMITTED
 from function.shares import MAX_TRIED_VAULTS, MAX_TRIES, Notice
 from function.triage import triage
+from function.wire.events import read_notice
 from tests.stage import BAD, CAUSE, GOLDEN, RECEIVER, SECOND_VAULT, VAULT, Furnish, Play, RecordingSink, State
 
 pytestmark = pytest.mark.anyio

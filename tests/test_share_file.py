@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic_core import to_json
 
-from function.faults import BrokenFile
-from function.share_file import load, write
+from function.policies.faults import BrokenFile
+from function.policies.share_file import load, write
 from function.shares import Share
 
 OWNER = "9c61004714024f9586705d090530f9fa"

@@ -7,9 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
-from function.cloudevents import CloudEvent, read
 from function.errors import Unavailable
-from function.sink import PAUSES, HttpSink, Sink
+from function.sinks.sink import PAUSES, HttpSink, Sink
+from function.wire.cloudevents import CloudEvent, read
 from tests.stage import START, FakeClock, Script
 
 pytestmark = pytest.mark.anyio

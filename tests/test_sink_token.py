@@ -5,8 +5,8 @@ from pathlib import Path
 
 import httpx
 
-from function.cloudevents import CloudEvent
-from function.sink import HttpSink
+from function.sinks.sink import HttpSink
+from function.wire.cloudevents import CloudEvent
 from tests.stage import FakeClock
 
 EVENT = CloudEvent(id="1", source="/t", type="t", data={})

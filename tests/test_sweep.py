@@ -2,7 +2,7 @@
 
 import pytest
 
-from function.messages import EventType
+from function.wire.messages import EventType
 from tests.chain import BAD, GOLDEN, POLICY, STRANGER, Chain
 
 pytestmark = pytest.mark.anyio

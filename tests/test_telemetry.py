@@ -14,7 +14,7 @@ from opentelemetry.trace import StatusCode
 from structlog.testing import capture_logs
 
 from function import otel, telemetry
-from function.messages import EventType
+from function.wire.messages import EventType
 from tests.chain import RECEIVER, Chain
 
 COLLECTOR = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector.test:4318"}

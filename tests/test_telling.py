@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic_core import to_json
 
-from function.cloudevents import CloudEvent
-from function.events import Teller, derive
-from function.messages import DATA, EventType
 from function.shares import Cause, Fate, Outcome, Reason
-from function.telling import MAX_EVENT, digest, outcome_type, pack_size, tell
+from function.wire.cloudevents import CloudEvent
+from function.wire.events import Teller, derive
+from function.wire.messages import DATA, EventType
+from function.wire.telling import MAX_EVENT, digest, outcome_type, pack_size, tell
 from tests.stage import CAUSE, LIMIT, START, image_id, size_of
 
 TELLER = Teller(project_id="receiver", region="eu-de", policy_digest="0123456789abcdef")

@@ -9,9 +9,9 @@ import pytest
 
 from function.cloud import Cloud
 from function.errors import Unavailable
-from function.messages import EventType
 from function.shares import Cause, MemberStatus, Notice, Share
 from function.triage import triage
+from function.wire.messages import EventType
 from tests.chain import BAD, GOLDEN, POLICY, RECEIVER, SECOND_VAULT, STRANGER, VAULT, Chain
 
 pytestmark = pytest.mark.anyio

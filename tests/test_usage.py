@@ -3,15 +3,15 @@
 import pytest
 from pydantic_core import to_json
 
-from function.cloudevents import CloudEvent
+from function.apis.nova import Server
 from function.drift import find_drift
-from function.messages import DATA, EventType
-from function.nova import Server
-from function.policy import load
+from function.policies.policy import load
 from function.review import review, review_use
 from function.shares import MemberStatus, Reason, Share
-from function.telling import MAX_EVENT
 from function.usage import Use, find_strange, find_uses, tell_uses
+from function.wire.cloudevents import CloudEvent
+from function.wire.messages import DATA, EventType
+from function.wire.telling import MAX_EVENT
 from tests.chain import BAD, GOLDEN, POLICY, RECEIVER, STRANGER, Chain
 from tests.stage import CAUSE, START, image_id
 from tests.test_telling import TELLER

@@ -2,9 +2,9 @@
 
 import pytest
 
+from function.access.identity import Identity
+from function.access.variables import is_plain_url
 from function.errors import Misconfigured
-from function.identity import Identity
-from function.variables import is_plain_url
 
 PASSWORD = {
     "OS_AUTH_URL": "https://iam.test/v3",

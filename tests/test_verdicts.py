@@ -3,8 +3,8 @@
 import pytest
 
 from function.asks import Ask
-from function.decision import Decision
-from function.policy import VaultRule
+from function.policies.decision import Decision
+from function.policies.policy import VaultRule
 from function.shares import Action, Fate, MemberStatus, Outcome, Reason, Share, Status
 from function.verdicts import conclude, conclude_settled, judge, offers
 from tests.stage import CAUSE, RECEIVER, image_id

@@ -11,9 +11,9 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from ..cloudevents import MAX_BODY
 from ..dead_letters import read_delivery
 from ..errors import Misconfigured, Rejected
+from ..wire.cloudevents import MAX_BODY
 from .paper import say
 
 MAX_PORT = 65535

@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from .. import share_file
-from ..claims import read_claims
-from ..cloudevents import read
 from ..errors import Rejected
-from ..event_files import read_message
-from ..explanation import Explanation, Step, Verdict, as_json, describe_vault, explain
-from ..policy import Policy, load
+from ..policies import share_file
+from ..policies.explanation import Explanation, Step, Verdict, as_json, describe_vault, explain
+from ..policies.policy import Policy, load
 from ..shares import Share
+from ..wire.claims import read_claims
+from ..wire.cloudevents import read
+from ..wire.event_files import read_message
 from .paper import read_bytes, read_text, say
 
 _WORDS: Final = {"accept": "accepted", "reject": "rejected", "hold": "held"}

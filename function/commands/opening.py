@@ -7,15 +7,15 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from .. import logs
+from ..access.credentials import from_settings
+from ..access.identity import PROJECT_IDS, PROJECT_NAMES
 from ..clock import SystemClock
 from ..connections import connect, connect_sink, make_sink
-from ..credentials import from_settings
-from ..identity import PROJECT_IDS, PROJECT_NAMES
 from ..office import Office
-from ..outbox import Nowhere
-from ..policy import load
+from ..policies.policy import load
+from ..runs.outbox import Nowhere
 from ..settings import Settings
-from ..sink import Sink
+from ..sinks.sink import Sink
 from .outcomes import JsonLines
 from .paper import read_text
 

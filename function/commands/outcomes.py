@@ -9,8 +9,8 @@ from typing import Any, TextIO
 
 from pydantic_core import to_json
 
-from ..cloudevents import CloudEvent, to_structured
-from ..sink import Sink
+from ..sinks.sink import Sink
+from ..wire.cloudevents import CloudEvent, to_structured
 from .paper import table
 
 COLUMNS = ("IMAGE", "NAME", "OWNER", "DECISION", "RULE", "REASON", "OUTCOME")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import Misconfigured
-from ..faults import BrokenFile, Fault
+from ..policies.faults import BrokenFile, Fault
 
 _STYLES = {"bold": "1", "red": "31", "green": "32", "yellow": "33", "faint": "2"}
 

@@ -13,18 +13,18 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from uuid import uuid4
 
-from .. import decision as decisions
 from ..advice import exception_lines
-from ..by_hand import decide_by_hand
 from ..desk import Desk
-from ..errands import Errands
 from ..errors import Misconfigured
-from ..messages import EventType
 from ..office import Office
-from ..once import Once, Report
+from ..policies import decision as decisions
+from ..runs.by_hand import decide_by_hand
+from ..runs.errands import Errands
+from ..runs.once import Once, Report
 from ..shares import Action, Reason, Share, is_image_id, is_plain_id
 from ..standing import read_standings
 from ..verdicts import WANTED
+from ..wire.messages import EventType
 from .opening import add_json, open_office
 from .outcomes import NOTHING
 from .paper import say, table, visible

@@ -3,7 +3,7 @@
 import argparse
 import json
 
-from ..policy_schema import schema
+from ..policies.policy_schema import schema
 from . import paper, policy_check, policy_compare, policy_test
 
 

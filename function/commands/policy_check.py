@@ -3,9 +3,9 @@
 import argparse
 from datetime import UTC, datetime
 
-from ..faults import BrokenFile
-from ..policy import compile_policy, load_file
-from ..policy_lints import lint
+from ..policies.faults import BrokenFile
+from ..policies.policy import compile_policy, load_file
+from ..policies.policy_lints import lint
 from .paper import read_text, say
 
 

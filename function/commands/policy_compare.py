@@ -5,11 +5,11 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from .. import share_file
-from ..decision import Decision, choose_vault, decide, decide_all
-from ..policy import Policy, compile_policy, load_file
-from ..policy_diff import Change, Sample, compare, make_samples
-from ..policy_file import PolicyFile
+from ..policies import share_file
+from ..policies.decision import Decision, choose_vault, decide, decide_all
+from ..policies.policy import Policy, compile_policy, load_file
+from ..policies.policy_diff import Change, Sample, compare, make_samples
+from ..policies.policy_file import PolicyFile
 from .paper import read_text, say
 
 

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ..errors import Misconfigured
-from ..policy import load
-from ..policy_cases import Cases, Result, uncovered
-from ..policy_cases import load as load_cases
-from ..policy_cases import run as run_cases
+from ..policies.policy import load
+from ..policies.policy_cases import Cases, Result, uncovered
+from ..policies.policy_cases import load as load_cases
+from ..policies.policy_cases import run as run_cases
 from .paper import read_text, say
 
 _ENDINGS = {".yaml", ".yml", ".json"}

@@ -7,9 +7,9 @@ from functools import partial
 from uuid import uuid4
 
 from ..drift import PERHAPS_PERSON
-from ..messages import EventType
-from ..once import Once, Report
-from ..reconciling import reconcile, settle_anew
+from ..runs.once import Once, Report
+from ..runs.reconciling import reconcile, settle_anew
+from ..wire.messages import EventType
 from .opening import add_json, add_projects, open_office
 from .outcomes import uses
 from .paper import say, table

@@ -5,7 +5,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from uuid import uuid4
 
-from ..once import Once, Report
+from ..runs.once import Once, Report
 from .opening import add_json, add_projects, open_office
 from .outcomes import show, write_lines
 from .paper import say, visible

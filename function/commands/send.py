@@ -6,8 +6,8 @@ from typing import Final
 
 import httpx
 
-from ..event_files import read_message
 from ..version import USER_AGENT
+from ..wire.event_files import read_message
 from .paper import read_bytes, say
 
 _LOCAL: Final = "http://127.0.0.1:8080"

@@ -6,7 +6,7 @@ import signal
 from collections.abc import Collection, Iterator
 from typing import TextIO
 
-from ..once import Once, Progress, Report
+from ..runs.once import Once, Progress, Report
 
 PERIOD = 0.2
 """Seconds between two looks."""

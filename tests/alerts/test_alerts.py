@@ -11,9 +11,9 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
 
-from function.cloudevents import CloudEvent
 from function.otel import OtelWatcher
 from function.serving import Handled
+from function.wire.cloudevents import CloudEvent
 from tests.template.rules_eventing import PING
 
 PROJECT = Path(__file__).parents[2]

@@ -10,13 +10,13 @@ import yaml
 from jsonschema import Draft7Validator, FormatChecker
 
 from docs.asyncapi import render
-from function.cloudevents import CloudEvent, write
-from function.events import Teller, follow, notify
-from function.messages import CheckData, EventType
-from function.nova import Server
+from function.apis.nova import Server
 from function.shares import Cause, Fate, Outcome, Reason
-from function.telling import digest, tell
 from function.usage import Use, tell_uses
+from function.wire.cloudevents import CloudEvent, write
+from function.wire.events import Teller, follow, notify
+from function.wire.messages import CheckData, EventType
+from function.wire.telling import digest, tell
 
 PROJECT = Path(__file__).parents[2]
 DOCUMENT: dict[str, Any] = yaml.safe_load((PROJECT / "docs" / "asyncapi.yaml").read_text("utf-8"))

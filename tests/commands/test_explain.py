@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from function.cli import main
-from function.share_file import load
+from function.policies.share_file import load
 from sandbox.world import SAMPLES
 
 ROOT = Path(__file__).parent.parent.parent

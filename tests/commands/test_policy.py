@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from function.cli import main
-from function.policy_schema import schema
+from function.policies.policy_schema import schema
 
 ROOT = Path(__file__).parent.parent.parent
 SOUND = "version: 1\nrules:\n  - {name: golden, owners: [aaa], decision: accept}\n"

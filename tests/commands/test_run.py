@@ -17,8 +17,8 @@ from starlette.routing import Route
 from function.cli import main
 from function.commands.outcomes import rows, totals
 from function.commands.watching import say_left, say_progress, supervise
-from function.errands import Trouble
-from function.once import Once, Progress, Report
+from function.runs.errands import Trouble
+from function.runs.once import Once, Progress, Report
 from sandbox.serving import serve
 from sandbox.state import Cloud
 from tests.chain import BAD, GOLDEN, STRANGER, Chain
@@ -98,7 +98,7 @@ def test_what_the_sink_does_not_take_is_shown_and_fails_the_run(
     async def refuse(_: Request) -> Response:
         return Response(status_code=400)
 
-    monkeypatch.setattr("function.errands.PAUSES", ())
+    monkeypatch.setattr("function.runs.errands.PAUSES", ())
     golden = cloud.add_share(GOLDEN, "receiver")
     with serve(Starlette(routes=[Route("/", refuse, methods=["POST"])])) as url:
         monkeypatch.setenv("K_SINK", url)

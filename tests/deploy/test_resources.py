@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from function.functiongraph import MAX_PAYLOAD, read_payload, unwrap
-from function.invocation import HANDLERS
+from function.functiongraph.functiongraph import MAX_PAYLOAD, read_payload, unwrap
+from function.functiongraph.invocation import HANDLERS
 from function.settings import VARIABLES, Settings
 from tests.deploy.workspace import Workspace
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import httpx
 
-from function import glance
-from function.api import Request
+from function.apis import glance
+from function.apis.api import Request
 from function.shares import MemberStatus, Status
 from tests.openstack.worlds import OWNERS, RECEIVER, SECRET, World, login_body
 

@@ -5,11 +5,11 @@ import asyncio
 import httpx
 import pytest
 
-from function import glance
+from function.apis import glance
 from function.clock import SystemClock
 from function.connections import connect
 from function.office import Office
-from function.policy import load
+from function.policies.policy import load
 from function.settings import Settings
 from tests.openstack.worlds import OWNERS, RECEIVER, SECRET, RealWorld
 from tests.stage import RecordingSink

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from function import cloudevents
 from function.errors import Rejected
-from function.policy import load as load_policy
+from function.policies.policy import load as load_policy
+from function.wire import cloudevents
 from sandbox import world
 from sandbox.report import table
 from sandbox.samples import EVENTS, load

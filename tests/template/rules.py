@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 from deploy.fill_in import hash_of
-from function.policy import PolicyError, load
+from function.policies.policy import PolicyError, load
 from tests.template import rules_eventing, rules_files, rules_serving
 from tests.template.core import ConfigMap, Namespace, NetworkPolicy, PodDisruptionBudget
 from tests.template.serving import Service

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterator
 
-from function.messages import EventType
 from function.settings import VARIABLES
+from function.wire.messages import EventType
 from tests.template.core import ConfigMap
 from tests.template.eventing import Broker, Destination, Filter, PingSource, SinkBinding, Trigger
 from tests.template.fields import seconds

@@ -1,0 +1,1 @@
+"""Where follow-up events go: an HTTP sink, a FunctionGraph function, an SMN topic."""

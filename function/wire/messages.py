@@ -1,0 +1,197 @@
+"""The data of every event that Doorman takes or emits, as strict models: the source of the published schemas.
+
+What comes in is validated here and nowhere else; unknown fields of others are ignored.
+"""
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ..errors import Rejected
+from ..shares import Action, MemberStatus, Reason, Status
+from .message_fields import Count, ImageId, Images, Moment, PlainId, Vaults
+
+MAX_CAUSE = 256
+"""Characters of an event id."""
+
+CLOCK_SKEW = timedelta(minutes=1)
+
+
+class EventType(StrEnum):
+    """The types that Doorman takes and emits; the digit is the version of the data."""
+
+    NOTIFIED = "dev.doorman.share.notified.v1"
+    CHECK = "dev.doorman.job.check.v1"
+    ACCEPTED = "dev.doorman.share.accepted.v1"
+    REJECTED = "dev.doorman.share.rejected.v1"
+    HELD = "dev.doorman.share.held.v1"
+    FAILED = "dev.doorman.share.failed.v1"
+    SKIPPED = "dev.doorman.share.skipped.v1"
+    AUDITED = "dev.doorman.share.audited.v1"
+    DRIFTED = "dev.doorman.share.drifted.v1"
+    USED = "dev.doorman.share.used.v1"
+    PENDING = "dev.doorman.shares.pending.v1"
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class NotifiedData(_Model):
+    """Data of `share.notified`: these images were shared with this project, or so somebody says."""
+
+    project_id: PlainId
+    images: Images
+    owner: str | None = Field(default=None, description="A claim of the sender, never trusted.")
+    tries: Count = 1
+    tried_vaults: Vaults = ()
+
+
+class CheckedShare(_Model):
+    """What `job.check` carries of one image; told again from the cloud, never from here, but for `cause`."""
+
+    name: str | None = None
+    owner: str | None = None
+    rule: str | None = None
+    cause: Annotated[str, Field(max_length=MAX_CAUSE)] | None = None
+
+
+class CheckData(_Model):
+    """Data of `job.check`: follow this job of this project to its end."""
+
+    project_id: PlainId
+    job_id: PlainId
+    status: Status
+    images: Images
+    vault_id: PlainId | None = None
+    submitted_at: Moment
+    attempt: Count
+    tries: Count = 1
+    tried_vaults: Vaults = ()
+    shares: dict[ImageId, CheckedShare] = Field(default_factory=dict, description="By image ID.")
+
+
+class OutcomeEntry(_Model):
+    """How one image ended; null where unknown."""
+
+    image_id: ImageId
+    name: str | None
+    owner: str | None
+    rule: str | None
+    reason: Reason
+    member_status: MemberStatus | None
+    error_code: str | None
+    vault_id: str | None
+    cause: str | None
+    decision: Action | None = None
+    facts: dict[str, Any] | None = Field(default=None, description="What the decision rested on.")
+    approve: str | None = Field(default=None, description="Where it is held: the command that accepts it.")
+
+
+class OutcomeData(_Model):
+    """Data of the outcome events: accepted, rejected, held, failed, skipped, audited, drifted."""
+
+    project_id: PlainId
+    job_id: PlainId | None
+    policy_digest: str
+    actor: str | None = Field(default=None, description="The person who decided, where it was a person.")
+    reason: str | None = Field(default=None, description="Why that person did, in his own words.")
+    images: tuple[OutcomeEntry, ...]
+
+
+class UsedEntry(_Model):
+    """One server that was booted from a share that should not be used; null where unknown."""
+
+    server_id: PlainId
+    name: str | None
+    image_id: ImageId
+    image_name: str | None
+    owner: str | None
+    member_status: MemberStatus | None
+    reason: Reason
+
+
+class UsedData(_Model):
+    """Data of `share.used`: servers that run from shares which are not accepted, or would not be accepted today."""
+
+    project_id: PlainId
+    policy_digest: str
+    servers: tuple[UsedEntry, ...]
+
+
+class PendingEntry(_Model):
+    """One share that waits, in the sweep's digest."""
+
+    image_id: ImageId
+    name: str | None
+    owner: str | None
+    rule: str | None
+    reason: Reason
+    created_at: str | None
+    approve: str | None = Field(default=None, description="The command that accepts it.")
+
+
+class PendingData(_Model):
+    """Data of the sweep's digest: a heartbeat and a to-do list in one."""
+
+    project_id: PlainId
+    count: int = Field(ge=0, description="All pending shares, own images excluded.")
+    oldest_created_at: str | None
+    images: tuple[PendingEntry, ...]
+    error: str | None
+    expired_exceptions: tuple[str, ...] = Field(default=(), description="Exceptions of the policy that count no more.")
+
+
+DATA: dict[EventType, type[BaseModel]] = {
+    EventType.NOTIFIED: NotifiedData,
+    EventType.CHECK: CheckData,
+    **dict.fromkeys(
+        (
+            EventType.ACCEPTED,
+            EventType.REJECTED,
+            EventType.HELD,
+            EventType.FAILED,
+            EventType.SKIPPED,
+            EventType.AUDITED,
+            EventType.DRIFTED,
+        ),
+        OutcomeData,
+    ),
+    EventType.USED: UsedData,
+    EventType.PENDING: PendingData,
+}
+
+
+# The words of the model library, where they would puzzle somebody who sends JSON.
+_PLAIN = {
+    "missing": "missing",
+    "tuple_type": "expected a list",
+    "dict_type": "expected a JSON object",
+    "model_type": "expected a JSON object",
+    "string_type": "expected a string",
+    "int_type": "expected a whole number",
+}
+
+
+def validate(model: type[M], data: Any) -> M:
+    """Read the data of an event into its model.
+
+    Raises:
+        Rejected: a field is missing, wrong or out of bounds; the text names the first one.
+    """
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise Rejected(_first_fault(error)) from error
+
+
+def _first_fault(error: ValidationError) -> str:
+    fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    place = "".join(f"[{step}]" if isinstance(step, int) else f".{step[:40]}" for step in fault["loc"])
+    text = _PLAIN.get(fault["type"], fault["msg"].removeprefix("Value error, ").replace("Tuple ", "List "))
+    return f"data{place}: {text[:200]}"
