@@ -21,7 +21,7 @@ lint: $(VENV)/dev.stamp
 	@$(BIN)/lint-imports --cache-dir .cache/imports
 
 unit: $(VENV)/dev.stamp
-	@$(BIN)/pytest --cov --cov-report=term -o cache_dir=.cache/pytest
+	@$(BIN)/pytest --numprocesses auto --cov --cov-report=term -o cache_dir=.cache/pytest
 
 test-container: $(VENV)/dev.stamp ## the image's own steps and start-up, without a container engine; Linux, as root
 	@$(BIN)/python -m tests.container.prove
