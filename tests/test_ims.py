@@ -71,6 +71,11 @@ class TestLists:
         )
         assert page(rows, following).next == following
 
+    def test_short_page_with_a_next_one(self) -> None:
+        """A service may give fewer than asked for; of its link nothing is taken but that there is more."""
+        read = ims.read_page(ok({"images": [{"id": ONE}], "next": "https://evil.test/x?limit=1"}), FIRST)
+        assert read.next == Request(method="GET", path="/v2/cloudimages", params=(*FIRST.params, ("marker", ONE)))
+
     def test_full_page_of_nothing(self) -> None:
         """Rows that are no images lead nowhere."""
         assert page([{"id": "x"}] * 500) == Page(rows={}, next=None)

@@ -44,13 +44,14 @@ def list_shares(
 
 
 def read_page(answer: Answer, asked: Request) -> Page:
-    """Read one page; a short or empty one is the last.
+    """Read one page; an empty one is the last, and a short one unless it names a `next`.
 
     Raises:
         Unavailable, Refused: see `api.read_object`.
     """
     value, rows = read_rows(answer)
-    if len(value["images"]) < PAGE or not rows:
+    is_short = len(value["images"]) < PAGE and not isinstance(value.get("next"), str)
+    if is_short or not rows:
         return Page(rows=rows, next=None)
     params = (*(pair for pair in asked.params if pair[0] != "marker"), ("marker", next(reversed(rows))))
     return Page(rows=rows, next=Request(method="GET", path=asked.path, params=params))
