@@ -16,7 +16,7 @@ from ..shares import Share
 from ..wire.claims import read_claims
 from ..wire.cloudevents import read
 from ..wire.event_files import read_message
-from .paper import read_bytes, read_text, say
+from .paper import read_bytes, read_text, say, say_lines
 
 _WORDS: Final = {"accept": "accepted", "reject": "rejected", "hold": "held"}
 _STYLES: Final = {"accept": "green", "reject": "red", "hold": "yellow"}
@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     known = {share.image_id.lower(): share for share in listed}
     answers = [_answer(file, policy, known) for file in arguments.events]
     if arguments.json:
-        say(json.dumps([_as_json(answer) for answer in answers], indent=2))
+        say_lines(json.dumps([_as_json(answer) for answer in answers], indent=2))
     else:
         for answer in answers:
             _tell(answer)

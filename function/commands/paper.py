@@ -40,16 +40,22 @@ def read_text(path: str) -> str:
 
 
 def say(text: str = "", *, style: str | None = None) -> None:
-    """Write a line to stdout, with a style where that is a terminal."""
+    """Write one line to stdout, with a style where that is a terminal."""
     shown = visible(text)
     if style and sys.stdout.isatty():
         shown = f"\x1b[{_STYLES[style]}m{shown}\x1b[0m"
     sys.stdout.write(f"{shown}\n")
 
 
+def say_lines(text: str) -> None:
+    """Write a text whose line ends are our own, such as JSON."""
+    for line in text.split("\n"):
+        say(line)
+
+
 def visible(text: str) -> str:
     """Escape what would move the cursor, change colours or hide text: an image's name is its sharer's own words."""
-    return "".join(each if each == "\n" or not _is_hidden(each) else repr(each)[1:-1] for each in text)
+    return "".join(each if not _is_hidden(each) else repr(each)[1:-1] for each in text)
 
 
 def table(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -146,7 +146,9 @@ def _advise(arguments: Namespace, cases: Sequence[Case], action: Action) -> None
     images = [case.image_id for case in cases if case.policy_would and case.policy_would.action != action]
     if images:
         expires = datetime.now(UTC).date() + FOR_A_TIME
-        say("\nThe policy would decide otherwise, so this counts as drift until it says the same, for example:\n")
+        say()
+        say("The policy would decide otherwise, so this counts as drift until it says the same, for example:")
+        say()
         for line in exception_lines(
             images, action=action, reason=arguments.reason, by=getpass.getuser(), expires=expires
         ):

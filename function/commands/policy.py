@@ -29,5 +29,5 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _print_schema(_: argparse.Namespace) -> int:
-    paper.say(json.dumps(schema(), indent=2, ensure_ascii=False))
+    paper.say_lines(json.dumps(schema(), indent=2, ensure_ascii=False))
     return 0

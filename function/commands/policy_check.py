@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from ..policies.faults import BrokenFile
 from ..policies.policy import compile_policy, load_file
 from ..policies.policy_lints import lint
-from .paper import read_text, say
+from .paper import read_text, say, say_lines
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +26,7 @@ def _check(file: str, *, is_strict: bool) -> int:
         text = read_text(file)
         content, root = load_file(text, file=file)
     except BrokenFile as error:
-        say(str(error))
+        say_lines(str(error))
         return 1
     lints = lint(content, root, today=datetime.now(UTC).date())
     for each in lints:

@@ -10,7 +10,7 @@ from ..policies.decision import Decision, choose_vault, decide, decide_all
 from ..policies.policy import Policy, compile_policy, load_file
 from ..policies.policy_diff import Change, Sample, compare, make_samples
 from ..policies.policy_file import PolicyFile
-from .paper import read_text, say
+from .paper import read_text, say, say_lines
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
     old, new = _load(arguments.old), _load(arguments.new)
     changes = _compare(arguments.shares, old, new, now)
     if arguments.json:
-        say(json.dumps([_as_json(change) for change in changes], indent=2))
+        say_lines(json.dumps([_as_json(change) for change in changes], indent=2))
     else:
         _tell(changes, "shares" if arguments.shares else "made-up shares")
     return 1 if any(change.is_other_end for change in changes) else 0

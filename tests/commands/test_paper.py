@@ -11,7 +11,7 @@ from function.commands.paper import say, table, visible
     ("text", "shown"),
     [
         ("plain äöü 漢字 🙂", "plain äöü 漢字 🙂"),
-        ("two\nlines", "two\nlines"),
+        ("two\nlines", "two\\nlines"),
         ("\x1b[31mred", "\\x1b[31mred"),
         ("a\rb\tc\x07", "a\\rb\\tc\\x07"),
         ("\u202egnp.exe", "\\u202egnp.exe"),
@@ -32,6 +32,13 @@ def test_a_style_is_for_terminals(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     say("plain")
     say()
     assert capsys.readouterr().out == "held\n\x1b[33mheld\x1b[0m\nplain\n\n"
+
+
+def test_a_name_makes_no_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    """What looks like a row of a table is one: a sharer cannot write another."""
+    assert table([["name"], ["evil\nrow"]]) == ["name", "evil\\nrow"]
+    say("name evil\nrow")
+    assert capsys.readouterr().out == "name evil\\nrow\n"
 
 
 def test_a_table_cuts_nothing() -> None:
