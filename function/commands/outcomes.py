@@ -64,15 +64,17 @@ def show(events: Sequence[CloudEvent], *, nothing: str) -> list[str]:
 
 
 def totals(events: Iterable[CloudEvent]) -> str:
-    """Count the outcomes, and of those that were only decided the decisions."""
-    entries = [(fate_of(event), entry) for event, entry in _entries(events)]
+    """Count the shares, what was told of them, and of those that were only decided the decisions."""
+    told = _entries(events)
+    entries = [(fate_of(event), entry) for event, entry in told]
+    shares = {(event.data["project_id"], entry["image_id"]) for event, entry in told}
     fates = Counter(fate for fate, _ in entries)
     decided = Counter(str(entry["decision"]) for fate, entry in entries if fate == "audited")
     parts = [f"{count} {fate}" for fate, count in sorted(fates.items())]
     note = f" (decided: {_count(decided)})" if decided else ""
     if not entries:
         return ""
-    return f"{len(entries)} share{'s' if len(entries) > 1 else ''}: {', '.join(parts)}{note}"
+    return f"{len(shares)} share{'s' if len(shares) > 1 else ''}: {', '.join(parts)}{note}"
 
 
 def uses(events: Iterable[CloudEvent]) -> list[tuple[str, ...]]:

@@ -4,10 +4,22 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from sandbox.rehearsals import killed
+from sandbox.rehearsals import (
+    compromised_owner,
+    dead_letters,
+    killed,
+    rotated_credentials,
+    throttled_cloud,
+    wrong_policy,
+)
 from sandbox.rehearsals.stage import Stage, open_stage
 
 REHEARSALS: dict[str, Callable[[Stage], None]] = {
+    "compromised-owner": compromised_owner.play,
+    "wrong-policy": wrong_policy.play,
+    "throttled-cloud": throttled_cloud.play,
+    "rotated-credentials": rotated_credentials.play,
+    "dead-letters": dead_letters.play,
     "killed": killed.play,
 }
 

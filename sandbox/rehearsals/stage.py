@@ -1,13 +1,15 @@
 """The stage of a rehearsal: a served cloud of its own, the `doorman` command as people run it, and facts to be seen."""
 
 import contextlib
+import json
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from sandbox.cloud import create_app
 from sandbox.processes import own_environment
@@ -20,6 +22,8 @@ BANNED = "0b1c2d3e4f5061728394a5b6c7d8e9f0"
 STRANGER = "e1d2c3b4a5968778695a4b3c2d1e0f99"
 USER, PASSWORD = "doorman", "rehearsal"
 COMMAND = (sys.executable, "-c", "import sys; from function.cli import main; sys.exit(main())")
+
+NONE: Mapping[str, str] = {}
 
 POLICY = f"""\
 version: 1
@@ -48,7 +52,7 @@ class Stage:
         """Roll out a policy."""
         (self.folder / "policy.yaml").write_text(text)
 
-    def environment(self, **more: str) -> Mapping[str, str]:
+    def environment(self, more: Mapping[str, str]) -> Mapping[str, str]:
         """Write the settings of a command."""
         return own_environment(
             {
@@ -63,24 +67,33 @@ class Stage:
             }
         )
 
-    def start(self, *words: str, **more: str) -> "subprocess.Popen[str]":
+    def start(self, *words: str, settings: Mapping[str, str] = NONE) -> "subprocess.Popen[str]":
         """Start a command; its output is kept for whoever waits for it."""
         return subprocess.Popen(
             [*COMMAND, *words],
-            env=dict(self.environment(**more)),
+            env=dict(self.environment(settings)),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
 
-    def doorman(self, *words: str, is_shown: bool = True, **more: str) -> tuple[int, str]:
+    def doorman(self, *words: str, is_shown: bool = True, settings: Mapping[str, str] = NONE) -> tuple[int, str]:
         """Run a command to its end and show it; its exit code and output."""
-        process = self.start(*words, **more)
+        process = self.start(*words, settings=settings)
         output, _ = process.communicate()
         if is_shown:
             self.say(f"$ doorman {' '.join(words)}")
             self.say("".join(f"  {line}\n" for line in output.splitlines()) + f"  exit code {process.returncode}")
         return process.returncode, output
+
+    def stand(self, shares: Iterable[tuple[str, str]]) -> set[str | None]:
+        """Name the statuses that these shares, by image and project, have now."""
+        return {self.cloud.member_status(image, project) for image, project in shares}
+
+    def write_event(self, event_id: str, kind: str, data: Mapping[str, Any]) -> str:
+        """Write a CloudEvent in JSON."""
+        event = {"specversion": "1.0", "id": event_id, "source": "/rehearsal", "type": kind, "data": data}
+        return json.dumps(event)
 
     def say(self, text: str) -> None:
         """Tell the reader something."""
@@ -107,6 +120,7 @@ class Stage:
 def open_stage(*, projects: int = 3, policy: str = POLICY) -> Iterator[Stage]:
     """Open a stage whose user may do everything in so many served projects."""
     cloud = Cloud()
+    cloud.settings.job_seconds = 0.0
     names = tuple(f"project-{number}" for number in range(1, projects + 1))
     cloud.add_user(USER, PASSWORD, names)
     with serve(create_app(cloud)) as url, tempfile.TemporaryDirectory(prefix="doorman-") as folder:
