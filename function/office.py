@@ -121,7 +121,8 @@ class Office:
             ),
             is_ims=settings.api == "ims",
         )
-        teller = Teller(project_id=project_id, region=settings.identity.region, policy_digest=self._policy.digest)
+        region = credentials.region or settings.identity.region
+        teller = Teller(project_id=project_id, region=region, policy_digest=self._policy.digest)
         return Desk(
             cloud=cloud, sink=self._sink, policy=self._policy, teller=teller, settings=settings, clock=self._clock
         )

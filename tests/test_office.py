@@ -1,6 +1,7 @@
 """The desks of served projects are found once, also for many events at a time, and no failure loses one."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
@@ -98,6 +99,7 @@ class BrokenCredentials:
     def __init__(self) -> None:
         self.calls = 0
         self.auth = None
+        self.region = None
 
     async def project_id(self) -> str:
         """Fail once."""
@@ -150,3 +152,19 @@ async def join(office: Office, desk: Desk, image: str) -> dict[str, object]:
     notice = Notice(project_id=desk.project_id, images=(image,), cause=CAUSE, sent_at=None)
     ended, _ = await office.rounds(desk).join(notice)
     return dict(ended)
+
+
+@pytest.mark.parametrize(
+    "login",
+    [
+        "auth_url: 'https://iam.test/v3', username: robot, password: x, user_domain_name: d",
+        "access_key: A, secret_key: S",
+    ],
+    ids=["password", "keys"],
+)
+async def test_region_of_an_entry(make_office: Hire, tmp_path: Path, login: str) -> None:
+    """Events name the region that clouds.yaml gives, as they name that of the environment."""
+    entry = f"auth: {{{login}, project_id: {RECEIVER}}}, image_endpoint_override: 'https://ims.test'"
+    (tmp_path / "clouds.yaml").write_text(f"clouds: {{one: {{{entry}, region_name: eu-nl}}}}")
+    office = make_office(OS_CLOUD="one", OS_CLIENT_CONFIG_FILE=str(tmp_path / "clouds.yaml"), OS_REGION_NAME="")
+    assert (await office.desk(RECEIVER)).teller.source == f"/doorman/eu-nl/{RECEIVER}"

@@ -3,7 +3,7 @@
 Decides nothing about what is sent, and logs nothing: its callers do.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -30,6 +30,8 @@ class Credentials(Protocol):
     def auth(self) -> httpx.Auth:
         """What makes a request ours; after a 401 it renews once, then lets the 401 through."""
 
+    region: str | None  # that the account names; None where it names none
+
     async def project_id(self) -> str:
         """Give the project's ID, from Keystone where only its name is known.
 
@@ -54,6 +56,7 @@ class KeystoneCredentials:
 
     def __init__(self, account: Account, source: TokenSource) -> None:
         self.auth = TokenAuth(source)
+        self.region = account.region
         self._account = account
         self._source = source
         self._project_id = account.project.id
@@ -87,8 +90,9 @@ class KeystoneCredentials:
 class BareCredentials:
     """Credentials without a catalog, signed or with a given token: the settings name every endpoint."""
 
-    def __init__(self, *, auth: httpx.Auth, project_id: str, endpoints: Endpoints) -> None:
+    def __init__(self, *, auth: httpx.Auth, project_id: str, endpoints: Endpoints, region: str | None = None) -> None:
         self.auth = auth
+        self.region = region
         self._project_id = project_id
         self._endpoints = endpoints
 
@@ -170,7 +174,9 @@ def read_all_accounts(identity: Identity) -> tuple[Account, ...]:
         Misconfigured: clouds.yaml is missing or wrong, or two entries serve the same project.
     """
     accounts = tuple(load() for load in list_loads(identity))
-    check_distinct(accounts)
+    ids = [account.project.id for account in accounts if account.project.id]
+    if twice := next((project_id for project_id in ids if ids.count(project_id) > 1), None):
+        raise Misconfigured(f"OS_CLOUD names two entries for the project {twice}: keep one")
     return accounts
 
 
@@ -194,18 +200,11 @@ def list_entries(identity: Identity) -> list[Callable[[], Account]]:
     )
 
 
-def check_distinct(accounts: Sequence[Account]) -> None:
-    """Refuse a project that is served twice."""
-    ids = [account.project.id for account in accounts if account.project.id]
-    if twice := next((project_id for project_id in ids if ids.count(project_id) > 1), None):
-        raise Misconfigured(f"OS_CLOUD names two entries for the project {twice}: keep one")
-
-
 def make_signed(load: Callable[[], Account], account: Account, *, clock: Clock) -> Credentials:
     """Make credentials that sign with AK/SK, which are always for a project given by ID."""
     project_id = account.project.id or ""
     auth = KeyAuth(load=partial(read_keys, load), project_id=project_id, now=clock.now)
-    return BareCredentials(auth=auth, project_id=project_id, endpoints=account.endpoints)
+    return BareCredentials(auth=auth, project_id=project_id, endpoints=account.endpoints, region=account.region)
 
 
 def read_keys(load: Callable[[], Account]) -> Keys:
