@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
+from urllib.request import getproxies
 
 import httpx
 
@@ -18,6 +19,7 @@ from .settings import Settings
 from .sinks.engine import read_target
 from .sinks.engine_sink import EngineSink
 from .sinks.sink import HttpSink, Sink
+from .transport import Transport
 from .version import USER_AGENT
 
 KEEP_ALIVE = 30.0
@@ -74,7 +76,11 @@ def make_sink(
 
 def _client(timeout: float, trust: ssl.SSLContext) -> httpx.AsyncClient:
     limits = httpx.Limits(max_connections=100, max_keepalive_connections=CALLS_AT_ONCE, keepalive_expiry=KEEP_ALIVE)
-    return httpx.AsyncClient(timeout=timeout, verify=trust, limits=limits, headers={"User-Agent": USER_AGENT})
+    headers = {"User-Agent": USER_AGENT}
+    if getproxies():
+        # httpx reads the proxies of the environment only for a transport of its own.
+        return httpx.AsyncClient(timeout=timeout, verify=trust, limits=limits, headers=headers)
+    return httpx.AsyncClient(timeout=timeout, transport=Transport(trust=trust, limits=limits), headers=headers)
 
 
 def _trust_cloud(settings: Settings) -> ssl.SSLContext:

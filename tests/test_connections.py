@@ -133,7 +133,7 @@ async def test_extra_authorities_are_extra(server: Server) -> None:
     """Those of the system stay trusted beside them."""
     system = ssl.create_default_context().cert_store_stats()["x509_ca"]
     settings = read(K_CA_CERTS=server.pem)
-    context = connect_sink(settings)._transport._pool._ssl_context  # type: ignore[attr-defined]  # noqa: SLF001 - no other way to see it
+    context = connect_sink(settings)._transport._trust  # type: ignore[attr-defined]  # noqa: SLF001 - no other way to see it
     assert context.cert_store_stats()["x509_ca"] == system + 1
 
 
@@ -164,6 +164,13 @@ def test_times_and_limits() -> None:
     settings = read(DOORMAN_REQUEST_TIMEOUT="3", DOORMAN_SINK_TIMEOUT="40")
     assert connect(settings).timeout == httpx.Timeout(3.0)
     assert connect_sink(settings).timeout == httpx.Timeout(40.0)
+
+
+def test_proxies_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the environment names a proxy, httpx carries the requests itself, since only then it heeds that."""
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.test:3128")
+    mounts = connect(read())._mounts  # noqa: SLF001 - no other way to see it
+    assert [pattern.pattern for pattern, carrier in mounts.items() if carrier] == ["https://"]
 
 
 def test_kinds_of_sinks(clock: FakeClock) -> None:
