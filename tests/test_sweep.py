@@ -107,3 +107,17 @@ async def test_expired_exceptions_stand_in_the_digest() -> None:
     await chain.tick()
     (digest,) = chain.of(EventType.PENDING)
     assert digest.data["expired_exceptions"] == ["once"]
+
+
+async def test_an_accept_that_finds_no_vault_waits_for_a_person() -> None:
+    """It is listed with the command that names a vault, and nobody is notified of what cannot be settled."""
+    chain = Chain(policy=POLICY[: POLICY.index("vaults:")] + "vaults: [{tags: {purpose: images}}]\n")
+    whole = chain.share(full_ecs=True)
+    await chain.tick()
+    (digest,) = chain.of(EventType.PENDING)
+    (entry,) = digest.data["images"]
+    assert (entry["reason"], entry["approve"]) == (
+        "vault_missing",
+        f"doorman approve {whole} --project receiver --vault VAULT --reason TEXT",
+    )
+    assert chain.of(EventType.NOTIFIED) == []
