@@ -29,6 +29,7 @@ from tests.chain import GOLDEN, POLICY
 SOURCE = str(Path(__file__).parents[1] / "function" / "main.py")
 FRAMEWORK = str(Path(sys.executable).with_name("functions-framework"))
 JSON = {"content-type": "application/cloudevents+json"}
+LAPSED = "exceptions:\n  - {name: once, owners: [x], decision: accept, reason: r, by: b, expires: 2001-01-01}\n"
 
 
 def notice(*images: str) -> dict[str, Any]:
@@ -164,8 +165,7 @@ def test_a_start_that_cannot_work_ends_with_one_message(
 
 def test_an_expired_exception_is_named_at_the_start(environ: dict[str, str]) -> None:
     """Whoever starts the functions hears of exceptions that count no more."""
-    lapsed = "exceptions:\n  - {name: once, owners: [x], decision: accept, reason: r, by: b, expires: 2001-01-01}\n"
-    Path(environ["DOORMAN_POLICY"]).write_text(POLICY + lapsed)
+    Path(environ["DOORMAN_POLICY"]).write_text(POLICY + LAPSED)
     with deployed("triage", environ) as (_, log):
         pass
     assert [(line["event"], line.get("name")) for line in log] == [("started", None), ("exception.expired", "once")]
@@ -187,6 +187,7 @@ async def test_each_target_is_loaded_by_path(
     target: str, expected: int, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The framework loads the file as a module of its own; each target answers, here without a cloud."""
+    Path(environ["DOORMAN_POLICY"]).write_text(POLICY + LAPSED)
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(sys, "modules", dict(sys.modules))

@@ -15,8 +15,8 @@ from function.server import KEEP_ALIVE, YOUNG, tune
 
 @pytest.fixture(autouse=True)
 def _as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Leave server and collector as they were."""
-    monkeypatch.setattr(UvicornWorker, "CONFIG_KWARGS", dict(UvicornWorker.CONFIG_KWARGS))
+    """Begin with an untuned server, whoever tuned it before, and leave server and collector as they were."""
+    monkeypatch.setattr(UvicornWorker, "CONFIG_KWARGS", {"loop": "auto", "http": "auto"})
     threshold = gc.get_threshold()
     yield
     gc.unfreeze()
