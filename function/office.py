@@ -18,7 +18,7 @@ from .errors import DoormanError, Rejected, Unavailable
 from .line import Line
 from .pace import CALLS_AT_ONCE, Pace
 from .policies.policy import Policy
-from .rounds import ROUNDS_AT_ONCE, Rounds
+from .rounds import Rounds, Turns
 from .settings import Settings
 from .sinks.sink import Sink
 from .triage import triage
@@ -48,7 +48,7 @@ class Office:
         self._client = client
         self._sink = sink
         self._calls = asyncio.Semaphore(CALLS_AT_ONCE)
-        self._turns = asyncio.Semaphore(ROUNDS_AT_ONCE)
+        self._turns = Turns()
         if credentials is None:
             credentials = from_settings(settings.identity, client=client, clock=clock)
         self._unresolved: list[Credentials] = list(credentials)

@@ -4,7 +4,8 @@ An idle project adds no delay, a busy one makes ever fewer calls per share. Each
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -19,8 +20,8 @@ MAX_WAITING = 20_000
 MAX_ROUND = 2000
 """Images in one round, unless a single event has more: nobody waits for the whole of a large storm."""
 
-ROUNDS_AT_ONCE = 8
-"""Rounds in flight in one process; the projects take turns, so that each one's events gather while it waits."""
+BREATHS = 6
+"""Passes of the event loop that a round waits for each one in flight; a pass is short unless there is much to do."""
 
 PATIENCE = 0.05
 """Part of a round's duration that a busy project waits for those just answered to send their next events."""
@@ -35,18 +36,40 @@ class _Waiting:
     answer: "asyncio.Future[Answer]"
 
 
+class Turns:
+    """Lets the rounds of all projects begin one after another, in the order in which they ask.
+
+    A round begins at once where none is in flight, and the later the more there are: in a storm over many projects each
+    one's events gather meanwhile. It is the process's own work that is waited for, not the cloud's.
+    """
+
+    def __init__(self) -> None:
+        self._next = asyncio.Lock()
+        self._in_flight = 0
+
+    @asynccontextmanager
+    async def take(self) -> AsyncIterator[None]:
+        """Wait for a turn, and count as in flight for the body."""
+        async with self._next:
+            for _ in range(self._in_flight * BREATHS):
+                await asyncio.sleep(0)
+            self._in_flight += 1
+        try:
+            yield
+        finally:
+            self._in_flight -= 1
+
+
 class Rounds:
     """The rounds of one project, one at a time.
 
     Args:
         work: works notices off together; raises where nothing of it was done.
-        turns: shared with the other projects, bounds how many rounds are in flight.
+        turns: shared with the other projects.
         max_waiting: see MAX_WAITING. max_round: see MAX_ROUND.
     """
 
-    def __init__(
-        self, work: Work, *, turns: asyncio.Semaphore, max_waiting: int = MAX_WAITING, max_round: int = MAX_ROUND
-    ) -> None:
+    def __init__(self, work: Work, *, turns: Turns, max_waiting: int = MAX_WAITING, max_round: int = MAX_ROUND) -> None:
         self._work = work
         self._turns = turns
         self._max_waiting = max_waiting
@@ -82,7 +105,7 @@ class Rounds:
     async def _run(self) -> None:
         clock = asyncio.get_running_loop()
         while self._waiting:
-            async with self._turns:
+            async with self._turns.take():
                 start, batch = clock.time(), self._take()
                 await self._work_off(batch)
             if self._waiting:

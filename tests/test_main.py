@@ -63,6 +63,11 @@ def environ(tmp_path: Path) -> dict[str, str]:
     }
 
 
+def lapse(environ: dict[str, str]) -> None:
+    """Give the policy an exception that counts no more."""
+    Path(environ["DOORMAN_POLICY"]).write_text(POLICY + LAPSED)
+
+
 @contextmanager
 def deployed(target: str, environ: dict[str, str]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """Start a function as in production; gives its URL, and its log lines once it has ended."""
@@ -165,7 +170,7 @@ def test_a_start_that_cannot_work_ends_with_one_message(
 
 def test_an_expired_exception_is_named_at_the_start(environ: dict[str, str]) -> None:
     """Whoever starts the functions hears of exceptions that count no more."""
-    Path(environ["DOORMAN_POLICY"]).write_text(POLICY + LAPSED)
+    lapse(environ)
     with deployed("triage", environ) as (_, log):
         pass
     assert [(line["event"], line.get("name")) for line in log] == [("started", None), ("exception.expired", "once")]
@@ -187,7 +192,7 @@ async def test_each_target_is_loaded_by_path(
     target: str, expected: int, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The framework loads the file as a module of its own; each target answers, here without a cloud."""
-    Path(environ["DOORMAN_POLICY"]).write_text(POLICY + LAPSED)
+    lapse(environ)
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(sys, "modules", dict(sys.modules))

@@ -8,7 +8,7 @@ import pytest
 
 from function.errors import Unavailable
 from function.ledger import Ended
-from function.rounds import Rounds
+from function.rounds import BREATHS, Rounds, Turns
 from function.shares import Cause, Notice
 from tests.stage import image_id
 
@@ -59,9 +59,9 @@ class Work:
             self.places.release()
 
 
-def open_rounds(work: Work, *, turns: asyncio.Semaphore | None = None, waiting: int = 100, size: int = 100) -> Rounds:
+def open_rounds(work: Work, *, turns: Turns | None = None, waiting: int = 100, size: int = 100) -> Rounds:
     """Open a line of notices."""
-    return Rounds(work, turns=turns or asyncio.Semaphore(8), max_waiting=waiting, max_round=size)
+    return Rounds(work, turns=turns or Turns(), max_waiting=waiting, max_round=size)
 
 
 async def yield_often() -> None:
@@ -198,18 +198,19 @@ async def test_nobody_hears_of_the_error_of_a_caller_that_left(caplog: pytest.Lo
 
 
 async def test_projects_take_turns() -> None:
-    """No more rounds than turns are in flight, each project in its turn, and events gather while it waits for it."""
-    turns = asyncio.Semaphore(1)
+    """While rounds of others are in flight, the next one waits for what comes in meanwhile; then it has its turn."""
+    turns = Turns()
     works = [Work(is_open=False) for _ in range(3)]
     lines = [open_rounds(work, turns=turns) for work in works]
-    tasks = []
-    for number in range(1, 4):
-        tasks += [asyncio.create_task(line.join(notice(number))) for line in lines]
-        await yield_often()
+    tasks = [asyncio.create_task(lines[place].join(notice(1))) for place in (0, 1, 2)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    tasks += [asyncio.create_task(lines[place].join(notice(2))) for place in (0, 1, 2)]
     assert [work.rounds for work in works] == [[[1]], [], []]
-    for work in (works[0], works[1], works[2]):
-        work.go_on()
-        await asyncio.sleep(0.005)
-    assert [work.rounds for work in works] == [[[1], [2, 3]], [[1, 2, 3]], [[1, 2, 3]]]
-    works[0].go_on()
+    for _ in range(4 * BREATHS):
+        await asyncio.sleep(0)
+    assert [work.rounds for work in works] == [[[1]], [[1, 2]], [[1, 2]]]
+    for work in works:
+        work.go_on(2)
     await asyncio.gather(*tasks)
+    assert works[0].rounds == [[1], [2]]
