@@ -21,9 +21,9 @@ def storm(*, projects: int, shares: int, connections: int, pairs: int, settings:
         for _ in range(pairs):
             cloud.ask("/bench/seed", {"projects": projects, "shares": shares})
             with stage.running(stage.triage(cloud, projects=projects, **settings)) as function:
-                load.run(function.url, [load.post(function.url, {}, b"") for _ in range(20)], connections=2)
-                base, base_used = _blow(noop, projects, shares, connections)
-                busy, busy_used = _blow(function, projects, shares, connections)
+                warm_up(function)
+                base, base_used = blow(noop, projects, shares, connections)
+                busy, busy_used = blow(function, projects, shares, connections)
                 memory = function.memory()
             stats = cloud.ask("/bench/stats")
             used = {"noop_cpu_us": base_used, "cpu_us": busy_used, "memory": memory / noop.memory()}
@@ -31,7 +31,12 @@ def storm(*, projects: int, shares: int, connections: int, pairs: int, settings:
     return {name: round(statistics.median(each[name] for each in figures), 4) for name in figures[0]}
 
 
-def _blow(server: stage.Server, projects: int, shares: int, connections: int) -> tuple[load.Result, float]:
+def warm_up(server: stage.Server) -> None:
+    """Wait for the server's first answers, to something that is no event."""
+    load.run(server.url, [load.post(server.url, {}, b"") for _ in range(20)], connections=2)
+
+
+def blow(server: stage.Server, projects: int, shares: int, connections: int) -> tuple[load.Result, float]:
     """Send the storm; also give the processor's microseconds for each event."""
     before = server.processor()
     result = load.run(server.url, _events(server.url, projects, shares), connections=connections)
