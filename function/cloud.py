@@ -5,6 +5,7 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from .apis import cbr, glance, ims, nova
 from .apis.api import read_member
@@ -147,6 +148,11 @@ class Cloud:
                 return tuple(found.values())
             markers.add(page.last)
             request = nova.list_servers(marker=page.last)
+
+    async def image(self, image_id: str) -> Share | None:
+        """Read one image by itself, where no list shows it; None where it is not shown either."""
+        reader = partial(glance.read_image, image_id=image_id, project_id=self.project_id)
+        return await self.line.send(glance.show_image(image_id), reader)
 
     async def is_visible(self, image_id: str) -> bool:
         """Say whether we can see an image at all: shared with us, our own or public."""

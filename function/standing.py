@@ -25,8 +25,8 @@ async def read_standings(cloud: Cloud, images: Sequence[str]) -> dict[str, Share
         wanted = [image for image, has in zip(images, statuses, strict=True) if has == status]
         found = await cloud.find(status, wanted)
         for image in wanted:
-            # The row is the truth of the status; a list that lags behind it costs the name, not the outcome.
-            share = found.get(image) or Share(image_id=image, project_id=cloud.project_id)
+            # The row is the truth of the status, also where a list lags behind it.
+            share = found.get(image) or await cloud.image(image) or Share(image_id=image, project_id=cloud.project_id)
             standings[image] = replace(share, member_status=status)
     return standings
 

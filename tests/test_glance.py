@@ -109,6 +109,13 @@ def test_an_image_is_visible_or_not(status: int, is_visible: bool) -> None:  # n
     assert glance.read_visible(Answer(status=status, body=b"{}")) is is_visible
 
 
+@pytest.mark.parametrize(("status", "found"), [(200, TWO), (200, ""), (403, ONE), (404, ONE), (405, ONE)])
+def test_an_image_that_is_not_shown(status: int, found: str) -> None:
+    """Nothing is known of it, whatever the refusal: it was asked for only to know more."""
+    answer = Answer(status=status, body=json.dumps({"id": found, "owner": "o"}).encode())
+    assert glance.read_image(answer, ONE, project_id="p") is None
+
+
 def test_a_refused_look_at_an_image_is_none() -> None:
     """A missing right does not mean that the image is gone."""
     with pytest.raises(Refused):

@@ -61,8 +61,8 @@ async def test_few_are_read_by_rows_and_many_by_lists(state: State, cloud: Cloud
 
 
 async def test_row_that_no_list_shows(play: Play, state: State, cloud: Cloud) -> None:
-    """The row is the truth of the status: a list that lags behind costs the name, not the outcome."""
-    image = state.add_share(GOLDEN, RECEIVER, status="pending")
+    """The row is the truth of the status, and where a list lags behind, the image itself says whose it is."""
+    image = state.add_share(GOLDEN, RECEIVER, status="pending", name="golden")
 
     def lag(request: httpx.Request) -> None:
         # between the row and the list, somebody else settles the share
@@ -70,6 +70,21 @@ async def test_row_that_no_list_shows(play: Play, state: State, cloud: Cloud) ->
             state.set_status(image, RECEIVER, "accepted")
 
     play.hooks.append(lag)
+    share = (await read_standings(cloud, [image]))[image]
+    assert share is not None
+    assert (share.image_id, share.owner, share.name, share.member_status) == (image, GOLDEN, "golden", "pending")
+
+
+async def test_row_that_nothing_else_shows(play: Play, state: State, cloud: Cloud) -> None:
+    """What is not known of a share stays unknown; that costs the name, not the outcome."""
+    image = state.add_share(GOLDEN, RECEIVER, status="pending")
+
+    def hide(request: httpx.Request) -> None:
+        # between the row and the list, its owner takes the share back
+        if request.url.params.get("member_status") == "pending":
+            state.unshare(image, RECEIVER)
+
+    play.hooks.append(hide)
     assert await read_standings(cloud, [image]) == {
         image: Share(image_id=image, project_id=RECEIVER, member_status="pending")
     }

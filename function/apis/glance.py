@@ -6,9 +6,9 @@ See https://docs.openstack.org/api-ref/image/v2/
 from urllib.parse import parse_qsl
 
 from ..errors import Refused
-from ..shares import MemberStatus, Status
-from .api import Answer, Failure, Page, Request, check, classify, read_member
-from .image_rows import read_rows
+from ..shares import MemberStatus, Share, Status
+from .api import Answer, Failure, Page, Request, check, classify, read_member, read_object
+from .image_rows import read_rows, read_share
 
 PAGE = 1000
 """Images a page: Glance gives no more, however much one asks for."""
@@ -53,6 +53,19 @@ def show_member(image_id: str, *, project_id: str) -> Request:
 def show_image(image_id: str) -> Request:
     """Ask for an image, whoever owns it."""
     return Request(method="GET", path=f"/v2/images/{image_id}")
+
+
+def read_image(answer: Answer, image_id: str, *, project_id: str) -> Share | None:
+    """Read an image by itself, its status unknown; None where it is not shown to us, whyever.
+
+    Raises:
+        Unavailable: see `api.read_object`.
+    """
+    try:
+        share = read_share(read_object(answer, "image"), project_id=project_id, status=None)
+    except Refused:
+        return None
+    return share if share.image_id == image_id else None
 
 
 def read_visible(answer: Answer) -> bool:
