@@ -17,18 +17,7 @@ async def read_standings(cloud: Cloud, images: Sequence[str]) -> dict[str, Share
     Raises:
         Unavailable: the cloud cannot be read now.
     """
-    if len(images) > FEW_ROWS:
-        return await _read_by_lists(cloud, images)
-    statuses = await asyncio.gather(*(cloud.member_status(image) for image in images))
-    standings: dict[str, Share | None] = dict.fromkeys(images)
-    for status in sorted({status for status in statuses if status is not None}):
-        wanted = [image for image, has in zip(images, statuses, strict=True) if has == status]
-        found = await cloud.find(status, wanted)
-        for image in wanted:
-            # The row is the truth of the status, also where a list lags behind it.
-            share = found.get(image) or await cloud.image(image) or Share(image_id=image, project_id=cloud.project_id)
-            standings[image] = replace(share, member_status=status)
-    return standings
+    return await (_read_by_rows if len(images) <= FEW_ROWS else _read_by_lists)(cloud, images)
 
 
 async def read_back(cloud: Cloud, images: Sequence[str], *, status: Status) -> dict[str, Share | None]:
@@ -39,7 +28,25 @@ async def read_back(cloud: Cloud, images: Sequence[str], *, status: Status) -> d
     """
     found = await cloud.find(status, images)
     rest = [image for image in images if image not in found]
-    return {**found, **(await read_standings(cloud, rest) if rest else {})}
+    standings = {**found, **(await read_standings(cloud, rest) if rest else {})}
+    # Just settled, a share may have left one list and stand in no other yet: only its own row says that it is gone.
+    gone = [image for image in rest if standings[image] is None]
+    return standings if len(rest) <= FEW_ROWS else {**standings, **(await _read_by_rows(cloud, gone))}
+
+
+async def _read_by_rows(cloud: Cloud, images: Sequence[str]) -> dict[str, Share | None]:
+    statuses = await asyncio.gather(*(cloud.member_status(image) for image in images))
+    standings: dict[str, Share | None] = dict.fromkeys(images)
+    for status in sorted({status for status in statuses if status is not None}):
+        wanted = [image for image, has in zip(images, statuses, strict=True) if has == status]
+        found = await cloud.find(status, wanted)
+        # The row is the truth of the status, also where a list lags behind it.
+        missing = [image for image in wanted if image not in found]
+        shown = dict(zip(missing, await asyncio.gather(*map(cloud.image, missing)), strict=True))
+        for image in wanted:
+            share = found.get(image) or shown[image] or Share(image_id=image, project_id=cloud.project_id)
+            standings[image] = replace(share, member_status=status)
+    return standings
 
 
 async def _read_by_lists(cloud: Cloud, images: Collection[str]) -> dict[str, Share | None]:

@@ -1,12 +1,14 @@
 """How shares stand is read from the cloud, by rows or by lists, and no share is taken for gone that is not."""
 
+from collections.abc import Collection
+
 import httpx
 import pytest
 
 from function.cloud import Cloud
 from function.desk import Desk
 from function.errors import Unavailable
-from function.shares import Share
+from function.shares import MemberStatus, Share
 from function.standing import FEW_ROWS, read_back, read_standings
 from tests.stage import GOLDEN, RECEIVER, Play, State, image_id
 
@@ -19,6 +21,14 @@ UNKNOWN = image_id(999_999)
 def cloud(desk: Desk) -> Cloud:
     """The receiver's view of the cloud."""
     return desk.cloud
+
+
+class LaggingCloud(Cloud):
+    """A cloud whose lists show nothing yet."""
+
+    async def find(self, status: MemberStatus, images: Collection[str], *, full_ecs: bool = False) -> dict[str, Share]:
+        """Find nothing."""
+        return {}
 
 
 def seed(state: State, count: int = 1) -> dict[str, str]:
@@ -119,6 +129,15 @@ class TestReadingBack:
         """The rest is asked for by itself."""
         wanted: dict[str, str | None] = {**seed(state, 2), UNKNOWN: None}
         assert statuses(await read_back(cloud, list(wanted), status="accepted")) == wanted
+
+    @pytest.mark.parametrize("count", [1, FEW_ROWS + 5])
+    async def test_lists_that_lag(self, state: State, cloud: Cloud, count: int) -> None:
+        """However many they are, only its own row says that a share is gone; the image itself says whose it was."""
+        images = [state.add_share(GOLDEN, RECEIVER, status="accepted") for _ in range(count)]
+        lagging = LaggingCloud(project_id=RECEIVER, line=cloud.line, is_ims=True)
+        found = await read_back(lagging, [*images, UNKNOWN], status="accepted")
+        assert statuses(found) == {**dict.fromkeys(images, "accepted"), UNKNOWN: None}
+        assert {share.owner for share in found.values() if share} == {GOLDEN}
 
     async def test_none_asked(self, state: State, cloud: Cloud) -> None:
         """Nothing to do."""
