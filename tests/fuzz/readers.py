@@ -1,0 +1,111 @@
+"""Everything that reads foreign bytes, by name: each must give something or say what is wrong, whatever it is fed."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from function.access.identity import Identity
+from function.access.keystone import read_token
+from function.apis import cbr, glance, ims, nova
+from function.apis.api import Answer, check, read_member
+from function.apis.image_rows import read_share
+from function.errors import DoormanError
+from function.functiongraph.functiongraph import read_payload, unwrap
+from function.policies.policy import load
+from function.wire.cloudevents import CloudEvent, read, write
+from function.wire.events import read_check, read_notice
+
+NOW = datetime(2026, 1, 31, 8, 30, tzinfo=UTC)
+SERVED = frozenset({"7f2a9c4e1b6d4f0e8a3c5d7b9e1f2a4c", "receiver"})
+ACCOUNT = Identity.from_environ(
+    {
+        "OS_AUTH_URL": "https://iam.test/v3",
+        "OS_USERNAME": "u",
+        "OS_PASSWORD": "p",
+        "OS_USER_DOMAIN_NAME": "d",
+        "OS_PROJECT_ID": "receiver",
+    }
+).accounts[0]
+
+
+def survives(reader: str, data: bytes) -> bool:
+    """Feed a reader; say whether it took it. Anything but an error of ours comes out."""
+    try:
+        READERS[reader](data)
+    except DoormanError as error:
+        str(error).encode()  # an error that cannot be written down would fail the answer
+        return False
+    return True
+
+
+def _follow(events: tuple[CloudEvent, ...]) -> None:
+    for event in events:
+        write(event)
+        for reader in (read_notice, lambda event: read_check(event, now=NOW)):
+            try:
+                reader(event)
+            except DoormanError as error:
+                str(error).encode()
+
+
+def _structured(data: bytes) -> None:
+    _follow(read({"content-type": "application/cloudevents+json"}, data))
+
+
+def _batched(data: bytes) -> None:
+    _follow(read({"content-type": "application/cloudevents-batch+json"}, data))
+
+
+def _binary(data: bytes) -> None:
+    head, _, body = data.partition(b"\n\n")
+    pairs = (line.partition(":") for line in head.decode("latin-1").splitlines())
+    _follow(read({name.strip().lower(): value.strip() for name, _, value in pairs}, body))
+
+
+def _functiongraph(data: bytes) -> None:
+    unwrapped = unwrap(read_payload(data), served=SERVED)
+    _follow(tuple(unwrapped.events))
+
+
+def _list(data: bytes) -> None:
+    for dialect in (ims, glance):
+        page = dialect.read_page(Answer(status=200, body=data), dialect.list_shares("pending"))
+        for row in page.rows.values():
+            read_share(row, project_id="receiver", status="pending")
+
+
+def _error(data: bytes) -> None:
+    status, _, body = data.partition(b" ")
+    check(Answer(status=int(status) if status.isdigit() and len(status) < 5 else 400, body=body))
+
+
+def _answered(reader: Callable[[Answer], Any]) -> Callable[[bytes], None]:
+    def feed(data: bytes) -> None:
+        reader(Answer(status=200, body=data))
+
+    return feed
+
+
+def _token(data: bytes) -> None:
+    read_token(201, {"X-Subject-Token": "t"}, data, account=ACCOUNT, now=NOW)
+
+
+def _policy(data: bytes) -> None:
+    load(data.decode(errors="replace"))
+
+
+READERS: Mapping[str, Callable[[bytes], None]] = {
+    "structured": _structured,
+    "batched": _batched,
+    "binary": _binary,
+    "functiongraph": _functiongraph,
+    "list": _list,
+    "members_call": _answered(ims.read_job_id),
+    "job": _answered(ims.read_job),
+    "member": _answered(read_member),
+    "vaults": _answered(cbr.read_vaults),
+    "servers": _answered(nova.read_servers),
+    "error": _error,
+    "token": _token,
+    "policy": _policy,
+}
