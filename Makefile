@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit test-openstack test-container test-asyncapi asyncapi sbom clean
+.PHONY: bench chaos fuzz help demo test lint unit test-openstack test-container test-asyncapi asyncapi sbom clean
 
 help: ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -47,6 +47,15 @@ sbom: $(VENV)/bin/python ## what the image installs, with licences, as CycloneDX
 test-openstack: $(VENV)/dev.stamp ## on a real Keystone and Glance, installed below .cache at the first time
 	@$(BIN)/python tests/openstack/install.py
 	@$(BIN)/pytest tests/openstack -o cache_dir=.cache/pytest
+
+bench: $(VENV)/dev.stamp ## measure everything, and write the figures into docs/performance.md; a quarter of an hour
+	@$(BIN)/python bench/report.py $(BENCH)
+
+chaos: $(VENV)/dev.stamp ## 5,000 shares, 20 kills, 20 % faults; SEED=7 plays another storm
+	@$(BIN)/python -m tests.chaos.storm --seed $(or $(SEED),1)
+
+fuzz: $(VENV)/dev.stamp ## a minute of mutants for everything that reads foreign bytes
+	@$(BIN)/python -m tests.fuzz.fuzz
 
 clean: ## forget everything that was set up
 	rm -rf $(VENV) .cache

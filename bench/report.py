@@ -1,0 +1,116 @@
+"""Runs every benchmark, and writes the figures into docs/performance.md and the plot beside it.
+
+`make bench`, or `python bench/report.py [--quick]`: a quarter of an hour, or two minutes with few pairs.
+"""
+
+import argparse
+import math
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+import alone
+import coldstart
+import scaling
+import sdk
+import stage
+import storm
+
+BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
+PAGE = stage.ROOT / "docs" / "performance.md"
+PLOT = stage.ROOT / "docs" / "scaling.svg"
+
+
+def measure(*, quick: bool) -> dict[str, Any]:
+    """Run everything."""
+    pairs = 1 if quick else 5
+    return {
+        "one": storm.storm(projects=1, shares=5000, connections=256, pairs=pairs, settings={}),
+        "many": storm.storm(projects=60, shares=100, connections=256, pairs=pairs, settings={}),
+        "alone": alone.measure(events=50 if quick else 300, delay=0.0),
+        "slow": alone.measure(events=20 if quick else 60, delay=0.05),
+        "start": coldstart.measure(pairs=3 if quick else 11),
+        "sdk": sdk.measure(shares=1000 if quick else 2000, pairs=pairs),
+        "scaling": scaling.measure(runs=1 if quick else 3),
+    }
+
+
+def write_table(found: dict[str, Any]) -> str:
+    """Write the figures as Markdown."""
+    one, many, start, kit = found["one"], found["many"], found["start"], found["sdk"]
+    rows = [
+        ("storm of one project: events a second, of the bare framework's", _share(one), "0.4"),
+        ("storm of one project: API calls a share", f"{one['calls_per_share']:.3f}", "0.05"),
+        ("storm of 60 projects: events a second, of the bare framework's", _share(many), "0.2"),
+        ("storm of 60 projects: API calls a share", f"{many['calls_per_share']:.2f}", "0.7"),
+        ("one event alone, cloud and sink answer at once", _times(found["alone"]), "1.3"),
+        ("one event alone, cloud and sink take 50 ms", _times(found["slow"]), "1.3"),
+        ("process start to the first event answered", _times(start), "2.0"),
+        ("memory after a storm", f"{one['memory']:.2f} of the bare framework's", "2.0"),
+        ("shares a second, one image an event", f"{kit['ratio_alone']:.1f} times the vendor's SDK", "8"),
+        ("shares a second, 100 images an event", f"{kit['ratio_together']:.1f} times the vendor's SDK", "8"),
+    ]
+    lines = [f"| {what} | {figure} | {bound} |" for what, figure, bound in rows]
+    table = "\n".join(["| what | measured | bound |", "|---|---|---|", *lines])
+    waiting = [
+        f"| {each['waiting']:,} | {each['calls_per_share']:.3f} | {each['cpu_us']:.0f} |" for each in found["scaling"]
+    ]
+    costs = "\n".join(["| shares at once | API calls a share | processor µs a share |", "|---|---|---|", *waiting])
+    machine = f"{os.cpu_count()} processors, Python {platform.python_version()}, {platform.system()}"
+    return f"{machine}; medians of interleaved pairs.\n\n{table}\n\n{costs}"
+
+
+def _share(figures: dict[str, float]) -> str:
+    return f"{figures['ratio']:.2f} ({figures['events_per_second']:.0f} of {figures['noop_per_second']:.0f})"
+
+
+def _times(figures: dict[str, float]) -> str:
+    return f"{figures['ratio']:.2f} times ({figures['ours_ms']:.1f} of {figures['bare_ms']:.1f} ms)"
+
+
+def draw(points: list[dict[str, float]]) -> str:
+    """Draw API calls a share over shares at once, both logarithmic, as SVG."""
+    width, height, left, bottom = 640, 320, 60, 40
+    low = min(-2.0, *(math.log10(each["calls_per_share"]) for each in points))
+
+    def place(each: dict[str, float]) -> tuple[float, float]:
+        x = left + math.log10(each["waiting"]) / 4 * (width - left - 30)
+        y = 20 + (1 - math.log10(each["calls_per_share"])) / (1 - low) * (height - bottom - 20)
+        return round(x, 1), round(y, 1)
+
+    spots = [(place(each), each) for each in points]
+    line = " ".join(f"{x},{y}" for (x, y), _ in spots)
+    marks = "".join(
+        f'<circle cx="{x}" cy="{y}" r="4" fill="#06c"/>'
+        f'<text x="{x}" y="{y - 10}" text-anchor="middle">{each["calls_per_share"]:.3g}</text>'
+        f'<text x="{x}" y="{height - 18}" text-anchor="middle">{each["waiting"]:,}</text>'
+        for (x, y), each in spots
+    )
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
+        'font-family="sans-serif" font-size="12">'
+        f'<rect width="{width}" height="{height}" fill="#fff"/>'
+        f'<polyline points="{line}" fill="none" stroke="#06c" stroke-width="2"/>{marks}'
+        f'<text x="{width / 2}" y="{height - 2}" text-anchor="middle">shares waiting at once</text>'
+        f'<text x="14" y="{height / 2}" text-anchor="middle" transform="rotate(-90 14 {height / 2})">'
+        "API calls a share</text>"
+        "</svg>\n"
+    )
+
+
+def write_into(page: Path, text: str) -> None:
+    """Replace what stands between the marks."""
+    whole = page.read_text()
+    before, _, rest = whole.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    page.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true")
+    found = measure(**vars(parser.parse_args()))
+    print(write_table(found))
+    write_into(PAGE, write_table(found))
+    PLOT.write_text(draw(found["scaling"]))
