@@ -28,5 +28,4 @@ def tune() -> None:
         wanted = {"timeout_keep_alive": KEEP_ALIVE, "proxy_headers": False, "server_header": False}
         UvicornWorker.CONFIG_KWARGS = {**UvicornWorker.CONFIG_KWARGS, **wanted}
     gc.set_threshold(YOUNG, *gc.get_threshold()[1:])
-    gc.collect()
     gc.freeze()

@@ -20,7 +20,7 @@ Sense = Callable[[Node], Iterable[Fault]]
 class Strict(BaseModel):
     """An entry of a file; None stands for an absent key, which a person cannot write: an empty key is refused."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
 
 def load(
