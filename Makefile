@@ -48,8 +48,12 @@ test-openstack: $(VENV)/dev.stamp ## on a real Keystone and Glance, installed be
 	@$(BIN)/python tests/openstack/install.py
 	@$(BIN)/pytest tests/openstack -o cache_dir=.cache/pytest
 
-bench: $(VENV)/dev.stamp ## measure everything, and write the figures into docs/performance.md; a quarter of an hour
-	@$(BIN)/python bench/report.py $(BENCH)
+bench: $(VENV)/bin/python ## measure everything, and write the figures into docs/performance.md; a quarter of an hour
+	@# beside what the functions run with only the vendor's client: what else is installed would slow down the start
+	@$(BIN)/python -m venv .cache/bench
+	@.cache/bench/bin/pip install --quiet --quiet --disable-pip-version-check --requirement requirements.txt
+	@.cache/bench/bin/pip install --quiet --quiet --disable-pip-version-check 'huaweicloudsdkims>=3.1.190,<4'
+	@.cache/bench/bin/python bench/report.py $(BENCH)
 
 chaos: $(VENV)/dev.stamp ## 5,000 shares, 20 kills, 20 % faults; SEED=7 plays another storm
 	@$(BIN)/python -m tests.chaos.storm --seed $(or $(SEED),1)
