@@ -121,3 +121,24 @@ async def test_an_accept_that_finds_no_vault_waits_for_a_person() -> None:
         f"doorman approve {whole} --project receiver --vault VAULT --reason TEXT",
     )
     assert chain.of(EventType.NOTIFIED) == []
+
+
+async def test_a_thousand_shares_in_twenty_projects_take_the_fewest_calls() -> None:
+    """One tick settles all with one members call a project; a second one only lists, and tells the same as a third."""
+    projects = [f"project-{number}" for number in range(20)]
+    chain = Chain(OS_PROJECT_ID=",".join(projects))
+    for project in projects:
+        for _ in range(50):
+            chain.cloud.add_share(GOLDEN, project)
+    await chain.tick("tick-1")
+    await chain.settle()
+    assert chain.members_calls() == [200] * 20
+    assert len(chain.told()) == 1000
+    assert {(fate, reason) for _, fate, reason in chain.told()} == {("accepted", "allowed_owner")}
+    calls, events = len(chain.cloud.calls), len(chain.tray.events)
+    for tick in ("tick-2", "tick-3"):
+        await chain.tick(tick)
+    assert {(call.method, call.path) for call in list(chain.cloud.calls)[calls:]} == {("GET", "/v2/cloudimages")}
+    told = chain.tray.events[events:]
+    assert [event.type for event in told] == [EventType.PENDING] * 40
+    assert len({event.extensions["dedupekey"] for event in told}) == 20
