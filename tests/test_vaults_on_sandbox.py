@@ -1,9 +1,12 @@
 """Plays vault choice on the sandbox: units, room, states and types as its backup service tells them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
+from function.cloud import Cloud
+from function.shares import Status
 from tests.chain import GOLDEN, RECEIVER, SECOND_VAULT, VAULT, Chain
 
 pytestmark = pytest.mark.anyio
@@ -115,3 +118,21 @@ async def test_a_plain_mapping_never_asks_the_backup_service() -> None:
     chain = Chain(policy=RULES + f"  - vault: {VAULT}\n")
     assert await accept(chain) == [("accepted", "allowed_owner", VAULT)]
     assert [call.path for call in chain.cloud.calls if "/vaults" in call.path] == []
+
+
+@pytest.mark.parametrize("check", ["submit", "job"])
+async def test_deleted_between_choice_and_call(check: str) -> None:
+    """A vault that vanishes after it was chosen gives way to the next one, at the call or at the job's end."""
+    chain = Chain(policy=CHOICE)
+    chain.cloud.settings.vault_check = check  # type: ignore[assignment]
+    chain.cloud.vaults[VAULT].size = 9000
+
+    class Vanishing(Cloud):
+        async def submit(self, images: Sequence[str], *, status: Status, vault_id: str | None) -> str:
+            chain.cloud.vaults.pop(VAULT, None)
+            return await super().submit(images, status=status, vault_id=vault_id)
+
+    await chain.swap(Vanishing)
+    assert await accept(chain) == [("accepted", "allowed_owner", SECOND_VAULT)]
+    asked = [job.vault_id for job in chain.cloud.jobs.values()]
+    assert asked == ([SECOND_VAULT] if check == "submit" else [VAULT, SECOND_VAULT])
