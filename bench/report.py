@@ -63,6 +63,26 @@ def write_table(found: dict[str, Any]) -> str:
     return f"{machine}; {how}.\n\n{table}\n\n{costs}"
 
 
+def check(found: dict[str, Any]) -> None:
+    """Fail where something is far off: calls are counted, so their bounds are tight; times scatter, theirs are loose.
+
+    Raises:
+        SystemExit: a figure is out of its bounds.
+    """
+    bounds = [
+        ("API calls a share, one project", found["one"]["calls_per_share"], 0.0, 0.05),
+        ("API calls a share, 60 projects", found["many"]["calls_per_share"], 0.0, 0.7),
+        ("events a second, one project, of the bare framework's", found["one"]["ratio"], 0.1, math.inf),
+        ("events a second, 60 projects, of the bare framework's", found["many"]["ratio"], 0.04, math.inf),
+        ("one event alone, times the bare calls", found["slow"]["ratio"], 0.0, 2.0),
+        ("start, times the bare framework's", found["start"]["ratio"], 0.0, 5.0),
+        ("memory after a storm, times the bare framework's", found["one"]["memory"], 0.0, 3.0),
+    ]
+    far = [f"{what}: {figure:.3f}" for what, figure, least, most in bounds if not least <= figure <= most]
+    if far:
+        raise SystemExit("far off: " + "; ".join(far))
+
+
 def _share(figures: dict[str, float]) -> str:
     return f"{figures['ratio']:.2f} ({figures['events_per_second']:.0f} of {figures['noop_per_second']:.0f})"
 
@@ -116,3 +136,4 @@ if __name__ == "__main__":
     print(write_table(found))
     write_into(PAGE, write_table(found))
     PLOT.write_text(draw(found["scaling"]))
+    check(found)
