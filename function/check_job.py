@@ -11,6 +11,7 @@ from .apis.api import Failure, classify_job
 from .asks import Ask
 from .desk import Desk
 from .ledger import REPEATED
+from .logs import logger
 from .policies import decision as decisions
 from .shares import MAX_TRIED_VAULTS, MAX_TRIES, Cause, Fate, Job, JobState, Outcome, Reason, Share
 from .standing import read_back
@@ -28,6 +29,9 @@ GROWTH = 1.6
 
 UNKNOWN_TRIES = 3
 """So often a job that the cloud does not know is asked for before its images are read back."""
+
+MAX_WORDS = 200
+"""Characters of the cloud's own explanation that are logged."""
 
 LAG = 1.0
 """Seconds to wait, once, where a job succeeded and the lists still show an image as it was."""
@@ -62,7 +66,8 @@ async def _wait(desk: Desk, check: CheckData) -> Job:
     """
     end = desk.clock.monotonic() + desk.settings.check_budget
     deadline = check.submitted_at + timedelta(seconds=desk.settings.job_deadline)
-    pause, unknown = FIRST_PAUSE, check.attempt - 1
+    # A budget too small for several looks: earlier attempts count for them.
+    pause, unknown = FIRST_PAUSE, check.attempt - 1 if desk.settings.check_budget < FIRST_PAUSE * (1 + GROWTH) else 0
     while True:
         job = await desk.cloud.job(check.job_id)
         unknown = unknown + 1 if job.state is JobState.UNKNOWN else 0
@@ -77,7 +82,11 @@ async def _wait(desk: Desk, check: CheckData) -> Job:
 
 async def _read_settled(desk: Desk, check: CheckData, job: Job) -> dict[str, Share | None]:
     standings = await read_back(desk.cloud, check.images, status=check.status)
-    lagging = [image for image, share in standings.items() if share and share.member_status != check.status]
+    lagging = [
+        image
+        for image, share in standings.items()
+        if share and share.member_status != check.status and image not in job.failed
+    ]
     if lagging and job.state is JobState.SUCCESS:
         await desk.clock.sleep(LAG)
         standings |= await read_back(desk.cloud, lagging, status=check.status)
@@ -92,6 +101,8 @@ async def _conclude(
     desk: Desk, check: CheckData, job: Job, standings: Mapping[str, Share | None], cause: Cause
 ) -> Mapping[str, str]:
     failure = classify_job(job.error_code)
+    if job.state is JobState.FAIL:
+        _log_failure(check, job)
     pending = [image for image, share in standings.items() if share and share.member_status == "pending"]
     again = pending if job.state is JobState.FAIL and _is_worth_again(check, failure) else []
     outcomes = [
@@ -104,6 +115,17 @@ async def _conclude(
         events.append(_repeat(desk, check, failure, images=again, cause=cause))
     await desk.emit(events)
     return {outcome.image_id: outcome.fate.value for outcome in outcomes} | dict.fromkeys(again, REPEATED)
+
+
+def _log_failure(check: CheckData, job: Job) -> None:
+    """Keep the cloud's own words: events carry only its code."""
+    logger().warning(
+        "job.failed",
+        project_id=check.project_id,
+        job_id=check.job_id,
+        error_code=job.error_code,
+        fail_reason=(job.fail_reason or "")[:MAX_WORDS],
+    )
 
 
 def _is_worth_again(check: CheckData, failure: Failure) -> bool:

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from structlog.testing import capture_logs
 
 from function.wire.messages import EventType
 from tests.chain import BAD, GOLDEN, STRANGER, VAULT, Chain
@@ -209,3 +210,28 @@ async def test_after_twenty_vaults_the_share_is_held() -> None:
     tried = [f"vault-{number}" for number in range(20)]
     await chain.post(EventType.CHECK, check(chain, image, **event.data | {"tried_vaults": tried}))
     assert chain.told() == [(image, "held", "vault_failed")]
+
+
+async def test_a_long_job_that_is_unknown_for_a_moment_is_looked_at_again() -> None:
+    """One answer that knows no job, after many hand-overs, is no reason to give it up."""
+    chain = Chain()
+    chain.cloud.settings.job_seconds = 1
+    image = chain.share()
+    await chain.notify(image)
+    (event,) = chain.of(EventType.CHECK)
+    chain.cloud.faults.add("status", status=404, path="job", times=2)
+    await chain.post(EventType.CHECK, check(chain, image, **event.data | {"attempt": 9}))
+    assert chain.told() == [(image, "accepted", "allowed_owner")]
+
+
+async def test_what_the_cloud_says_of_a_failed_job_stands_in_the_log() -> None:
+    """Events carry the code, the log the words."""
+    chain = Chain()
+    image = chain.share()
+    chain.cloud.fail_image(image, "IMG.0007", at="job")
+    await chain.notify(image)
+    with capture_logs() as log:
+        await chain.settle()
+    (line,) = (line for line in log if line["event"] == "job.failed")
+    assert (line["error_code"], line["project_id"]) == ("IMG.0007", "receiver")
+    assert line["fail_reason"]
