@@ -119,7 +119,6 @@ class Share:
         full_ecs: made from a whole server's backup (needs a vault); None where no source says.
         min_disk: GB. min_ram: MB. size: bytes.
         architecture: `x86_64` or `arm64` as the cloud spells it.
-        os_bits: "32" or "64".
         encrypted: carries a key ID.
         hash_value: `os_hash_value`, Glance's checksum of the content.
     """
@@ -130,15 +129,12 @@ class Share:
     name: str | None = None
     member_status: MemberStatus | None = None
     created_at: datetime | None = None
-    updated_at: datetime | None = None
     full_ecs: bool | None = None
-    image_status: str | None = None
     kind: Kind | None = None
     os_type: str | None = None
     os_version: str | None = None
     platform: str | None = None
     architecture: str | None = None
-    os_bits: str | None = None
     min_disk: int | None = None
     min_ram: int | None = None
     size: int | None = None

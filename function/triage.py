@@ -18,10 +18,6 @@ from .settling import Round
 from .shares import Action, Notice, Status
 from .standing import read_standings
 
-AGAIN = 5.0
-"""Seconds to wait for a share that is not listed yet."""
-
-
 _OPPOSITE: Mapping[Action, Status] = {"accept": "rejected", "reject": "accepted"}
 
 

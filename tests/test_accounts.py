@@ -16,25 +16,8 @@ from function.access.accounts import (
 )
 from function.access.identity import Identity
 from function.errors import Misconfigured
+from tests.fake_keystone import CREDENTIAL, KEYS, PASSWORD
 
-PASSWORD = {
-    "OS_AUTH_URL": "https://iam.test/v3",
-    "OS_USERNAME": "doorman",
-    "OS_PASSWORD": "s3cret",
-    "OS_USER_DOMAIN_NAME": "OTC1",
-    "OS_PROJECT_ID": "p1",
-}
-KEYS = {
-    "OS_ACCESS_KEY": "AK",
-    "OS_SECRET_KEY": "s3cret",
-    "OS_PROJECT_ID": "p1",
-    "OS_IMAGE_ENDPOINT_OVERRIDE": "https://ims.test",
-}
-CREDENTIAL = {
-    "OS_AUTH_URL": "https://iam.test/v3",
-    "OS_APPLICATION_CREDENTIAL_ID": "ac1",
-    "OS_APPLICATION_CREDENTIAL_SECRET": "s3cret",
-}
 USER = Password(user_name="doorman", domain=Domain(name="OTC1"), secret="s3cret")
 
 

@@ -12,21 +12,8 @@ from function.access.identity import Identity
 from function.connections import check_trust, connect
 from function.errors import Misconfigured, Unavailable
 from function.settings import Settings
-from tests.fake_keystone import World
+from tests.fake_keystone import KEYS, PASSWORD, World
 
-PASSWORD = {
-    "OS_AUTH_URL": "https://iam.test/v3",
-    "OS_USERNAME": "doorman",
-    "OS_PASSWORD": "s3cret",
-    "OS_USER_DOMAIN_NAME": "OTC1",
-    "OS_PROJECT_ID": "p1",
-}
-KEYS = {
-    "OS_ACCESS_KEY": "AK",
-    "OS_SECRET_KEY": "s3cret",
-    "OS_PROJECT_ID": "p1",
-    "OS_IMAGE_ENDPOINT_OVERRIDE": "https://ims.test",
-}
 CLOUDS = """
 clouds:
   one: {cacert: /etc/one.pem, auth: {auth_url: "https://iam.test/v3", user_id: u1, password: %s, project_id: p1}}

@@ -5,25 +5,7 @@ import pytest
 from function.access.identity import Identity
 from function.access.variables import is_plain_url
 from function.errors import Misconfigured
-
-PASSWORD = {
-    "OS_AUTH_URL": "https://iam.test/v3",
-    "OS_USERNAME": "doorman",
-    "OS_PASSWORD": "s3cret",
-    "OS_USER_DOMAIN_NAME": "OTC1",
-    "OS_PROJECT_ID": "p1",
-}
-KEYS = {
-    "OS_ACCESS_KEY": "AK",
-    "OS_SECRET_KEY": "s3cret",
-    "OS_PROJECT_ID": "p1",
-    "OS_IMAGE_ENDPOINT_OVERRIDE": "https://ims.test",
-}
-CREDENTIAL = {
-    "OS_AUTH_URL": "https://iam.test/v3",
-    "OS_APPLICATION_CREDENTIAL_ID": "ac1",
-    "OS_APPLICATION_CREDENTIAL_SECRET": "s3cret",
-}
+from tests.fake_keystone import CREDENTIAL, KEYS, PASSWORD
 
 
 @pytest.mark.parametrize(
