@@ -68,12 +68,16 @@ $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed")'
 	@$(PYTHON) -m venv $(VENV)
 
-$(VENV)/run.stamp: pyproject.toml | $(VENV)/bin/python
+# The same versions as in the image: what passes today passes tomorrow.
+$(VENV)/pins.txt: requirements-otel.txt | $(VENV)/bin/python
+	@sed -nE 's/^([a-z0-9-]+==[^ ]+).*/\1/p' $< > $@
+
+$(VENV)/run.stamp: pyproject.toml $(VENV)/pins.txt
 	@echo "Installing Doorman into $(VENV) ..."
-	@$(BIN)/pip install --quiet --quiet --disable-pip-version-check --editable .
+	@$(BIN)/pip install --quiet --quiet --disable-pip-version-check --constraint $(VENV)/pins.txt --editable .
 	@touch $@
 
-$(VENV)/dev.stamp: pyproject.toml | $(VENV)/bin/python
+$(VENV)/dev.stamp: pyproject.toml $(VENV)/pins.txt
 	@echo "Installing Doorman and its development tools into $(VENV) ..."
-	@$(BIN)/pip install --quiet --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(BIN)/pip install --quiet --quiet --disable-pip-version-check --constraint $(VENV)/pins.txt --editable '.[dev]'
 	@touch $@ $(VENV)/run.stamp
