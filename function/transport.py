@@ -1,7 +1,7 @@
-"""What carries requests under httpx: its own transport at first, aiohttp's once several calls are in flight.
+"""What carries requests under httpx: its own transport for a first event, aiohttp's from then on.
 
-httpx's own pool takes more processor time for each call the more of them are in flight; aiohttp's takes little, but a
-fifth of a second to import, which a first event should not wait for (docs/performance.md has the figures).
+aiohttp takes half of the processor time for a call, and a sixth of it where many are in flight, but a fifth of a second
+to import, which a first event should not wait for (docs/performance.md has the figures).
 """
 
 import asyncio
@@ -10,12 +10,17 @@ from importlib import import_module
 
 import httpx
 
-FEW = 3
-"""Calls in flight up to which httpx's own transport does."""
+FEW = 4
+"""Calls that httpx's own transport carries: what a first event asks of the cloud, its login among it."""
+
+
+def untie(response: httpx.Response) -> None:
+    """Let a response that was read be freed at once: tied to its own stream, it would wait for the collector."""
+    response.stream = httpx.ByteStream(b"")
 
 
 class Transport(httpx.AsyncBaseTransport):
-    """Carries requests, and goes over to the faster transport by itself.
+    """Carries requests, and goes over to the faster transport by itself, once there are more than FEW.
 
     Args:
         trust: whom to trust with https.
@@ -28,17 +33,15 @@ class Transport(httpx.AsyncBaseTransport):
         self._own = httpx.AsyncHTTPTransport(verify=trust, limits=limits)
         self._fast: httpx.AsyncBaseTransport | None = None
         self._loading: asyncio.Task[None] | None = None
-        self._in_flight = 0
+        self._left = FEW
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request, over whichever transport suits it now."""
-        self._in_flight += 1
-        try:
-            if self._in_flight > FEW and self._loading is None:
-                self._loading = asyncio.create_task(self._load())
-            return await (self._fast or self._own).handle_async_request(request)
-        finally:
-            self._in_flight -= 1
+        if self._left:
+            self._left -= 1
+        elif self._loading is None:
+            self._loading = asyncio.create_task(self._load())
+        return await (self._fast or self._own).handle_async_request(request)
 
     async def aclose(self) -> None:
         """Close all connections."""

@@ -1,7 +1,9 @@
-"""What carries requests: httpx's own transport for the first calls, aiohttp's under load."""
+"""What carries requests: httpx's own transport for the first calls, aiohttp's from then on."""
 
 import asyncio
+import gc
 import ssl
+import weakref
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -13,7 +15,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from function.aiohttp_carrier import AiohttpCarrier, _tell_apart
-from function.transport import FEW, Transport
+from function.transport import FEW, Transport, untie
 from sandbox.serving import serve
 
 pytestmark = pytest.mark.anyio
@@ -43,14 +45,17 @@ def carriers(client: httpx.AsyncClient) -> tuple[bool, Transport]:
     return transport._fast is not None, transport  # noqa: SLF001 - what is tested here
 
 
-async def test_a_few_calls_load_nothing(client: httpx.AsyncClient) -> None:
-    """As long as few are in flight, nothing is imported for them."""
+async def test_a_first_event_loads_nothing(client: httpx.AsyncClient) -> None:
+    """What a first event calls is carried without waiting for an import; the next call begins it."""
     await asyncio.gather(*(client.get("/") for _ in range(FEW)))
-    assert carriers(client)[0] is False
+    _, transport = carriers(client)
+    assert transport._loading is None  # noqa: SLF001 - what is tested here
+    await client.get("/")
+    assert transport._loading is not None  # noqa: SLF001 - likewise
 
 
-async def test_under_load_the_faster_one_carries_reads_and_events(client: httpx.AsyncClient) -> None:
-    """Once several are in flight it is loaded, without keeping those waiting; every answer is its own."""
+async def test_the_faster_one_takes_over(client: httpx.AsyncClient) -> None:
+    """It is loaded without keeping anybody waiting; every answer is its own, whoever carried it."""
     bodies = [f"body-{number}" for number in range(20)]
     first = await asyncio.gather(*(client.post("/", content=body) for body in bodies))
     _, transport = carriers(client)
@@ -58,6 +63,19 @@ async def test_under_load_the_faster_one_carries_reads_and_events(client: httpx.
     await transport._loading  # noqa: SLF001 - likewise
     later = await asyncio.gather(*(client.post("/", content=body) for body in bodies))
     assert [answer.text for answer in first] == [answer.text for answer in later] == [f"POST {body}" for body in bodies]
+
+
+async def test_a_response_does_not_wait_for_the_collector(client: httpx.AsyncClient) -> None:
+    """Untied from its stream, it is gone with its last user."""
+    gc.disable()
+    try:
+        response = await client.get("/")
+        untie(response)
+        gone = weakref.ref(response)
+        del response
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 async def test_a_write_whose_answer_is_lost_is_not_sent_again() -> None:
