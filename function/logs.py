@@ -1,7 +1,9 @@
 """Logging, set up once: one JSON object a line on stdout, or lines for people on a terminal."""
 
+import json
 import logging
 import sys
+from functools import cache
 from pathlib import Path
 from traceback import extract_tb
 from typing import Literal, TextIO
@@ -11,6 +13,10 @@ from structlog.typing import EventDict, FilteringBoundLogger, Processor
 
 Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["json", "console"]
+
+# ASCII only: whatever the stream's encoding, and however a reader splits lines, one object is one line. Made once,
+# since to make one takes as long as to write a line with it.
+_ENCODER = json.JSONEncoder(default=repr)
 
 
 def set_up(*, level: Level, form: Format, stream: TextIO | None = None) -> None:
@@ -29,21 +35,25 @@ def set_up(*, level: Level, form: Format, stream: TextIO | None = None) -> None:
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=structlog.WriteLoggerFactory(stream),
-        cache_logger_on_first_use=True,
     )
+    logger.cache_clear()
 
 
+@cache
 def logger() -> FilteringBoundLogger:
     """Give the logger; what it is called with are dotted event names and plain fields, never headers or bodies."""
-    log: FilteringBoundLogger = structlog.get_logger()
+    log: FilteringBoundLogger = structlog.get_logger().bind()
     return log
 
 
 def _renderer(form: Format, stream: TextIO) -> Processor:
     if form == "console":
         return structlog.dev.ConsoleRenderer(colors=stream.isatty())
-    # ASCII only: whatever the stream's encoding, and however a reader splits lines, one object is one line.
-    return structlog.processors.JSONRenderer()
+    return _render
+
+
+def _render(_: object, __: str, fields: EventDict) -> str:
+    return _ENCODER.encode(fields)
 
 
 def _name_exception(_: object, __: str, fields: EventDict) -> EventDict:

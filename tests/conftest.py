@@ -7,6 +7,7 @@ import pytest
 import structlog
 
 from function.desk import Desk
+from function.logs import logger
 from function.policies.policy import Policy, load
 from tests.stage import POLICY, RECEIVER, FakeClock, Furnish, Hire, Play, RecordingSink, State
 
@@ -20,6 +21,7 @@ def _log_anew() -> Iterator[None]:
     """Forget where a command logged to: that stream is closed when its test ends."""
     yield
     structlog.reset_defaults()
+    logger.cache_clear()
 
 
 @pytest.fixture

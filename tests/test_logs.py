@@ -3,7 +3,6 @@
 import io
 import json
 import logging
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,13 +10,6 @@ import pytest
 import structlog
 
 from function.logs import Format, Level, logger, set_up
-
-
-@pytest.fixture(autouse=True)
-def _as_before() -> Iterator[None]:
-    """Leave no logger set up for other tests."""
-    yield
-    structlog.reset_defaults()
 
 
 class Terminal(io.StringIO):
