@@ -6,6 +6,7 @@ ends the start with one message.
 
 import os
 from functools import cache
+from http import HTTPStatus
 from pathlib import Path
 
 import functions_framework.aio
@@ -52,6 +53,7 @@ def _load(path: str) -> Policy:
 
 
 _SETTINGS, _POLICY = _start()
+_DONE = Response(status_code=HTTPStatus.NO_CONTENT)
 
 
 @cache
@@ -98,18 +100,23 @@ async def functiongraph(request: Request) -> Response:
         return Response()
     if request.url.path != "/invoke":
         return Response(status_code=404)
-    return _respond(await _invocations().answer(headers=request.headers, body=await _read(request)))
+    return _respond(await _invocations().answer(headers=_headers(request), body=await _read(request)))
 
 
 async def _serve(request: Request, handle: Handler) -> Response:
     if request.method != "POST":
         return _decline(request)
-    return _respond(await answer(_office(), handle, headers=request.headers, body=await _read(request)))
+    return _respond(await answer(_office(), handle, headers=_headers(request), body=await _read(request)))
 
 
 def _decline(request: Request) -> Response:
     is_health = request.method == "GET" and request.url.path == "/healthz"
     return Response(status_code=200 if is_health else 404 if request.method in {"GET", "HEAD"} else 405)
+
+
+def _headers(request: Request) -> dict[str, str]:
+    """Decode them once, not at every look."""
+    return dict(request.headers.items())
 
 
 async def _read(request: Request) -> bytes:
@@ -122,6 +129,8 @@ async def _read(request: Request) -> bytes:
 
 
 def _respond(reply: Reply) -> Response:
+    if reply.status == HTTPStatus.NO_CONTENT:
+        return _DONE
     return Response(reply.text, status_code=reply.status, headers=dict(reply.headers), media_type="text/plain")
 
 

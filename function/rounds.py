@@ -35,6 +35,11 @@ class _Waiting:
     notice: Notice
     answer: "asyncio.Future[Answer]"
 
+    def tell(self, answer: Answer) -> None:
+        """Answer the caller, unless he went away."""
+        if not self.answer.done():
+            self.answer.set_result(answer)
+
 
 class Turns:
     """Lets the rounds of all projects begin one after another, in the order in which they ask.
@@ -96,7 +101,7 @@ class Rounds:
         if self._task is None:
             # A task of its own: a caller that goes away takes nobody with it.
             self._task = asyncio.create_task(self._run())
-        answer = await asyncio.shield(waiting.answer)
+        answer = await waiting.answer
         if isinstance(answer, Exception):
             raise answer
         ended, calls = answer
@@ -140,14 +145,14 @@ class Rounds:
             answer = await self._answer([waiting.notice for waiting in batch])
         except Unavailable as error:
             for waiting in batch:
-                waiting.answer.set_result(Unavailable(str(error), retry_after=error.retry_after))
+                waiting.tell(Unavailable(str(error), retry_after=error.retry_after))
         except Exception:  # noqa: BLE001 - found out below whose it is
             # One of them met a defect of ours: alone, it takes nobody with it.
             for waiting in batch:
-                waiting.answer.set_result(await self._answer_alone(waiting.notice))
+                waiting.tell(await self._answer_alone(waiting.notice))
         else:
             for waiting in batch:
-                waiting.answer.set_result(answer)
+                waiting.tell(answer)
 
     async def _answer(self, notices: Sequence[Notice]) -> tuple[Ended, int]:
         with counting() as tally:

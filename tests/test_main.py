@@ -29,6 +29,7 @@ from tests.chain import GOLDEN, POLICY
 SOURCE = str(Path(__file__).parents[1] / "function" / "main.py")
 FRAMEWORK = str(Path(sys.executable).with_name("functions-framework"))
 JSON = {"content-type": "application/cloudevents+json"}
+BATCH = {"content-type": "application/cloudevents-batch+json"}
 LAPSED = "exceptions:\n  - {name: once, owners: [x], decision: accept, reason: r, by: b, expires: 2001-01-01}\n"
 
 
@@ -205,7 +206,9 @@ async def test_each_target_is_loaded_by_path(
             (await client.post("/", content=b"x" * (1 << 20))).status_code,
             (await client.post("/", headers=JSON, json=notice(str(uuid4())))).status_code,
         ]
+        done = [await client.post("/", headers=BATCH, json=[]) for _ in range(2)]
     assert answers == [200, 405, 400, expected]
+    assert [(each.status_code, each.content, dict(each.headers)) for each in done] == [(204, b"", {})] * 2
 
 
 @pytest.mark.parametrize("change", [{"K_SINK": ""}, {"DOORMAN_POLICY": "/nowhere/policy.yaml"}])

@@ -150,6 +150,8 @@ def _is_json(media: object) -> bool:
 
 def _decode_header(name: str, value: str) -> str:
     """Undo the encoding of a header's value: double quotes, as older senders write them, then percent signs."""
+    if '"' not in value and "%" not in value:
+        return value
     if len(value) > 1 and value[0] == value[-1] == '"':
         value = re.sub(r"\\(.)", r"\1", value[1:-1])
     try:
