@@ -6,13 +6,16 @@
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
-from .apis import cbr, glance, ims, nova
+from .apis import cbr, glance, ims
 from .apis.api import read_member
-from .apis.nova import Server
 from .line import Line
 from .lists import Lists, dialect_of, read
 from .shares import Job, JobState, MemberStatus, Share, Status, Vault
+
+if TYPE_CHECKING:
+    from .apis.nova import Server
 
 FEW = 3
 """Up to so many images are looked for one by one, more of them by walking the list."""
@@ -136,8 +139,10 @@ class Cloud:
             if page.rows < cbr.PAGE or not fresh:
                 return tuple(found.values())
 
-    async def servers(self) -> tuple[Server, ...]:
+    async def servers(self) -> "tuple[Server, ...]":
         """List the project's servers that were booted from images."""
+        from .apis import nova  # noqa: PLC0415 - no function asks for them, only a command
+
         found: dict[str, Server] = {}
         request = nova.list_servers()
         markers: set[str] = set()

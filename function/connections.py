@@ -16,8 +16,6 @@ from .clock import Clock
 from .errors import Misconfigured
 from .pace import CALLS_AT_ONCE
 from .settings import Settings
-from .sinks.engine import read_target
-from .sinks.engine_sink import EngineSink
 from .sinks.sink import HttpSink, Sink
 from .transport import Transport
 from .version import USER_AGENT
@@ -70,6 +68,9 @@ def make_sink(
     url = settings.sink or ""
     if url.startswith("http"):
         return HttpSink(url=url, client=client, clock=clock, overrides=settings.overrides)
+    from .sinks.engine import read_target  # noqa: PLC0415 - most have a broker
+    from .sinks.engine_sink import EngineSink  # noqa: PLC0415 - likewise
+
     target = read_target(url)
     return EngineSink(target=target, credentials=credentials, client=client, clock=clock, overrides=settings.overrides)
 

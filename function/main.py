@@ -4,10 +4,16 @@ Settings and policy are read when the framework loads this file, since it has no
 ends the start with one message.
 """
 
+import gc
 import os
+
+gc.disable()  # nothing of what is loaded now is garbage, and to look for it takes a tenth of the start; see `server`
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # else it searches all that is installed for some
+
 from functools import cache
 from http import HTTPStatus
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import functions_framework.aio
 from starlette.requests import Request
@@ -18,13 +24,15 @@ from .access.credentials import from_settings
 from .clock import SystemClock
 from .connections import check_trust, connect, connect_sink, make_sink
 from .errors import DoormanError
-from .functiongraph.invocation import Invocations
 from .office import Office
 from .policies.policy import Policy, expired, load
 from .serving import Handler, Reply, answer, handle_check, handle_sweep, handle_triage
 from .settings import Settings
 from .version import VERSION
 from .wire.cloudevents import MAX_BODY
+
+if TYPE_CHECKING:
+    from .functiongraph.invocation import Invocations
 
 
 def _start() -> tuple[Settings, Policy]:
@@ -65,7 +73,9 @@ def _office() -> Office:
 
 
 @cache
-def _invocations() -> Invocations:
+def _invocations() -> "Invocations":
+    from .functiongraph.invocation import Invocations  # noqa: PLC0415 - only its own function needs it
+
     clock, client = SystemClock(), connect(_SETTINGS)
     credentials = from_settings(_SETTINGS.identity, client=client, clock=clock)
     sink_client = connect_sink(_SETTINGS)

@@ -1,6 +1,7 @@
 """Tunes the server that functions-framework starts, which has no options of its own for it.
 
-Called once, when the framework has loaded the functions and before it forks the process that serves them.
+Called once, when the framework has loaded the functions, without the collector, and before it forks the process that
+serves them.
 """
 
 import contextlib
@@ -28,7 +29,8 @@ def tune() -> None:
     with contextlib.suppress(ImportError):  # no gunicorn, no worker: with --debug, and on Windows
         from uvicorn_worker import UvicornWorker  # noqa: PLC0415 - it may be missing
 
-        wanted = {"timeout_keep_alive": KEEP_ALIVE, "proxy_headers": False, "server_header": False}
-        UvicornWorker.CONFIG_KWARGS = {**UvicornWorker.CONFIG_KWARGS, **wanted}
+        left_out = {"proxy_headers": False, "server_header": False, "ws": "none", "lifespan": "off"}
+        UvicornWorker.CONFIG_KWARGS = {**UvicornWorker.CONFIG_KWARGS, "timeout_keep_alive": KEEP_ALIVE, **left_out}
     gc.set_threshold(YOUNG, *gc.get_threshold()[1:])
     gc.freeze()
+    gc.enable()

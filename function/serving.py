@@ -11,14 +11,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from . import telemetry
-from .check_job import check_job
 from .errors import Rejected, Unavailable
 from .line import counting
 from .logs import logger
 from .office import Office
 from .rounds import Rounds
 from .shares import Notice
-from .sweep import sweep
 from .wire.cloudevents import CloudEvent, read
 from .wire.events import cause_of, read_check, read_notice
 
@@ -123,6 +121,8 @@ async def _join(line: Rounds, notice: Notice) -> Handled:
 
 async def handle_check(office: Office, events: Sequence[CloudEvent]) -> Sequence[Handled]:
     """Follow jobs to their end."""
+    from .check_job import check_job  # noqa: PLC0415 - only its own function needs it
+
     checks = [read_check(event, now=office.now()) for event in events]
     desks = [await office.desk(check.project_id) for check in checks]
 
@@ -143,6 +143,8 @@ async def handle_sweep(office: Office, events: Sequence[CloudEvent]) -> Sequence
 
 
 async def _sweep_all(office: Office, event: CloudEvent) -> Handled:
+    from .sweep import sweep  # noqa: PLC0415 - likewise
+
     desks, errors = await office.desks()
     places = asyncio.Semaphore(AT_ONCE)
     with counting() as tally:

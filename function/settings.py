@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 from .access.identity import Identity
 from .errors import Misconfigured, Rejected
 from .logs import Format, Level
-from .sinks.engine import read_target
 from .wire.formats import parse_json
 
 Mode = Literal["enforce", "audit"]
@@ -119,6 +118,8 @@ def _seconds(values: Mapping[str, str], name: str, *, least: float) -> float:
 
 def _sink(text: str) -> str | None:
     if text.startswith(("functiongraph:", "smn:")):
+        from .sinks.engine import read_target  # noqa: PLC0415 - most have a broker
+
         read_target(text)
     elif text and not _is_url(text):
         raise Misconfigured("K_SINK: expected an http(s) URL, functiongraph:<function urn> or smn:<topic urn>")

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from ..errors import Misconfigured
 
@@ -25,7 +25,13 @@ VERSIONS: dict[Service, re.Pattern[str]] = {
 EVERYWHERE = "*"  # the region of T Cloud Public's global services
 
 
-class Endpoint(BaseModel):
+class Foreign(BaseModel):
+    """What others answer; its reader is built when first needed."""
+
+    model_config = ConfigDict(defer_build=True)
+
+
+class Endpoint(Foreign):
     """One URL of a service."""
 
     url: str
@@ -34,7 +40,7 @@ class Endpoint(BaseModel):
     region_id: str | None = None
 
 
-class Entry(BaseModel):
+class Entry(Foreign):
     """One service with its endpoints."""
 
     type: str

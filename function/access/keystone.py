@@ -9,11 +9,11 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from pydantic import AwareDatetime, BaseModel, ValidationError
+from pydantic import AwareDatetime, ValidationError
 
 from ..errors import Unavailable
 from .accounts import Account, Agency, ApplicationCredential, Domain, Password, Project
-from .catalog import Entry
+from .catalog import Entry, Foreign
 
 CREATED = 201
 REFUSALS = {400, 401, 403}
@@ -43,13 +43,13 @@ class Token:
     user: str | None = None
 
 
-class ProjectAnswer(BaseModel):
+class ProjectAnswer(Foreign):
     """`token.project`, as far as we use it."""
 
     id: str
 
 
-class TokenAnswer(BaseModel):
+class TokenAnswer(Foreign):
     """`token`, as far as we use it."""
 
     expires_at: AwareDatetime
@@ -59,7 +59,7 @@ class TokenAnswer(BaseModel):
     user: Any = None  # only shown: a strange one must not cost the login
 
 
-class LoginAnswer(BaseModel):
+class LoginAnswer(Foreign):
     """The body of a login's answer."""
 
     token: TokenAnswer

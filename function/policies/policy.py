@@ -78,7 +78,7 @@ def load_file(text: str, *, file: str = "policy.yaml") -> tuple[PolicyFile, Node
     Raises:
         PolicyError: with every fault at once.
     """
-    return strict_files.load(text, PolicyFile, WORDS, file=file, sense=check, error=PolicyError)
+    return strict_files.load(text, PolicyFile.model_validate, WORDS, file=file, sense=check, error=PolicyError)
 
 
 def compile_policy(content: PolicyFile) -> Policy:
@@ -116,7 +116,7 @@ def _by_owner(rules: Iterable[Rule]) -> Mapping[str, tuple[Rule, ...]]:
 
 def _digest(content: PolicyFile) -> str:
     meaning = content.model_dump(exclude={"groups"}, exclude_none=True)
-    if content.reconcile == ReconcileEntry():
+    if content.reconcile == ReconcileEntry.model_construct():
         # A section that came later: what does not use it keeps its digest.
         del meaning["reconcile"]
     for section in ("exceptions", "rules", "vaults"):

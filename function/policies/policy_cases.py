@@ -104,7 +104,7 @@ def load(text: str, *, file: str) -> Cases:
     Raises:
         BrokenFile: with every fault at once.
     """
-    content, root = strict_files.load(text, CaseFile, WORDS, file=file)
+    content, root = strict_files.load(text, CaseFile.model_validate, WORDS, file=file)
     return Cases(content, tuple(node.place[0] for node in root.find(("cases",)).children.values()))
 
 

@@ -145,14 +145,12 @@ class PolicyFile(Strict):
     version: Annotated[int, Field(ge=1, le=1, json_schema_extra={"const": 1})]
     mode: Mode = "enforce"
     default: Literal["hold", "reject"] = "hold"
-    groups: dict[GroupName, Some[ProjectId]] = Field(
-        default_factory=dict, json_schema_extra={"additionalProperties": False}
-    )
-    exceptions: list[ExceptionEntry] = Field(default_factory=list)
-    rules: list[RuleEntry] = Field(default_factory=list)
-    vaults: list[VaultEntry] = Field(default_factory=list)
-    limits: LimitsEntry = Field(default_factory=LimitsEntry)
-    reconcile: ReconcileEntry = Field(default_factory=ReconcileEntry)
+    groups: dict[GroupName, Some[ProjectId]] = Field(default={}, json_schema_extra={"additionalProperties": False})
+    exceptions: list[ExceptionEntry] = Field(default=[])
+    rules: list[RuleEntry] = Field(default=[])
+    vaults: list[VaultEntry] = Field(default=[])
+    limits: LimitsEntry = Field(default_factory=LimitsEntry.model_construct)
+    reconcile: ReconcileEntry = Field(default_factory=ReconcileEntry.model_construct)
 
     @property
     def ordered(self) -> list[RuleEntry | ExceptionEntry]:

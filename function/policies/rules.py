@@ -133,5 +133,5 @@ def _conditions(
         *((on_day(last),) if last else ()),
         *((on_owner(entry.owners or (), owners),) if owners is not None else ()),
         *((on_project(entry.projects),) if entry.projects is not None else ()),
-        *on_image(entry.images or ImagesEntry()),
+        *on_image(entry.images or ImagesEntry.model_construct()),
     )

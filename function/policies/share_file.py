@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, TypeAdapter
 
 from ..shares import Share
 from ..wire.formats import parse_time
@@ -96,7 +96,9 @@ def load(text: str, *, file: str) -> tuple[Share, ...]:
     Raises:
         BrokenFile: with every fault at once.
     """
-    listed, _ = strict_files.load(text, list[ListedFacts], WORDS, file=file, sense=_doubles)
+    listed, _ = strict_files.load(
+        text, TypeAdapter(list[ListedFacts]).validate_python, WORDS, file=file, sense=_doubles
+    )
     return tuple(to_share(each) for each in listed)
 
 

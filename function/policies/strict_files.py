@@ -6,7 +6,7 @@ Shared by the policy, its tests and lists of shares. What the models cannot see,
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from .faults import BrokenFile, Fault
 from .file_words import Vocabulary
@@ -25,7 +25,7 @@ class Strict(BaseModel):
 
 def load(
     text: str,
-    model: type[M],
+    validate: Callable[[Any], M],
     words: Vocabulary,
     *,
     file: str,
@@ -36,7 +36,7 @@ def load(
 
     Args:
         text: its content.
-        model: what it must hold.
+        validate: reads what it must hold into a model.
         words: to tell people what is wrong.
         file: its name, for the error's lines.
         sense: yields what the model cannot see, from whatever could be read.
@@ -52,7 +52,7 @@ def load(
     unread = {(fault.line, fault.column) for fault in faults}
     faults += [*_blanks(root, words), *sense(root)]
     try:
-        content = TypeAdapter(model).validate_python(root.value)
+        content = validate(root.value)
     except ValidationError as wrong:
         form = (each for each in _form(root, words, wrong) if (each.line, each.column) not in unread)
         raise error(file, [*faults, *form]) from wrong

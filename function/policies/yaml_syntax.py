@@ -18,8 +18,8 @@ _BOOL = re.compile(r"true|True|TRUE|false|False|FALSE")
 # up to 18 digits: a project ID of 32 digits stays the text that it is
 _INT = re.compile(r"[-+]?[0-9]{1,18}", re.ASCII)
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+\.[0-9]*)([eE][-+]?[0-9]{1,2})?", re.ASCII)
-# what JSON takes in its texts, and YAML only escaped
-_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+# what JSON takes in its texts, and YAML only escaped; compiled when first needed, since that takes a while
+_UNPRINTABLE: Final = "[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C parser is ten times faster, where it was built
 
 
@@ -42,7 +42,7 @@ def parse(text: str) -> Iterator[yaml.Event]:
     if len(text) > MAX_CHARACTERS:
         raise SyntaxFault(Fault(1, 1, f"the file has more than {MAX_CHARACTERS:,} characters: make it smaller"))
     if text.lstrip()[:1] in {"{", "["}:
-        text = _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+        text = re.sub(_UNPRINTABLE, lambda found: f"\\u{ord(found[0]):04x}", text)
     try:
         events = list(yaml.parse(text, Loader=_LOADER))
     except (yaml.YAMLError, UnicodeError):

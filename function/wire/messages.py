@@ -73,7 +73,7 @@ class CheckData(_Model):
     attempt: Count
     tries: Count = 1
     tried_vaults: Vaults = ()
-    shares: dict[ImageId, CheckedShare] = Field(default_factory=dict, description="By image ID.")
+    shares: dict[ImageId, CheckedShare] = Field(default={}, description="By image ID.")
 
 
 class OutcomeEntry(_Model):
