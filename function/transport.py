@@ -1,7 +1,7 @@
 """What carries requests under httpx: its own transport for a first event, aiohttp's from then on.
 
-aiohttp takes half of the processor time for a call, and a sixth of it where many are in flight, but a fifth of a second
-to import, which a first event should not wait for (docs/performance.md has the figures).
+aiohttp takes a third of the processor time for a call, and a sixth where many are in flight, but a tenth of a second to
+import, which a first event should not wait for (docs/performance.md has the figures).
 """
 
 import asyncio
