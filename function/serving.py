@@ -92,8 +92,7 @@ def refuse(error: Rejected | Unavailable, *, policy_digest: str) -> Reply:
 async def handle_triage(office: Office, events: Sequence[CloudEvent]) -> Sequence[Handled]:
     """Work off share notifications; a batch is refused whole, before anything is written."""
     notices = [read_notice(event) for event in events]
-    desks = [await office.desk(notice.project_id) for notice in notices]
-    lines = [office.rounds(desk) for desk in desks]
+    lines = [office.rounds(await office.desk(notice.project_id)) for notice in notices]
     if len(notices) == 1:  # nearly always, and a third of our own work on an event
         return [await _join(lines[0], notices[0])]
     answers = await asyncio.gather(*map(_join, lines, notices), return_exceptions=True)
