@@ -116,7 +116,7 @@ class Line:
 @lru_cache(maxsize=1000)
 def _locate(url: str, params: tuple[tuple[str, str], ...]) -> httpx.URL:
     """Parse a URL: a fifth of what a request costs, and most requests are for the same few."""
-    return httpx.URL(url, params=params)
+    return httpx.URL(url, params=params) if params else httpx.URL(url)
 
 
 def _is_repeatable(request: Request, error: Unavailable) -> bool:

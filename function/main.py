@@ -61,7 +61,6 @@ def _load(path: str) -> Policy:
 
 
 _SETTINGS, _POLICY = _start()
-_DONE = Response(status_code=HTTPStatus.NO_CONTENT)
 
 
 @cache
@@ -125,8 +124,8 @@ def _decline(request: Request) -> Response:
 
 
 def _headers(request: Request) -> dict[str, str]:
-    """Decode them once, not at every look."""
-    return dict(request.headers.items())
+    """Decode them once, not at every look; of two by one name the first counts."""
+    return dict(reversed(request.headers.items()))
 
 
 async def _read(request: Request) -> bytes:
@@ -140,7 +139,7 @@ async def _read(request: Request) -> bytes:
 
 def _respond(reply: Reply) -> Response:
     if reply.status == HTTPStatus.NO_CONTENT:
-        return _DONE
+        return Response(status_code=reply.status)
     return Response(reply.text, status_code=reply.status, headers=dict(reply.headers), media_type="text/plain")
 
 

@@ -11,7 +11,7 @@ from importlib import import_module
 import httpx
 
 FEW = 4
-"""Calls that httpx's own transport carries: what a first event asks of the cloud, its login among it."""
+"""Calls that httpx's own transport carries: as many as it takes to log in and to settle a first share."""
 
 
 def untie(response: httpx.Response) -> None:
