@@ -1,6 +1,6 @@
 """Runs every benchmark, and writes the figures into README.md and docs/performance.md, and the plot beside that.
 
-`make bench`, or `python bench/report.py [--quick]`: a quarter of an hour, or two minutes with few pairs.
+`make bench`, or `python bench/report.py [--quick]`: five minutes, or two with few pairs.
 """
 
 import argparse

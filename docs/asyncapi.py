@@ -12,7 +12,8 @@ import yaml
 from pydantic.json_schema import models_json_schema
 
 from function.version import VERSION
-from function.wire.messages import DATA, EventType
+from function.wire.messages import EventType
+from function.wire.schemas import DATA
 
 SAMPLES = {EventType.NOTIFIED: "golden-image.json", EventType.CHECK: "job-check.json"}
 TAKEN = {EventType.NOTIFIED: "triage", EventType.CHECK: "check_job"}

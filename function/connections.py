@@ -91,7 +91,7 @@ def _trust_cloud(settings: Settings) -> ssl.SSLContext:
 def _trust(variable: str, *, files: Sequence[str] = (), text: str | None = None) -> ssl.SSLContext:
     """Trust the system's certificate authorities, and these besides."""
     if not files and not text:
-        return _SystemTrust(ssl.PROTOCOL_TLS_CLIENT)
+        return _trust_system()
     context = ssl.create_default_context()
     for file in files or (None,):
         try:
@@ -112,6 +112,11 @@ class _SystemTrust(ssl.SSLContext):
     def wrap_bio(self, *args: Any, **options: Any) -> ssl.SSLObject:
         """Begin TLS."""
         return _read_system().wrap_bio(*args, **options)
+
+
+@cache
+def _trust_system() -> ssl.SSLContext:
+    return _SystemTrust(ssl.PROTOCOL_TLS_CLIENT)
 
 
 @cache

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from function.errors import Rejected
 from function.shares import Fate
-from function.wire.messages import DATA, CheckData, CheckedShare, EventType, NotifiedData, validate
+from function.wire.messages import CheckData, CheckedShare, EventType, NotifiedData, validate
+from function.wire.schemas import DATA
 
 IMAGE = "6596628c-42d4-4ff1-8660-8ea5ae61f243"
 NOTIFIED = {"project_id": "receiver", "images": [IMAGE]}

@@ -13,7 +13,8 @@ from pydantic_core import to_json
 from function.shares import Cause, Fate, Outcome, Reason
 from function.wire.cloudevents import CloudEvent
 from function.wire.events import Teller, derive
-from function.wire.messages import DATA, EventType
+from function.wire.messages import EventType
+from function.wire.schemas import DATA
 from function.wire.telling import MAX_EVENT, digest, outcome_type, pack_size, tell
 from tests.stage import CAUSE, LIMIT, START, image_id, size_of
 

@@ -10,7 +10,8 @@ from function.review import review, review_use
 from function.shares import MemberStatus, Reason, Share
 from function.usage import Use, find_strange, find_uses, tell_uses
 from function.wire.cloudevents import CloudEvent
-from function.wire.messages import DATA, EventType
+from function.wire.messages import EventType
+from function.wire.schemas import DATA
 from function.wire.telling import MAX_EVENT
 from tests.chain import BAD, GOLDEN, POLICY, RECEIVER, STRANGER, Chain
 from tests.stage import CAUSE, START, image_id

@@ -8,7 +8,6 @@ import httpx
 from ..errors import Misconfigured, Unavailable
 from .accounts import Keys
 from .logins import TokenSource
-from .signing import Draft, canonical_query, read_query, sign
 
 UNAUTHORIZED = 401
 
@@ -63,6 +62,8 @@ class KeyAuth(httpx.Auth):
             yield self._sign(request, self._keys)
 
     def _sign(self, request: httpx.Request, keys: Keys) -> httpx.Request:
+        from .signing import Draft, canonical_query, read_query, sign  # noqa: PLC0415 - most log in instead
+
         query = read_query(request.url.query.decode())
         if query:
             request.url = request.url.copy_with(query=canonical_query(query).encode())

@@ -1,4 +1,4 @@
-"""The data of every event that Doorman takes or emits, as strict models: the source of the published schemas.
+"""The data of every event that Doorman takes, as strict models; what it only tells is in `schemas`.
 
 What comes in is validated here and nowhere else; unknown fields of others are ignored.
 """
@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..errors import Rejected
-from ..shares import Action, MemberStatus, Reason, Status
+from ..shares import Status
 from .message_fields import Count, ImageId, Images, Moment, PlainId, Vaults
 
 MAX_CAUSE = 256
@@ -35,14 +35,16 @@ class EventType(StrEnum):
     PENDING = "dev.doorman.shares.pending.v1"
 
 
-class _Model(BaseModel):
+class Data(BaseModel):
+    """Data of an event, or a part of it."""
+
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True, defer_build=True)
 
 
 M = TypeVar("M", bound=BaseModel)
 
 
-class NotifiedData(_Model):
+class NotifiedData(Data):
     """Data of `share.notified`: these images were shared with this project, or so somebody says."""
 
     project_id: PlainId
@@ -52,7 +54,7 @@ class NotifiedData(_Model):
     tried_vaults: Vaults = ()
 
 
-class CheckedShare(_Model):
+class CheckedShare(Data):
     """What `job.check` carries of one image; told again from the cloud, never from here, but for `cause`."""
 
     name: str | None = None
@@ -61,7 +63,7 @@ class CheckedShare(_Model):
     cause: Annotated[str, Field(max_length=MAX_CAUSE)] | None = None
 
 
-class CheckData(_Model):
+class CheckData(Data):
     """Data of `job.check`: follow this job of this project to its end."""
 
     project_id: PlainId
@@ -74,97 +76,6 @@ class CheckData(_Model):
     tries: Count = 1
     tried_vaults: Vaults = ()
     shares: dict[ImageId, CheckedShare] = Field(default={}, description="By image ID.")
-
-
-class OutcomeEntry(_Model):
-    """How one image ended; null where unknown."""
-
-    image_id: ImageId
-    name: str | None
-    owner: str | None
-    rule: str | None
-    reason: Reason
-    member_status: MemberStatus | None
-    error_code: str | None
-    vault_id: str | None
-    cause: str | None
-    decision: Action | None = None
-    facts: dict[str, Any] | None = Field(default=None, description="What the decision rested on.")
-    approve: str | None = Field(default=None, description="Where it is held: the command that accepts it.")
-
-
-class OutcomeData(_Model):
-    """Data of the outcome events: accepted, rejected, held, failed, skipped, audited, drifted."""
-
-    project_id: PlainId
-    job_id: PlainId | None
-    policy_digest: str
-    actor: str | None = Field(default=None, description="The person who decided, where it was a person.")
-    reason: str | None = Field(default=None, description="Why that person did, in his own words.")
-    images: tuple[OutcomeEntry, ...]
-
-
-class UsedEntry(_Model):
-    """One server that was booted from a share that should not be used; null where unknown."""
-
-    server_id: PlainId
-    name: str | None
-    image_id: ImageId
-    image_name: str | None
-    owner: str | None
-    member_status: MemberStatus | None
-    reason: Reason
-
-
-class UsedData(_Model):
-    """Data of `share.used`: servers that run from shares which are not accepted, or would not be accepted today."""
-
-    project_id: PlainId
-    policy_digest: str
-    servers: tuple[UsedEntry, ...]
-
-
-class PendingEntry(_Model):
-    """One share that waits, in the sweep's digest."""
-
-    image_id: ImageId
-    name: str | None
-    owner: str | None
-    rule: str | None
-    reason: Reason
-    created_at: str | None
-    approve: str | None = Field(default=None, description="The command that accepts it.")
-
-
-class PendingData(_Model):
-    """Data of the sweep's digest: a heartbeat and a to-do list in one."""
-
-    project_id: PlainId
-    count: int = Field(ge=0, description="All pending shares, own images excluded.")
-    oldest_created_at: str | None
-    images: tuple[PendingEntry, ...]
-    error: str | None
-    expired_exceptions: tuple[str, ...] = Field(default=(), description="Exceptions of the policy that count no more.")
-
-
-DATA: dict[EventType, type[BaseModel]] = {
-    EventType.NOTIFIED: NotifiedData,
-    EventType.CHECK: CheckData,
-    **dict.fromkeys(
-        (
-            EventType.ACCEPTED,
-            EventType.REJECTED,
-            EventType.HELD,
-            EventType.FAILED,
-            EventType.SKIPPED,
-            EventType.AUDITED,
-            EventType.DRIFTED,
-        ),
-        OutcomeData,
-    ),
-    EventType.USED: UsedData,
-    EventType.PENDING: PendingData,
-}
 
 
 # The words of the model library, where they would puzzle somebody who sends JSON.
