@@ -162,7 +162,7 @@ async def test_no_connection_is_told_from_a_broken_one() -> None:
 async def test_who_gets_no_connection_sent_nothing() -> None:
     """A wait for a place in the pool that takes too long is told as such."""
     one = httpx.Limits(max_connections=1)
-    async with answering() as (url, seen), carried(timeout=0.2, limits=one) as client:
+    async with answering() as (url, seen), carried(timeout=0.5, limits=one) as client:
         got = await asyncio.gather(client.get(url), client.get(url), return_exceptions=True)
     assert {type(each) for each in got} == {httpx.ReadTimeout, httpx.ConnectTimeout}
     assert seen == [b"GET"]
