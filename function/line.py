@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TypeVar
 
 import httpx
@@ -18,7 +17,7 @@ from .apis.api import Answer, Failure, Request, classify
 from .clock import Clock
 from .errors import Broken, Busy, Misconfigured, Refused, Unavailable
 from .pace import Pace
-from .transport import untie
+from .transport import locate, untie
 
 PAUSES = (0.2, 0.4, 0.8)
 """Seconds before each repetition of a request, half of it jitter."""
@@ -96,7 +95,7 @@ class Line:
             try:
                 response = await self.client.request(
                     request.method,
-                    _locate(base + request.path, request.params),
+                    locate(base + request.path, request.params),
                     json=request.json,
                     headers={"Accept": "application/json"},
                     auth=self.credentials.auth,
@@ -111,12 +110,6 @@ class Line:
                 raise Broken(f"the connection to the cloud broke ({type(error).__name__})") from error
         untie(response)
         return Answer(status=response.status_code, body=response.content, headers=response.headers)
-
-
-@lru_cache(maxsize=1000)
-def _locate(url: str, params: tuple[tuple[str, str], ...]) -> httpx.URL:
-    """Parse a URL: a fifth of what a request costs, and most requests are for the same few."""
-    return httpx.URL(url, params=params) if params else httpx.URL(url)
 
 
 def _is_repeatable(request: Request, error: Unavailable) -> bool:

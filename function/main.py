@@ -11,7 +11,6 @@ gc.disable()  # nothing of what is loaded now is garbage, and to look for it tak
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # else it searches all that is installed for some
 
 from functools import cache
-from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -138,9 +137,8 @@ async def _read(request: Request) -> bytes:
 
 
 def _respond(reply: Reply) -> Response:
-    if reply.status == HTTPStatus.NO_CONTENT:
-        return Response(status_code=reply.status)
-    return Response(reply.text, status_code=reply.status, headers=dict(reply.headers), media_type="text/plain")
+    media_type = "text/plain" if reply.text else None
+    return Response(reply.text, status_code=reply.status, headers=dict(reply.headers), media_type=media_type)
 
 
 server.tune()

@@ -3,7 +3,6 @@
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from http import HTTPStatus
 from pathlib import Path
 from typing import Protocol
@@ -12,7 +11,7 @@ import httpx
 
 from ..clock import Clock
 from ..errors import Unavailable
-from ..transport import untie
+from ..transport import locate, untie
 from ..wire.cloudevents import CloudEvent, write
 
 PAUSES = (0.1, 0.4)
@@ -73,7 +72,7 @@ class HttpSink:
 
     async def _post(self, headers: Mapping[str, str], body: bytes) -> bool:
         try:
-            response = await self.client.post(_locate(self.url), headers=dict(headers), content=body)
+            response = await self.client.post(locate(self.url), headers=dict(headers), content=body)
         except (httpx.ConnectError, httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
             return False
         except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -84,9 +83,3 @@ class HttpSink:
         if response.status_code in _PASSING or response.is_server_error:
             return False
         raise Unavailable(f"the sink answers {response.status_code}")
-
-
-@lru_cache(maxsize=8)
-def _locate(url: str) -> httpx.URL:
-    """Parse a URL: a fifth of what a request costs, and it is always the same."""
-    return httpx.URL(url)
