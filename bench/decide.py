@@ -20,9 +20,9 @@ from upstream import image_id, project_id
 
 sys.path.insert(0, str(stage.ROOT))
 
-from function.policies import policy as policies
-from function.policies.decision import decide
-from function.shares import Share
+from doorman.models import Share
+from doorman.policy import policy as policies
+from doorman.policy.decision import decide
 
 RULES, OWNERS = 200, 1000
 GOLDEN = "9c61004714024f9586705d090530f9fa"

@@ -17,12 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from doorman.sandbox.cloud import create_app
+from doorman.sandbox.processes import Function
+from doorman.sandbox.serving import serve
+from doorman.sandbox.state import Cloud
 from starlette.types import ASGIApp, Receive, Scope, Send
-
-from sandbox.cloud import create_app
-from sandbox.processes import Function
-from sandbox.serving import serve
-from sandbox.state import Cloud
 
 PROJECT, OWNER = "receiver", "golden-images"
 FUNCTION = f"urn:fss:eu-de:{PROJECT}:function:default:doorman:latest"

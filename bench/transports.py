@@ -38,7 +38,7 @@ def _carrier(name: str) -> httpx.AsyncBaseTransport:
     if name == "own":
         return httpx.AsyncHTTPTransport(verify=trust, limits=LIMITS)
     sys.path.insert(0, str(stage.ROOT))
-    from function.aiohttp_carrier import AiohttpCarrier  # noqa: PLC0415 - its import is what is measured
+    from doorman.runtime.aiohttp_transport import AiohttpCarrier  # noqa: PLC0415 - its import is what is measured
 
     return AiohttpCarrier(trust=trust, limits=LIMITS)
 

@@ -6,11 +6,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from function.cloud import Cloud
-from function.errors import Unavailable
-from function.serving import Handler, Reply, answer, handle_check, handle_sweep, handle_triage
-from function.wire.cloudevents import CloudEvent, write
-from function.wire.messages import EventType
+from doorman.cloud.project import Cloud
+from doorman.entrypoints.http import Handler, Reply, answer, handle_check, handle_sweep, handle_triage
+from doorman.errors import Unavailable
+from doorman.events.cloudevents import write
+from doorman.events.messages import EventType
+from doorman.models import CloudEvent
+
 from tests.stage import (
     BAD,
     GOLDEN,

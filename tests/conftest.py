@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import hypothesis
 import pytest
 import structlog
+from doorman.handlers.context import Desk
+from doorman.policy.policy import Policy, load
+from doorman.runtime.logs import logger
 
-from function.desk import Desk
-from function.logs import logger
-from function.policies.policy import Policy, load
 from tests.stage import POLICY, RECEIVER, FakeClock, Furnish, Hire, Play, RecordingSink, State
 
 # No deadline: how long one example takes says more about the machine than about the code. Fuzzing proper runs longer.

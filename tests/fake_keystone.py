@@ -8,11 +8,10 @@ from typing import Any
 
 import httpx
 import pytest
-
-from function.access.accounts import Account, Domain, Password, Project
-from function.access.login_gate import Gate
-from function.access.logins import TokenSource
-from function.errors import Unavailable
+from doorman.cloud.auth.accounts import Account, Domain, Password, Project
+from doorman.cloud.auth.login_gate import Gate
+from doorman.cloud.auth.tokens import TokenSource
+from doorman.errors import Unavailable
 
 # the least settings of each kind of login
 PASSWORD = {

@@ -10,20 +10,20 @@ from datetime import datetime
 from typing import Any, Protocol
 
 import httpx
+from doorman.cloud.auth.accounts import Endpoints
+from doorman.cloud.auth.credentials import BareCredentials
+from doorman.cloud.client import Line
+from doorman.cloud.throttle import Pace
+from doorman.errors import Unavailable
+from doorman.events.cloudevents import write
+from doorman.handlers.context import Desk
+from doorman.handlers.projects import Office
+from doorman.models import Cause, CloudEvent
+from doorman.policy.policy import Policy, load
+from doorman.sandbox.cloud import create_app
+from doorman.sandbox.state import Cloud as State
+from doorman.settings import Settings
 
-from function.access.accounts import Endpoints
-from function.access.credentials import BareCredentials
-from function.desk import Desk
-from function.errors import Unavailable
-from function.line import Line
-from function.office import Office
-from function.pace import Pace
-from function.policies.policy import Policy, load
-from function.settings import Settings
-from function.shares import Cause
-from function.wire.cloudevents import CloudEvent, write
-from sandbox.cloud import create_app
-from sandbox.state import Cloud as State
 from tests.fake_keystone import START, FakeClock
 
 __all__ = ["START", "FakeClock", "Furnish", "Hire", "Play", "RecordingSink", "Script", "State"]

@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 
 import pytest
-
-from function.access.accounts import (
+from doorman.cloud.auth.accounts import (
     Account,
     Agency,
     ApplicationCredential,
@@ -14,8 +13,9 @@ from function.access.accounts import (
     Password,
     Project,
 )
-from function.access.identity import Identity
-from function.errors import Misconfigured
+from doorman.cloud.auth.environ import Identity
+from doorman.errors import Misconfigured
+
 from tests.fake_keystone import CREDENTIAL, KEYS, PASSWORD
 
 USER = Password(user_name="doorman", domain=Domain(name="OTC1"), secret="s3cret")

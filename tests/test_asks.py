@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import pytest
+from doorman.models import Cause, Notice, Share
+from doorman.planning.batch import Ask, Facts, decide, gather_asks
+from doorman.policy.policy import Policy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from function.asks import Ask, Facts, decide, gather_asks
-from function.policies.policy import Policy
-from function.shares import Cause, Notice, Share
 from tests.stage import BAD, CAUSE, GOLDEN, RECEIVER, START, STRANGER, image_id
 
 ONE, TWO, THREE = image_id(1), image_id(2), image_id(3)

@@ -3,9 +3,8 @@
 from typing import Any
 
 import pytest
-
-from function.access.catalog import Entry, Service, find_endpoint
-from function.errors import Misconfigured
+from doorman.cloud.auth.catalog import Entry, Service, find_endpoint
+from doorman.errors import Misconfigured
 
 
 def entry(kind: str, url: str, **more: Any) -> Entry:

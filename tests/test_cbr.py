@@ -4,14 +4,13 @@ import json
 from typing import Any
 
 import pytest
+from doorman.cloud.api import cbr
+from doorman.cloud.api.base import Answer, Request
+from doorman.cloud.api.cbr import VaultPage
+from doorman.errors import Broken, Refused
+from doorman.models import Vault
 from hypothesis import given
 from hypothesis import strategies as st
-
-from function.apis import cbr
-from function.apis.api import Answer, Request
-from function.apis.cbr import VaultPage
-from function.errors import Broken, Refused
-from function.shares import Vault
 
 BILLING = {"object_type": "server", "protect_type": "backup", "status": "available", "size": 100, "used": 2048}
 ROW = {

@@ -3,12 +3,10 @@
 from typing import Any
 
 import pytest
-
-from function.errors import Rejected
-from function.shares import Share
-from function.wire.claims import read_claims
-from function.wire.cloudevents import CloudEvent
-from function.wire.messages import EventType
+from doorman.errors import Rejected
+from doorman.events.claims import read_claims
+from doorman.events.messages import EventType
+from doorman.models import CloudEvent, Share
 
 IMAGE = "6596628c-42d4-4ff1-8660-8ea5ae61f243"
 OTHER = "7a96628c-42d4-4ff1-8660-8ea5ae61f243"

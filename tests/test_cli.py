@@ -10,14 +10,13 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-
-from function.cli import COMMANDS, HANDED_OVER, main
-from function.errors import Misconfigured, Rejected, Unavailable
-from function.policies.faults import BrokenFile, Fault
-from function.version import VERSION
+from doorman.entrypoints.cli.main import COMMANDS, HANDED_OVER, main
+from doorman.errors import Misconfigured, Rejected, Unavailable
+from doorman.policy.document.faults import BrokenFile, Fault
+from doorman.version import VERSION
 
 ROOT = Path(__file__).parent.parent
-START = "import sys; from function.cli import main; sys.exit(main())"
+START = "import sys; from doorman.entrypoints.cli.main import main; sys.exit(main())"
 
 
 def install(monkeypatch: pytest.MonkeyPatch, run: Callable[[Namespace], int]) -> None:
@@ -26,9 +25,9 @@ def install(monkeypatch: pytest.MonkeyPatch, run: Callable[[Namespace], int]) ->
     def configure(parser: ArgumentParser) -> None:
         parser.add_argument("word", nargs="?")
 
-    module = ModuleType("function.commands.send")
+    module = ModuleType("doorman.entrypoints.cli.send")
     module.configure, module.run = configure, run  # type: ignore[attr-defined]  # a module made up
-    monkeypatch.setitem(sys.modules, "function.commands.send", module)
+    monkeypatch.setitem(sys.modules, "doorman.entrypoints.cli.send", module)
 
 
 def test_a_command_gets_its_arguments_and_gives_its_code(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,7 +145,7 @@ def test_every_command_has_a_module_and_help(name: str, capsys: pytest.CaptureFi
 def test_only_the_command_asked_for_is_imported() -> None:
     """`explain` needs neither HTTP nor the functions framework, so they cost nothing."""
     script = (
-        "import sys; from function.cli import main\n"
+        "import sys; from doorman.entrypoints.cli.main import main\n"
         "try: main(['explain', '--help'])\n"
         "except SystemExit: pass\n"
         "print(sorted({'httpx', 'functions_framework', 'structlog', 'asyncio'} & set(sys.modules)))"

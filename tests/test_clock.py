@@ -3,8 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
-
-from function.clock import Clock, SystemClock
+from doorman.runtime.clock import Clock, SystemClock
 
 pytestmark = pytest.mark.anyio
 

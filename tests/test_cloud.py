@@ -4,13 +4,13 @@ from typing import Any
 
 import httpx
 import pytest
+from doorman.cloud.client import counting
+from doorman.cloud.listing import RESTARTS
+from doorman.cloud.project import FEW, MANY, MEMORY, Cloud
+from doorman.errors import Busy, Refused, Unavailable
+from doorman.handlers.context import Desk
+from doorman.models import Job, JobState
 
-from function.cloud import FEW, MANY, MEMORY, Cloud
-from function.desk import Desk
-from function.errors import Busy, Refused, Unavailable
-from function.line import counting
-from function.lists import RESTARTS
-from function.shares import Job, JobState
 from tests.stage import GOLDEN, RECEIVER, FakeClock, Furnish, Play, Script, State, image_id
 
 pytestmark = pytest.mark.anyio

@@ -3,11 +3,10 @@
 from pathlib import Path
 
 import pytest
-
-from function.access.accounts import Account, ApplicationCredential, Project
-from function.access.cloud_files import CloudFiles, usual_folders
-from function.access.identity import Identity
-from function.errors import Misconfigured
+from doorman.cloud.auth.accounts import Account, ApplicationCredential, Project
+from doorman.cloud.auth.cloud_files import CloudFiles, usual_folders
+from doorman.cloud.auth.environ import Identity
+from doorman.errors import Misconfigured
 
 ENTRY = """
 clouds:

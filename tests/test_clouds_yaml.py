@@ -1,12 +1,11 @@
 """What an entry of clouds.yaml says, in the words of the environment."""
 
 import pytest
+from doorman.cloud.auth.clouds_yaml import read_entry
+from doorman.cloud.auth.variables import Values
+from doorman.errors import Misconfigured
 from hypothesis import given
 from hypothesis import strategies as st
-
-from function.access.clouds_yaml import read_entry
-from function.access.variables import Values
-from function.errors import Misconfigured
 
 FULL = """
 defaults: &defaults

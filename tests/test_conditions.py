@@ -4,10 +4,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-
-from function.policies.conditions import always, on_day, on_image, on_owner, on_project, value_of
-from function.policies.policy_file import ImagesEntry
-from function.shares import Share
+from doorman.models import Share
+from doorman.policy.conditions import always, on_day, on_image, on_owner, on_project, value_of
+from doorman.policy.schema import ImagesEntry
 
 IMAGE = "6596628c-42d4-4ff1-8660-8ea5ae61f243"
 NOW = datetime(2026, 11, 5, 12, tzinfo=UTC)

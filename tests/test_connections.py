@@ -8,20 +8,20 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 
+import doorman.runtime.http
 import httpx
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from doorman.bootstrap import check_trust, connect, connect_sink, make_sink
+from doorman.cloud.auth.credentials import from_settings
+from doorman.errors import Misconfigured
+from doorman.settings import Settings
+from doorman.sinks.http import HttpSink
+from doorman.sinks.huaweicloud import EngineSink
+from doorman.version import USER_AGENT
 
-import function.connections
-from function.access.credentials import from_settings
-from function.connections import check_trust, connect, connect_sink, make_sink
-from function.errors import Misconfigured
-from function.settings import Settings
-from function.sinks.engine_sink import EngineSink
-from function.sinks.sink import HttpSink
-from function.version import USER_AGENT
 from tests.stage import ENVIRON, FakeClock
 
 pytestmark = pytest.mark.anyio
@@ -106,12 +106,12 @@ async def test_stranger_is_not_trusted(server: Server) -> None:
 
 async def test_the_systems_authorities_are_read_late(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not before somebody asks for https; then they are trusted, by both sides."""
-    function.connections._read_system.cache_clear()  # noqa: SLF001 - other tests may have asked already
+    doorman.runtime.http._read_system.cache_clear()  # noqa: SLF001 - other tests may have asked already
     monkeypatch.setenv("SSL_CERT_FILE", "/nowhere")
     cloud, sink = connect(read()), connect_sink(read())
     monkeypatch.setenv("SSL_CERT_FILE", str(server.file))
     assert [await ask(client, server) for client in (cloud, sink)] == [USER_AGENT] * 2
-    function.connections._read_system.cache_clear()  # noqa: SLF001 - the next test has another system
+    doorman.runtime.http._read_system.cache_clear()  # noqa: SLF001 - the next test has another system
 
 
 async def test_authority_of_the_cloud(server: Server) -> None:

@@ -5,14 +5,13 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-
-from function.access.credentials import from_settings
-from function.access.identity import Identity
-from function.clock import SystemClock
-from function.errors import Unavailable
-from sandbox.cloud import create_app
-from sandbox.serving import serve
-from sandbox.state import Cloud
+from doorman.cloud.auth.credentials import from_settings
+from doorman.cloud.auth.environ import Identity
+from doorman.errors import Unavailable
+from doorman.runtime.clock import SystemClock
+from doorman.sandbox.cloud import create_app
+from doorman.sandbox.serving import serve
+from doorman.sandbox.state import Cloud
 
 
 @pytest.fixture(scope="module")

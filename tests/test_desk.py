@@ -1,10 +1,10 @@
 """A desk has everything that serves one project, and hands events over all at once."""
 
 import pytest
+from doorman.errors import Unavailable
+from doorman.handlers.context import Desk
+from doorman.models import CloudEvent
 
-from function.desk import Desk
-from function.errors import Unavailable
-from function.wire.cloudevents import CloudEvent
 from tests.stage import POLICY, RECEIVER, Furnish, RecordingSink
 
 pytestmark = pytest.mark.anyio

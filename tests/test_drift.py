@@ -4,16 +4,16 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from doorman.cloud.project import Cloud
+from doorman.errors import Unavailable
+from doorman.events.messages import EventType
+from doorman.handlers.context import Desk
+from doorman.handlers.sweep import Swept, sweep
+from doorman.models import Action, Fate, MemberStatus, Reason, Share, Status
+from doorman.planning.drift import Drift, conclude_drift, find_drift
+from doorman.policy.decision import Decision
+from doorman.policy.policy import load
 
-from function.cloud import Cloud
-from function.desk import Desk
-from function.drift import Drift, conclude_drift, find_drift
-from function.errors import Unavailable
-from function.policies.decision import Decision
-from function.policies.policy import load
-from function.shares import Action, Fate, MemberStatus, Reason, Share, Status
-from function.sweep import Swept, sweep
-from function.wire.messages import EventType
 from tests.chain import BAD, GOLDEN, POLICY, RECEIVER, STRANGER, Chain
 from tests.stage import CAUSE, START, RecordingSink, State, image_id
 

@@ -4,10 +4,10 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-
-from function.errors import Misconfigured
-from function.sinks.engine import MAX_BYTES, Delivery, Target, deliver, find_beside, read_target
-from function.wire.cloudevents import CloudEvent, from_structured
+from doorman.errors import Misconfigured
+from doorman.events.cloudevents import from_structured
+from doorman.models import CloudEvent
+from doorman.sinks.huaweicloud_requests import MAX_BYTES, Delivery, Target, deliver, find_beside, read_target
 
 FUNCTION = Target(
     service="functiongraph",

@@ -6,13 +6,12 @@ from datetime import UTC, datetime
 
 import httpx
 import pytest
-
-from function.access.accounts import Endpoints
-from function.access.credentials import Credentials, from_invocation
-from function.errors import Unavailable
-from function.sinks.engine import read_target
-from function.sinks.engine_sink import EngineSink
-from function.wire.cloudevents import CloudEvent
+from doorman.cloud.auth.accounts import Endpoints
+from doorman.cloud.auth.credentials import Credentials, from_invocation
+from doorman.errors import Unavailable
+from doorman.models import CloudEvent
+from doorman.sinks.huaweicloud import EngineSink
+from doorman.sinks.huaweicloud_requests import read_target
 
 TOPIC = "urn:smn:eu-de:p2:doorman"
 TOLD = CloudEvent(id="1", source="/doorman/-/p1", type="dev.doorman.share.held.v1", data={"images": []})

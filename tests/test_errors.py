@@ -1,8 +1,7 @@
 """What must never be retried, and what is worth another delivery, are told apart by type."""
 
 import pytest
-
-from function.errors import Broken, Busy, DoormanError, Misconfigured, Refused, Rejected, Unavailable
+from doorman.errors import Broken, Busy, DoormanError, Misconfigured, Refused, Rejected, Unavailable
 
 
 def test_every_error_of_ours_has_one_base() -> None:

@@ -1,8 +1,7 @@
 """Reads event files: an object, an array or a whole request become HTTP messages, sound or not."""
 
 import pytest
-
-from function.wire.event_files import Message, read_message
+from doorman.events.files import Message, read_message
 
 STRUCTURED = {"content-type": "application/cloudevents+json"}
 BATCHED = {"content-type": "application/cloudevents-batch+json"}

@@ -5,13 +5,10 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
-from function.errors import Rejected
-from function.shares import Cause, Notice
-from function.wire.cloudevents import CloudEvent, read, write
-from function.wire.events import (
+from doorman.errors import Rejected
+from doorman.events.cloudevents import read, write
+from doorman.events.messages import CheckData, CheckedShare, EventType, NotifiedData, validate
+from doorman.events.writing import (
     MAX_CHECK,
     Teller,
     cause_of,
@@ -23,7 +20,10 @@ from function.wire.events import (
     read_check,
     read_notice,
 )
-from function.wire.messages import CheckData, CheckedShare, EventType, NotifiedData, validate
+from doorman.models import Cause, CloudEvent, Notice
+from hypothesis import given
+from hypothesis import strategies as st
+
 from tests.stage import CAUSE, START, image_id
 
 TELLER = Teller(project_id="receiver", region="eu-de", policy_digest="0123456789abcdef")

@@ -2,10 +2,10 @@
 
 from datetime import UTC, datetime
 
-from function.policies.explanation import Finding, Step, Verdict, as_json, describe_vault, explain
-from function.policies.policy import load
-from function.policies.rules import VaultRule
-from function.shares import Share
+from doorman.models import Share
+from doorman.policy.policy import load
+from doorman.policy.rules import VaultRule
+from doorman.policy.tools.explain import Finding, Step, Verdict, as_json, describe_vault, explain
 
 IMAGE = "6596628c-42d4-4ff1-8660-8ea5ae61f243"
 NOW = datetime(2026, 11, 5, 12, tzinfo=UTC)

@@ -8,22 +8,23 @@ from typing import Any
 
 import httpx
 import pytest
+from doorman.cloud.auth.credentials import from_settings
+from doorman.entrypoints.functiongraph.invocation import HANDLERS, Invocations, handle_run
+from doorman.entrypoints.functiongraph.payload import TICK
+from doorman.entrypoints.http import Handler, work_off
+from doorman.events.cloudevents import read
+from doorman.handlers.projects import Office
+from doorman.models import CloudEvent
+from doorman.policy.policy import load as load_policy
+from doorman.sandbox import world
+from doorman.sandbox.cloud import create_app
+from doorman.sandbox.samples import EVENTS, load
+from doorman.sandbox.stage import POLICY, environment
+from doorman.sandbox.state import Cloud
+from doorman.settings import Settings
+from doorman.sinks.inbox import Inbox
 from structlog.testing import capture_logs
 
-from function.access.credentials import from_settings
-from function.functiongraph.functiongraph import TICK
-from function.functiongraph.inbox import Inbox
-from function.functiongraph.invocation import HANDLERS, Invocations, handle_run
-from function.office import Office
-from function.policies.policy import load as load_policy
-from function.serving import Handler, work_off
-from function.settings import Settings
-from function.wire.cloudevents import CloudEvent, read
-from sandbox import world
-from sandbox.cloud import create_app
-from sandbox.samples import EVENTS, load
-from sandbox.stage import POLICY, environment
-from sandbox.state import Cloud
 from tests.stage import FakeClock
 
 PAYLOADS = sorted((EVENTS / "functiongraph").glob("*.json"))

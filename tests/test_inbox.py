@@ -2,10 +2,9 @@
 
 import asyncio
 
+from doorman.models import CloudEvent
+from doorman.sinks.inbox import Inbox
 from structlog.testing import capture_logs
-
-from function.functiongraph.inbox import Inbox
-from function.wire.cloudevents import CloudEvent
 
 NOTICE = CloudEvent(id="1", source="/s", type="dev.doorman.share.notified.v1", data={"images": ["a"]})
 CHECK = CloudEvent(id="2", source="/s", type="dev.doorman.job.check.v1", data={"job_id": "j"})

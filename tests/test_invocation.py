@@ -7,22 +7,22 @@ from typing import Any
 
 import httpx
 import pytest
+from doorman.cloud.auth.credentials import from_settings
+from doorman.entrypoints.functiongraph.invocation import Invocations
+from doorman.entrypoints.http import Reply
+from doorman.events.cloudevents import read, to_structured
+from doorman.models import CloudEvent
+from doorman.policy.policy import load
+from doorman.runtime.clock import SystemClock
+from doorman.sandbox.cloud import create_app
+from doorman.sandbox.serving import serve
+from doorman.sandbox.state import Cloud
+from doorman.settings import Settings
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from structlog.testing import capture_logs
-
-from function.access.credentials import from_settings
-from function.clock import SystemClock
-from function.functiongraph.invocation import Invocations
-from function.policies.policy import load
-from function.serving import Reply
-from function.settings import Settings
-from function.wire.cloudevents import CloudEvent, read, to_structured
-from sandbox.cloud import create_app
-from sandbox.serving import serve
-from sandbox.state import Cloud
 
 RECEIVER, GOLDEN, STRANGER = "receiver", "golden-images", "stranger"
 POLICY = load(

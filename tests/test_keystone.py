@@ -6,12 +6,9 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
-from function.access.accounts import Account, Agency, ApplicationCredential, Domain, Password, Project
-from function.access.catalog import Endpoint, Entry
-from function.access.keystone import (
+from doorman.cloud.auth.accounts import Account, Agency, ApplicationCredential, Domain, Password, Project
+from doorman.cloud.auth.catalog import Endpoint, Entry
+from doorman.cloud.auth.keystone import (
     LoginRefused,
     Token,
     agency_body,
@@ -20,7 +17,9 @@ from function.access.keystone import (
     read_token,
     tokens_url,
 )
-from function.errors import Unavailable
+from doorman.errors import Unavailable
+from hypothesis import given
+from hypothesis import strategies as st
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 URL = "https://iam.test/v3/auth/tokens"

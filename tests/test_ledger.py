@@ -3,15 +3,15 @@
 from typing import Any
 
 import pytest
+from doorman.errors import Unavailable
+from doorman.events.messages import CheckData, CheckedShare, EventType
+from doorman.events.writing import read_check, read_notice
+from doorman.handlers.context import Desk
+from doorman.handlers.results import REPEATED, SUBMITTED, Ledger
+from doorman.models import Cause, Fate, Outcome, Reason
+from doorman.planning.batch import Ask
+from doorman.planning.plan import Submission
 
-from function.asks import Ask
-from function.desk import Desk
-from function.errors import Unavailable
-from function.ledger import REPEATED, SUBMITTED, Ledger
-from function.plan import Submission
-from function.shares import Cause, Fate, Outcome, Reason
-from function.wire.events import read_check, read_notice
-from function.wire.messages import CheckData, CheckedShare, EventType
 from tests.stage import CAUSE, RECEIVER, START, RecordingSink, image_id
 
 pytestmark = pytest.mark.anyio

@@ -6,10 +6,10 @@ from typing import Any
 
 import httpx
 import pytest
+from doorman.cloud.api.base import Request, read_object
+from doorman.cloud.client import MAX_PAUSE, PAUSES, Line, counting
+from doorman.errors import Broken, Busy, DoormanError, Refused, Unavailable
 
-from function.apis.api import Request, read_object
-from function.errors import Broken, Busy, DoormanError, Refused, Unavailable
-from function.line import MAX_PAUSE, PAUSES, Line, counting
 from tests.stage import FakeClock, Script
 
 pytestmark = pytest.mark.anyio

@@ -4,13 +4,13 @@ import json
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
+import doorman.cloud.project
 import pytest
+from doorman.cloud.api.base import Answer, Request
+from doorman.cloud.client import Line
+from doorman.cloud.listing import Lists, dialect_of, read
+from doorman.errors import Refused, Unavailable
 
-import function.cloud
-from function.apis.api import Answer, Request
-from function.errors import Refused, Unavailable
-from function.line import Line
-from function.lists import Lists, dialect_of, read
 from tests.chain import BAD, GOLDEN, RECEIVER, STRANGER, Chain
 
 pytestmark = pytest.mark.anyio
@@ -135,7 +135,7 @@ async def test_a_long_list_of_the_other_status_is_asked_once(chain: Chain) -> No
 
 async def test_what_is_remembered_of_images_is_bounded(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of so many images is remembered whether they are of whole servers, then it is asked again."""
-    monkeypatch.setattr(function.cloud, "MANY", 1)
+    monkeypatch.setattr(doorman.cloud.project, "MANY", 1)
     for number in range(3):
         images = [chain.share(), chain.share()]
         await chain.notify(*images, event_id=f"notice-{number}")

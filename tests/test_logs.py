@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 import structlog
-
-from function.logs import Format, Level, logger, set_up
+from doorman.runtime.logs import Format, Level, logger, set_up
 
 
 class Terminal(io.StringIO):

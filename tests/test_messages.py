@@ -5,13 +5,12 @@ from typing import Any
 
 import jsonschema
 import pytest
+from doorman.errors import Rejected
+from doorman.events.messages import CheckData, CheckedShare, EventType, NotifiedData, validate
+from doorman.events.schemas import DATA
+from doorman.models import Fate
 from hypothesis import given
 from hypothesis import strategies as st
-
-from function.errors import Rejected
-from function.shares import Fate
-from function.wire.messages import CheckData, CheckedShare, EventType, NotifiedData, validate
-from function.wire.schemas import DATA
 
 IMAGE = "6596628c-42d4-4ff1-8660-8ea5ae61f243"
 NOTIFIED = {"project_id": "receiver", "images": [IMAGE]}

@@ -4,11 +4,11 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from doorman.errors import Rejected, Unavailable
+from doorman.handlers.context import Desk
+from doorman.handlers.projects import Office
+from doorman.models import Notice
 
-from function.desk import Desk
-from function.errors import Rejected, Unavailable
-from function.office import Office
-from function.shares import Notice
 from tests.stage import CAUSE, GOLDEN, RECEIVER, START, Hire, Play, RecordingSink, State
 
 pytestmark = pytest.mark.anyio

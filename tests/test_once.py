@@ -8,15 +8,15 @@ from functools import partial
 
 import httpx
 import pytest
+from doorman.errors import Misconfigured
+from doorman.events.messages import EventType
+from doorman.handlers.project_run import Trouble
+from doorman.handlers.run import Once, Progress, Report, run_once
+from doorman.models import CloudEvent
+from doorman.sandbox.cloud import create_app
+from doorman.sinks.loopback import Outbox
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from function.errors import Misconfigured
-from function.runs.errands import Trouble
-from function.runs.once import Once, Progress, Report, run_once
-from function.runs.outbox import Outbox
-from function.wire.cloudevents import CloudEvent
-from function.wire.messages import EventType
-from sandbox.cloud import create_app
 from tests.chain import GOLDEN, SECOND_VAULT, STRANGER, VAULT, Chain
 from tests.fake_keystone import FakeClock
 from tests.stage import BAD, RECEIVER, Play, RecordingSink, State

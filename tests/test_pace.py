@@ -3,8 +3,8 @@
 import asyncio
 
 import pytest
+from doorman.cloud.throttle import CALLS_AT_ONCE, CALLS_PER_PROJECT, Pace
 
-from function.pace import CALLS_AT_ONCE, CALLS_PER_PROJECT, Pace
 from tests.stage import FakeClock
 
 pytestmark = pytest.mark.anyio

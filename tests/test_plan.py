@@ -5,15 +5,15 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from doorman.events.messages import CheckData, CheckedShare
+from doorman.events.writing import Teller, follow
+from doorman.models import MAX_IMAGES, Cause, Fate, MemberStatus, Notice, Outcome, Reason, Share
+from doorman.planning.batch import Ask, Facts, decide, gather_asks
+from doorman.planning.plan import Plan, Submission, carried, draw, pick_vault
+from doorman.policy.policy import load
 from hypothesis import given
 from hypothesis import strategies as st
 
-from function.asks import Ask, Facts, decide, gather_asks
-from function.plan import Plan, Submission, carried, draw, pick_vault
-from function.policies.policy import load
-from function.shares import MAX_IMAGES, Cause, Fate, MemberStatus, Notice, Outcome, Reason, Share
-from function.wire.events import Teller, follow
-from function.wire.messages import CheckData, CheckedShare
 from tests.stage import (
     BAD,
     CAUSE,

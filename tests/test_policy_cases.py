@@ -3,10 +3,9 @@
 from datetime import UTC, datetime
 
 import pytest
-
-from function.policies.faults import BrokenFile
-from function.policies.policy import load as load_policy
-from function.policies.policy_cases import load, run, uncovered
+from doorman.policy.document.faults import BrokenFile
+from doorman.policy.policy import load as load_policy
+from doorman.policy.tools.testing import load, run, uncovered
 
 OWNER = "9c61004714024f9586705d090530f9fa"
 NOW = datetime(2026, 11, 5, 12, tzinfo=UTC)

@@ -4,9 +4,9 @@ import re
 from pathlib import Path
 
 import pytest
-
-from function.policies.policy import load_file
-from function.policies.policy_file import (
+from doorman.models import Reason
+from doorman.policy.policy import load_file
+from doorman.policy.schema import (
     Bounds,
     ExceptionEntry,
     ImagesEntry,
@@ -16,8 +16,8 @@ from function.policies.policy_file import (
     RuleEntry,
     VaultEntry,
 )
-from function.policies.policy_lints import lint
-from function.shares import Reason
+from doorman.policy.tools.lint import lint
+
 from tests.test_policy_lints import TODAY
 
 ROOT = Path(__file__).parent.parent

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pytest
+from doorman.errors import Unavailable
+from doorman.handlers.batching import BREATHS, Rounds, Turns
+from doorman.handlers.results import Ended
+from doorman.models import Cause, Notice
 
-from function.errors import Unavailable
-from function.ledger import Ended
-from function.rounds import BREATHS, Rounds, Turns
-from function.shares import Cause, Notice
 from tests.stage import image_id
 
 pytestmark = pytest.mark.anyio

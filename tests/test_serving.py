@@ -7,17 +7,16 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from doorman.cloud.project import Cloud
+from doorman.entrypoints.http import answer, handle_triage
+from doorman.events.messages import EventType
+from doorman.handlers.context import Desk
+from doorman.handlers.projects import Office
+from doorman.handlers.results import Ended
+from doorman.handlers.triage import triage
+from doorman.models import CloudEvent, Handled, Notice, Share
 from structlog.testing import capture_logs
 
-from function.cloud import Cloud
-from function.desk import Desk
-from function.ledger import Ended
-from function.office import Office
-from function.serving import Handled, answer, handle_triage
-from function.shares import Notice, Share
-from function.triage import triage
-from function.wire.cloudevents import CloudEvent
-from function.wire.messages import EventType
 from tests.chain import BAD, GOLDEN, RECEIVER, Chain
 
 pytestmark = pytest.mark.anyio
@@ -170,7 +169,7 @@ async def test_a_defect_met_by_one_event_of_a_batch_fails_the_batch_once_all_are
             raise ZeroDivisionError("a defect")
         return await triage(desk, notices)
 
-    monkeypatch.setattr("function.office.triage", stumble)
+    monkeypatch.setattr("doorman.handlers.projects.triage", stumble)
     events = [data(images=[image]) | {"id": image} for image in (good, bad)]
     reply = await chain.post(EventType.NOTIFIED, events)
     await chain.settle()

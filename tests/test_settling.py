@@ -5,13 +5,13 @@ from typing import Any
 
 import httpx
 import pytest
+from doorman.errors import Broken, Unavailable
+from doorman.events.writing import read_notice
+from doorman.handlers.context import Desk
+from doorman.handlers.results import REPEATED, SUBMITTED
+from doorman.handlers.triage import triage
+from doorman.models import MAX_TRIED_VAULTS, MAX_TRIES, Notice
 
-from function.desk import Desk
-from function.errors import Broken, Unavailable
-from function.ledger import REPEATED, SUBMITTED
-from function.shares import MAX_TRIED_VAULTS, MAX_TRIES, Notice
-from function.triage import triage
-from function.wire.events import read_notice
 from tests.stage import BAD, CAUSE, GOLDEN, RECEIVER, SECOND_VAULT, VAULT, Furnish, Play, RecordingSink, State
 
 pytestmark = pytest.mark.anyio

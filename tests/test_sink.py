@@ -6,10 +6,11 @@ from typing import Any
 
 import httpx
 import pytest
+from doorman.errors import Unavailable
+from doorman.events.cloudevents import read
+from doorman.models import CloudEvent
+from doorman.sinks.http import PAUSES, HttpSink, Sink
 
-from function.errors import Unavailable
-from function.sinks.sink import PAUSES, HttpSink, Sink
-from function.wire.cloudevents import CloudEvent, read
 from tests.stage import START, FakeClock, Script
 
 pytestmark = pytest.mark.anyio

@@ -4,12 +4,12 @@ from collections.abc import Collection
 
 import httpx
 import pytest
+from doorman.cloud.member_status import FEW_ROWS, read_back, read_standings
+from doorman.cloud.project import Cloud
+from doorman.errors import Unavailable
+from doorman.handlers.context import Desk
+from doorman.models import MemberStatus, Share
 
-from function.cloud import Cloud
-from function.desk import Desk
-from function.errors import Unavailable
-from function.shares import MemberStatus, Share
-from function.standing import FEW_ROWS, read_back, read_standings
 from tests.stage import GOLDEN, RECEIVER, Play, State, image_id
 
 pytestmark = pytest.mark.anyio

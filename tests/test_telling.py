@@ -6,16 +6,15 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from doorman.events.messages import EventType
+from doorman.events.outcomes import MAX_EVENT, digest, outcome_type, pack_size, tell
+from doorman.events.schemas import DATA
+from doorman.events.writing import Teller, derive
+from doorman.models import Cause, CloudEvent, Fate, Outcome, Reason
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic_core import to_json
 
-from function.shares import Cause, Fate, Outcome, Reason
-from function.wire.cloudevents import CloudEvent
-from function.wire.events import Teller, derive
-from function.wire.messages import EventType
-from function.wire.schemas import DATA
-from function.wire.telling import MAX_EVENT, digest, outcome_type, pack_size, tell
 from tests.stage import CAUSE, LIMIT, START, image_id, size_of
 
 TELLER = Teller(project_id="receiver", region="eu-de", policy_digest="0123456789abcdef")

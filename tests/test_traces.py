@@ -5,10 +5,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-
-from function.errors import Rejected
-from function.functiongraph.traces import Ignored, read_trace
-from function.wire.cloudevents import CloudEvent
+from doorman.entrypoints.functiongraph.cts import Ignored, read_trace
+from doorman.errors import Rejected
+from doorman.models import CloudEvent
 
 RECEIVER = "5a1f0c7e2b944d0f8d3c6b7a8e9f0012"
 SHARER = "9c61004714024f9586705d090530f9fa"

@@ -6,12 +6,12 @@ from dataclasses import replace
 from uuid import uuid4
 
 import pytest
+from doorman.cloud.project import Cloud
+from doorman.errors import Unavailable
+from doorman.events.messages import EventType
+from doorman.handlers.triage import triage
+from doorman.models import Cause, MemberStatus, Notice, Share
 
-from function.cloud import Cloud
-from function.errors import Unavailable
-from function.shares import Cause, MemberStatus, Notice, Share
-from function.triage import triage
-from function.wire.messages import EventType
 from tests.chain import BAD, GOLDEN, POLICY, RECEIVER, SECOND_VAULT, STRANGER, VAULT, Chain
 
 pytestmark = pytest.mark.anyio

@@ -1,18 +1,17 @@
 """Servers that were booted from shares which should not be used."""
 
 import pytest
+from doorman.cloud.api.nova import Server
+from doorman.events.messages import EventType
+from doorman.events.outcomes import MAX_EVENT
+from doorman.events.schemas import DATA
+from doorman.handlers.review import review, review_use
+from doorman.models import CloudEvent, MemberStatus, Reason, Share
+from doorman.planning.drift import find_drift
+from doorman.planning.image_usage import Use, find_strange, find_uses, tell_uses
+from doorman.policy.policy import load
 from pydantic_core import to_json
 
-from function.apis.nova import Server
-from function.drift import find_drift
-from function.policies.policy import load
-from function.review import review, review_use
-from function.shares import MemberStatus, Reason, Share
-from function.usage import Use, find_strange, find_uses, tell_uses
-from function.wire.cloudevents import CloudEvent
-from function.wire.messages import EventType
-from function.wire.schemas import DATA
-from function.wire.telling import MAX_EVENT
 from tests.chain import BAD, GOLDEN, POLICY, RECEIVER, STRANGER, Chain
 from tests.stage import CAUSE, START, image_id
 from tests.test_telling import TELLER

@@ -1,12 +1,12 @@
 """What became of an image is said by how it stands with the cloud, not by what was wanted of it."""
 
 import pytest
+from doorman.models import Action, Fate, MemberStatus, Outcome, Reason, Share, Status
+from doorman.planning.batch import Ask
+from doorman.planning.outcomes import conclude, conclude_settled, judge, offers
+from doorman.policy.decision import Decision
+from doorman.policy.policy import VaultRule
 
-from function.asks import Ask
-from function.policies.decision import Decision
-from function.policies.policy import VaultRule
-from function.shares import Action, Fate, MemberStatus, Outcome, Reason, Share, Status
-from function.verdicts import conclude, conclude_settled, judge, offers
 from tests.stage import CAUSE, RECEIVER, image_id
 
 ONE = image_id(1)

@@ -2,7 +2,7 @@
 
 import re
 
-from function.version import USER_AGENT, VERSION
+from doorman.version import USER_AGENT, VERSION
 
 
 def test_version_is_a_release_number() -> None:

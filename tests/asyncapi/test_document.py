@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 import yaml
+from doorman.cloud.api.nova import Server
+from doorman.events.cloudevents import write
+from doorman.events.messages import CheckData, EventType
+from doorman.events.outcomes import digest, tell
+from doorman.events.writing import Teller, follow, notify
+from doorman.models import Cause, CloudEvent, Fate, Outcome, Reason
+from doorman.planning.image_usage import Use, tell_uses
 from jsonschema import Draft7Validator, FormatChecker
 
 from docs.asyncapi import render
-from function.apis.nova import Server
-from function.shares import Cause, Fate, Outcome, Reason
-from function.usage import Use, tell_uses
-from function.wire.cloudevents import CloudEvent, write
-from function.wire.events import Teller, follow, notify
-from function.wire.messages import CheckData, EventType
-from function.wire.telling import digest, tell
 
 PROJECT = Path(__file__).parents[2]
 DOCUMENT: dict[str, Any] = yaml.safe_load((PROJECT / "docs" / "asyncapi.yaml").read_text("utf-8"))

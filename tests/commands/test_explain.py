@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from function.cli import main
-from function.policies.share_file import load
-from sandbox.world import SAMPLES
+from doorman.entrypoints.cli.main import main
+from doorman.policy.tools.share_file import load
+from doorman.sandbox.world import SAMPLES
 
 ROOT = Path(__file__).parent.parent.parent
 IMAGE = "6596628c-42d4-4ff1-8660-8ea5ae61f243"

@@ -3,8 +3,7 @@
 import sys
 
 import pytest
-
-from function.commands.paper import say, table, visible
+from doorman.entrypoints.cli.output import say, table, visible
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-
-from function.cli import main
-from function.policies.policy_schema import schema
+from doorman.entrypoints.cli.main import main
+from doorman.policy.tools.json_schema import schema
 
 ROOT = Path(__file__).parent.parent.parent
 SOUND = "version: 1\nrules:\n  - {name: golden, owners: [aaa], decision: accept}\n"

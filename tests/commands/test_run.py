@@ -9,18 +9,18 @@ import time
 from typing import Any
 
 import pytest
+from doorman.entrypoints.cli.main import main
+from doorman.entrypoints.cli.outcomes import rows, totals
+from doorman.entrypoints.cli.progress import say_left, say_progress, supervise
+from doorman.handlers.project_run import Trouble
+from doorman.handlers.run import Once, Progress, Report
+from doorman.sandbox.serving import serve
+from doorman.sandbox.state import Cloud
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from function.cli import main
-from function.commands.outcomes import rows, totals
-from function.commands.watching import say_left, say_progress, supervise
-from function.runs.errands import Trouble
-from function.runs.once import Once, Progress, Report
-from sandbox.serving import serve
-from sandbox.state import Cloud
 from tests.chain import BAD, GOLDEN, STRANGER, Chain
 
 
@@ -98,7 +98,7 @@ def test_what_the_sink_does_not_take_is_shown_and_fails_the_run(
     async def refuse(_: Request) -> Response:
         return Response(status_code=400)
 
-    monkeypatch.setattr("function.runs.errands.PAUSES", ())
+    monkeypatch.setattr("doorman.handlers.project_run.PAUSES", ())
     golden = cloud.add_share(GOLDEN, "receiver")
     with serve(Starlette(routes=[Route("/", refuse, methods=["POST"])])) as url:
         monkeypatch.setenv("K_SINK", url)

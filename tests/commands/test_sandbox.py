@@ -4,8 +4,7 @@ import os
 import sys
 
 import pytest
-
-from function.cli import main
+from doorman.entrypoints.cli.main import main
 
 
 class Became(Exception):
@@ -21,4 +20,4 @@ def test_the_process_becomes_the_sandbox(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(os, "execv", become)
     with pytest.raises(Became) as ended:
         main(["sandbox", "--demo", "--help"])
-    assert ended.value.args == (sys.executable, [sys.executable, "-m", "sandbox", "--demo", "--help"])
+    assert ended.value.args == (sys.executable, [sys.executable, "-P", "-m", "doorman.sandbox", "--demo", "--help"])

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from function.cli import main
-from function.version import USER_AGENT
+from doorman.entrypoints.cli.main import main
+from doorman.version import USER_AGENT
 
 EVENT = {"specversion": "1.0", "id": "1", "source": "/test", "type": "t"}
 REQUEST = "POST /x HTTP/1.1\nContent-Type: application/json\nce-specversion: 1.0\nce-id: 7\n\n{}"

@@ -4,16 +4,17 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from function.access.identity import Identity
-from function.access.keystone import read_token
-from function.apis import cbr, glance, ims, nova
-from function.apis.api import Answer, check, read_member
-from function.apis.image_rows import read_share
-from function.errors import DoormanError
-from function.functiongraph.functiongraph import read_payload, unwrap
-from function.policies.policy import load
-from function.wire.cloudevents import CloudEvent, read, write
-from function.wire.events import read_check, read_notice
+from doorman.cloud.api import cbr, glance, ims, nova
+from doorman.cloud.api.base import Answer, check, read_member
+from doorman.cloud.api.images import read_share
+from doorman.cloud.auth.environ import Identity
+from doorman.cloud.auth.keystone import read_token
+from doorman.entrypoints.functiongraph.payload import read_payload, unwrap
+from doorman.errors import DoormanError
+from doorman.events.cloudevents import read, write
+from doorman.events.writing import read_check, read_notice
+from doorman.models import CloudEvent
+from doorman.policy.policy import load
 
 NOW = datetime(2026, 1, 31, 8, 30, tzinfo=UTC)
 SERVED = frozenset({"7f2a9c4e1b6d4f0e8a3c5d7b9e1f2a4c", "receiver"})

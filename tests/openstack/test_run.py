@@ -27,7 +27,13 @@ def environ(world: RealWorld, tmp_path: Path) -> dict[str, str]:
 
 def doorman(environ: dict[str, str], folder: Path, *words: str) -> dict[str, tuple[str, str]]:
     """Run a command in that folder; give fate and reason of each image that its JSON lines tell of."""
-    command = [sys.executable, "-c", "import sys; from function.cli import main; sys.exit(main())", *words, "--json"]
+    command = [
+        sys.executable,
+        "-c",
+        "import sys; from doorman.entrypoints.cli.main import main; sys.exit(main())",
+        *words,
+        "--json",
+    ]
     ended = subprocess.run(command, env=environ, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert SECRET not in ended.stdout

@@ -4,13 +4,13 @@ import asyncio
 
 import httpx
 import pytest
+from doorman.bootstrap import connect
+from doorman.cloud.api import glance
+from doorman.handlers.projects import Office
+from doorman.policy.policy import load
+from doorman.runtime.clock import SystemClock
+from doorman.settings import Settings
 
-from function.apis import glance
-from function.clock import SystemClock
-from function.connections import connect
-from function.office import Office
-from function.policies.policy import load
-from function.settings import Settings
 from tests.openstack.worlds import OWNERS, RECEIVER, SECRET, RealWorld
 from tests.stage import RecordingSink
 

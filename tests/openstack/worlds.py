@@ -4,8 +4,8 @@ import time
 from typing import Any, Protocol
 
 import httpx
+from doorman.sandbox.state import Cloud as Sandbox
 
-from sandbox.state import Cloud as Sandbox
 from tests.openstack.keystone_glance import ADMIN_PASSWORD, GLANCE_PASSWORD, Cloud
 
 OWNERS = ("owner-a", "owner-b")

@@ -5,9 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import httpx
-
-from sandbox.cloud import create_app
-from sandbox.state import Cloud
+from doorman.sandbox.cloud import create_app
+from doorman.sandbox.state import Cloud
 
 ME, OWNER, OTHER = "receiver", "owner", "bystander"
 JSON = {"Accept": "application/json"}

@@ -5,10 +5,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-
-from sandbox.cloud import create_app
-from sandbox.serving import serve
-from sandbox.state import Cloud
+from doorman.sandbox.cloud import create_app
+from doorman.sandbox.serving import serve
+from doorman.sandbox.state import Cloud
 
 with warnings.catch_warnings():  # what these packages warn about while they are imported is not ours to mend
     warnings.simplefilter("ignore")

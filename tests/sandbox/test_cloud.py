@@ -2,10 +2,9 @@
 
 import httpx
 import pytest
-
-from sandbox.cloud import create_app
-from sandbox.serving import serve
-from sandbox.state import Cloud
+from doorman.sandbox.cloud import create_app
+from doorman.sandbox.serving import serve
+from doorman.sandbox.state import Cloud
 
 ME, OWNER = "receiver", "owner"
 

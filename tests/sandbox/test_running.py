@@ -13,11 +13,10 @@ from typing import IO
 
 import httpx
 import pytest
-
-from sandbox import world
-from sandbox.processes import Function, NotStartedError
-from sandbox.samples import EVENTS, load
-from sandbox.stage import environment
+from doorman.sandbox import world
+from doorman.sandbox.processes import Function, NotStartedError
+from doorman.sandbox.samples import EVENTS, load
+from doorman.sandbox.stage import environment
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -26,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def running() -> Iterator[subprocess.Popen[str]]:
     """The sandbox in a process of its own, ended by force where a test fails."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "sandbox"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [sys.executable, "-m", "doorman.sandbox"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     yield process
     if process.poll() is None:
@@ -74,7 +73,7 @@ def test_port_in_use_is_one_clear_line() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         done = subprocess.run(
-            [sys.executable, "-m", "sandbox", "--port", str(taken.getsockname()[1])],
+            [sys.executable, "-m", "doorman.sandbox", "--port", str(taken.getsockname()[1])],
             cwd=ROOT,
             capture_output=True,
             text=True,
@@ -112,7 +111,9 @@ def test_foreign_settings_stay_outside(monkeypatch: pytest.MonkeyPatch, tmp_path
     """Nothing of a real cloud in our environment reaches the functions; one that is killed can be started again."""
     monkeypatch.setenv("OS_CLOUD", "production")
     monkeypatch.setenv("DOORMAN_MODE", "nonsense")
-    settings = environment("http://127.0.0.1:1", "http://127.0.0.1:1/", ROOT / "sandbox" / "policy.yaml")
+    settings = environment(
+        "http://127.0.0.1:1", "http://127.0.0.1:1/", ROOT / "function" / "doorman" / "sandbox" / "policy.yaml"
+    )
     function = Function("sweep", port=0, settings=settings, log=tmp_path / "log")
     try:
         function.await_start()

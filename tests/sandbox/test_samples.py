@@ -8,15 +8,14 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from function.errors import Rejected
-from function.policies.policy import load as load_policy
-from function.wire import cloudevents
-from sandbox import world
-from sandbox.report import table
-from sandbox.samples import EVENTS, load
-from sandbox.stage import POLICY
-from sandbox.state import Cloud
+from doorman.errors import Rejected
+from doorman.events import cloudevents
+from doorman.policy.policy import load as load_policy
+from doorman.sandbox import world
+from doorman.sandbox.report import table
+from doorman.sandbox.samples import EVENTS, load
+from doorman.sandbox.stage import POLICY
+from doorman.sandbox.state import Cloud
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted(path.name for path in EVENTS.iterdir() if path.is_file() and path.name != "README.md")

@@ -5,8 +5,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from function.errors import Misconfigured
-from function.settings import Settings
+from doorman.errors import Misconfigured
+from doorman.settings import Settings
+
 from tests.template.core import ServiceAccount
 from tests.template.serving import Service
 from tests.template.whole import Template, environment, label, target

@@ -1,1 +1,0 @@
-"""One module per command of `doorman`; `function/cli.py` picks one and runs it."""

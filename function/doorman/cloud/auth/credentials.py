@@ -1,0 +1,219 @@
+"""Lets requests of each served project through: tokens from Keystone, or AK/SK signatures, as `httpx.Auth`.
+
+Decides nothing about what is sent, and logs nothing: its callers do.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+import httpx
+
+from doorman.cloud.auth.accounts import Account, Endpoints, Keys
+from doorman.cloud.auth.catalog import Service, find_endpoint
+from doorman.cloud.auth.cloud_files import CloudFiles, usual_folders
+from doorman.cloud.auth.environ import Identity
+from doorman.cloud.auth.http_auth import FixedTokenAuth, KeyAuth, TokenAuth
+from doorman.cloud.auth.login_gate import Gate
+from doorman.cloud.auth.tokens import TokenSource
+from doorman.errors import Misconfigured
+from doorman.runtime.clock import Clock
+
+
+class Credentials(Protocol):
+    """The way into one served project."""
+
+    @property
+    def auth(self) -> httpx.Auth:
+        """What makes a request ours; after a 401 it renews once, then lets the 401 through."""
+
+    region: str | None  # that the account names; None where it names none
+
+    async def project_id(self) -> str:
+        """Give the project's ID, from Keystone where only its name is known.
+
+        Raises:
+            Unavailable: the login failed.
+        """
+
+    async def user(self) -> str | None:
+        """Give the name of who logs in, as Keystone tells it; None where nobody does. Raises as `project_id`."""
+
+    async def endpoint(self, service: Service) -> str:
+        """Give the base URL of a service: no trailing slash, no version but compute's.
+
+        Raises:
+            Misconfigured: neither the settings nor the catalog name one.
+            Unavailable: the login failed.
+        """
+
+
+class KeystoneCredentials:
+    """Credentials that log in: the catalog names the endpoints that the settings do not."""
+
+    def __init__(self, account: Account, source: TokenSource) -> None:
+        self.auth = TokenAuth(source)
+        self.region = account.region
+        self._account = account
+        self._source = source
+        self._project_id = account.project.id
+        self._found: dict[Service, str] = {}
+        self._found_in: object = None
+
+    async def project_id(self) -> str:
+        """Give the project's ID; asks Keystone the first time where only a name is known."""
+        if self._project_id is None:
+            self._project_id = (await self._source.current()).project_id
+        return self._project_id or ""
+
+    async def user(self) -> str | None:
+        """Give the user's name from the token."""
+        return (await self._source.current()).user
+
+    async def endpoint(self, service: Service) -> str:
+        """Give the base URL from the settings, else from the catalog that came with the token."""
+        if override := getattr(self._account.endpoints, service):
+            return str(override)
+        token = await self._source.current()
+        if self._found_in is not token:
+            self._found_in, self._found = token, {}
+        if service not in self._found:
+            account = self._account
+            url = find_endpoint(token.catalog, service, region=account.region, interface=account.interface)
+            self._found[service] = url
+        return self._found[service]
+
+
+class BareCredentials:
+    """Credentials without a catalog, signed or with a given token: the settings name every endpoint."""
+
+    def __init__(self, *, auth: httpx.Auth, project_id: str, endpoints: Endpoints, region: str | None = None) -> None:
+        self.auth = auth
+        self.region = region
+        self._project_id = project_id
+        self._endpoints = endpoints
+
+    async def project_id(self) -> str:
+        """Give the project's ID."""
+        return self._project_id
+
+    async def user(self) -> str | None:
+        """Give nothing: a signature names no user."""
+        return None
+
+    async def endpoint(self, service: Service) -> str:
+        """Give the base URL from the settings."""
+        url: str | None = getattr(self._endpoints, service)
+        if url is None:
+            raise Misconfigured(
+                f"OS_{service.upper()}_ENDPOINT_OVERRIDE is missing: without a login there is no catalog"
+            )
+        return url
+
+
+def from_settings(identity: Identity, *, client: httpx.AsyncClient, clock: Clock) -> tuple[Credentials, ...]:
+    """Make the credentials of every served project; none of them logs in yet.
+
+    Args:
+        client: sends the logins, with its own time-outs and certificate authorities (see `list_ca_files`).
+
+    Raises:
+        Misconfigured: clouds.yaml is missing or wrong, or two entries serve the same project.
+    """
+    loads, accounts = list_loads(identity), read_all_accounts(identity)
+    gates = {account.auth_url: Gate(clock) for account in accounts}
+    make = partial(TokenSource, client=client, clock=clock)
+    return tuple(
+        make_signed(load, account, clock=clock)
+        if isinstance(account.login, Keys)
+        else KeystoneCredentials(account, make(load=load, gate=gates[account.auth_url]))
+        for load, account in zip(loads, accounts, strict=True)
+    )
+
+
+def from_invocation(
+    *,
+    project_id: str,
+    endpoints: Endpoints,
+    token: str | None = None,
+    keys: Keys | None = None,
+    now: Callable[[], datetime],
+) -> Credentials:
+    """Make credentials of what came with one call (FunctionGraph's agency); nobody renews them.
+
+    Raises:
+        Misconfigured: neither a token nor keys.
+    """
+    if keys:
+        auth: httpx.Auth = KeyAuth(load=lambda: keys, project_id=project_id, now=now)
+    elif token:
+        auth = FixedTokenAuth(token)
+    else:
+        raise Misconfigured("the call brings neither a token nor temporary keys: give the function an agency")
+    return BareCredentials(auth=auth, project_id=project_id, endpoints=endpoints)
+
+
+def list_ca_files(identity: Identity) -> tuple[str, ...]:
+    """List the files of extra certificate authorities: `OS_CACERT` and every entry's `cacert`.
+
+    Raises:
+        Misconfigured: clouds.yaml is missing or wrong.
+    """
+    files = find_files(identity)
+    named = [files.read(cloud).get("OS_CACERT") for cloud in identity.clouds] if files else []
+    return tuple(dict.fromkeys(str(Path(name).expanduser()) for name in (identity.ca_file, *named) if name))
+
+
+def read_all_accounts(identity: Identity) -> tuple[Account, ...]:
+    """Read every served project's account, so that what is wrong shows at the start.
+
+    Raises:
+        Misconfigured: clouds.yaml is missing or wrong, or two entries serve the same project.
+    """
+    accounts = tuple(load() for load in list_loads(identity))
+    ids = [account.project.id for account in accounts if account.project.id]
+    if twice := next((project_id for project_id in ids if ids.count(project_id) > 1), None):
+        raise Misconfigured(f"OS_CLOUD names two entries for the project {twice}: keep one")
+    return accounts
+
+
+def list_loads(identity: Identity) -> list[Callable[[], Account]]:
+    """List how to read each served project's account, those of clouds.yaml anew each time."""
+    return [partial(replace, account) for account in identity.accounts] + list_entries(identity)
+
+
+def find_files(identity: Identity) -> CloudFiles | None:
+    """Find clouds.yaml; None where no entry of it is asked for."""
+    if not identity.clouds:
+        return None
+    return CloudFiles.find(identity, folders=usual_folders(here=Path.cwd(), config_home=identity.config_home))
+
+
+def list_entries(identity: Identity) -> list[Callable[[], Account]]:
+    """List how to read each clouds.yaml entry's account anew, so that rotated secrets are picked up."""
+    files = find_files(identity)
+    return (
+        [partial(files.account_of, files.account(cloud).project, cloud) for cloud in identity.clouds] if files else []
+    )
+
+
+def make_signed(load: Callable[[], Account], account: Account, *, clock: Clock) -> Credentials:
+    """Make credentials that sign with AK/SK, which are always for a project given by ID."""
+    project_id = account.project.id or ""
+    auth = KeyAuth(load=partial(read_keys, load), project_id=project_id, now=clock.now)
+    return BareCredentials(auth=auth, project_id=project_id, endpoints=account.endpoints, region=account.region)
+
+
+def read_keys(load: Callable[[], Account]) -> Keys:
+    """Read an account's keys anew.
+
+    Raises:
+        Misconfigured: the entry has no keys any more.
+    """
+    login = load().login
+    if not isinstance(login, Keys):
+        raise Misconfigured("a clouds.yaml entry changed from AK/SK to another login: restart to use it")
+    return login

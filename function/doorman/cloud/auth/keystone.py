@@ -1,0 +1,174 @@
+"""Keystone v3 without I/O: what a login sends, and how its answer is read into a `Token` or an error.
+
+See https://docs.openstack.org/api-ref/identity/v3/#password-authentication-with-scoped-authorization
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from pydantic import AwareDatetime, ValidationError
+
+from doorman.cloud.auth.accounts import Account, Agency, ApplicationCredential, Domain, Password, Project
+from doorman.cloud.auth.catalog import Entry, Foreign
+from doorman.errors import Unavailable
+
+CREATED = 201
+REFUSALS = {400, 401, 403}
+NOT_FOUND = 404
+DAY = 86_400.0
+
+
+class LoginRefused(Unavailable):
+    """Keystone is there, but does not let these credentials into this project; others may fare better."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """A token as Keystone gave it.
+
+    Attributes:
+        value: goes into `X-Auth-Token`; never shown.
+        life: how long it lives from its issue on, by Keystone's own clock.
+        project_id: the project it is scoped to; None for a domain.
+        user: the name of who logged in; None where Keystone does not say.
+    """
+
+    value: str = field(repr=False)
+    life: timedelta
+    project_id: str | None
+    catalog: tuple[Entry, ...] = ()
+    user: str | None = None
+
+
+class ProjectAnswer(Foreign):
+    """`token.project`, as far as we use it."""
+
+    id: str
+
+
+class TokenAnswer(Foreign):
+    """`token`, as far as we use it."""
+
+    expires_at: AwareDatetime
+    issued_at: AwareDatetime | None = None
+    project: ProjectAnswer | None = None
+    catalog: tuple[Entry, ...] = ()
+    user: Any = None  # only shown: a strange one must not cost the login
+
+
+class LoginAnswer(Foreign):
+    """The body of a login's answer."""
+
+    token: TokenAnswer
+
+
+def tokens_url(account: Account) -> str:
+    """Give the URL that logins are POSTed to."""
+    return f"{account.auth_url}/auth/tokens"
+
+
+def login_body(account: Account) -> dict[str, Any]:
+    """Write the login of an account without AK/SK; with an agency: the first of two steps, into our own domain."""
+    if isinstance(account.login, ApplicationCredential):
+        # No scope: an application credential brings its own, and Keystone refuses to be asked for one.
+        secret = {"id": account.login.id, "secret": account.login.secret}
+        return {"auth": {"identity": {"methods": ["application_credential"], "application_credential": secret}}}
+    assert isinstance(account.login, Password)  # noqa: S101 - AK/SK accounts sign and never come here
+    identity = {"methods": ["password"], "password": {"user": write_user(account.login)}}
+    own = {"domain": write_domain(account.login.domain or Domain())}
+    return {"auth": {"identity": identity, "scope": own if account.agency else write_scope(account.project)}}
+
+
+def agency_body(agency: Agency, project: Project) -> dict[str, Any]:
+    """Write the second step: with a token of our own, take on the role that another account lends us.
+
+    See https://docs.otc.t-systems.com/identity-access-management/api-ref/ (its example, and the vendor's Go SDK, send
+    `xrole_name` where its table says `agency_name`).
+    """
+    lender = {f"domain_{key}": value for key, value in write_domain(agency.domain).items()}
+    identity = {"methods": ["assume_role"], "assume_role": {**lender, "xrole_name": agency.name}}
+    return {"auth": {"identity": identity, "scope": write_scope(project)}}
+
+
+def write_user(login: Password) -> dict[str, Any]:
+    """Write a user: an ID stands alone, a name needs its domain."""
+    if login.user_id:
+        return {"id": login.user_id, "password": login.secret}
+    return {"name": login.user_name, "domain": write_domain(login.domain or Domain()), "password": login.secret}
+
+
+def write_domain(domain: Domain) -> dict[str, str]:
+    """Write a domain by ID where it is known, else by name."""
+    return {"id": domain.id} if domain.id else {"name": domain.name or ""}
+
+
+def write_scope(project: Project) -> dict[str, Any]:
+    """Write the scope of a token: one project."""
+    if project.id:
+        return {"project": {"id": project.id}}
+    return {"project": {"name": project.name, "domain": write_domain(project.domain or Domain())}}
+
+
+def read_token(status: int, headers: Mapping[str, str], body: bytes, *, account: Account, now: datetime) -> Token:
+    """Read the answer to a login of `account`.
+
+    Args:
+        headers: by case-insensitive name. now: for answers without `issued_at`.
+
+    Raises:
+        LoginRefused: these credentials do not open this project.
+        Unavailable: Keystone is down, throttles us, or this is not Keystone.
+    """
+    if status != CREATED:
+        raise read_refusal(status, headers, account=account, now=now)
+    value = headers.get("X-Subject-Token", "")
+    try:
+        answer = LoginAnswer.model_validate_json(body).token
+    except ValidationError:
+        answer = None
+    if answer is None or not value or not value.isascii() or not value.isprintable():
+        raise Unavailable(f"{tokens_url(account)} answered {status}, but not as Keystone does: check OS_AUTH_URL")
+    project_id = answer.project.id if answer.project else None
+    life = answer.expires_at - (answer.issued_at or now)
+    name = answer.user.get("name") if isinstance(answer.user, dict) else None
+    user = name if isinstance(name, str) and name else None
+    return Token(value=value, life=life, project_id=project_id, catalog=answer.catalog, user=user)
+
+
+def read_refusal(status: int, headers: Mapping[str, str], *, account: Account, now: datetime) -> Unavailable:
+    """Put an answer other than 201 into one line; its body is never repeated, as it may repeat what we sent."""
+    url = tokens_url(account)
+    # To an application credential that it does not know, Keystone says 404.
+    is_unknown = status == NOT_FOUND and isinstance(account.login, ApplicationCredential)
+    if status in REFUSALS or is_unknown:
+        return LoginRefused(f"login refused by Keystone at {url} ({status}): check {name_suspects(account)}")
+    if status == NOT_FOUND:
+        return Unavailable(f"no Keystone v3 at {url} (404): check OS_AUTH_URL")
+    return Unavailable(f"Keystone at {url} answered {status}", retry_after=read_retry_after(headers, now=now))
+
+
+def name_suspects(account: Account) -> str:
+    """Name what may be wrong with a login that was refused; Keystone does not tell."""
+    if isinstance(account.login, ApplicationCredential):
+        return "OS_AUTH_URL, OS_APPLICATION_CREDENTIAL_ID, its secret and whether it has expired"
+    target = "the agency and its rights in the project" if account.agency else "the project and its role"
+    return f"OS_USERNAME, OS_PASSWORD, {target}"
+
+
+def read_retry_after(headers: Mapping[str, str], *, now: datetime) -> float | None:
+    """Give the seconds that `Retry-After` asks for, at most a day; None where it is neither a number nor a date.
+
+    See https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
+    """
+    text = headers.get("Retry-After", "").strip()
+    if text.isascii() and text.isdecimal():
+        return min(float(text), DAY)
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return min(max(0.0, (moment - now).total_seconds()), DAY)

@@ -1,0 +1,134 @@
+"""Logs in to Keystone: one login for all that wait, kept until shortly before its end."""
+
+import asyncio
+import math
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import httpx
+
+from doorman.cloud.auth.accounts import Account
+from doorman.cloud.auth.keystone import LoginRefused, Token, agency_body, login_body, read_token, tokens_url
+from doorman.cloud.auth.login_gate import PAUSE, Gate, again
+from doorman.errors import Misconfigured, Unavailable
+from doorman.runtime.clock import Clock
+
+MARGIN = timedelta(minutes=2)  # a token is renewed this long before its end, or a tenth of its life where that is less
+
+
+class TokenSource:
+    """The token of one served project."""
+
+    def __init__(self, *, load: Callable[[], Account], client: httpx.AsyncClient, gate: Gate, clock: Clock) -> None:
+        self._load = load
+        self._client = client
+        self._gate = gate
+        self._clock = clock
+        self._token: Token | None = None
+        self._renew_at = self._ends_at = -math.inf
+        self._login: asyncio.Task[Token] | None = None
+        self._failure: Unavailable | None = None
+        self._failed_until = self._useless_until = -math.inf
+
+    async def current(self) -> Token:
+        """Give the token; log in where there is none or it ends soon.
+
+        Raises:
+            Unavailable: no login, and no token that still lives.
+        """
+        if self._token and self._clock.monotonic() < self._renew_at:
+            return self._token
+        try:
+            return await self._join_login()
+        except Unavailable:
+            if self._token and self._clock.monotonic() < self._ends_at:
+                return self._token
+            raise
+
+    async def renew(self, rejected: Token) -> Token | None:
+        """Give a better token than one that a service answered 401 to; None where there is none to be had.
+
+        Raises:
+            Unavailable: the login failed.
+        """
+        if self._token is not rejected:
+            return await self.current()
+        if self._clock.monotonic() < self._useless_until:
+            return None
+        return await self._join_login()
+
+    def distrust(self, token: Token) -> None:
+        """Note that a fresh token got a 401 as well: for a moment, no further one is asked for."""
+        if token is self._token:
+            self._useless_until = self._clock.monotonic() + PAUSE
+
+    async def _join_login(self) -> Token:
+        if self._login is None or self._login.done():
+            self._login = asyncio.create_task(self._log_in())
+            # A login whose waiters have all gone may fail without anyone to hear it.
+            self._login.add_done_callback(lambda task: task.cancelled() or task.exception())
+        return await asyncio.shield(self._login)
+
+    async def _log_in(self) -> Token:
+        if self._failure and self._clock.monotonic() < self._failed_until:
+            raise again(self._failure)
+        refusal = self._failure if isinstance(self._failure, LoginRefused) else None
+        try:
+            token = await self._gate.run(self._attempt, earlier=refusal)
+        except Unavailable as error:
+            self._failure = error
+            self._failed_until = self._clock.monotonic() + PAUSE
+            raise
+        self._keep(token)
+        return token
+
+    def _keep(self, token: Token) -> None:
+        start, margin = self._clock.monotonic(), min(MARGIN, token.life / 10)
+        self._token, self._failure = token, None
+        self._ends_at = start + token.life.total_seconds()
+        self._renew_at = self._ends_at - margin.total_seconds()
+
+    async def _attempt(self) -> Token:
+        try:
+            account = self._load()
+        except Misconfigured as error:
+            raise Unavailable(str(error)) from error
+        return await log_in(account, client=self._client, now=self._clock.now)
+
+
+async def log_in(account: Account, *, client: httpx.AsyncClient, now: Callable[[], datetime]) -> Token:
+    """Log in to the account's project, with an agency in two steps.
+
+    Raises:
+        LoginRefused: Keystone does not let us in.
+        Unavailable: Keystone is down, or answers something else.
+    """
+    token = await post(login_body(account), account=account, client=client, now=now, bearer=None)
+    if account.agency:
+        body = agency_body(account.agency, account.project)
+        token = await post(body, account=account, client=client, now=now, bearer=token)
+    if token.project_id is None or account.project.id not in {None, token.project_id}:
+        raise LoginRefused(f"Keystone at {tokens_url(account)} gave a token for another project: check OS_PROJECT_ID")
+    return token
+
+
+async def post(
+    body: dict[str, Any],
+    *,
+    account: Account,
+    client: httpx.AsyncClient,
+    now: Callable[[], datetime],
+    bearer: Token | None,
+) -> Token:
+    """POST one login step; `bearer` is the token of the step before."""
+    url = tokens_url(account)
+    headers = {"Accept": "application/json"} | ({"X-Auth-Token": bearer.value} if bearer else {})
+    try:
+        answer = await client.post(url, json=body, headers=headers, auth=httpx.Auth(), follow_redirects=False)
+    except httpx.TimeoutException as error:
+        raise Unavailable(f"Keystone at {url} did not answer in time") from error
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        hint = ": check OS_CACERT" if "CERTIFICATE_VERIFY_FAILED" in str(error) else ""
+        raise Unavailable(f"Keystone at {url} cannot be reached ({type(error).__name__}){hint}") from error
+    return read_token(answer.status_code, answer.headers, answer.content, account=account, now=now())

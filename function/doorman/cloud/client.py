@@ -1,0 +1,116 @@
+"""The line to the cloud: sends one request, and repeats it only where that can do no harm.
+
+What is sent and how an answer reads is its callers' concern.
+"""
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TypeVar
+
+import httpx
+
+from doorman.cloud.api.base import Answer, Failure, Request, classify
+from doorman.cloud.auth.credentials import Credentials
+from doorman.cloud.throttle import Pace
+from doorman.errors import Broken, Busy, Misconfigured, Refused, Unavailable
+from doorman.runtime.clock import Clock
+from doorman.runtime.transport import locate, untie
+
+PAUSES = (0.2, 0.4, 0.8)
+"""Seconds before each repetition of a request, half of it jitter."""
+
+MAX_PAUSE = 5.0
+"""Seconds: a longer wait is left to the broker's redelivery."""
+
+T = TypeVar("T")
+_TALLY: ContextVar["Tally | None"] = ContextVar("api_calls", default=None)
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts the API calls made while it is in force."""
+
+    calls: int = 0
+
+
+@contextmanager
+def counting() -> Iterator[Tally]:
+    """Count the API calls made by the body, and by tasks that it starts."""
+    tally = Tally()
+    token = _TALLY.set(tally)
+    try:
+        yield tally
+    finally:
+        _TALLY.reset(token)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """The connection of one project to its cloud."""
+
+    credentials: Credentials
+    client: httpx.AsyncClient
+    clock: Clock
+    pace: Pace
+
+    async def send(self, request: Request, read: Callable[[Answer], T]) -> T:
+        """Send a request and read its answer.
+
+        Raises:
+            Unavailable: not now, or our login is refused.
+            Refused: the cloud says no, with its code.
+        """
+        for pause in PAUSES:
+            try:
+                return read(await self._once(request))
+            except Unavailable as error:
+                if not _is_repeatable(request, error):
+                    raise
+                asked = error.retry_after or 0.0
+                if asked > MAX_PAUSE:
+                    raise
+                shared = isinstance(error, Busy)
+            except Refused as error:
+                if classify(code=error.code, status=error.status) is not Failure.PASSING:
+                    raise
+                asked, shared = 0.0, False
+            wait = max(asked, pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter is no secret
+            if shared:
+                self.pace.hold(wait)
+            else:
+                await self.clock.sleep(wait)
+        return read(await self._once(request))
+
+    async def _once(self, request: Request) -> Answer:
+        try:
+            base = await self.credentials.endpoint(request.service)
+        except Misconfigured as error:
+            raise Unavailable(str(error)) from error
+        async with self.pace.slot():
+            if (tally := _TALLY.get()) is not None:
+                tally.calls += 1
+            try:
+                response = await self.client.request(
+                    request.method,
+                    locate(base + request.path, request.params),
+                    json=request.json,
+                    headers={"Accept": "application/json"},
+                    auth=self.credentials.auth,
+                )
+            except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+                raise Busy(f"the cloud cannot be reached ({type(error).__name__})") from error
+            except httpx.TimeoutException as error:
+                raise Unavailable("the cloud does not answer in time") from error
+            except httpx.InvalidURL as error:
+                raise Unavailable(f"the endpoint of the {request.service} service is no URL: correct it") from error
+            except httpx.HTTPError as error:
+                raise Broken(f"the connection to the cloud broke ({type(error).__name__})") from error
+        untie(response)
+        return Answer(status=response.status_code, body=response.content, headers=response.headers)
+
+
+def _is_repeatable(request: Request, error: Unavailable) -> bool:
+    return isinstance(error, Busy) or (request.method == "GET" and isinstance(error, Broken))

@@ -1,0 +1,1 @@
+"""The ways in: HTTP with CloudEvents, FunctionGraph's invocations, and the command."""

@@ -1,0 +1,1 @@
+"""One module per command of `doorman`; `main` picks one and runs it."""

@@ -1,0 +1,146 @@
+"""`doorman explain`: what would be decided for event files and why, rule by rule, without asking any cloud."""
+
+import argparse
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from doorman.entrypoints.cli.output import read_bytes, read_text, say, say_lines
+from doorman.errors import Rejected
+from doorman.events.claims import read_claims
+from doorman.events.cloudevents import read
+from doorman.events.files import read_message
+from doorman.models import Share
+from doorman.policy.policy import Policy, load
+from doorman.policy.tools import share_file
+from doorman.policy.tools.explain import Explanation, Step, Verdict, as_json, describe_vault, explain
+
+_WORDS: Final = {"accept": "accepted", "reject": "rejected", "hold": "held"}
+_STYLES: Final = {"accept": "green", "reject": "red", "hold": "yellow"}
+_HOLDS: Final = {True: "holds", False: "fails", None: "unknown, so it cannot hold"}
+_CLAIMED: Final = "as the event claims; the functions would ask the cloud"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """One image of one event: its facts, where they come from, and the decision; None where it is the project's own."""
+
+    event_id: str
+    event_type: str
+    share: Share
+    source: str
+    explanation: Explanation | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What there is to say of one file; `refused` where the functions would answer 400."""
+
+    file: str
+    images: tuple[Told, ...] = ()
+    refused: str | None = None
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("events", nargs="+", metavar="EVENT", help="event files: JSON, a batch, or a whole request")
+    parser.add_argument("--policy", metavar="FILE", help="policy file (default: DOORMAN_POLICY, else policy.yaml)")
+    parser.add_argument("--shares", metavar="FILE", help="facts of the shares; without it, what the events claim")
+    parser.add_argument("--json", action="store_true", help="for programs")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Explain every image of every event; 1 where an event would be refused."""
+    path = arguments.policy or os.environ.get("DOORMAN_POLICY") or "policy.yaml"
+    policy = load(read_text(path), file=path)
+    listed = share_file.load(read_text(arguments.shares), file=arguments.shares) if arguments.shares else ()
+    known = {share.image_id.lower(): share for share in listed}
+    answers = [_answer(file, policy, known) for file in arguments.events]
+    if arguments.json:
+        say_lines(json.dumps([_as_json(answer) for answer in answers], indent=2))
+    else:
+        for answer in answers:
+            _tell(answer)
+    return 1 if any(answer.refused for answer in answers) else 0
+
+
+def _answer(file: str, policy: Policy, known: Mapping[str, Share]) -> Answer:
+    message = read_message(read_bytes(file))
+    try:
+        return Answer(file=file, images=tuple(_images(message.headers, message.body, policy, known)))
+    except Rejected as error:
+        return Answer(file=file, refused=str(error))
+
+
+def _images(headers: Mapping[str, str], body: bytes, policy: Policy, known: Mapping[str, Share]) -> Iterator[Told]:
+    for event in read(headers, body):
+        for claimed in read_claims(event):
+            listed = known.get(claimed.image_id)
+            share = replace(listed, project_id=claimed.project_id) if listed else claimed
+            yield Told(
+                event_id=event.id,
+                event_type=event.type,
+                share=share,
+                source="as the list of shares says" if listed else _CLAIMED,
+                explanation=None if share.owner == share.project_id else explain(share, policy, now=datetime.now(UTC)),
+            )
+
+
+def _tell(answer: Answer) -> None:
+    if answer.refused is not None:
+        say(f"{answer.file}: would be refused: {answer.refused}", style="red")
+    elif not answer.images:
+        say(f"{answer.file}: names no images: there is nothing to decide")
+    for told in answer.images:
+        share = told.share
+        say(f"{answer.file}: {told.event_type} {told.event_id}", style="bold")
+        say(f"  image {share.image_id} for project {share.project_id}")
+        say(f"  name {share.name or 'unknown'}, owner {share.owner or 'unknown'} ({told.source})")
+        if share.owner is None:
+            say("  the event does not say whose image it is: give --shares FILE, or put `owner` into its data")
+        if told.explanation is None:
+            say("  would be skipped: own_image, the project's own image is no share")
+        else:
+            _tell_decision(told.explanation)
+        say()
+
+
+def _tell_decision(explanation: Explanation) -> None:
+    decision = explanation.decision
+    by = f"rule {decision.rule}" if decision.rule else "by default, since no rule matches"
+    audit = ", in audit mode: only told, not done" if decision.audit else ""
+    say(f"  would be {_WORDS[decision.action]}: {decision.reason}, {by}{audit}", style=_STYLES[decision.action])
+    for fact, value in decision.facts.items():
+        say(f"    rests on {fact}: {value}")
+    for number, entry in enumerate(decision.vaults):
+        say(f"    {'then ' if number else ''}vault {describe_vault(entry)}")
+    for trial in decision.trials:
+        say(f"    on trial: rule {trial.rule} would have {_WORDS[trial.action]} it ({trial.reason})")
+    for step in explanation.steps:
+        _tell_step(step)
+
+
+def _tell_step(step: Step) -> None:
+    kind = "exception" if step.section == "exceptions" else "rule"
+    mode = ", in audit mode" if step.mode == "audit" else ""
+    say(f"    {kind} {step.rule} ({step.decision}{mode}): {step.verdict}")
+    if step.verdict is not Verdict.NOT_REACHED:
+        for each in step.findings:
+            say(f"      {each.condition}: wants {each.wanted}; sees {each.seen}: {_HOLDS[each.holds]}")
+
+
+def _as_json(answer: Answer) -> dict[str, Any]:
+    images = [
+        {
+            "event_id": told.event_id,
+            "event_type": told.event_type,
+            "facts_from": "event" if told.source == _CLAIMED else "shares",
+            "skipped": "own_image" if told.explanation is None else None,
+            **(as_json(told.explanation) if told.explanation else share_file.write([told.share])[0]),
+        }
+        for told in answer.images
+    ]
+    return {"file": answer.file, "refused": answer.refused, "images": images}

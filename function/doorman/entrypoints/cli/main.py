@@ -1,0 +1,103 @@
+"""The command for people: finds the module of the command that was asked for, and turns errors into one clear line.
+
+Does none of the work: each command is a module beside this one with `configure(parser)` and `run(arguments)`. argparse,
+because it comes with Python and is imported in a quarter of the time that click takes.
+"""
+
+import argparse
+import io
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Final, Protocol, cast
+
+from doorman.errors import DoormanError, Misconfigured
+from doorman.policy.document.faults import BrokenFile
+from doorman.version import VERSION
+
+DONE: Final = 0
+NO: Final = 1
+WRONG_USAGE: Final = 2
+_INTERRUPTED: Final = 130
+
+# command: what it does. To add one: a module of that name beside this one, and a line here
+COMMANDS: Final[Mapping[str, str]] = {
+    "run": "do the whole job once: list, decide, settle, follow the jobs, tell",
+    "pending": "list the shares that wait and what the policy would do; change nothing",
+    "approve": "accept shares by hand, with a reason that is told",
+    "reject": "reject shares by hand, with a reason that is told",
+    "reconcile": "compare what was settled earlier with today's policy, and settle it anew if told to",
+    "replay": "show why events died, and send them again; or collect them",
+    "policy": "check and test a policy, compare two, print its JSON Schema",
+    "explain": "show what would be decided for event files, and why, without any cloud",
+    "send": "post event files as CloudEvents",
+    "sandbox": "run a local cloud, broker and the functions, until Ctrl-C",
+}
+# these read their words themselves
+HANDED_OVER: Final = frozenset({"sandbox"})
+
+
+class Command(Protocol):
+    """What a command's module offers; one of HANDED_OVER has no `configure`, and gets its words as `words`."""
+
+    def configure(self, parser: argparse.ArgumentParser) -> None:
+        """Declare the command's arguments."""
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        """Do the work and return the exit code."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        0 done, 1 the answer is no, 2 wrong usage or configuration.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    asked = next((word for word in words if not word.startswith("-")), "")
+    command = _load(asked) if asked in COMMANDS else None
+    if asked in HANDED_OVER:
+        arguments = argparse.Namespace(words=words[words.index(asked) + 1 :])
+    else:
+        arguments = _parser(asked, command).parse_args(words)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    return _run(command, arguments) if command else WRONG_USAGE
+
+
+def _load(name: str) -> Command:
+    """Import one command; the others' imports cost nothing."""
+    return cast("Command", import_module(f"{__package__}.{name}"))
+
+
+def _parser(asked: str, command: Command | None) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="doorman", description="Accepts or rejects shared machine images by policy.", allow_abbrev=False
+    )
+    parser.add_argument("--version", action="version", version=f"doorman {VERSION}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name, help_ in COMMANDS.items():
+        entry = commands.add_parser(name, help=help_, description=help_, allow_abbrev=False)
+        if name == asked and command is not None:
+            command.configure(entry)
+    return parser
+
+
+def _run(command: Command, arguments: argparse.Namespace) -> int:
+    try:
+        code = command.run(arguments)
+        sys.stdout.flush()
+    except BrokenFile as error:
+        sys.stderr.write(f"{error}\n")
+        return WRONG_USAGE
+    except DoormanError as error:
+        sys.stderr.write(f"doorman: {error}\n")
+        return WRONG_USAGE if isinstance(error, Misconfigured) else NO
+    except BrokenPipeError:
+        # the reader went away (`| head`): nobody is left to tell, and the interpreter must not flush again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return NO
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    return code

@@ -1,0 +1,70 @@
+"""`doorman reconcile`: what was settled earlier against today's policy; changes nothing unless it is told to."""
+
+import asyncio
+import sys
+from argparse import ArgumentParser, Namespace
+from functools import partial
+from uuid import uuid4
+
+from doorman.entrypoints.cli.outcomes import uses
+from doorman.entrypoints.cli.output import say, table
+from doorman.entrypoints.cli.progress import supervise
+from doorman.entrypoints.cli.run import exit_code, show_report
+from doorman.entrypoints.cli.session import add_json, add_projects, open_office
+from doorman.events.messages import EventType
+from doorman.handlers.reconcile import reconcile, settle_anew
+from doorman.handlers.run import Once, Report
+from doorman.planning.drift import PERHAPS_PERSON
+
+_SETTLED = (EventType.ACCEPTED, EventType.REJECTED)
+
+
+def configure(parser: ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    add_projects(parser)
+    add_json(parser)
+    parser.add_argument("--enforce", action="store_true", help="settle anew what the policy accepts or rejects")
+    parser.add_argument(
+        "--usage", action="store_true", help="list the servers booted from shares that should not be used"
+    )
+
+
+def run(arguments: Namespace) -> int:
+    """Compare, tell, and with `--enforce` settle anew; 1 as long as something stands otherwise."""
+    return asyncio.run(_run(arguments))
+
+
+async def _run(arguments: Namespace) -> int:
+    async with open_office(projects=arguments.project, is_telling=True, as_json=arguments.json) as office:
+        once = Once(
+            office,
+            run_id=f"reconcile-{uuid4()}",
+            errand=partial(reconcile, is_enforced=arguments.enforce, has_usage=arguments.usage),
+            prepare=settle_anew if arguments.enforce else None,
+        )
+        report, was_stopped = await supervise(once, arguments.project, stream=sys.stderr)
+    show_report(report, as_json=arguments.json, nothing="nothing drifted")
+    if arguments.usage and not arguments.json:
+        _show_uses(report)
+    return exit_code(is_done=report.is_faultless and not _find_left(report), was_stopped=was_stopped)
+
+
+def _show_uses(report: Report) -> None:
+    rows = uses([*report.told, *report.untold])
+    say()
+    for line in table(rows) if rows else ["no server was booted from a share that should not be used"]:
+        say(line)
+
+
+def _find_left(report: Report) -> set[tuple[str, str]]:
+    """Find the shares, by project, that still stand otherwise, and that no person is known to want so."""
+    drifted: set[tuple[str, str]] = set()
+    settled: set[tuple[str, str]] = set()
+    for event in report.told:
+        for entry in event.data.get("images", ()):
+            share = (event.data["project_id"], entry["image_id"])
+            if event.type in _SETTLED:
+                settled.add(share)
+            elif event.type == EventType.DRIFTED and not PERHAPS_PERSON.items() <= (entry["facts"] or {}).items():
+                drifted.add(share)
+    return drifted - settled

@@ -1,0 +1,42 @@
+"""`doorman send`: posts event files as CloudEvents, as they are: also malformed ones, to see them refused."""
+
+import argparse
+import os
+from typing import Final
+
+import httpx
+
+from doorman.entrypoints.cli.output import read_bytes, say
+from doorman.events.files import read_message
+from doorman.version import USER_AGENT
+
+_LOCAL: Final = "http://127.0.0.1:8080"
+_TIMEOUT: Final = 30.0
+_OK: Final = 300
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("events", nargs="+", metavar="EVENT", help="event files: JSON, a batch, or a whole request")
+    parser.add_argument("--to", metavar="URL", help=f"a broker or function (default: K_SINK, else {_LOCAL})")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Post each file; 1 where one was not taken."""
+    url = arguments.to or os.environ.get("K_SINK") or _LOCAL
+    with httpx.Client(timeout=_TIMEOUT, headers={"user-agent": USER_AGENT}) as client:
+        taken = [_send(client, url, file) for file in arguments.events]
+    return 0 if all(taken) else 1
+
+
+def _send(client: httpx.Client, url: str, file: str) -> bool:
+    message = read_message(read_bytes(file))
+    try:
+        answer = client.post(url, content=message.body, headers=dict(message.headers))
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        say(f"{file}: not sent to {url}: {str(error) or type(error).__name__}", style="red")
+        return False
+    is_taken = answer.status_code < _OK
+    text = f"{file}: {answer.status_code} {answer.reason_phrase}: {answer.text.strip()}"
+    say(text.removesuffix(": "), style="green" if is_taken else "red")
+    return is_taken

@@ -1,0 +1,83 @@
+"""Opens the office for a command: environment, policy, the way to the cloud and to the sink. Decides nothing."""
+
+import os
+import sys
+from argparse import ArgumentParser
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from doorman.bootstrap import connect, connect_sink, make_sink
+from doorman.cloud.auth.credentials import from_settings
+from doorman.cloud.auth.environ import PROJECT_IDS, PROJECT_NAMES
+from doorman.entrypoints.cli.outcomes import JsonLines
+from doorman.entrypoints.cli.output import read_text
+from doorman.handlers.projects import Office
+from doorman.policy.policy import load
+from doorman.runtime import logs
+from doorman.runtime.clock import SystemClock
+from doorman.settings import Settings
+from doorman.sinks.base import NullSink, Sink
+
+
+def add_projects(parser: ArgumentParser) -> None:
+    """Declare `--project`."""
+    parser.add_argument(
+        "--project",
+        action="append",
+        default=[],
+        metavar="ID",
+        help="only this one of the served projects; may be given several times",
+    )
+
+
+def add_json(parser: ArgumentParser) -> None:
+    """Declare `--json`."""
+    parser.add_argument("--json", action="store_true", help="write one outcome event (CloudEvent) a line")
+
+
+@asynccontextmanager
+async def open_office(*, projects: Sequence[str], is_telling: bool, as_json: bool) -> AsyncIterator[Office]:
+    """Open the office for the time of one command.
+
+    Args:
+        projects: what `--project` named.
+        is_telling: outcomes go to K_SINK, where it is set.
+        as_json: outcomes go to stdout as well, as soon as they are told.
+
+    Raises:
+        Misconfigured: a variable is missing or wrong.
+        PolicyError: the policy file is wrong.
+    """
+    settings = Settings.from_environ(_serve_named(os.environ, projects), is_sink_required=False)
+    _log_beside(settings)
+    policy = load(read_text(settings.policy), file=settings.policy)
+    clock = SystemClock()
+    async with AsyncExitStack() as stack:
+        client = await stack.enter_async_context(connect(settings))
+        credentials = from_settings(settings.identity, client=client, clock=clock)
+        sink: Sink = NullSink()
+        if is_telling and settings.sink:
+            sink_client = await stack.enter_async_context(connect_sink(settings))
+            sink = make_sink(settings, clock=clock, client=sink_client, credentials=credentials)
+        shown = _show(sink, as_json=as_json)
+        yield Office(settings, policy, clock=clock, client=client, credentials=credentials, sink=shown)
+
+
+def _show(sink: Sink, *, as_json: bool) -> Sink:
+    return JsonLines(sink, sys.stdout) if as_json else sink
+
+
+def _serve_named(environ: Mapping[str, str], projects: Sequence[str]) -> Mapping[str, str]:
+    """Serve the projects that the command names, where the environment names none."""
+    if not projects or any(environ.get(name) for name in ("OS_CLOUD", *PROJECT_IDS, *PROJECT_NAMES)):
+        return environ
+    return {**environ, "OS_PROJECT_ID": ",".join(projects)}
+
+
+def _log_beside(settings: Settings) -> None:
+    """Log to stderr, and unless asked for more only what a person should know: stdout is for the answer."""
+    logs.set_up(
+        level=settings.log_level if os.environ.get("LOG_LEVEL") else "warning",
+        form=settings.log_format if os.environ.get("LOG_FORMAT") else "console",
+        stream=sys.stderr,
+    )

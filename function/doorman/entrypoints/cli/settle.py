@@ -1,0 +1,194 @@
+"""What `doorman approve` and `doorman reject` share: a person settles named shares, by the same code as a run.
+
+Shows what it will do and asks, does it with the person's own credentials, and tells who decided and why.
+"""
+
+import asyncio
+import getpass
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from uuid import uuid4
+
+from doorman.cloud.member_status import read_standings
+from doorman.entrypoints.cli.outcomes import NOTHING
+from doorman.entrypoints.cli.output import say, table, visible
+from doorman.entrypoints.cli.progress import supervise
+from doorman.entrypoints.cli.run import FAILED, exit_code, show_report
+from doorman.entrypoints.cli.session import add_json, open_office
+from doorman.errors import Misconfigured
+from doorman.events.advice import exception_lines
+from doorman.events.messages import EventType
+from doorman.handlers.context import Desk
+from doorman.handlers.project_run import Errands
+from doorman.handlers.projects import Office
+from doorman.handlers.run import Once, Report
+from doorman.models import Action, Reason, Share, is_image_id, is_plain_id
+from doorman.planning.outcomes import WANTED
+from doorman.policy import decision as decisions
+from doorman.policy.override import decide_by_hand
+
+MAX_REASON = 1000
+"""Characters of a reason; it travels in every outcome."""
+
+FOR_A_TIME = timedelta(days=90)
+"""How long the advised exception counts; a person changes it."""
+
+HEADING = ("IMAGE", "NAME", "OWNER", "STANDS", "POLICY WOULD", "RULE", "REASON")
+_DONE = {"accept": EventType.ACCEPTED, "reject": EventType.REJECTED}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One share that a person decides: as it stands, and what the policy would do; None where there is no share."""
+
+    image_id: str
+    share: Share | None
+    policy_would: decisions.Decision | None
+
+
+def configure(parser: ArgumentParser) -> None:
+    """Declare the arguments of both commands."""
+    parser.add_argument("image", nargs="+", metavar="IMAGE", help="ID of a shared image")
+    parser.add_argument("--project", required=True, metavar="ID", help="the project that it is shared with")
+    parser.add_argument("--reason", required=True, metavar="TEXT", help="why; it is told with the outcome")
+    parser.add_argument("--yes", action="store_true", help="do it without asking")
+    add_json(parser)
+
+
+def settle(arguments: Namespace, *, action: Action, vault_id: str | None = None) -> int:
+    """Show, ask, do, tell.
+
+    Raises:
+        Misconfigured: an argument or a variable is wrong.
+        Unavailable: the cloud cannot be read now.
+    """
+    images = _check(arguments, vault_id)
+    if arguments.yes:
+        return asyncio.run(_settle(arguments, images, action, vault_id, cases=()))
+    return _ask(arguments, images, action, vault_id, cases=asyncio.run(_look(arguments, images)))
+
+
+def _ask(
+    arguments: Namespace, images: Sequence[str], action: Action, vault_id: str | None, *, cases: Sequence[Case]
+) -> int:
+    if not _is_wanted(arguments, cases, action):
+        sys.stderr.write("doorman: nothing was changed\n")
+        return FAILED
+    return asyncio.run(_settle(arguments, images, action, vault_id, cases=cases))
+
+
+def _check(arguments: Namespace, vault_id: str | None) -> Sequence[str]:
+    for image in arguments.image:
+        if not is_image_id(image):
+            raise Misconfigured(f"IMAGE: {image[:80]!r} is no image ID (a UUID)")
+    for name, text in (("--project", arguments.project), ("--vault", vault_id)):
+        if text is not None and not is_plain_id(text):
+            raise Misconfigured(f"{name}: {text[:80]!r} is no ID: 1 to 64 of A-Z a-z 0-9 _ -")
+    if not arguments.reason.strip() or len(arguments.reason) > MAX_REASON:
+        raise Misconfigured(f"--reason: say why, in 1 to {MAX_REASON} characters")
+    return list(dict.fromkeys(image.lower() for image in arguments.image))
+
+
+async def _look(arguments: Namespace, images: Sequence[str]) -> Sequence[Case]:
+    """Read how the shares stand, and what the policy would do with them."""
+    async with open_office(projects=[arguments.project], is_telling=False, as_json=False) as office:
+        desk = await _find(office, arguments.project)
+        standings = await read_standings(desk.cloud, images)
+        now = desk.clock.now()
+        return [
+            Case(
+                image_id=image,
+                share=share,
+                policy_would=decisions.decide(share, desk.policy, now=now) if share else None,
+            )
+            for image, share in standings.items()
+        ]
+
+
+async def _find(office: Office, project_id: str) -> Desk:
+    desks, errors = await office.desks()
+    desk = next((desk for desk in desks if desk.project_id == project_id), None)
+    if desk is None and errors:
+        raise errors[0]
+    if desk is None:
+        raise Misconfigured(f"--project: {project_id} is not served here: name one of OS_PROJECT_ID or OS_CLOUD")
+    return desk
+
+
+def _is_wanted(arguments: Namespace, cases: Sequence[Case], action: Action) -> bool:
+    """Show what will be done, on stderr, and ask."""
+    lines = table([HEADING, *(_row(case) for case in cases)])
+    count = f"{len(cases)} share{'' if len(cases) == 1 else 's'}"
+    question = f"{action} {count} in project {arguments.project}, because: {visible(arguments.reason)} [y/N] "
+    sys.stderr.write("\n".join([*lines, "", question]))
+    sys.stderr.flush()
+    answer = sys.stdin.readline()
+    if not answer:
+        sys.stderr.write("\n")
+        raise Misconfigured("--yes: needed where nobody answers (stdin has ended)")
+    return answer.strip().lower() in {"y", "yes"}
+
+
+def _row(case: Case) -> tuple[str, ...]:
+    share, would = case.share, case.policy_would
+    if share is None or would is None:
+        return (case.image_id, *([NOTHING] * 5), Reason.NOT_SHARED.value)
+    cells = (share.name, share.owner, share.member_status, would.action, would.rule, would.reason.value)
+    return (case.image_id, *(cell or NOTHING for cell in cells))
+
+
+def _advise(arguments: Namespace, cases: Sequence[Case], action: Action) -> None:
+    """Say how the decision is kept: the policy would say otherwise, and no cloud tells who settled a share."""
+    images = [case.image_id for case in cases if case.policy_would and case.policy_would.action != action]
+    if images:
+        expires = datetime.now(UTC).date() + FOR_A_TIME
+        say()
+        say("The policy would decide otherwise, so this counts as drift until it says the same, for example:")
+        say()
+        for line in exception_lines(
+            images, action=action, reason=arguments.reason, by=getpass.getuser(), expires=expires
+        ):
+            say(line)
+
+
+async def _settle(
+    arguments: Namespace, images: Sequence[str], action: Action, vault_id: str | None, *, cases: Sequence[Case]
+) -> int:
+    async with open_office(projects=[arguments.project], is_telling=True, as_json=arguments.json) as office:
+        desk = await _find(office, arguments.project)
+        user = await desk.cloud.line.credentials.user()
+        actor = {"actor": user or f"{getpass.getuser()} (local user)", "reason": arguments.reason}
+        once = Once(
+            office,
+            run_id=f"{action}-{uuid4()}",
+            errand=partial(Errands.take, images=images),
+            prepare=partial(_decide, images=images, action=action, vault_id=vault_id, actor=actor),
+        )
+        report, was_stopped = await supervise(once, [arguments.project], stream=sys.stderr)
+    show_report(report, as_json=arguments.json)
+    is_done = _is_done(report, images, action)
+    if is_done and not arguments.json:
+        _advise(arguments, cases, action)
+    return exit_code(is_done=is_done, was_stopped=was_stopped)
+
+
+def _decide(
+    desk: Desk, *, images: Sequence[str], action: Action, vault_id: str | None, actor: Mapping[str, str]
+) -> Desk:
+    policy = decide_by_hand(desk.policy, images, action=action, vault_id=vault_id)
+    return replace(desk, policy=policy, teller=replace(desk.teller, actor=actor))
+
+
+def _is_done(report: Report, images: Sequence[str], action: Action) -> bool:
+    """Say whether every image ended as the person wanted, now or before."""
+    done = {
+        entry["image_id"]
+        for event in report.told
+        for entry in event.data["images"]
+        if event.type == _DONE[action] or (event.type == EventType.SKIPPED and entry["member_status"] == WANTED[action])
+    }
+    return report.is_faultless and done == set(images)

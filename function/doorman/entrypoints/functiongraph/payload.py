@@ -1,0 +1,173 @@
+"""FunctionGraph's trigger payloads into our events: CTS, SMN, LTS, KAFKA, TIMER, or a CloudEvent sent as it is.
+
+The other front door, beside HTTP: it decides nothing about shares and hands nothing on but events.
+
+See https://docs.otc.t-systems.com/function-graph/umn/creating_triggers/
+"""
+
+import base64
+import binascii
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+
+from pydantic_core import to_json
+
+from doorman.cloud.auth.accounts import Keys
+from doorman.entrypoints.functiongraph.cts import Ignored, as_list, as_object, read_trace
+from doorman.errors import Rejected
+from doorman.events.cloudevents import from_structured
+from doorman.events.messages import EventType
+from doorman.models import CloudEvent, is_plain_id
+from doorman.parsing import parse_json, parse_time
+
+MAX_PAYLOAD = 256 * 1024
+"""Bytes of one asynchronous invocation; the engine takes no more."""
+
+TICK = "dev.knative.sources.ping"
+"""The type of a timer's event: PingSource's own, so that one tick is like another."""
+
+_NAMESPACE = uuid5(NAMESPACE_URL, "urn:doorman:functiongraph")
+_KINDS = frozenset({"record", "lts", "cts", "trace_name", "specversion"})
+_OURS = frozenset({EventType.NOTIFIED, EventType.CHECK, TICK})
+
+
+@dataclass(frozen=True, slots=True)
+class Unwrapped:
+    """What a payload asks for: the events to handle, and why its other parts ask nothing."""
+
+    events: tuple[CloudEvent, ...] = ()
+    ignored: tuple[Ignored, ...] = ()
+
+
+def read_payload(body: bytes) -> dict[str, Any]:
+    """Read the body of one invocation.
+
+    Raises:
+        Rejected: larger than 256 KB, no JSON object, or nothing that a trigger of ours sends; the text names the field.
+    """
+    if len(body) > MAX_PAYLOAD:
+        raise Rejected(f"payload: {len(body)} bytes; send at most {MAX_PAYLOAD}")
+    payload = parse_json(body, "payload")
+    if not isinstance(payload, dict):
+        raise Rejected("payload: expected a JSON object")
+    is_known = payload.get("trigger_type") in ("TIMER", "KAFKA") or payload.keys() & _KINDS
+    if not is_known:
+        raise Rejected("payload: expected cts, record, lts, trigger_type TIMER or KAFKA, or a CloudEvent")
+    return payload
+
+
+def unwrap(payload: Mapping[str, Any], *, served: Collection[str]) -> Unwrapped:
+    """Find the events in a payload.
+
+    Args:
+        served: IDs of the projects that we serve.
+
+    Raises:
+        Rejected: a part of the payload is malformed; the text names it.
+    """
+    if payload.get("trigger_type") == "TIMER":
+        return _gather([_read_timer(payload)])
+    if payload.get("trigger_type") == "KAFKA":
+        return _gather(_read_message(text, served) for text in _kafka_messages(payload))
+    if "record" in payload:
+        return _gather(_read_message(text, served) for text in _smn_messages(payload))
+    if "lts" in payload:
+        return _gather(_read_message(text, served) for text in _lts_messages(payload))
+    return _gather([_read_item(payload, served)])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """What the engine lends to one call: the function's project, and a token or temporary keys of its agency."""
+
+    project_id: str
+    token: str | None = field(default=None, repr=False)
+    keys: Keys | None = field(default=None, repr=False)
+
+
+def read_grant(headers: Mapping[str, str]) -> Grant | None:
+    """Read the `X-CFF-*` headers of a call; None where they bring no credentials ("Include Keys" is off).
+
+    Args:
+        headers: found by names in lower case.
+    """
+    project_id = _header(headers, "x-cff-project-id")
+    access, secret = _header(headers, "x-cff-security-access-key"), _header(headers, "x-cff-security-secret-key")
+    token = _header(headers, "x-cff-auth-token")
+    if not project_id or not is_plain_id(project_id) or not (token or (access and secret)):
+        return None
+    keys = (
+        Keys(access=access, secret=secret, token=_header(headers, "x-cff-security-token"))
+        if access and secret
+        else None
+    )
+    return Grant(project_id=project_id, token=token, keys=keys)
+
+
+def _header(headers: Mapping[str, str], name: str) -> str | None:
+    value = headers.get(name, "").strip()
+    return value if value and value.lower() != "null" else None  # the engine writes a missing value as the text null
+
+
+def _gather(items: Iterable[list[CloudEvent] | Ignored]) -> Unwrapped:
+    events: dict[bytes, CloudEvent] = {}
+    ignored: list[Ignored] = []
+    for item in items:
+        if isinstance(item, Ignored):
+            ignored.append(item)
+            continue
+        for event in item:
+            events.setdefault(to_json((event.source, event.id, event.type, event.data)), event)
+    if not events and not ignored:
+        ignored.append(Ignored.NOTHING_INSIDE)
+    return Unwrapped(tuple(events.values()), tuple(ignored))
+
+
+def _read_message(message: Any, served: Collection[str]) -> list[CloudEvent] | Ignored:
+    try:
+        item = parse_json(message, "message") if isinstance(message, str) else message
+        return _read_item(item, served)
+    except Rejected:
+        return Ignored.NOT_AN_EVENT  # anybody may write to a topic or a log: its neighbours are read all the same
+
+
+def _read_item(item: Any, served: Collection[str]) -> list[CloudEvent] | Ignored:
+    item = as_object(item)
+    if "specversion" in item:
+        event = from_structured(item)
+        return [event] if event.type in _OURS else Ignored.OTHER_TYPE
+    trace = as_object(item.get("cts", item))
+    return read_trace(trace, served) if "trace_name" in trace else Ignored.NOT_AN_EVENT
+
+
+def _read_timer(payload: Mapping[str, Any]) -> list[CloudEvent] | Ignored:
+    name, time, wish = payload.get("trigger_name"), payload.get("time"), payload.get("user_event")
+    if not isinstance(name, str) or not isinstance(time, str) or not time:
+        raise Rejected("payload: a TIMER has trigger_name and time as strings")
+    if wish and str(wish).strip() and as_object(wish).get("action") != "sweep":
+        return Ignored.OTHER_ACTION
+    tick = str(uuid5(_NAMESPACE, to_json([name, time]).decode()))
+    return [CloudEvent(id=tick, source="/functiongraph/timer", type=TICK, time=parse_time(time))]
+
+
+def _smn_messages(payload: Mapping[str, Any]) -> Iterator[Any]:
+    for record in as_list(payload["record"]):
+        yield as_object(as_object(record).get("smn")).get("message")
+
+
+def _kafka_messages(payload: Mapping[str, Any]) -> Iterator[Any]:
+    for record in as_list(payload.get("records")):
+        yield from as_list(as_object(record).get("messages"))
+
+
+def _lts_messages(payload: Mapping[str, Any]) -> Iterator[Any]:
+    data = as_object(payload["lts"]).get("data")
+    try:
+        text = base64.b64decode(data if isinstance(data, str) else "!", validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise Rejected("lts.data: not base64") from error
+    logs = as_object(parse_json(text, "lts.data")).get("logs")
+    for entry in as_list(parse_json(logs, "lts.data.logs") if isinstance(logs, str) else logs):
+        yield as_object(entry).get("message")

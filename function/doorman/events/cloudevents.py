@@ -1,0 +1,192 @@
+"""The CloudEvents format: bytes of an HTTP message into events, and back. Knows no event type of ours, does no I/O.
+
+The CloudEvents SDK is not used here: it fills a missing `time` with now, takes numbers as ids and reads no batches.
+
+See https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/http-protocol-binding.md
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote, unquote
+
+from pydantic_core import to_json
+
+from doorman.errors import Rejected
+from doorman.models import CloudEvent
+from doorman.parsing import parse_json, parse_time
+
+MAX_BODY = 1 << 20
+MAX_ID = 256
+
+_NAME = re.compile(r"[a-z0-9]+", re.ASCII)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_CORE = frozenset({"specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema"})
+_HEADER_SAFE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"%')
+
+
+def read(headers: Mapping[str, str], body: bytes) -> tuple[CloudEvent, ...]:
+    """Read the events of one HTTP message in binary, structured or batched mode.
+
+    Args:
+        headers: names in lower case.
+        body: the whole message body.
+
+    Raises:
+        Rejected: the message is no valid CloudEvent; the text names the field.
+    """
+    if len(body) >= MAX_BODY:
+        raise Rejected(f"body: {len(body)} bytes; send less than {MAX_BODY}")
+    media = _media_type(headers.get("content-type", ""))
+    if media == "application/cloudevents+json":
+        return (_read_structured(parse_json(body, "body"), ""),)
+    if media == "application/cloudevents-batch+json":
+        batch = parse_json(body, "body")
+        if not isinstance(batch, list):
+            raise Rejected("body: a batch is a JSON array of events")
+        return tuple(_read_structured(member, f"[{place}].") for place, member in enumerate(batch))
+    if media.startswith("application/cloudevents"):
+        raise Rejected(f"content-type: {media[:80]} is not read; send application/cloudevents+json")
+    if "ce-specversion" not in headers:
+        raise Rejected(
+            "not a CloudEvent: send ce-specversion and the other ce- headers, or application/cloudevents+json"
+        )
+    return (_read_binary(headers, media, body),)
+
+
+def write(event: CloudEvent) -> tuple[dict[str, str], bytes]:
+    """Write one event in binary mode: HTTP headers and body."""
+    attributes: dict[str, str | None] = {
+        "specversion": "1.0",
+        "id": event.id,
+        "source": event.source,
+        "type": event.type,
+        "subject": event.subject,
+        "time": None if event.time is None else event.time.isoformat().replace("+00:00", "Z"),
+        "dataschema": event.dataschema,
+        **event.extensions,
+    }
+    headers = {f"ce-{name}": quote(value, safe=_HEADER_SAFE) for name, value in attributes.items() if value is not None}
+    return {"content-type": "application/json", **headers}, to_json(event.data)
+
+
+def to_structured(event: CloudEvent) -> dict[str, Any]:
+    """Give one event as the JSON object of structured mode."""
+    attributes = {
+        "specversion": "1.0",
+        "id": event.id,
+        "source": event.source,
+        "type": event.type,
+        "subject": event.subject,
+        "time": None if event.time is None else event.time.isoformat().replace("+00:00", "Z"),
+        "datacontenttype": "application/json",
+        "dataschema": event.dataschema,
+    }
+    return {**{k: v for k, v in attributes.items() if v is not None}, **event.extensions, "data": event.data}
+
+
+def from_structured(message: Any) -> CloudEvent:
+    """Read one event from the JSON object of structured mode.
+
+    Raises:
+        Rejected: it is no valid CloudEvent; the text names the field.
+    """
+    return _read_structured(message, "")
+
+
+def _media_type(content_type: str) -> str:
+    media, _, parameters = content_type.lower().partition(";")
+    charset = re.search(r'charset\s*=\s*"?([^\s;"]+)', parameters)
+    if charset and charset[1] not in {"utf-8", "utf8", "us-ascii"}:
+        raise Rejected(f"content-type: charset {charset[1][:40]} is not read; send utf-8")
+    return media.strip()
+
+
+def _read_structured(message: Any, where: str) -> CloudEvent:
+    if not isinstance(message, dict):
+        raise Rejected(f"{where or 'body'}: an event is a JSON object".replace(".:", ":"))
+    data = message.get("data")
+    if (encoded := message.get("data_base64")) is not None:
+        if data is not None:
+            raise Rejected(f"{where}data_base64: comes beside data; send one of them")
+        decoded = _decode_base64(encoded, where)
+        is_json = _is_json(message.get("datacontenttype"))
+        data = parse_json(decoded, f"{where}data_base64") if is_json else None
+    attributes = {}
+    for name, value in message.items():
+        if name in {"data", "data_base64"} or value is None:
+            continue
+        attributes[name] = value if name in _CORE else _canonical(value, f"{where}{name[:40]!r}")
+    return _build(attributes, data, where)
+
+
+def _read_binary(headers: Mapping[str, str], media: str, body: bytes) -> CloudEvent:
+    attributes = {name[3:]: _decode_header(name, value) for name, value in headers.items() if name.startswith("ce-")}
+    return _build(attributes, parse_json(body, "data") if body and _is_json(media) else None, "")
+
+
+def _is_json(media: object) -> bool:
+    """Say whether data of this media type is parsed; of any other, only that there is an event is known."""
+    kind = media.partition(";")[0].strip().lower() if isinstance(media, str) else ""
+    return kind in {"", "application/json", "text/json"} or kind.endswith("+json")
+
+
+def _decode_header(name: str, value: str) -> str:
+    """Undo the encoding of a header's value: double quotes, as older senders write them, then percent signs."""
+    if '"' not in value and "%" not in value:
+        return value
+    if len(value) > 1 and value[0] == value[-1] == '"':
+        value = re.sub(r"\\(.)", r"\1", value[1:-1])
+    try:
+        return unquote(value, errors="strict")
+    except UnicodeDecodeError as error:
+        raise Rejected(f"{name[3:43]}: its percent-encoding is not UTF-8") from error
+
+
+def _build(attributes: Mapping[str, Any], data: Any, where: str) -> CloudEvent:
+    if attributes.get("specversion") != "1.0":
+        raise Rejected(f'{where}specversion: expected "1.0"')
+    for name, value in attributes.items():
+        if _NAME.fullmatch(name) is None:
+            raise Rejected(f"{where}{name[:40]!r}: attribute names are lower-case letters and digits")
+        if not isinstance(value, str) or (name in _CORE and not value):
+            raise Rejected(f"{where}{name[:40]}: expected a non-empty string")
+        if _CONTROL.search(value):
+            raise Rejected(f"{where}{name[:40]}: holds a control character")
+    for name in ("id", "source", "type"):
+        if name not in attributes:
+            raise Rejected(f"{where}{name}: missing; every CloudEvent has one")
+    if len(attributes["id"]) > MAX_ID:
+        raise Rejected(f"{where}id: longer than {MAX_ID} characters")
+    time = None
+    if "time" in attributes and (time := parse_time(attributes["time"])) is None:
+        raise Rejected(f"{where}time: expected RFC 3339, such as 2026-01-31T08:30:00Z")
+    return CloudEvent(
+        id=attributes["id"],
+        source=attributes["source"],
+        type=attributes["type"],
+        subject=attributes.get("subject"),
+        time=time,
+        dataschema=attributes.get("dataschema"),
+        extensions={name: value for name, value in attributes.items() if name not in _CORE},
+        data=data,
+    )
+
+
+def _canonical(value: object, where: str) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, str):
+        return value
+    raise Rejected(f"{where}: expected a string, an integer or a boolean")
+
+
+def _decode_base64(text: object, where: str) -> bytes:
+    try:
+        return base64.b64decode(text if isinstance(text, str) else "!", validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise Rejected(f"{where}data_base64: not base64") from error

@@ -1,0 +1,103 @@
+"""The data of the events that Doorman tells, as models: with `messages` the source of the published schemas.
+
+Nothing at run time needs them: `telling` writes these events, and tests hold it to the models.
+"""
+
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from doorman.events.fields import ImageId, PlainId
+from doorman.events.messages import CheckData, Data, EventType, NotifiedData
+from doorman.models import Action, MemberStatus, Reason
+
+
+class OutcomeEntry(Data):
+    """How one image ended; null where unknown."""
+
+    image_id: ImageId
+    name: str | None
+    owner: str | None
+    rule: str | None
+    reason: Reason
+    member_status: MemberStatus | None
+    error_code: str | None
+    vault_id: str | None
+    cause: str | None
+    decision: Action | None = None
+    facts: dict[str, Any] | None = Field(default=None, description="What the decision rested on.")
+    approve: str | None = Field(default=None, description="Where it is held: the command that accepts it.")
+
+
+class OutcomeData(Data):
+    """Data of the outcome events: accepted, rejected, held, failed, skipped, audited, drifted."""
+
+    project_id: PlainId
+    job_id: PlainId | None
+    policy_digest: str
+    actor: str | None = Field(default=None, description="The person who decided, where it was a person.")
+    reason: str | None = Field(default=None, description="Why that person did, in his own words.")
+    images: tuple[OutcomeEntry, ...]
+
+
+class UsedEntry(Data):
+    """One server that was booted from a share that should not be used; null where unknown."""
+
+    server_id: PlainId
+    name: str | None
+    image_id: ImageId
+    image_name: str | None
+    owner: str | None
+    member_status: MemberStatus | None
+    reason: Reason
+
+
+class UsedData(Data):
+    """Data of `share.used`: servers that run from shares which are not accepted, or would not be accepted today."""
+
+    project_id: PlainId
+    policy_digest: str
+    servers: tuple[UsedEntry, ...]
+
+
+class PendingEntry(Data):
+    """One share that waits, in the sweep's digest."""
+
+    image_id: ImageId
+    name: str | None
+    owner: str | None
+    rule: str | None
+    reason: Reason
+    created_at: str | None
+    approve: str | None = Field(default=None, description="The command that accepts it.")
+
+
+class PendingData(Data):
+    """Data of the sweep's digest: a heartbeat and a to-do list in one."""
+
+    project_id: PlainId
+    count: int = Field(ge=0, description="All pending shares, own images excluded.")
+    oldest_created_at: str | None
+    images: tuple[PendingEntry, ...]
+    error: str | None
+    expired_exceptions: tuple[str, ...] = Field(default=(), description="Exceptions of the policy that count no more.")
+
+
+DATA: dict[EventType, type[BaseModel]] = {
+    EventType.NOTIFIED: NotifiedData,
+    EventType.CHECK: CheckData,
+    **dict.fromkeys(
+        (
+            EventType.ACCEPTED,
+            EventType.REJECTED,
+            EventType.HELD,
+            EventType.FAILED,
+            EventType.SKIPPED,
+            EventType.AUDITED,
+            EventType.DRIFTED,
+        ),
+        OutcomeData,
+    ),
+    EventType.USED: UsedData,
+    EventType.PENDING: PendingData,
+}

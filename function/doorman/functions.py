@@ -1,0 +1,144 @@
+"""Wiring, and the only functions-framework import: the functions, each an HTTP door to the rooms behind it.
+
+Settings and policy are read when the framework loads this file, since it has no start-up hook: what is wrong with them
+ends the start with one message.
+"""
+
+import gc
+import os
+
+gc.disable()  # nothing of what is loaded now is garbage, and to look for it takes a tenth of the start; see `tuning`
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # else it searches all that is installed for some
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import functions_framework.aio
+from starlette.requests import Request
+from starlette.responses import Response
+
+from doorman.bootstrap import check_trust, connect, connect_sink, make_sink
+from doorman.cloud.auth.credentials import from_settings
+from doorman.entrypoints.http import Handler, Reply, answer, handle_check, handle_sweep, handle_triage
+from doorman.errors import DoormanError
+from doorman.events.cloudevents import MAX_BODY
+from doorman.handlers.projects import Office
+from doorman.policy.policy import Policy, expired, load
+from doorman.runtime import logs, telemetry, tuning
+from doorman.runtime.clock import SystemClock
+from doorman.settings import Settings
+from doorman.version import VERSION
+
+if TYPE_CHECKING:
+    from doorman.entrypoints.functiongraph.invocation import Invocations
+
+
+def _start() -> tuple[Settings, Policy]:
+    # functions-framework says in this variable, also where it was told by an option, which function it serves.
+    is_lent = os.environ.get("FUNCTION_TARGET") == "functiongraph"
+    try:
+        settings = Settings.from_environ(os.environ, is_sink_required=not is_lent, is_login_required=not is_lent)
+        check_trust(settings)
+        policy = _load(settings.policy)
+    except DoormanError as error:
+        raise SystemExit(f"doorman: {error}") from None
+    logs.set_up(level=settings.log_level, form=settings.log_format)
+    telemetry.set_up(os.environ)
+    logs.logger().info("started", version=VERSION, policy_digest=policy.digest, mode=settings.mode)
+    for rule in expired(policy, SystemClock().now().date()):
+        logs.logger().warning("exception.expired", name=rule.name, expires=str(rule.expires), by=rule.by)
+    return settings, policy
+
+
+def _load(path: str) -> Policy:
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SystemExit(f"doorman: DOORMAN_POLICY: cannot read {path} ({type(error).__name__})") from None
+    return load(text, file=path)
+
+
+_SETTINGS, _POLICY = _start()
+
+
+@cache
+def _office() -> Office:
+    clock, client = SystemClock(), connect(_SETTINGS)
+    credentials = from_settings(_SETTINGS.identity, client=client, clock=clock)
+    sink = make_sink(_SETTINGS, clock=clock, client=connect_sink(_SETTINGS), credentials=credentials)
+    return Office(_SETTINGS, _POLICY, clock=clock, client=client, credentials=credentials, sink=sink)
+
+
+@cache
+def _invocations() -> "Invocations":
+    from doorman.entrypoints.functiongraph.invocation import Invocations  # noqa: PLC0415 - only its own function needs it
+
+    clock, client = SystemClock(), connect(_SETTINGS)
+    credentials = from_settings(_SETTINGS.identity, client=client, clock=clock)
+    sink_client = connect_sink(_SETTINGS)
+    return Invocations(_SETTINGS, _POLICY, clock=clock, client=client, sink_client=sink_client, credentials=credentials)
+
+
+@functions_framework.aio.http
+async def triage(request: Request) -> Response:
+    """Take share notifications."""
+    return await _serve(request, handle_triage)
+
+
+@functions_framework.aio.http
+async def check_job(request: Request) -> Response:
+    """Take requests to follow a job."""
+    return await _serve(request, handle_check)
+
+
+@functions_framework.aio.http
+async def sweep(request: Request) -> Response:
+    """Take a scheduler's tick."""
+    return await _serve(request, handle_sweep)
+
+
+@functions_framework.aio.http
+async def functiongraph(request: Request) -> Response:
+    """Take what FunctionGraph posts to a container: `/init` once, then `/invoke` for each event."""
+    if request.method != "POST":
+        return _decline(request)
+    if request.url.path == "/init":
+        _invocations()
+        return Response()
+    if request.url.path != "/invoke":
+        return Response(status_code=404)
+    return _respond(await _invocations().answer(headers=_headers(request), body=await _read(request)))
+
+
+async def _serve(request: Request, handle: Handler) -> Response:
+    if request.method != "POST":
+        return _decline(request)
+    return _respond(await answer(_office(), handle, headers=_headers(request), body=await _read(request)))
+
+
+def _decline(request: Request) -> Response:
+    is_health = request.method == "GET" and request.url.path == "/healthz"
+    return Response(status_code=200 if is_health else 404 if request.method in {"GET", "HEAD"} else 405)
+
+
+def _headers(request: Request) -> dict[str, str]:
+    """Decode them once, not at every look; of two by one name the first counts."""
+    return dict(reversed(request.headers.items()))
+
+
+async def _read(request: Request) -> bytes:
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) >= MAX_BODY:
+            break
+    return bytes(body)
+
+
+def _respond(reply: Reply) -> Response:
+    media_type = "text/plain" if reply.text else None
+    return Response(reply.text, status_code=reply.status, headers=dict(reply.headers), media_type=media_type)
+
+
+tuning.tune()

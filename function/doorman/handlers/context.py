@@ -1,0 +1,46 @@
+"""What the work for one served project needs at hand, and where the desks of all served projects are found."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from doorman.cloud.project import Cloud
+from doorman.events.writing import Teller
+from doorman.models import CloudEvent
+from doorman.policy.policy import Policy
+from doorman.runtime.clock import Clock
+from doorman.settings import Settings
+from doorman.sinks.base import Sink
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """Everything that serves one project."""
+
+    cloud: Cloud
+    sink: Sink
+    policy: Policy
+    teller: Teller
+    settings: Settings
+    clock: Clock
+
+    @property
+    def project_id(self) -> str:
+        """The served project."""
+        return self.teller.project_id
+
+    @property
+    def is_audit(self) -> bool:
+        """Whether everything is decided and told, and nothing written."""
+        return self.settings.mode == "audit" or self.policy.mode == "audit"
+
+    async def emit(self, events: Sequence[CloudEvent]) -> None:
+        """Hand the events over, all at once.
+
+        Raises:
+            Unavailable: the sink did not take one of them.
+        """
+        results = await asyncio.gather(*(self.sink.emit(event) for event in events), return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result

@@ -1,0 +1,159 @@
+"""One project's share of a run in one process: looks, triages and follows its jobs, again where that may help.
+
+What a broker does for the functions, redelivery and its end, is done here. Prints nothing.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeVar
+
+from doorman.errors import Broken, Busy, Unavailable
+from doorman.events.messages import CheckData, EventType
+from doorman.events.writing import cause_of, read_check, read_notice
+from doorman.handlers.check_job import check_job
+from doorman.handlers.context import Desk
+from doorman.handlers.results import Ended
+from doorman.handlers.triage import triage
+from doorman.models import Cause, CloudEvent, Notice
+from doorman.sinks.loopback import Outbox
+
+T = TypeVar("T")
+
+PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0)
+"""Seconds before each further attempt."""
+
+MAX_PAUSE = 60.0
+"""Seconds to wait at most, however long the cloud asks for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """What could not be done, in words; `images` that it left undecided or untold, `project_id` None where unknown."""
+
+    project_id: str | None
+    message: str
+    images: tuple[str, ...] = ()
+
+
+class Errands:
+    """The errands of one project.
+
+    Attributes:
+        outbox: what was told, and what could not be.
+        troubles: what was given up.
+        running: the jobs that are not followed to their end, by ID.
+        found: the shares to be seen to; None until the lists were read.
+        desk, cause: what the errands work with, and what their outcomes name as the cause.
+        open: errands begun and not ended; those of a run that was stopped stay so.
+    """
+
+    def __init__(self, desk: Desk, *, cause: Cause, tasks: asyncio.TaskGroup, places: asyncio.Semaphore) -> None:
+        self.outbox = Outbox(outer=desk.sink, go_on=self._go_on)
+        self.troubles: list[Trouble] = []
+        self.running: dict[str, CheckData] = {}
+        self.found: int | None = None
+        self.open = 0
+        self.desk = replace(desk, sink=self.outbox)
+        self.cause = cause
+        self._tasks = tasks
+        self._places = places
+
+    @property
+    def project_id(self) -> str:
+        """The project."""
+        return self.desk.project_id
+
+    def begin(self, errand: Callable[[], Awaitable[None]]) -> None:
+        """Start an errand beside the others."""
+        self.open += 1
+        self._tasks.create_task(self._end(errand))
+
+    async def look(self) -> None:
+        """List what waits, and have all of it triaged in one round."""
+        try:
+            images = await self.persist(self._list, is_worth_it=is_passing)
+        except Unavailable as error:
+            self.give_up(error)
+            return
+        await self.take(images)
+
+    async def take(self, images: Sequence[str]) -> None:
+        """Have these images triaged, in one round."""
+        self.found = len(images)
+        if images:
+            await self._triage(Notice(project_id=self.project_id, images=tuple(images), cause=self.cause, sent_at=None))
+
+    def _go_on(self, event: CloudEvent) -> None:
+        if event.type == EventType.CHECK:
+            check = read_check(event, now=self.desk.clock.now())
+            self.running[check.job_id] = check
+            self.begin(partial(self._check, check, cause_of(event)))
+        else:
+            self.begin(partial(self._triage, read_notice(event)))
+
+    async def _end(self, errand: Callable[[], Awaitable[None]]) -> None:
+        await errand()
+        self.open -= 1
+
+    async def _list(self) -> tuple[str, ...]:
+        listed = await self.desk.cloud.pending()
+        # In the order of the sweep, so that the same shares come into the same calls.
+        return tuple(sorted(image for image, share in listed.items() if share.owner != self.project_id))
+
+    async def _triage(self, notice: Notice) -> None:
+        left = notice
+
+        async def attempt() -> None:
+            nonlocal left
+            late = _find_late(await triage(self.desk, [left]))
+            if late:
+                left = replace(left, images=tuple(late))
+                raise next(iter(late.values()))
+
+        try:
+            await self.persist(attempt)
+        except Unavailable as error:
+            self.give_up(error, left.images)
+
+    async def _check(self, check: CheckData, cause: Cause) -> None:
+        async with self._places:
+            try:
+                await self.persist(lambda: check_job(self.desk, check, cause=cause))
+            except Unavailable as error:
+                self.give_up(error, check.images)
+                return
+        if self.running[check.job_id].attempt == check.attempt:
+            del self.running[check.job_id]
+
+    async def persist(
+        self, attempt: Callable[[], Awaitable[T]], *, is_worth_it: Callable[[Unavailable], bool] = lambda _: True
+    ) -> T:
+        """Do what may not be possible just now, some times with growing pauses.
+
+        Raises:
+            Unavailable: it was not possible at last.
+        """
+        for pause in PAUSES:
+            try:
+                return await attempt()
+            except Unavailable as error:
+                if not is_worth_it(error):
+                    raise
+                wait = min(max(pause, error.retry_after or 0.0), MAX_PAUSE)
+            await self.desk.clock.sleep(wait)
+        return await attempt()
+
+    def give_up(self, error: Unavailable, images: Sequence[str] = ()) -> None:
+        """Note what could not be done, and the images that this leaves undecided or untold."""
+        self.troubles.append(Trouble(project_id=self.project_id, message=str(error), images=tuple(images)))
+
+
+def _find_late(ended: Ended) -> dict[str, Unavailable]:
+    return {image: word for image, word in ended.items() if isinstance(word, Unavailable)}
+
+
+def is_passing(error: Unavailable) -> bool:
+    """Say whether a list may be readable in a moment: refused logins and missing rights are not worth the wait."""
+    return isinstance(error, Busy | Broken) or error.retry_after is not None

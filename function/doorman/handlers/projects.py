@@ -1,0 +1,128 @@
+"""Finds the desk of each served project, and the line of events that waits there; built once, when first needed.
+
+All events of a process share what it holds; how its connections are opened is `connections`' concern.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
+
+import httpx
+
+from doorman.cloud.auth.credentials import Credentials, from_settings
+from doorman.cloud.client import Line
+from doorman.cloud.project import Cloud
+from doorman.cloud.throttle import CALLS_AT_ONCE, Pace
+from doorman.errors import DoormanError, Rejected, Unavailable
+from doorman.events.writing import Teller
+from doorman.handlers.batching import Rounds, Turns
+from doorman.handlers.context import Desk
+from doorman.handlers.triage import triage
+from doorman.policy.policy import Policy
+from doorman.runtime.clock import Clock
+from doorman.settings import Settings
+from doorman.sinks.base import Sink
+
+
+class Office:
+    """All served projects of one process.
+
+    Args:
+        credentials: of all served projects, where they are not those of the settings.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        policy: Policy,
+        *,
+        clock: Clock,
+        client: httpx.AsyncClient,
+        sink: Sink,
+        credentials: Sequence[Credentials] | None = None,
+    ) -> None:
+        self._settings = settings
+        self._policy = policy
+        self._clock = clock
+        self._client = client
+        self._sink = sink
+        self._calls = asyncio.Semaphore(CALLS_AT_ONCE)
+        self._turns = Turns()
+        if credentials is None:
+            credentials = from_settings(settings.identity, client=client, clock=clock)
+        self._unresolved: list[Credentials] = list(credentials)
+        self._resolving = asyncio.Lock()
+        self._desks: dict[str, Desk] = {}
+        self._rounds: dict[str, Rounds] = {}
+
+    @property
+    def policy_digest(self) -> str:
+        """The policy that decides here."""
+        return self._policy.digest
+
+    def now(self) -> datetime:
+        """Give the time of day."""
+        return self._clock.now()
+
+    async def desk(self, project_id: str) -> Desk:
+        """Find the desk of one project.
+
+        Raises:
+            Rejected: the project is not served.
+            Unavailable: that cannot be told, since a project is known by name only and the login fails.
+        """
+        if project_id not in self._desks:
+            errors = await self._resolve()
+            if project_id not in self._desks and errors:
+                raise errors[0]
+        if project_id not in self._desks:
+            raise Rejected("data.project_id: not a project that is served here (OS_PROJECT_ID)")
+        return self._desks[project_id]
+
+    async def desks(self) -> tuple[Sequence[Desk], Sequence[Unavailable]]:
+        """Find all desks, and why others could not be found now."""
+        errors = await self._resolve()
+        return list(self._desks.values()), errors
+
+    def rounds(self, desk: Desk) -> Rounds:
+        """Give the line of notices that waits at a desk."""
+        if desk.project_id not in self._rounds:
+            self._rounds[desk.project_id] = Rounds(partial(triage, desk), turns=self._turns)
+        return self._rounds[desk.project_id]
+
+    async def _resolve(self) -> list[Unavailable]:
+        async with self._resolving:
+            return await self._find()
+
+    async def _find(self) -> list[Unavailable]:
+        answers = await asyncio.gather(*(each.project_id() for each in self._unresolved), return_exceptions=True)
+        waiting, errors = [], []
+        for credentials, answer in zip(self._unresolved, answers, strict=True):
+            if isinstance(answer, str):
+                self._desks.setdefault(answer, self._furnish(answer, credentials))
+            elif isinstance(answer, DoormanError):
+                waiting.append(credentials)
+                errors.append(answer if isinstance(answer, Unavailable) else Unavailable(str(answer)))
+            else:
+                raise answer
+        self._unresolved = waiting
+        return errors
+
+    def _furnish(self, project_id: str, credentials: Credentials) -> Desk:
+        settings = self._settings
+        cloud = Cloud(
+            project_id=project_id,
+            line=Line(
+                credentials=credentials,
+                client=self._client,
+                clock=self._clock,
+                pace=Pace(clock=self._clock, shared=self._calls),
+            ),
+            is_ims=settings.api == "ims",
+        )
+        region = credentials.region or settings.identity.region
+        teller = Teller(project_id=project_id, region=region, policy_digest=self._policy.digest)
+        return Desk(
+            cloud=cloud, sink=self._sink, policy=self._policy, teller=teller, settings=settings, clock=self._clock
+        )

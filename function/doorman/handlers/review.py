@@ -1,0 +1,46 @@
+"""Reads what was settled earlier and what is used, for `drift` and `usage` to compare with today's policy."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from doorman.handlers.context import Desk
+from doorman.models import Share
+from doorman.planning.drift import Drift, find_drift
+from doorman.planning.image_usage import Use, find_strange, find_uses
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Review:
+    """The settled shares of one project by image, own images left out, and those among them that drifted."""
+
+    settled: Mapping[str, Share]
+    drifts: tuple[Drift, ...]
+
+
+async def review(desk: Desk) -> Review:
+    """Find the drift of one project, from the lists of accepted and rejected shares.
+
+    Raises:
+        Unavailable: the cloud cannot be read now.
+    """
+    accepted, rejected = await asyncio.gather(desk.cloud.settled("accepted"), desk.cloud.settled("rejected"))
+    settled = {image: share for image, share in {**accepted, **rejected}.items() if share.owner != desk.project_id}
+    drifts = find_drift(settled.values(), desk.policy, project_id=desk.project_id, now=desk.clock.now())
+    return Review(settled=settled, drifts=drifts)
+
+
+async def review_use(desk: Desk, seen: Review) -> tuple[Sequence[Use], Sequence[str]]:
+    """Find the servers that run from shares which should not be used, and the images among those that are withdrawn.
+
+    Raises:
+        Unavailable: the cloud cannot be read now, or the right to read servers is missing.
+    """
+    servers, pending = await asyncio.gather(desk.cloud.servers(), desk.cloud.pending())
+    waiting = {image: share for image, share in pending.items() if share.owner != desk.project_id}
+    strange = find_strange(servers, {*seen.settled, *pending})
+    are_visible = await asyncio.gather(*(desk.cloud.is_visible(image) for image in strange))
+    withdrawn = [image for image, is_visible in zip(strange, are_visible, strict=True) if not is_visible]
+    shares = {**waiting, **seen.settled}
+    uses = find_uses(servers, shares, seen.drifts, withdrawn, desk.policy, now=desk.clock.now())
+    return uses, withdrawn

@@ -1,0 +1,193 @@
+"""Conditions of a rule, compiled once from the policy file, each asked of one share: holds, fails, or unknown.
+
+Decides nothing: an unknown fact is None here, and what follows from that is `decision`'s.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from fnmatch import translate
+from functools import partial
+from math import inf
+from operator import attrgetter
+from typing import Any, Final
+
+from doorman.models import Share
+from doorman.policy.schema import ImagesEntry
+
+Test = Callable[[Share, datetime], bool | None]
+
+UNKNOWN: Final = "unknown"
+_DAY: Final = 86400
+_WILD: Final = re.compile(r"[*?\[]")
+_ARCHITECTURES: Final = {"x86": "x86_64", "amd64": "x86_64", "arm": "arm64", "aarch64": "arm64"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """One condition of a rule.
+
+    Attributes:
+        key: as in the file: `owners`, `images.names`.
+        wanted: what the file asks for, for people.
+        fact: name of what it looks at: `owner`, `name`.
+        test: True holds, False fails, None where the fact is unknown.
+        read: the value seen, for people.
+    """
+
+    key: str
+    wanted: str
+    fact: str
+    test: Test
+    read: Callable[[Share, datetime], str]
+
+
+def always(_: Share, __: datetime) -> bool:
+    """Hold for every share: the test of a rule without conditions."""
+    return True
+
+
+def on_owner(entries: Iterable[str], owners: frozenset[str]) -> Condition:
+    """Hold for shares of `owners`; `entries` is how the file names them."""
+    return _condition("owners", _any_of(entries), "owner", _member("owner", owners))
+
+
+def on_project(projects: Iterable[str]) -> Condition:
+    """Hold for shares with one of these receiving projects."""
+    wanted = tuple(projects)
+    return _condition("projects", _any_of(wanted), "project_id", _member("project_id", wanted))
+
+
+def on_day(last: date) -> Condition:
+    """Hold through `last`, a day in UTC."""
+    return Condition(
+        key="expires",
+        wanted=f"through {last}",
+        fact="today",
+        test=lambda _, now: now.astimezone(UTC).date() <= last,
+        read=lambda _, now: str(now.astimezone(UTC).date()),
+    )
+
+
+def on_image(entry: ImagesEntry) -> tuple[Condition, ...]:
+    """Return the conditions that `images:` gives."""
+    given = entry.model_dump(exclude_none=True)
+    return tuple(
+        _condition(f"images.{key}", _wanted(given[key]), fact, make(given[key]))
+        for key, (fact, make) in _ON_IMAGE.items()
+        if key in given
+    )
+
+
+def value_of(share: Share, fact: str) -> str:
+    """Return a fact as people read it; `unknown` where the cloud does not say."""
+    value = getattr(share, fact)
+    if isinstance(value, frozenset):
+        return ", ".join(sorted(value)) or "none"
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return UNKNOWN if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _condition(key: str, wanted: str, fact: str, test: Test) -> Condition:
+    return Condition(key=key, wanted=wanted, fact=fact, test=test, read=lambda share, _: value_of(share, fact))
+
+
+def _wanted(value: object) -> str:
+    if isinstance(value, Mapping):
+        return " and ".join(f"{bound.replace('_', ' ')} {number}" for bound, number in value.items())
+    return _any_of(value) if isinstance(value, list) else str(value).lower()
+
+
+def _any_of(values: Iterable[str]) -> str:
+    listed = [str(each) for each in values]
+    return listed[0] if len(listed) == 1 else f"one of {', '.join(listed)}"
+
+
+def _member(fact: str, wanted: Iterable[object]) -> Test:
+    get, values = attrgetter(fact), frozenset(wanted)
+
+    def test(share: Share, _: datetime) -> bool | None:
+        value = get(share)
+        return None if value is None else value in values
+
+    return test
+
+
+def _word(fact: str, wanted: Iterable[str], aliases: Mapping[str, str] | None = None) -> Test:
+    """One of some words, whatever their case."""
+    get, words, others = attrgetter(fact), frozenset(each.lower() for each in wanted), aliases or {}
+
+    def test(share: Share, _: datetime) -> bool | None:
+        value = get(share)
+        return None if value is None else others.get(value.lower(), value.lower()) in words
+
+    return test
+
+
+def _glob(fact: str, globs: Iterable[str], *, any_case: bool = False) -> Test:
+    """One of some globs; the usual ones, `golden-*` and plain words, need no regular expression."""
+    get, wanted = attrgetter(fact), [each.lower() if any_case else each for each in globs]
+    words = frozenset(each for each in wanted if not _WILD.search(each))
+    prefixes = tuple(each[:-1] for each in wanted if each[-1] == "*" and not _WILD.search(each[:-1]))
+    rest = [each for each in wanted if each not in words and each[:-1] not in prefixes]
+    if len(prefixes) == len(wanted) and not any_case:
+        return lambda share, _: None if (value := get(share)) is None else value.startswith(prefixes)
+    match = re.compile("|".join(translate(each) for each in rest)).match if rest else None
+
+    def test(share: Share, _: datetime) -> bool | None:
+        value = get(share)
+        if value is None:
+            return None
+        text = value.lower() if any_case else value
+        return text.startswith(prefixes) or text in words or (match is not None and match(text) is not None)
+
+    return test
+
+
+def _tags(wanted: Iterable[str]) -> Test:
+    tags = frozenset(wanted)
+    return lambda share, _: None if share.tags is None else not tags.isdisjoint(share.tags)
+
+
+def _number(fact: str, bounds: Mapping[str, int]) -> Test:
+    get, low, high = attrgetter(fact), bounds.get("at_least", 0), bounds.get("at_most", inf)
+
+    def test(share: Share, _: datetime) -> bool | None:
+        value = get(share)
+        return None if value is None else low <= value <= high
+
+    return test
+
+
+def _age(bounds: Mapping[str, int]) -> Test:
+    low, high = bounds.get("at_least", 0) * _DAY, bounds.get("at_most", inf) * _DAY
+
+    def test(share: Share, now: datetime) -> bool | None:
+        if share.created_at is None:
+            return None
+        # an image from the future is a clock that is wrong, and counts as new
+        return low <= max(0.0, (now - share.created_at).total_seconds()) <= high
+
+    return test
+
+
+# key under `images`: (the fact that it asks for, how to test it); the cheap and telling ones first
+_ON_IMAGE: Final[Mapping[str, tuple[str, Callable[[Any], Test]]]] = {
+    "ids": ("image_id", partial(_word, "image_id")),
+    "names": ("name", partial(_glob, "name")),
+    "full_ecs": ("full_ecs", lambda wanted: _member("full_ecs", {wanted})),
+    "encrypted": ("encrypted", lambda wanted: _member("encrypted", {wanted})),
+    "kind": ("kind", partial(_member, "kind")),
+    "tags": ("tags", _tags),
+    "os_type": ("os_type", partial(_word, "os_type")),
+    "architecture": ("architecture", partial(_word, "architecture", aliases=_ARCHITECTURES)),
+    "firmware": ("firmware", partial(_word, "firmware")),
+    "hash": ("hash_value", partial(_word, "hash_value")),
+    "disk_gb": ("min_disk", partial(_number, "min_disk")),
+    "memory_mb": ("min_ram", partial(_number, "min_ram")),
+    "age_days": ("created_at", _age),
+    "platform": ("platform", partial(_glob, "platform", any_case=True)),
+    "os_version": ("os_version", partial(_glob, "os_version", any_case=True)),
+}

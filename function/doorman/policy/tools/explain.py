@@ -1,0 +1,144 @@
+"""Explains a decision rule by rule: which condition held, which failed, and the value seen. Decides nothing itself.
+
+The decision comes from `decision.decide`; this asks the same rules the same questions again, without any shortcut.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from doorman.models import Action, Share
+from doorman.policy.decision import Decision, decide, needs_vaults
+from doorman.policy.policy import Policy
+from doorman.policy.rules import Rule, VaultRule
+
+
+class Verdict(StrEnum):
+    """What became of one rule."""
+
+    MATCHED = "matched"
+    TRIED = "tried"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    NOT_REACHED = "not reached"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One condition of a rule, asked: `holds` is None where the fact is unknown."""
+
+    condition: str
+    wanted: str
+    seen: str
+    holds: bool | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One rule or exception, asked; `findings` is empty where it was not reached, or has no conditions."""
+
+    rule: str
+    section: str
+    decision: Action
+    mode: str
+    verdict: Verdict
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """A decision and the way to it."""
+
+    share: Share
+    decision: Decision
+    steps: tuple[Step, ...]
+
+
+def explain(share: Share, policy: Policy, *, now: datetime) -> Explanation:
+    """Decide one share and tell the way, rule by rule.
+
+    Args:
+        share: facts, None where unknown.
+        policy: the rules.
+        now: with its time zone.
+    """
+    return Explanation(
+        share=share, decision=decide(share, policy, now=now), steps=tuple(_steps(share, policy.rules, now))
+    )
+
+
+def as_json(explanation: Explanation) -> dict[str, Any]:
+    """Return the explanation as plain values for programs."""
+    decision = explanation.decision
+    return {
+        "image_id": explanation.share.image_id,
+        "project_id": explanation.share.project_id,
+        "name": explanation.share.name,
+        "owner": explanation.share.owner,
+        "decision": decision.action,
+        "reason": decision.reason,
+        "rule": decision.rule,
+        "audit": decision.audit,
+        "facts": dict(decision.facts),
+        "vaults": [describe_vault(entry) for entry in decision.vaults],
+        "needs_vault_list": needs_vaults(decision),
+        "trials": [{"rule": trial.rule, "decision": trial.action, "reason": trial.reason} for trial in decision.trials],
+        "rules": [_step_as_json(step) for step in explanation.steps],
+    }
+
+
+def describe_vault(entry: VaultRule) -> str:
+    """Say in words where an entry of `vaults` sends images."""
+    if entry.vault is not None:
+        return entry.vault
+    if entry.candidates:
+        return f"the one of {', '.join(entry.candidates)} with the most room"
+    tags = ", ".join(f"{key}={value}" for key, value in sorted(entry.tags))
+    return f"the one tagged {tags} with the most room"
+
+
+def _steps(share: Share, rules: tuple[Rule, ...], now: datetime) -> Iterator[Step]:
+    decided = False
+    for rule in rules:
+        findings = () if decided else tuple(_findings(rule, share, now))
+        verdict = Verdict.NOT_REACHED if decided else _verdict(rule, findings)
+        decided = decided or verdict is Verdict.MATCHED
+        yield Step(
+            rule=rule.name,
+            section="exceptions" if rule.exception else "rules",
+            decision=rule.action,
+            mode="audit" if rule.audit else "enforce",
+            verdict=verdict,
+            findings=findings,
+        )
+
+
+def _findings(rule: Rule, share: Share, now: datetime) -> Iterator[Finding]:
+    for each in rule.conditions:
+        seen = each.read(share, now)
+        yield Finding(condition=each.key, wanted=each.wanted, seen=seen, holds=each.test(share, now))
+
+
+def _verdict(rule: Rule, findings: tuple[Finding, ...]) -> Verdict:
+    held = [finding.holds for finding in findings]
+    if False in held:
+        return Verdict.FAILED
+    if None in held:
+        return Verdict.UNKNOWN
+    return Verdict.TRIED if rule.audit else Verdict.MATCHED
+
+
+def _step_as_json(step: Step) -> dict[str, Any]:
+    return {
+        "rule": step.rule,
+        "section": step.section,
+        "decision": step.decision,
+        "mode": step.mode,
+        "verdict": step.verdict,
+        "conditions": [
+            {"condition": each.condition, "wanted": each.wanted, "seen": each.seen, "holds": each.holds}
+            for each in step.findings
+        ],
+    }

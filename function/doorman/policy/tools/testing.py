@@ -1,0 +1,147 @@
+"""A policy's own tests: shares in, decisions out, and which rules no case has reached. Reads no file and no clock."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Final
+
+from pydantic import Field
+
+from doorman.models import Share
+from doorman.parsing import parse_time
+from doorman.policy.decision import Decision, choose_vault, decide
+from doorman.policy.document import strict
+from doorman.policy.document.advice import Vocabulary
+from doorman.policy.document.strict import Strict
+from doorman.policy.key_descriptions import EXPECTED as POLICY_WORDS
+from doorman.policy.policy import Policy
+from doorman.policy.schema import Decision as DecisionWord
+from doorman.policy.schema import Some, VaultId
+from doorman.policy.tools import share_file
+from doorman.policy.tools.share_file import Facts, Time
+
+_IMAGE: Final = "00000000-0000-4000-8000-000000000000"
+
+Title = Annotated[str, Field(pattern=r"\S")]
+
+
+class Expected(Strict):
+    """What must come out; what is left out is not looked at."""
+
+    decision: DecisionWord
+    rule: str | None = None
+    reason: str | None = None
+    vault: VaultId | None = None
+    tried: list[str] | None = None
+
+
+class CaseEntry(Strict):
+    """One case: a share, and what the policy must decide."""
+
+    case: Title
+    share: Facts
+    expect: Expected
+    now: Time | None = None
+
+
+class CaseFile(Strict):
+    """A file of cases."""
+
+    policy: Title | None = None
+    now: Time | None = None
+    cases: Some[CaseEntry]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """How one case went; `misses` says in words what came out otherwise than expected."""
+
+    case: str
+    line: int
+    decision: Decision
+    misses: tuple[str, ...]
+
+
+WORDS: Final = Vocabulary(
+    whole="the file",
+    expected={
+        **share_file.EXPECTED,
+        "": "a mapping that begins with `cases:`",
+        "policy": "the path of the policy, seen from this file",
+        "now": "the time of the decisions, such as `2026-11-05T12:00:00Z`",
+        "cases": "a list of cases, each beginning with `- case:`",
+        "cases.[]": "a mapping with `case`, `share` and `expect`",
+        "case": "a sentence, such as `a golden image is accepted`",
+        "share": "a mapping of facts, such as `owner: 9c61004714024f9586705d090530f9fa`",
+        "expect": "a mapping, such as `decision: accept`",
+        "decision": POLICY_WORDS["decision"],
+        "rule": "the name of the rule that must decide",
+        "reason": "the reason that must be told, such as `allowed_owner`",
+        "vault": "the vault that must be tried first",
+        "tried": "the names of the rules in audit mode that must match, in order",
+        "tried.[]": "the name of a rule",
+    },
+    keys={
+        "": list(CaseFile.model_fields),
+        "cases.[]": list(CaseEntry.model_fields),
+        "share": list(Facts.model_fields),
+        "expect": list(Expected.model_fields),
+    },
+    places={"cases.[]": "a case"},
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Cases:
+    """A file of cases that was read, with the line of each."""
+
+    content: CaseFile
+    lines: tuple[int, ...]
+
+
+def load(text: str, *, file: str) -> Cases:
+    """Load a file of cases.
+
+    Raises:
+        BrokenFile: with every fault at once.
+    """
+    content, root = strict.load(text, CaseFile.model_validate, WORDS, file=file)
+    return Cases(content, tuple(node.place[0] for node in root.find(("cases",)).children.values()))
+
+
+def run(cases: Cases, policy: Policy, *, now: datetime) -> Iterator[Result]:
+    """Run the cases; `now` counts where the file does not say."""
+    for entry, line in zip(cases.content.cases, cases.lines, strict=True):
+        said = entry.now or cases.content.now
+        share = share_file.to_share(entry.share, image_id=_IMAGE)
+        decision = decide(share, policy, now=(parse_time(said) if said else None) or now)
+        misses = tuple(_misses(entry.expect, decision, share))
+        yield Result(case=entry.case, line=line, decision=decision, misses=misses)
+
+
+def uncovered(policy: Policy, results: Iterable[Result]) -> tuple[str, ...]:
+    """Return the rules and exceptions that no case reached, in the order of the file."""
+    decisions = [result.decision for result in results]
+    reached = {decision.rule for decision in decisions} | {
+        trial.rule for decision in decisions for trial in decision.trials
+    }
+    return tuple(rule.name for rule in policy.rules if rule.name not in reached)
+
+
+def _misses(expect: Expected, decision: Decision, share: Share) -> Iterator[str]:
+    came: Mapping[str, object] = {
+        "decision": decision.action,
+        "rule": decision.rule,
+        "reason": decision.reason.value,
+        "vault": choose_vault(decision, share, tried=(), vaults=None),
+        "tried": [trial.rule for trial in decision.trials],
+    }
+    for key, wanted in expect.model_dump(exclude_none=True).items():
+        if came[key] != wanted:
+            yield f"{key} is {_word(came[key])}, expected {_word(wanted)}"
+
+
+def _word(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(value) or "none"
+    return "none" if value is None else str(value)

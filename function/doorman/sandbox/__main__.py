@@ -1,0 +1,130 @@
+"""`python -m sandbox`: cloud, broker and functions until Ctrl-C; with `--demo` all samples, once through."""
+
+import argparse
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NoReturn
+
+from doorman.sandbox import world
+from doorman.sandbox.demo import OUTCOME, Demo
+from doorman.sandbox.envelope import Event
+from doorman.sandbox.processes import NotStartedError
+from doorman.sandbox.report import Progress
+from doorman.sandbox.samples import EVENTS
+from doorman.sandbox.stage import POLICY, Stage, environment, open_stage
+
+FIXED_PORT = 8400
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run; the exit code is 0 when all went as it should."""
+    options = _read(arguments)
+    if options.demo and not EVENTS.is_dir():
+        print(f"doorman sandbox: {EVENTS} is missing; run the demo from a checkout of the project", file=sys.stderr)
+        return 1
+    signal.signal(signal.SIGTERM, _interrupt)
+    progress = Progress(sys.stdout.isatty())
+    started = time.monotonic()
+    progress.say("Starting a cloud, a broker and the functions triage, check_job and sweep on this machine.")
+    try:
+        with tempfile.TemporaryDirectory(prefix="doorman-") as folder:
+            logs = Path(folder) if options.demo else None
+            console = {"LOG_FORMAT": "console", "LOG_LEVEL": options.log_level}
+            extra = {"LOG_FORMAT": "json"} if options.demo else console
+            with open_stage(
+                policy=options.policy, profile=options.profile, port=options.port, logs=logs, extra=extra
+            ) as stage:
+                progress.say(f"Ready after {time.monotonic() - started:.1f} s.")
+                return _demo(stage, progress) if options.demo else _serve(stage, progress, options.policy)
+    except NotStartedError as error:
+        print(f"doorman sandbox: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"doorman sandbox: {error}; --port 0 takes free ports", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nEnded.")
+        return 0
+
+
+def _read(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="doorman sandbox", description=__doc__)
+    parser.add_argument("--demo", action="store_true", help="send all sample events, tell what became of them, and end")
+    parser.add_argument(
+        "--port", type=int, default=0, help="the cloud's port, the others follow; 0: free ones (default)"
+    )
+    parser.add_argument("--policy", type=Path, default=POLICY, help="the policy file (default: the demo's)")
+    parser.add_argument("--profile", choices=("kafka", "mt"), default="kafka", help="whose delivery rules to keep")
+    parser.add_argument(
+        "--log-level", default="warning", help="of the functions: debug, info, warning (default), error"
+    )
+    return parser.parse_args(arguments)
+
+
+def _demo(stage: Stage, progress: Progress) -> int:
+    progress.say("Sending the sample events:")
+    is_right = Demo(stage, progress).run()
+    if not is_right:
+        for each in stage.functions.values():
+            print(f"--- {each.target}\n{each.tail()}")
+        return 1
+    here = Path(sys.executable).parent
+    print("To send one by hand, leave the sandbox running in one shell:")
+    print(f"  {_short(here / 'python')} -m sandbox --port {FIXED_PORT}")
+    print("and post an event from another:")
+    print(f"  {_curl(f'http://127.0.0.1:{FIXED_PORT + 1}{stage.broker.path}')}")
+    print(f"  curl http://127.0.0.1:{FIXED_PORT + 1}/events")
+    return 0
+
+
+def _serve(stage: Stage, progress: Progress, policy: Path) -> int:
+    progress.say(f"  cloud     {stage.cloud_url}   (its state: {stage.cloud_url}/sandbox/state)")
+    progress.say(f"  broker    {stage.sink}   (seen: {stage.broker_url}/events and /dead-letters)")
+    for each in stage.functions.values():
+        progress.say(f"  {each.target:9} {each.url}")
+    progress.say("Settings for a command or a function of your own:")
+    for name, value in environment(stage.cloud_url, stage.sink, policy).items():
+        progress.say(f"  export {name}={value}")
+    progress.say("Send an event, for example:")
+    progress.say(f"  {_curl(stage.sink)}")
+    progress.say(f"The samples in events/ are for project {world.RECEIVER}. Ctrl-C ends everything.")
+    stage.broker.on_event = _tell
+    _wait()
+
+
+def _curl(url: str) -> str:
+    """Write the command that posts a sample."""
+    return f"curl -i {url} -H 'Content-Type: application/cloudevents+json' --data @events/golden-image.json"
+
+
+def _tell(event: Event) -> None:
+    """Print what became of each image, as it is told."""
+    data = event.value()
+    if not event.type.startswith(OUTCOME) or "policy_digest" not in data:
+        return
+    fate = event.type.removeprefix(OUTCOME).partition(".")[0]
+    for entry in data["images"]:
+        print(f"{fate:9} {entry['image_id']}  {entry['name'] or '-'}  {entry['reason']}", flush=True)
+
+
+def _wait() -> NoReturn:
+    """Wait for Ctrl-C."""
+    while True:
+        time.sleep(3600)
+
+
+def _interrupt(*_: object) -> NoReturn:
+    """End as on Ctrl-C."""
+    raise KeyboardInterrupt
+
+
+def _short(path: Path) -> Path:
+    """Write a path as seen from here, where that is shorter."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,153 @@
+"""The demo: sends every sample through the whole product, waits for each image's end, and tells what became of it."""
+
+import base64
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from doorman.sandbox import world
+from doorman.sandbox.report import Progress, table
+from doorman.sandbox.samples import EVENTS, load
+from doorman.sandbox.stage import Stage
+
+WAIT_SECONDS = 30.0
+OUTCOME = "dev.doorman.share."
+DIGEST = "dev.doorman.shares.pending.v1"
+TICK = "ping-tick.json"
+HEAD = ("image", "owner", "decision", "rule", "reason", "vault", "job", "outcome", "time")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What an outcome event says of one image."""
+
+    fate: str
+    job_id: str | None
+    at: float
+    entry: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Demo:
+    """One run of all samples."""
+
+    stage: Stage
+    progress: Progress
+    sent_at: dict[str, float] = field(default_factory=dict)
+    answers: dict[str, tuple[int, str]] = field(default_factory=dict)
+
+    def run(self) -> bool:
+        """Send, wait, tell; whether everything ended as it should."""
+        tick = [name for name in _event_names() if name == TICK]
+        others = [name for name in _event_names() if name != TICK]
+        self._send(others)
+        self._await(others)
+        self._send(tick)  # last, so that the sweep finds what nobody told of
+        self._await(tick)
+        self.progress.end()
+        return self._report()
+
+    def _send(self, names: list[str]) -> None:
+        with httpx.Client(trust_env=False, timeout=60) as client:
+            for name in names:
+                message = load(EVENTS / name)
+                url = self.stage.functions["triage"].url if message.is_batch else self.stage.sink
+                self.sent_at[name] = time.time()
+                answer = client.post(url, headers=message.headers, content=message.body)
+                self.answers[name] = (answer.status_code, answer.text)
+                self.progress.say(f"  sent {name:32} {answer.status_code} {answer.text}".rstrip())
+
+    def _await(self, names: list[str]) -> None:
+        """Wait until every image of these samples has an outcome and every refusal is told."""
+        deadline = time.monotonic() + WAIT_SECONDS
+        wanted = [sample for sample in world.SAMPLES if sample.event in names]
+        while time.monotonic() < deadline:
+            told = self._told()
+            done = sum(sample.image_id in told for sample in wanted)
+            self.progress.show(f"  {done} of {len(wanted)} images have ended")
+            if done == len(wanted) and self.stage.broker.is_idle:
+                return
+            time.sleep(0.05)
+
+    def _told(self) -> dict[str, Told]:
+        """Collect the first outcome of each image."""
+        found: dict[str, Told] = {}
+        for arrival in list(self.stage.broker.arrivals):
+            if not arrival.event.type.startswith(OUTCOME):
+                continue
+            data = arrival.event.value()
+            fate = arrival.event.type.removeprefix(OUTCOME).partition(".")[0]
+            for entry in data.get("images", []) if "policy_digest" in data else []:
+                told = Told(fate=fate, job_id=data.get("job_id"), at=arrival.at, entry=entry)
+                found.setdefault(entry["image_id"], told)
+        return found
+
+    def _report(self) -> bool:
+        told = self._told()
+        rows = [self._row(sample, told.get(sample.image_id)) for sample in world.SAMPLES]
+        print(table(HEAD, rows, narrow=(HEAD.index("vault"), HEAD.index("job")) if self.progress.is_terminal else ()))
+        print()
+        refused = [self._refusal(refusal) for refusal in world.REFUSALS]
+        print(table(("refused event", "by", "status", "because"), [row for row, _ in refused]))
+        print(self._summary())
+        wrong = [*self._wrong_fates(told), *self._strange_letters()]
+        wrong += [f"{event}: not refused as it should" for (event, *_), is_right in refused if not is_right]
+        for line in wrong:
+            print(f"NOT AS EXPECTED: {line}")
+        return not wrong
+
+    def _row(self, sample: world.Sample, told: Told | None) -> list[str]:
+        if told is None:
+            return [sample.name, world.PROJECTS[sample.owner], *["-"] * 5, "nothing told", "-"]
+        entry = told.entry
+        owner = world.PROJECTS.get(entry["owner"], entry["owner"]) or "-"
+        seconds = told.at - self.sent_at[sample.event]
+        shown = [entry.get("decision"), entry["rule"], entry["reason"], entry["vault_id"], told.job_id]
+        return [sample.name, owner, *(text or "-" for text in shown), told.fate, f"{seconds:.2f} s"]
+
+    def _wrong_fates(self, told: dict[str, Told]) -> Iterator[str]:
+        for sample in world.SAMPLES:
+            end = told.get(sample.image_id)
+            found = (end.fate, end.entry["reason"]) if end else ("nothing told", "")
+            if found != (sample.fate, sample.reason):
+                yield f"{sample.name}: {' '.join(found)}, not {sample.fate} {sample.reason}"
+            status = self.stage.cloud.member_status(sample.image_id, world.RECEIVER)
+            if status != sample.ends:
+                yield f"{sample.name}: the cloud says {status}, not {sample.ends}"
+
+    def _strange_letters(self) -> Iterator[str]:
+        """Name the dead letters of events that should have been taken."""
+        expected = {refusal.event for refusal in world.REFUSALS}
+        for letter in list(self.stage.broker.dead_letters):
+            if _file_of(letter.event.id) not in expected:
+                yield f"{letter.event.type} {letter.event.id}: {letter.trigger} answered {letter.reason}"
+
+    def _refusal(self, refusal: world.Refusal) -> tuple[list[str], bool]:
+        """Find how a malformed event was refused: at the broker's door, or in a dead letter."""
+        by, status, text = "broker", *self.answers[refusal.event]
+        for letter in list(self.stage.broker.dead_letters):
+            if refusal.event == _file_of(letter.event.id):
+                told = letter.event.attributes
+                by, status = letter.trigger, int(told.get("knativeerrorcode", 0))
+                text = base64.b64decode(told.get("knativeerrordata", "")).decode(errors="replace")
+        is_right = (by, status) == (refusal.by, refusal.status) and refusal.word in text
+        return [refusal.event, by, str(status), text], is_right
+
+    def _summary(self) -> str:
+        digests = [a.event.value() for a in list(self.stage.broker.arrivals) if a.event.type == DIGEST]
+        held = f"{digests[-1]['count']} shares are pending" if digests else "there was no digest"
+        writes = len(self.stage.cloud.writes)
+        return f"\n{len(world.SAMPLES)} images, {writes} writing calls to the cloud. The sweep's digest: {held}.\n"
+
+
+def _file_of(event_id: str) -> str:
+    """Name the file that a sample came from."""
+    return f"{event_id.removeprefix('sample-')}.json"
+
+
+def _event_names() -> list[str]:
+    """Name the samples that are sent, in the order of the world."""
+    return list(dict.fromkeys([*(s.event for s in world.SAMPLES), *(r.event for r in world.REFUSALS)]))

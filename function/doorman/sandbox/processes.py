@@ -1,0 +1,127 @@
+"""Starts the functions as production does, one process each, and ends them cleanly."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import httpx
+
+import doorman
+
+START_SECONDS, STOP_SECONDS = 30.0, 10.0
+FOREIGN = ("OS_", "DOORMAN_", "K_", "LOG_")
+SOURCE = Path(doorman.__file__ or "").with_name("functions.py")
+
+
+class NotStartedError(Exception):
+    """A function did not come up; the text holds what it said."""
+
+
+class Function:
+    """One function in a process of its own.
+
+    Args:
+        target: its name in `doorman/functions.py`.
+        port: 0 takes a free one.
+        settings: its environment, beside ours without anything that would lead to a real cloud.
+        log: where its output goes; None: where ours goes.
+    """
+
+    def __init__(self, target: str, *, port: int, settings: Mapping[str, str], log: Path | None) -> None:
+        self.target = target
+        self.port = port or _free_port()
+        self.log = log
+        self._settings = settings
+        self._process = self._start()
+
+    @property
+    def url(self) -> str:
+        """Where it takes events."""
+        return f"http://127.0.0.1:{self.port}/"
+
+    def await_start(self) -> None:
+        """Wait until it serves.
+
+        Raises:
+            NotStartedError: it ended, or took too long.
+        """
+        deadline = time.monotonic() + START_SECONDS
+        while not self._is_healthy():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise NotStartedError(f"{self.target} did not start\n{self.tail()}".rstrip())
+            time.sleep(0.02)
+
+    def tail(self, lines: int = 20) -> str:
+        """Give the end of what it wrote."""
+        if self.log is None:
+            return ""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+    def stop(self) -> None:
+        """Ask it to end."""
+        if self._process.poll() is None:
+            self._process.terminate()
+
+    def kill(self) -> None:
+        """End it with force, in the middle of whatever it does."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)  # the server's workers too, which would hold the port
+        self._process.wait()
+
+    def restart(self) -> None:
+        """Start it again on the same port, after it has ended."""
+        self._process = self._start()
+
+    def await_end(self) -> int:
+        """Wait until it has ended, with force where it does not; its exit code."""
+        try:
+            return self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return self._process.wait()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        with contextlib.ExitStack() as stack:
+            output = stack.enter_context(self.log.open("ab")) if self.log else None
+            return subprocess.Popen(
+                [_command(), "--source", str(SOURCE), "--target", self.target, "--port", str(self.port)],
+                env=own_environment(self._settings),
+                stdout=output,
+                stderr=subprocess.STDOUT if output else None,
+                start_new_session=True,  # Ctrl-C reaches us alone, and we end our children in order
+            )
+
+    def _is_healthy(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}healthz", timeout=2, trust_env=False).status_code == httpx.codes.OK
+        except httpx.TransportError:
+            return False
+
+
+def _command() -> str:
+    """Find functions-framework beside the Python that runs us, else on the path."""
+    beside = Path(sys.executable).with_name("functions-framework")
+    found = str(beside) if beside.exists() else shutil.which("functions-framework")
+    if found is None:
+        raise NotStartedError("functions-framework is not installed; run: pip install doorman")
+    return found
+
+
+def own_environment(settings: Mapping[str, str]) -> dict[str, str]:
+    """Take our environment without what leads to real clouds and sinks, and add the settings."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)} | dict(settings)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    assert isinstance(port, int)  # noqa: S101 - what getsockname gives for AF_INET, which its type does not say
+    return port

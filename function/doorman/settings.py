@@ -1,0 +1,150 @@
+"""The environment, read once into one frozen object; every fault is one message that names the variable."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+from urllib.parse import urlsplit
+
+from doorman.cloud.auth.environ import Identity
+from doorman.errors import Misconfigured, Rejected
+from doorman.parsing import parse_json
+from doorman.runtime.logs import Format, Level
+
+Mode = Literal["enforce", "audit"]
+Api = Literal["ims", "glance"]
+
+VARIABLES: Mapping[str, str] = {
+    "DOORMAN_POLICY": "policy.yaml",
+    "DOORMAN_MODE": "enforce",
+    "DOORMAN_API": "ims",
+    "DOORMAN_MAX_IMAGES_PER_CALL": "100",
+    "DOORMAN_VISIBILITY_WINDOW": "60",
+    "DOORMAN_CHECK_BUDGET": "20",
+    "DOORMAN_JOB_DEADLINE": "3600",
+    "DOORMAN_REQUEST_TIMEOUT": "10",
+    "DOORMAN_SINK_TIMEOUT": "30",
+    "LOG_LEVEL": "info",
+    "LOG_FORMAT": "json",
+    "K_SINK": "",
+    "K_CE_OVERRIDES": "",
+    "K_CA_CERTS": "",
+}
+"""Every variable of ours with its default; those of the login are in `variables`."""
+
+_EXTENSION = re.compile(r"[a-z0-9]+", re.ASCII)
+_CORE = frozenset({"specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema", "data"})
+_URL = re.compile(r"https?://\S+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All settings of one process; times in seconds."""
+
+    policy: str
+    mode: Mode
+    api: Api
+    max_images_per_call: int
+    visibility_window: float
+    check_budget: float
+    job_deadline: float
+    request_timeout: float
+    sink_timeout: float
+    log_level: Level
+    log_format: Format
+    sink: str | None = field(repr=False)
+    overrides: Mapping[str, str]
+    sink_ca: str | None = field(repr=False)
+    identity: Identity = field(repr=False)
+
+    @classmethod
+    def from_environ(
+        cls, environ: Mapping[str, str], *, is_sink_required: bool, is_login_required: bool = True
+    ) -> "Settings":
+        """Read the environment; an empty variable counts as unset.
+
+        Args:
+            is_login_required: False where credentials may come with each call instead.
+
+        Raises:
+            Misconfigured: a variable is missing or wrong; the text names it.
+        """
+        values = {name: environ.get(name) or default for name, default in VARIABLES.items()}
+        if is_sink_required and not values["K_SINK"]:
+            raise Misconfigured("K_SINK: missing; set it to the URL that follow-up events are POSTed to")
+        identity = Identity.from_environ(environ, login_required=is_login_required)
+        if not (identity.accounts or identity.clouds or identity.endpoints.image):
+            raise Misconfigured(
+                "OS_IMAGE_ENDPOINT_OVERRIDE: missing; credentials that come with each call know no catalog"
+            )
+        return cls(
+            policy=values["DOORMAN_POLICY"],
+            mode=_choice(values, "DOORMAN_MODE", Mode),
+            api=_choice(values, "DOORMAN_API", Api),
+            max_images_per_call=_count(values, "DOORMAN_MAX_IMAGES_PER_CALL"),
+            visibility_window=_seconds(values, "DOORMAN_VISIBILITY_WINDOW", least=0.0),
+            check_budget=_seconds(values, "DOORMAN_CHECK_BUDGET", least=0.0),
+            job_deadline=_seconds(values, "DOORMAN_JOB_DEADLINE", least=0.0),
+            request_timeout=_seconds(values, "DOORMAN_REQUEST_TIMEOUT", least=0.01),
+            sink_timeout=_seconds(values, "DOORMAN_SINK_TIMEOUT", least=0.01),
+            log_level=_choice(values, "LOG_LEVEL", Level),
+            log_format=_choice(values, "LOG_FORMAT", Format),
+            sink=_sink(values["K_SINK"]),
+            overrides=_overrides(values["K_CE_OVERRIDES"]),
+            sink_ca=values["K_CA_CERTS"] or None,
+            identity=identity,
+        )
+
+
+def _choice(values: Mapping[str, str], name: str, words: Any) -> Any:
+    allowed = get_args(words)
+    value = values[name].lower()
+    if value not in allowed:
+        raise Misconfigured(f"{name}: expected one of {', '.join(allowed)}, got {values[name][:40]!r}")
+    return value
+
+
+def _count(values: Mapping[str, str], name: str) -> int:
+    if not re.fullmatch(r"[1-9]\d{0,5}", values[name], re.ASCII):
+        raise Misconfigured(f"{name}: expected a whole number from 1, got {values[name][:40]!r}")
+    return int(values[name])
+
+
+def _seconds(values: Mapping[str, str], name: str, *, least: float) -> float:
+    if not re.fullmatch(r"\d{1,9}(\.\d{1,9})?", values[name], re.ASCII) or float(values[name]) < least:
+        raise Misconfigured(f"{name}: expected seconds as a number from {least:g}, got {values[name][:40]!r}")
+    return float(values[name])
+
+
+def _sink(text: str) -> str | None:
+    if text.startswith(("functiongraph:", "smn:")):
+        from doorman.sinks.huaweicloud_requests import read_target  # noqa: PLC0415 - most have a broker
+
+        read_target(text)
+    elif text and not _is_url(text):
+        raise Misconfigured("K_SINK: expected an http(s) URL, functiongraph:<function urn> or smn:<topic urn>")
+    return text or None
+
+
+def _is_url(text: str) -> bool:
+    try:
+        url = urlsplit(text)
+        return bool(_URL.fullmatch(text) and url.hostname and url.port != 0)
+    except ValueError:
+        return False
+
+
+def _overrides(text: str) -> Mapping[str, str]:
+    try:
+        value = parse_json(text, "K_CE_OVERRIDES") if text else {}
+    except Rejected as error:
+        raise Misconfigured(str(error)) from error
+    extensions = value.get("extensions") if isinstance(value, dict) else value
+    if extensions is None:
+        return {}
+    if not isinstance(extensions, dict) or not all(isinstance(each, str) for each in extensions.values()):
+        raise Misconfigured('K_CE_OVERRIDES: expected JSON such as {"extensions": {"team": "images"}}')
+    for name in extensions:
+        if not _EXTENSION.fullmatch(name) or name in _CORE:
+            raise Misconfigured(f"K_CE_OVERRIDES: {name[:40]!r} is no extension name (lower-case letters and digits)")
+    return extensions

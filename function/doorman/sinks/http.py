@@ -1,0 +1,73 @@
+"""Posts follow-up events to the sink, in binary mode; an event counts as told once the sink took it."""
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from http import HTTPStatus
+from pathlib import Path
+
+import httpx
+
+from doorman.errors import Unavailable
+from doorman.events.cloudevents import write
+from doorman.models import CloudEvent
+from doorman.runtime.clock import Clock
+from doorman.runtime.transport import locate, untie
+
+PAUSES = (0.1, 0.4)
+"""Seconds before each repetition: a sender behind a SinkBinding does its own retries."""
+
+TOKEN = Path("/oidc/token")
+"""Where a SinkBinding puts the proof of who sends, on clusters whose Brokers ask for it; it changes every hour."""
+
+_PASSING = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpSink:
+    """A sink that takes CloudEvents over HTTP, such as a Knative broker.
+
+    See https://knative.dev/docs/eventing/custom-event-source/sinkbinding/ for K_SINK and K_CE_OVERRIDES.
+    """
+
+    url: str
+    client: httpx.AsyncClient
+    clock: Clock
+    overrides: Mapping[str, str] = field(default_factory=dict)
+    token: Path = TOKEN
+
+    async def emit(self, event: CloudEvent) -> None:
+        """Post one event; repeats it shortly where the sink may take it the next time.
+
+        Raises:
+            Unavailable: the sink did not take it.
+        """
+        told = replace(event, extensions={**event.extensions, **self.overrides})
+        headers, body = write(told)
+        headers |= self._prove()
+        for pause in PAUSES:
+            if await self._post(headers, body):
+                return
+            await self.clock.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter is no secret
+        if not await self._post(headers, body):
+            raise Unavailable(f"the sink does not take {event.type}")
+
+    def _prove(self) -> dict[str, str]:
+        try:
+            return {"Authorization": f"Bearer {self.token.read_text('ascii').strip()}"}
+        except (OSError, ValueError):
+            return {}  # nobody asks, or the sink will say that it does
+
+    async def _post(self, headers: Mapping[str, str], body: bytes) -> bool:
+        try:
+            response = await self.client.post(locate(self.url), headers=dict(headers), content=body)
+        except (httpx.ConnectError, httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
+            return False
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise Unavailable(f"the sink does not answer ({type(error).__name__})") from error
+        untie(response)
+        if response.is_success:
+            return True
+        if response.status_code in _PASSING or response.is_server_error:
+            return False
+        raise Unavailable(f"the sink answers {response.status_code}")
