@@ -54,8 +54,8 @@ def decide_microseconds(text: str, shares: int) -> float:
     policy, now = policies.load(text), datetime.now(UTC)
     facts = Share(image_id=image_id(0, 0), project_id="p", name="other", os_type="Linux")
     made = [replace(facts, owner=OWNER_IDS[number % OWNERS]) for number in range(shares)]
-    rounds = [_seconds(lambda: [decide(each, policy, now=now) for each in made]) for _ in range(ROUNDS)]
-    return statistics.median(rounds) * 1e6 / shares
+    batcher = [_seconds(lambda: [decide(each, policy, now=now) for each in made]) for _ in range(ROUNDS)]
+    return statistics.median(batcher) * 1e6 / shares
 
 
 def request_microseconds(text: str, events: int) -> float:

@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from starlette.types import ASGIApp, Receive, Scope, Send
+
 from doorman.sandbox.cloud import create_app
 from doorman.sandbox.processes import Function
 from doorman.sandbox.serving import serve
 from doorman.sandbox.state import Cloud
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 PROJECT, OWNER = "receiver", "golden-images"
 FUNCTION = f"urn:fss:eu-de:{PROJECT}:function:default:doorman:latest"

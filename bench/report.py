@@ -123,7 +123,7 @@ def _kit(figures: dict[str, float], name: str) -> str:
     )
 
 
-def draw(points: list[dict[str, float]]) -> str:
+def make_plan(points: list[dict[str, float]]) -> str:
     """Draw API calls a share over shares at once, both logarithmic, as SVG."""
     width, height, left, bottom = 640, 320, 60, 40
     low = min(-2.0, *(math.log10(each["calls_per_share"]) for each in points))
@@ -169,5 +169,5 @@ if __name__ == "__main__":
     print(f"{summary}\n\n{details}")
     write_into(README, summary)
     write_into(PAGE, f"{summary}\n\n{details}")
-    PLOT.write_text(draw(found["scaling"]))
+    PLOT.write_text(make_plan(found["scaling"]))
     check(found)

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic.json_schema import models_json_schema
+
 from doorman.events.messages import EventType
 from doorman.events.schemas import DATA
 from doorman.version import VERSION
-from pydantic.json_schema import models_json_schema
 
 SAMPLES = {EventType.NOTIFIED: "golden-image.json", EventType.CHECK: "job-check.json"}
 TAKEN = {EventType.NOTIFIED: "triage", EventType.CHECK: "check_job"}

@@ -12,7 +12,6 @@ from doorman.errors import Unavailable
 from doorman.events.cloudevents import write
 from doorman.events.messages import EventType
 from doorman.models import CloudEvent
-
 from tests.stage import (
     BAD,
     GOLDEN,
@@ -47,13 +46,13 @@ class Chain:
         self.tray = RecordingSink()
         self.replies: list[Reply] = []
         self._delivered = 0
-        self.office = Play(state=self.cloud, clock=self.clock, sink=self.tray).office(policy=policy, **environ)
+        self.served = Play(state=self.cloud, clock=self.clock, sink=self.tray).served(policy=policy, **environ)
 
     async def swap(self, cloud: type[Cloud]) -> None:
         """Serve the project by another class of cloud."""
-        desk = await self.office.desk(RECEIVER)
-        other = cloud(project_id=RECEIVER, line=desk.cloud.line, is_ims=desk.cloud.is_ims)
-        self.office._desks[RECEIVER] = replace(desk, cloud=other)  # noqa: SLF001 - the office has no door for this
+        context = await self.served.context(RECEIVER)
+        other = cloud(project_id=RECEIVER, client=context.cloud.client, is_ims=context.cloud.is_ims)
+        self.served._contexts[RECEIVER] = replace(context, cloud=other)  # noqa: SLF001 - the office has no door for this
 
     async def wait(self, seconds: float) -> None:
         """Let time pass."""
@@ -99,7 +98,7 @@ class Chain:
                 await self._answer(_HANDLERS[event.type], *write(event))
 
     async def _answer(self, handle: Handler, headers: dict[str, str], body: bytes) -> Reply:
-        reply = await answer(self.office, handle, headers=headers, body=body)
+        reply = await answer(self.served, handle, headers=headers, body=body)
         self.replies.append(reply)
         return reply
 

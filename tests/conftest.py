@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import hypothesis
 import pytest
 import structlog
-from doorman.handlers.context import Desk
+
+from doorman.handlers.context import ProjectContext
 from doorman.policy.policy import Policy, load
 from doorman.runtime.logs import logger
-
-from tests.stage import POLICY, RECEIVER, FakeClock, Furnish, Hire, Play, RecordingSink, State
+from tests.stage import POLICY, RECEIVER, FakeClock, MakeContext, MakeProjects, Play, RecordingSink, State
 
 # No deadline: how long one example takes says more about the machine than about the code. Fuzzing proper runs longer.
 hypothesis.settings.register_profile("doorman", deadline=None, max_examples=50)
@@ -63,18 +63,18 @@ def play(state: State, clock: FakeClock, sink: RecordingSink) -> Play:
 
 
 @pytest.fixture
-def make_office(play: Play) -> Hire:
+def make_served(play: Play) -> MakeProjects:
     """Opens offices whose settings are keyword arguments, `OS_PROJECT_ID` and so on."""
-    return play.office
+    return play.served
 
 
 @pytest.fixture
-def make_desk(play: Play) -> Furnish:
+def make_context(play: Play) -> MakeContext:
     """Furnishes desks, likewise; await what it gives."""
-    return play.desk
+    return play.context
 
 
 @pytest.fixture
-async def desk(play: Play) -> Desk:
+async def context(play: Play) -> ProjectContext:
     """The desk of RECEIVER with default settings."""
-    return await play.desk()
+    return await play.context()

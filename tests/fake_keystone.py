@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from doorman.cloud.auth.accounts import Account, Domain, Password, Project
 from doorman.cloud.auth.login_gate import Gate
 from doorman.cloud.auth.tokens import TokenSource

@@ -10,23 +10,23 @@ from datetime import datetime
 from typing import Any, Protocol
 
 import httpx
+
 from doorman.cloud.auth.accounts import Endpoints
 from doorman.cloud.auth.credentials import BareCredentials
-from doorman.cloud.client import Line
-from doorman.cloud.throttle import Pace
+from doorman.cloud.client import ApiClient
+from doorman.cloud.throttle import Throttle
 from doorman.errors import Unavailable
 from doorman.events.cloudevents import write
-from doorman.handlers.context import Desk
-from doorman.handlers.projects import Office
+from doorman.handlers.context import ProjectContext
+from doorman.handlers.projects import Projects
 from doorman.models import Cause, CloudEvent
 from doorman.policy.policy import Policy, load
 from doorman.sandbox.cloud import create_app
 from doorman.sandbox.state import Cloud as State
 from doorman.settings import Settings
-
 from tests.fake_keystone import START, FakeClock
 
-__all__ = ["START", "FakeClock", "Furnish", "Hire", "Play", "RecordingSink", "Script", "State"]
+__all__ = ["START", "FakeClock", "MakeContext", "MakeProjects", "Play", "RecordingSink", "Script", "State"]
 
 RECEIVER = "receiver"
 GOLDEN, BAD, STRANGER = "golden-owner", "bad-owner", "some-stranger"
@@ -124,9 +124,9 @@ class Script:
             return httpx.Response(answer)
         return httpx.Response(200, json=answer) if isinstance(answer, dict) else answer
 
-    def line(self, clock: FakeClock, *, base: str = "http://cloud.test", compute: str | None = None) -> Line:
+    def client(self, clock: FakeClock, *, base: str = "http://cloud.test", compute: str | None = None) -> ApiClient:
         """Make a line to this cloud."""
-        return Line(
+        return ApiClient(
             credentials=BareCredentials(
                 auth=httpx.Auth(),
                 project_id=RECEIVER,
@@ -134,7 +134,7 @@ class Script:
             ),
             client=httpx.AsyncClient(transport=httpx.MockTransport(self)),
             clock=clock,
-            pace=Pace(clock=clock, shared=asyncio.Semaphore(8)),
+            throttle=Throttle(clock=clock, shared=asyncio.Semaphore(8)),
         )
 
 
@@ -165,9 +165,9 @@ class Play:
         """Read ENVIRON, changed by `environ`."""
         return Settings.from_environ({**ENVIRON, **environ}, is_sink_required=True)
 
-    def office(self, *, policy: str | Policy = POLICY, **environ: str) -> Office:
+    def served(self, *, policy: str | Policy = POLICY, **environ: str) -> Projects:
         """Open an office for all projects that `environ` names."""
-        return Office(
+        return Projects(
             self.settings(**environ),
             load(policy) if isinstance(policy, str) else policy,
             clock=self.clock,
@@ -175,27 +175,31 @@ class Play:
             sink=self.sink,
         )
 
-    async def desk(self, *, policy: str | Policy = POLICY, project_id: str = RECEIVER, **environ: str) -> Desk:
+    async def context(
+        self, *, policy: str | Policy = POLICY, project_id: str = RECEIVER, **environ: str
+    ) -> ProjectContext:
         """Furnish the desk of one project."""
         environ = {"OS_PROJECT_ID": project_id, **environ}
-        return await self.office(policy=policy, **environ).desk(project_id)
+        return await self.served(policy=policy, **environ).context(project_id)
 
     def now(self) -> datetime:
         """Give the fake time of day."""
         return self.clock.now()
 
 
-class Hire(Protocol):
+class MakeProjects(Protocol):
     """How `make_office` is called."""
 
-    def __call__(self, *, policy: str | Policy = POLICY, **environ: str) -> Office:
+    def __call__(self, *, policy: str | Policy = POLICY, **environ: str) -> Projects:
         """Open an office, with settings as environment variables."""
         ...
 
 
-class Furnish(Protocol):
+class MakeContext(Protocol):
     """How `make_desk` is called."""
 
-    def __call__(self, *, policy: str | Policy = POLICY, project_id: str = RECEIVER, **environ: str) -> Awaitable[Desk]:
+    def __call__(
+        self, *, policy: str | Policy = POLICY, project_id: str = RECEIVER, **environ: str
+    ) -> Awaitable[ProjectContext]:
         """Furnish a desk, with settings as environment variables."""
         ...

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import pytest
+
 from doorman.cloud.auth.accounts import (
     Account,
     Agency,
@@ -15,7 +16,6 @@ from doorman.cloud.auth.accounts import (
 )
 from doorman.cloud.auth.environ import Identity
 from doorman.errors import Misconfigured
-
 from tests.fake_keystone import CREDENTIAL, KEYS, PASSWORD
 
 USER = Password(user_name="doorman", domain=Domain(name="OTC1"), secret="s3cret")

@@ -6,10 +6,11 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from doorman.cloud.api.base import Answer, Failure, check, classify, classify_job, find_code, read_member, read_object
-from doorman.errors import Broken, Busy, DoormanError, Refused, Unavailable
 from hypothesis import given
 from hypothesis import strategies as st
+
+from doorman.cloud.api.base import Answer, Failure, check, classify, classify_job, find_code, read_member, read_object
+from doorman.errors import Broken, Busy, DoormanError, Refused, Unavailable
 
 
 def answer(status: int, value: Any = None, headers: Mapping[str, str] | None = None) -> Answer:

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import pytest
-from doorman.models import Cause, Notice, Share
-from doorman.planning.batch import Ask, Facts, decide, gather_asks
-from doorman.policy.policy import Policy
 from hypothesis import given
 from hypothesis import strategies as st
 
+from doorman.models import Cause, Notice, Share
+from doorman.planning.batch import Facts, RequestedImage, decide, merge_notices
+from doorman.policy.policy import Policy
 from tests.stage import BAD, CAUSE, GOLDEN, RECEIVER, START, STRANGER, image_id
 
 ONE, TWO, THREE = image_id(1), image_id(2), image_id(3)
@@ -25,9 +25,9 @@ def notice(
     )
 
 
-def gather(*notices: Notice, window: float = 60) -> dict[str, Ask]:
+def gather(*notices: Notice, window: float = 60) -> dict[str, RequestedImage]:
     """Merge notices at START."""
-    return gather_asks(notices, now=START, window=window)
+    return merge_notices(notices, now=START, window=window)
 
 
 def test_nothing_asked() -> None:
@@ -38,7 +38,7 @@ def test_nothing_asked() -> None:
 def test_one_notice() -> None:
     """Each of its images is asked for with what the notice says."""
     assert gather(notice(ONE, TWO, tries=2, tried=["v"])) == {
-        image: Ask(image_id=image, cause=CAUSE, tries=2, tried_vaults=("v",)) for image in (ONE, TWO)
+        image: RequestedImage(image_id=image, cause=CAUSE, tries=2, tried_vaults=("v",)) for image in (ONE, TWO)
     }
 
 
@@ -46,8 +46,8 @@ def test_same_image_twice() -> None:
     """The first to arrive is the cause, the most tries count, tried vaults add up in their order."""
     merged = gather(notice(ONE, tries=2, tried=["a", "b"]), notice(TWO, ONE, cause=OTHER, tries=3, tried=["c", "a"]))
     assert merged == {
-        ONE: Ask(image_id=ONE, cause=CAUSE, tries=3, tried_vaults=("a", "b", "c")),
-        TWO: Ask(image_id=TWO, cause=OTHER, tries=3, tried_vaults=("c", "a")),
+        ONE: RequestedImage(image_id=ONE, cause=CAUSE, tries=3, tried_vaults=("a", "b", "c")),
+        TWO: RequestedImage(image_id=TWO, cause=OTHER, tries=3, tried_vaults=("c", "a")),
     }
 
 

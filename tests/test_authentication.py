@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 
 import httpx
 import pytest
+
 from doorman.cloud.auth.accounts import Keys
 from doorman.cloud.auth.http_auth import FixedTokenAuth, KeyAuth, TokenAuth
 from doorman.cloud.auth.signing import Draft, sign
 from doorman.errors import Misconfigured, Unavailable
-
 from tests.fake_keystone import FakeClock, World
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+
 from doorman.cloud.auth.catalog import Entry, Service, find_endpoint
 from doorman.errors import Misconfigured
 

@@ -4,13 +4,14 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from doorman.cloud.api import cbr
 from doorman.cloud.api.base import Answer, Request
 from doorman.cloud.api.cbr import VaultPage
 from doorman.errors import Broken, Refused
 from doorman.models import Vault
-from hypothesis import given
-from hypothesis import strategies as st
 
 BILLING = {"object_type": "server", "protect_type": "backup", "status": "available", "size": 100, "used": 2048}
 ROW = {

@@ -5,9 +5,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from doorman.events.messages import EventType
 from structlog.testing import capture_logs
 
+from doorman.events.messages import EventType
 from tests.chain import BAD, GOLDEN, STRANGER, VAULT, Chain
 
 pytestmark = pytest.mark.anyio

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+
 from doorman.errors import Rejected
 from doorman.events.claims import read_claims
 from doorman.events.messages import EventType

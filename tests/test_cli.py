@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+
 from doorman.entrypoints.cli.main import COMMANDS, HANDED_OVER, main
 from doorman.errors import Misconfigured, Rejected, Unavailable
 from doorman.policy.document.faults import BrokenFile, Fault

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
+
 from doorman.runtime.clock import Clock, SystemClock
 
 pytestmark = pytest.mark.anyio

@@ -4,14 +4,14 @@ from typing import Any
 
 import httpx
 import pytest
+
 from doorman.cloud.client import counting
 from doorman.cloud.listing import RESTARTS
 from doorman.cloud.project import FEW, MANY, MEMORY, Cloud
 from doorman.errors import Busy, Refused, Unavailable
-from doorman.handlers.context import Desk
+from doorman.handlers.context import ProjectContext
 from doorman.models import Job, JobState
-
-from tests.stage import GOLDEN, RECEIVER, FakeClock, Furnish, Play, Script, State, image_id
+from tests.stage import GOLDEN, RECEIVER, FakeClock, MakeContext, Play, Script, State, image_id
 
 pytestmark = pytest.mark.anyio
 
@@ -20,21 +20,21 @@ FORBIDDEN = httpx.Response(403, json={"error": {"code": "IMG.0106", "message": "
 
 
 @pytest.fixture
-def cloud(desk: Desk) -> Cloud:
+def cloud(context: ProjectContext) -> Cloud:
     """The receiver's view of the local cloud."""
-    return desk.cloud
+    return context.cloud
 
 
 @pytest.fixture
-async def native(make_desk: Furnish) -> Cloud:
+async def native(make_context: MakeContext) -> Cloud:
     """The same cloud through OpenStack's own API."""
-    return (await make_desk(DOORMAN_API="glance")).cloud
+    return (await make_context(DOORMAN_API="glance")).cloud
 
 
 def scripted(clock: FakeClock, *answers: Any, is_ims: bool = True) -> tuple[Cloud, Script]:
     """Make the view of a cloud that answers like this."""
     script = Script(answers)
-    return Cloud(project_id=RECEIVER, line=script.line(clock), is_ims=is_ims), script
+    return Cloud(project_id=RECEIVER, client=script.client(clock), is_ims=is_ims), script
 
 
 def page(*numbers: int, **more: Any) -> dict[str, Any]:
@@ -134,10 +134,10 @@ class TestWalk:
 
     @pytest.mark.parametrize("api", ["ims", "glance"])
     @pytest.mark.parametrize("act", ["unshare", "delete"])
-    async def test_marker_that_vanishes(self, play: Play, make_desk: Furnish, api: str, act: str) -> None:
+    async def test_marker_that_vanishes(self, play: Play, make_context: MakeContext, api: str, act: str) -> None:
         """The walk starts again, and misses nobody."""
         size = 500 if api == "ims" else 1000
-        state, cloud = play.state, (await make_desk(DOORMAN_API=api)).cloud
+        state, cloud = play.state, (await make_context(DOORMAN_API=api)).cloud
         images = {state.add_share(GOLDEN, RECEIVER) for _ in range(size + 5)}
         lost: list[str] = []
 
@@ -252,7 +252,7 @@ async def test_known_kinds_are_bounded(clock: FakeClock) -> None:
     """However many images a project is ever told of: some time they are asked for anew."""
     script = Script([page(30_000), page(), page(7), page()])
     known = {image_id(number): False for number in range(MANY + 1)}
-    cloud = Cloud(project_id=RECEIVER, line=script.line(clock), is_ims=True, _whole=known)
+    cloud = Cloud(project_id=RECEIVER, client=script.client(clock), is_ims=True, _whole=known)
     await cloud.pending()
     await cloud.pending([image_id(7)])
     assert len(script.requests) == 4
@@ -454,7 +454,7 @@ class TestUsage:
             for number in range(3)
         ]
         script = Script([*pages, pages[1]])
-        cloud = Cloud(project_id=RECEIVER, line=script.line(clock, compute="http://ecs.test"), is_ims=True)
+        cloud = Cloud(project_id=RECEIVER, client=script.client(clock, compute="http://ecs.test"), is_ims=True)
         assert [server.server_id for server in await cloud.servers()] == ["s0", "s1", "s2"]
         assert markers(script) == [None, "s0", "s1", "s2"]
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from doorman.cloud.auth.accounts import Account, ApplicationCredential, Project
 from doorman.cloud.auth.cloud_files import CloudFiles, usual_folders
 from doorman.cloud.auth.environ import Identity

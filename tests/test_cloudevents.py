@@ -8,11 +8,12 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from doorman.errors import Rejected
 from doorman.events.cloudevents import MAX_BODY, from_structured, read, to_structured, write
 from doorman.models import CloudEvent
-from hypothesis import given
-from hypothesis import strategies as st
 
 BINARY = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "/tests", "ce-type": "told"}
 STRUCTURED = {"specversion": "1.0", "id": "1", "source": "/tests", "type": "told"}

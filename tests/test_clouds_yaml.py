@@ -1,11 +1,12 @@
 """What an entry of clouds.yaml says, in the words of the environment."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from doorman.cloud.auth.clouds_yaml import read_entry
 from doorman.cloud.auth.variables import Values
 from doorman.errors import Misconfigured
-from hypothesis import given
-from hypothesis import strategies as st
 
 FULL = """
 defaults: &defaults

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+
 from doorman.models import Share
 from doorman.policy.conditions import always, on_day, on_image, on_owner, on_project, value_of
 from doorman.policy.schema import ImagesEntry

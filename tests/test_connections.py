@@ -8,20 +8,20 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 
-import doorman.runtime.http
 import httpx
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+
+import doorman.runtime.http
 from doorman.bootstrap import check_trust, connect, connect_sink, make_sink
 from doorman.cloud.auth.credentials import from_settings
 from doorman.errors import Misconfigured
 from doorman.settings import Settings
 from doorman.sinks.http import HttpSink
-from doorman.sinks.huaweicloud import EngineSink
+from doorman.sinks.huaweicloud import CloudServiceSink
 from doorman.version import USER_AGENT
-
 from tests.stage import ENVIRON, FakeClock
 
 pytestmark = pytest.mark.anyio
@@ -176,7 +176,7 @@ def test_proxies_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_kinds_of_sinks(clock: FakeClock) -> None:
     """A URL is posted to with the overrides; a topic of the cloud needs our credentials for it."""
     overrides = '{"extensions": {"team": "images"}}'
-    for sink, kind in (("http://sink.test/", HttpSink), (TOPIC, EngineSink)):
+    for sink, kind in (("http://sink.test/", HttpSink), (TOPIC, CloudServiceSink)):
         settings = read(K_SINK=sink, K_CE_OVERRIDES=overrides)
         client = connect_sink(settings)
         credentials = from_settings(settings.identity, client=client, clock=clock)

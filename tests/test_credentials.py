@@ -5,13 +5,13 @@ from pathlib import Path
 
 import httpx
 import pytest
+
 from doorman.bootstrap import check_trust, connect
 from doorman.cloud.auth.accounts import Endpoints, Keys
 from doorman.cloud.auth.credentials import Credentials, from_invocation, from_settings, list_ca_files
 from doorman.cloud.auth.environ import Identity
 from doorman.errors import Misconfigured, Unavailable
 from doorman.settings import Settings
-
 from tests.fake_keystone import KEYS, PASSWORD, World
 
 CLOUDS = """

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+
 from doorman.cloud.auth.credentials import from_settings
 from doorman.cloud.auth.environ import Identity
 from doorman.errors import Unavailable

@@ -6,13 +6,14 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic_core import to_json
+
 from doorman.errors import Rejected
 from doorman.events.cloudevents import from_structured, read, write
 from doorman.events.dead_letters import Letter, read_delivery, read_letters
 from doorman.models import CloudEvent
-from hypothesis import given
-from hypothesis import strategies as st
-from pydantic_core import to_json
 
 DATA = {"project_id": "receiver", "images": ["6596628c-42d4-4ff1-8660-8ea5ae61f243"]}
 EVENT = {"specversion": "1.0", "id": "e1", "source": "/s", "type": "t", "data": DATA}

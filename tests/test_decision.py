@@ -6,12 +6,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from doorman.models import Reason, Share, Vault
-from doorman.policy.decision import Decision, Trial, choose_vault, decide, decide_all, lapsed, needs_vaults
-from doorman.policy.policy import Policy, load
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic_core import to_json
+
+from doorman.models import Reason, Share, Vault
+from doorman.policy.decision import Decision, Trial, choose_vault, decide, decide_all, lapsed, needs_vaults
+from doorman.policy.policy import Policy, load
 
 GOLDEN = "9c61004714024f9586705d090530f9fa"
 BAD = "0b1c2d3e4f5061728394a5b6c7d8e9f0"

@@ -4,16 +4,16 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+
 from doorman.cloud.project import Cloud
 from doorman.errors import Unavailable
 from doorman.events.messages import EventType
-from doorman.handlers.context import Desk
+from doorman.handlers.context import ProjectContext
 from doorman.handlers.sweep import Swept, sweep
-from doorman.models import Action, Fate, MemberStatus, Reason, Share, Status
+from doorman.models import Action, MemberStatus, OutcomeType, Reason, Share, Status
 from doorman.planning.drift import Drift, conclude_drift, find_drift
 from doorman.policy.decision import Decision
 from doorman.policy.policy import load
-
 from tests.chain import BAD, GOLDEN, POLICY, RECEIVER, STRANGER, Chain
 from tests.stage import CAUSE, START, RecordingSink, State, image_id
 
@@ -70,7 +70,12 @@ def test_an_outcome_of_drift_says_why_the_policy_would_decide_otherwise() -> Non
     """With how the share stands now, and that a person may have wanted it so."""
     decision = Decision(action="hold", reason=Reason.HELD_BY_RULE, rule="by-hand", facts={"owner": HELD})
     told = conclude_drift(Drift(share=share(HELD, "accepted", name="tool"), decision=decision), cause="tick-1")
-    assert (told.fate, told.reason, told.rule, told.decision) == (Fate.DRIFTED, Reason.HELD_BY_RULE, "by-hand", "hold")
+    assert (told.fate, told.reason, told.rule, told.decision) == (
+        OutcomeType.DRIFTED,
+        Reason.HELD_BY_RULE,
+        "by-hand",
+        "hold",
+    )
     assert (told.member_status, told.name, told.owner, told.cause) == ("accepted", "tool", HELD, "tick-1")
     assert told.facts == {"owner": HELD, "person": "possible"}
 
@@ -139,9 +144,11 @@ class HalfBlind(Cloud):
 
 
 @pytest.mark.anyio
-async def test_a_tick_goes_on_where_drift_cannot_be_read(desk: Desk, sink: RecordingSink, state: State) -> None:
+async def test_a_tick_goes_on_where_drift_cannot_be_read(
+    context: ProjectContext, sink: RecordingSink, state: State
+) -> None:
     """What waits is notified and listed all the same; the next tick looks again."""
     state.add_share(GOLDEN, RECEIVER)
-    blind = replace(desk, cloud=HalfBlind(project_id=RECEIVER, line=desk.cloud.line, is_ims=True))
+    blind = replace(context, cloud=HalfBlind(project_id=RECEIVER, client=context.cloud.client, is_ims=True))
     assert await sweep(blind, cause=CAUSE) == Swept(pending=1, notified=1)
     assert sink.types() == ["notified", "pending"]

@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime
 
 import pytest
+
 from doorman.errors import Misconfigured
 from doorman.events.cloudevents import from_structured
 from doorman.models import CloudEvent

@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 
 import httpx
 import pytest
+
 from doorman.cloud.auth.accounts import Endpoints
 from doorman.cloud.auth.credentials import Credentials, from_invocation
 from doorman.errors import Unavailable
 from doorman.models import CloudEvent
-from doorman.sinks.huaweicloud import EngineSink
+from doorman.sinks.huaweicloud import CloudServiceSink
 from doorman.sinks.huaweicloud_requests import read_target
 
 TOPIC = "urn:smn:eu-de:p2:doorman"
@@ -62,7 +63,7 @@ def emit(
     async def run() -> None:
         async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
             target = read_target(f"smn:{TOPIC}")
-            sink = EngineSink(
+            sink = CloudServiceSink(
                 target=target, credentials=credentials, client=client, clock=clock, overrides={"team": "images"}
             )
             await sink.emit(TOLD)

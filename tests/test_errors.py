@@ -1,6 +1,7 @@
 """What must never be retried, and what is worth another delivery, are told apart by type."""
 
 import pytest
+
 from doorman.errors import Broken, Busy, DoormanError, Misconfigured, Refused, Rejected, Unavailable
 
 

@@ -1,6 +1,7 @@
 """Reads event files: an object, an array or a whole request become HTTP messages, sound or not."""
 
 import pytest
+
 from doorman.events.files import Message, read_message
 
 STRUCTURED = {"content-type": "application/cloudevents+json"}

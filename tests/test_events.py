@@ -5,12 +5,15 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from doorman.errors import Rejected
 from doorman.events.cloudevents import read, write
 from doorman.events.messages import CheckData, CheckedShare, EventType, NotifiedData, validate
 from doorman.events.writing import (
     MAX_CHECK,
-    Teller,
+    EventWriter,
     cause_of,
     derive,
     event,
@@ -21,12 +24,9 @@ from doorman.events.writing import (
     read_notice,
 )
 from doorman.models import Cause, CloudEvent, Notice
-from hypothesis import given
-from hypothesis import strategies as st
-
 from tests.stage import CAUSE, START, image_id
 
-TELLER = Teller(project_id="receiver", region="eu-de", policy_digest="0123456789abcdef")
+TELLER = EventWriter(project_id="receiver", region="eu-de", policy_digest="0123456789abcdef")
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 SENT = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
 ONE, TWO = image_id(1), image_id(2)
@@ -214,8 +214,8 @@ class TestWriting:
     )
     def test_source(self, region: str | None, source: str) -> None:
         """A URI reference, whatever the region is called."""
-        teller = Teller(project_id="receiver", region=region, policy_digest="")
-        assert teller.source == source
+        writer = EventWriter(project_id="receiver", region=region, policy_digest="")
+        assert writer.source == source
 
 
 class TestIdentifiers:

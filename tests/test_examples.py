@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 import yaml
+
 from doorman.entrypoints.cli.main import main
 from doorman.policy.policy import load
 from doorman.sandbox.cloud import create_app
 from doorman.sandbox.serving import serve
 from doorman.sandbox.state import Cloud
 from doorman.settings import VARIABLES
-
 from tests.cronjob import ConfigMap, CronJob
 
 EXAMPLES = Path(__file__).parents[1] / "examples"

@@ -5,10 +5,11 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from doorman.errors import Rejected
-from doorman.parsing import parse_json, parse_time
 from hypothesis import given
 from hypothesis import strategies as st
+
+from doorman.errors import Rejected
+from doorman.parsing import parse_json, parse_time
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,14 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from doorman.entrypoints.functiongraph.cts import Ignored
 from doorman.entrypoints.functiongraph.payload import MAX_PAYLOAD, TICK, Unwrapped, read_payload, unwrap
 from doorman.errors import Rejected
 from doorman.events.cloudevents import to_structured
 from doorman.models import CloudEvent
-from hypothesis import given
-from hypothesis import strategies as st
 
 RECEIVER = "5a1f0c7e2b944d0f8d3c6b7a8e9f0012"
 IMAGE = "6596628c-42d4-4ff1-8660-8ea5ae61f243"

@@ -18,10 +18,10 @@ from typing import Any
 import functions_framework.aio
 import httpx
 import pytest
+
 from doorman.sandbox.cloud import create_app
 from doorman.sandbox.serving import serve
 from doorman.sandbox.state import Cloud
-
 from tests.chain import GOLDEN, POLICY
 from tests.test_main import SOURCE as MAIN
 

@@ -8,12 +8,14 @@ from typing import Any
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
+
 from doorman.cloud.auth.credentials import from_settings
 from doorman.entrypoints.functiongraph.invocation import HANDLERS, Invocations, handle_run
 from doorman.entrypoints.functiongraph.payload import TICK
 from doorman.entrypoints.http import Handler, work_off
 from doorman.events.cloudevents import read
-from doorman.handlers.projects import Office
+from doorman.handlers.projects import Projects
 from doorman.models import CloudEvent
 from doorman.policy.policy import load as load_policy
 from doorman.sandbox import world
@@ -23,8 +25,6 @@ from doorman.sandbox.stage import POLICY, environment
 from doorman.sandbox.state import Cloud
 from doorman.settings import Settings
 from doorman.sinks.inbox import Inbox
-from structlog.testing import capture_logs
-
 from tests.stage import FakeClock
 
 PAYLOADS = sorted((EVENTS / "functiongraph").glob("*.json"))
@@ -62,9 +62,9 @@ class Scene:
         """Deliver CloudEvents, and what follows from them, until nothing is left."""
         inbox, statuses = Inbox(), []
         async with self.client() as client:
-            office = Office(self.settings, RULES, clock=self.clock, client=client, sink=inbox)
+            served = Projects(self.settings, RULES, clock=self.clock, client=client, sink=inbox)
             while events:
-                replies = [await work_off(office, handlers[event.type], [event]) for event in events]
+                replies = [await work_off(served, handlers[event.type], [event]) for event in events]
                 statuses += [reply.status for reply in replies]
                 events = inbox.take()
         return statuses

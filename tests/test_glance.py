@@ -4,10 +4,10 @@ import json
 from typing import Any
 
 import pytest
+
 from doorman.cloud.api import glance
 from doorman.cloud.api.base import Answer, Page, Request
 from doorman.errors import Refused
-
 from tests.stage import image_id
 
 ONE, TWO = image_id(1), image_id(2)

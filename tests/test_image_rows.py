@@ -5,13 +5,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from doorman.cloud.api.base import Answer
 from doorman.cloud.api.images import MAX_TEXT, read_rows, read_share
 from doorman.errors import Broken, Refused
 from doorman.models import Share
-from hypothesis import given
-from hypothesis import strategies as st
-
 from tests.stage import image_id
 
 ONE = image_id(1)

@@ -4,13 +4,13 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from doorman.cloud.api import ims
 from doorman.cloud.api.base import Answer, Page, Request
 from doorman.errors import Broken, Busy, DoormanError, Refused
 from doorman.models import Job, JobState
-from hypothesis import given
-from hypothesis import strategies as st
-
 from tests.stage import image_id
 
 ONE, TWO = image_id(1), image_id(2)

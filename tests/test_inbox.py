@@ -2,9 +2,10 @@
 
 import asyncio
 
+from structlog.testing import capture_logs
+
 from doorman.models import CloudEvent
 from doorman.sinks.inbox import Inbox
-from structlog.testing import capture_logs
 
 NOTICE = CloudEvent(id="1", source="/s", type="dev.doorman.share.notified.v1", data={"images": ["a"]})
 CHECK = CloudEvent(id="2", source="/s", type="dev.doorman.job.check.v1", data={"job_id": "j"})

@@ -5,11 +5,11 @@ import time
 from pathlib import Path
 
 import httpx
+
 from doorman.sandbox.cloud import create_app
 from doorman.sandbox.processes import Function
 from doorman.sandbox.serving import serve
 from doorman.sandbox.state import Cloud
-
 from tests.stage import GOLDEN, POLICY
 from tests.topic_chain import FUNCTION, PROJECT, write_trace
 

@@ -6,6 +6,9 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from doorman.cloud.auth.accounts import Account, Agency, ApplicationCredential, Domain, Password, Project
 from doorman.cloud.auth.catalog import Endpoint, Entry
 from doorman.cloud.auth.keystone import (
@@ -18,8 +21,6 @@ from doorman.cloud.auth.keystone import (
     tokens_url,
 )
 from doorman.errors import Unavailable
-from hypothesis import given
-from hypothesis import strategies as st
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 URL = "https://iam.test/v3/auth/tokens"

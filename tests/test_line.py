@@ -6,10 +6,10 @@ from typing import Any
 
 import httpx
 import pytest
-from doorman.cloud.api.base import Request, read_object
-from doorman.cloud.client import MAX_PAUSE, PAUSES, Line, counting
-from doorman.errors import Broken, Busy, DoormanError, Refused, Unavailable
 
+from doorman.cloud.api.base import Request, read_object
+from doorman.cloud.client import MAX_PAUSE, PAUSES, ApiClient, counting
+from doorman.errors import Broken, Busy, DoormanError, Refused, Unavailable
 from tests.stage import FakeClock, Script
 
 pytestmark = pytest.mark.anyio
@@ -31,7 +31,7 @@ def code(number: str) -> httpx.Response:
     return httpx.Response(400, json={"error": {"code": f"IMG.{number}", "message": "no"}})
 
 
-async def send(line: Line, request: Request = GET) -> dict[str, Any]:
+async def send(line: ApiClient, request: Request = GET) -> dict[str, Any]:
     """Send a request whose answer is an object."""
     return await line.send(request, lambda answer: read_object(answer, "answer"))
 
@@ -39,16 +39,16 @@ async def send(line: Line, request: Request = GET) -> dict[str, Any]:
 async def error_of(script: Script, clock: FakeClock, request: Request = GET) -> tuple[type[Exception], str, int]:
     """Send a request that fails: the error's type, its text, and how often the request was sent."""
     with pytest.raises(DoormanError) as caught:
-        await send(script.line(clock), request)
+        await send(script.client(clock), request)
     return type(caught.value), str(caught.value), len(script.requests)
 
 
 async def test_request_is_sent(clock: FakeClock) -> None:
     """To the service's own base URL, as JSON, with what its answer shall be."""
     script = Script([OK])
-    assert await send(script.line(clock)) == OK
-    await send(script.line(clock), PUT)
-    await send(script.line(clock), Request(method="GET", service="cbr", path="/v3/p/vaults"))
+    assert await send(script.client(clock)) == OK
+    await send(script.client(clock), PUT)
+    await send(script.client(clock), Request(method="GET", service="cbr", path="/v3/p/vaults"))
     assert [str(request.url) for request in script.requests] == [
         "http://cloud.test/v2/cloudimages?limit=5&name=a+b%26c",
         "http://cloud.test/v1/cloudimages/members",
@@ -65,7 +65,7 @@ async def test_request_is_sent(clock: FakeClock) -> None:
 async def test_nothing_was_done(clock: FakeClock, request_: Request, busy: Any) -> None:
     """Then even a write is repeated, after a pause that holds back the other calls of the project too."""
     script = Script([busy, busy, OK])
-    line = script.line(clock)
+    line = script.client(clock)
     assert await send(line, request_) == OK
     assert len(script.requests) == 3
     assert sum(PAUSES[:2]) / 2 <= clock.seconds <= sum(PAUSES[:2]) * 1.2
@@ -75,7 +75,7 @@ async def test_nothing_was_done(clock: FakeClock, request_: Request, busy: Any) 
 async def test_lost_answer(clock: FakeClock, broken: Any) -> None:
     """A read is repeated; of a write nobody knows whether it was done, so it is left to the next delivery."""
     script = Script([broken, OK])
-    assert await send(script.line(clock)) == OK
+    assert await send(script.client(clock)) == OK
     assert PAUSES[0] / 2 <= clock.seconds <= PAUSES[0]
     assert (await error_of(Script([broken]), clock, PUT))[::2] == (Broken, 1)
 
@@ -84,7 +84,7 @@ async def test_lost_answer(clock: FakeClock, broken: Any) -> None:
 async def test_unusable_answer(clock: FakeClock, body: bytes) -> None:
     """Half a body or a proxy's page with status 200 is a lost answer as well."""
     script = Script([httpx.Response(200, content=body), OK])
-    assert await send(script.line(clock)) == OK
+    assert await send(script.client(clock)) == OK
     kind, _, attempts = await error_of(Script([httpx.Response(200, content=body)]), clock, PUT)
     assert (kind, attempts) == (Broken, 1)
 
@@ -114,7 +114,7 @@ async def test_silence_is_not_waited_for_twice(clock: FakeClock) -> None:
 @pytest.mark.parametrize("request_", [GET, PUT])
 async def test_perhaps_passing_refusal(clock: FakeClock, request_: Request) -> None:
     """It is worth a few tries; then it is a refusal."""
-    assert await send(Script([code("0064"), OK]).line(clock), request_) == OK
+    assert await send(Script([code("0064"), OK]).client(clock), request_) == OK
     kind, text, attempts = await error_of(Script([code("0064")]), clock, request_)
     assert (kind, text, attempts) == (Refused, "the cloud refuses the request (IMG.0064)", ATTEMPTS)
 
@@ -134,7 +134,7 @@ async def test_login_that_is_refused(clock: FakeClock) -> None:
 
 async def test_asked_pause_is_kept(clock: FakeClock) -> None:
     """At least as long as the cloud asks for."""
-    assert await send(Script([throttled("3"), OK]).line(clock)) == OK
+    assert await send(Script([throttled("3"), OK]).client(clock)) == OK
     assert 3.0 <= clock.seconds <= 3.6
 
 
@@ -142,7 +142,7 @@ async def test_longer_pause_is_left_to_the_broker(clock: FakeClock) -> None:
     """An event may wait there; the error says for how long."""
     script = Script([throttled(str(int(MAX_PAUSE) + 1)), OK])
     with pytest.raises(Busy) as caught:
-        await send(script.line(clock))
+        await send(script.client(clock))
     assert (caught.value.retry_after, len(script.requests), clock.seconds) == (6.0, 1, 0.0)
 
 
@@ -150,19 +150,19 @@ async def test_endpoint_that_is_not_known(clock: FakeClock) -> None:
     """Neither catalog nor settings name it: told as a passing failure, since catalogs change."""
     script = Script([OK])
     with pytest.raises(Unavailable, match="OS_COMPUTE_ENDPOINT_OVERRIDE"):
-        await send(script.line(clock), Request(method="GET", service="compute", path="/servers"))
+        await send(script.client(clock), Request(method="GET", service="compute", path="/servers"))
     assert script.requests == []
 
 
 async def test_endpoint_that_is_no_url(clock: FakeClock) -> None:
     """A catalog may name anything; no exception of the transport gets out."""
     with pytest.raises(Unavailable, match=r"^the endpoint of the image service is no URL: correct it$"):
-        await send(Script([OK]).line(clock, base="http://cloud.test:x"))
+        await send(Script([OK]).client(clock, base="http://cloud.test:x"))
 
 
 async def test_calls_are_counted(clock: FakeClock) -> None:
     """Repetitions and those of tasks started inside, and only while somebody counts."""
-    line = Script([503, OK]).line(clock)
+    line = Script([503, OK]).client(clock)
     with counting() as outer:
         await send(line)
         with counting() as inner:

@@ -4,13 +4,13 @@ import json
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
-import doorman.cloud.project
 import pytest
+
+import doorman.cloud.project
 from doorman.cloud.api.base import Answer, Request
-from doorman.cloud.client import Line
+from doorman.cloud.client import ApiClient
 from doorman.cloud.listing import Lists, dialect_of, read
 from doorman.errors import Refused, Unavailable
-
 from tests.chain import BAD, GOLDEN, RECEIVER, STRANGER, Chain
 
 pytestmark = pytest.mark.anyio
@@ -185,9 +185,9 @@ class Script:
         return reader(Answer(status=200, body=json.dumps({"images": [{"id": image} for image in answer]}).encode()))
 
 
-def line(script: Script) -> Line:
+def line(script: Script) -> ApiClient:
     """Give the script as the line that it stands in for."""
-    return cast("Line", script)
+    return cast("ApiClient", script)
 
 
 def page(start: int, size: int = 500) -> list[str]:
@@ -202,7 +202,7 @@ DENIED = Refused("denied", code="IMG.0106", status=403)
 async def test_a_lost_marker_starts_the_walk_again() -> None:
     """Where the image that a page begins after is gone, the list is read again from the start."""
     script = Script(page(0), GONE, page(1), page(501, 3))
-    walked = await Lists(project_id="p", line=line(script), dialect=dialect_of(is_ims=True)).walk("pending")
+    walked = await Lists(project_id="p", client=line(script), dialect=dialect_of(is_ims=True)).walk("pending")
     assert walked.ids == {*page(1), *page(501, 3)}
     assert script.asked == ["first", "499", "first", "500"]
 
@@ -211,14 +211,14 @@ async def test_a_list_that_never_stands_still_is_given_up() -> None:
     """A marker that is lost again and again ends in a redelivery, not in half a list."""
     script = Script(*[page(0), GONE] * 3)
     with pytest.raises(Unavailable, match="changes faster than it can be read"):
-        await Lists(project_id="p", line=line(script), dialect=dialect_of(is_ims=True)).walk("pending")
+        await Lists(project_id="p", client=line(script), dialect=dialect_of(is_ims=True)).walk("pending")
     assert script.answers == []
 
 
 async def test_a_list_that_goes_round_ends() -> None:
     """A service that gives the same page again and again is asked no further."""
     script = Script(page(0), page(0), page(0))
-    walked = await Lists(project_id="p", line=line(script), dialect=dialect_of(is_ims=True)).walk("pending")
+    walked = await Lists(project_id="p", client=line(script), dialect=dialect_of(is_ims=True)).walk("pending")
     assert (len(walked.ids), len(script.answers)) == (500, 1)
 
 
@@ -232,7 +232,7 @@ async def test_a_list_that_goes_round_ends() -> None:
 async def test_a_refused_list_is_worth_a_redelivery(refusal: Refused, text: str) -> None:
     """What a list call lacks is for people to put right, so the event comes again; the error names the right."""
     with pytest.raises(Unavailable, match=text):
-        await Lists(project_id="p", line=line(Script(refusal)), dialect=dialect_of(is_ims=True)).walk("pending")
+        await Lists(project_id="p", client=line(Script(refusal)), dialect=dialect_of(is_ims=True)).walk("pending")
 
 
 async def test_a_refused_vault_list_names_its_right() -> None:

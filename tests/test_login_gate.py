@@ -4,8 +4,8 @@ import asyncio
 
 import httpx
 import pytest
-from doorman.errors import Unavailable
 
+from doorman.errors import Unavailable
 from tests.fake_keystone import World, fails
 
 REFUSED = (

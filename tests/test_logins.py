@@ -4,10 +4,10 @@ import asyncio
 
 import httpx
 import pytest
+
 from doorman.cloud.auth.accounts import Account, Agency, ApplicationCredential, Domain, Password, Project
 from doorman.cloud.auth.keystone import LoginRefused
 from doorman.errors import Misconfigured
-
 from tests.fake_keystone import USER, World, fails
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import structlog
+
 from doorman.runtime.logs import Format, Level, logger, set_up
 
 

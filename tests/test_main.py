@@ -15,15 +15,15 @@ from uuid import uuid4
 import functions_framework.aio
 import httpx
 import pytest
-from doorman.sandbox.cloud import create_app
-from doorman.sandbox.serving import serve
-from doorman.sandbox.state import Cloud
-from doorman.version import VERSION
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from doorman.sandbox.cloud import create_app
+from doorman.sandbox.serving import serve
+from doorman.sandbox.state import Cloud
+from doorman.version import VERSION
 from tests.chain import GOLDEN, POLICY
 
 SOURCE = str(Path(__file__).parents[1] / "function" / "main.py")

@@ -5,12 +5,13 @@ from typing import Any
 
 import jsonschema
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from doorman.errors import Rejected
 from doorman.events.messages import CheckData, CheckedShare, EventType, NotifiedData, validate
 from doorman.events.schemas import DATA
-from doorman.models import Fate
-from hypothesis import given
-from hypothesis import strategies as st
+from doorman.models import OutcomeType
 
 IMAGE = "6596628c-42d4-4ff1-8660-8ea5ae61f243"
 NOTIFIED = {"project_id": "receiver", "images": [IMAGE]}
@@ -157,7 +158,7 @@ def test_check_is_read_as_it_was_written() -> None:
 def test_every_type_has_its_model() -> None:
     """All ten types, and each fate but the two of the data's own has one."""
     assert set(DATA) == set(EventType)
-    assert {EventType(f"dev.doorman.share.{fate}.v1") for fate in Fate} < set(EventType)
+    assert {EventType(f"dev.doorman.share.{fate}.v1") for fate in OutcomeType} < set(EventType)
 
 
 @pytest.mark.parametrize("kind", EventType)

@@ -4,13 +4,13 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from doorman.cloud.api import nova
 from doorman.cloud.api.base import Answer, Request
 from doorman.cloud.api.nova import Server, ServerPage
 from doorman.errors import Broken, Refused
-from hypothesis import given
-from hypothesis import strategies as st
-
 from tests.stage import image_id
 
 IMAGE = image_id(1)

@@ -4,93 +4,97 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from doorman.errors import Rejected, Unavailable
-from doorman.handlers.context import Desk
-from doorman.handlers.projects import Office
-from doorman.models import Notice
 
-from tests.stage import CAUSE, GOLDEN, RECEIVER, START, Hire, Play, RecordingSink, State
+from doorman.errors import Rejected, Unavailable
+from doorman.handlers.context import ProjectContext
+from doorman.handlers.projects import Projects
+from doorman.models import Notice
+from tests.stage import CAUSE, GOLDEN, RECEIVER, START, MakeProjects, Play, RecordingSink, State
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-def named(make_office: Hire, state: State) -> Office:
+def named(make_served: MakeProjects, state: State) -> Projects:
     """An office whose one project is known by its name only."""
     state.directory.projects[RECEIVER].name = "by-name"
-    return make_office(OS_PROJECT_ID="", OS_PROJECT_NAME="by-name")
+    return make_served(OS_PROJECT_ID="", OS_PROJECT_NAME="by-name")
 
 
-async def refusal(office: Office, project_id: str) -> str:
+async def refusal(served: Projects, project_id: str) -> str:
     """Say why a project has no desk."""
     with pytest.raises(Rejected) as caught:
-        await office.desk(project_id)
+        await served.context(project_id)
     return str(caught.value)
 
 
-async def test_desk_of_a_served_project(make_office: Hire, play: Play, sink: RecordingSink) -> None:
+async def test_desk_of_a_served_project(make_served: MakeProjects, play: Play, sink: RecordingSink) -> None:
     """Made once, without a call to anybody, with everything that it needs."""
-    office = make_office(DOORMAN_API="glance", OS_REGION_NAME="eu-nl")
-    desk = await office.desk(RECEIVER)
-    assert await office.desk(RECEIVER) is desk
+    served = make_served(DOORMAN_API="glance", OS_REGION_NAME="eu-nl")
+    context = await served.context(RECEIVER)
+    assert await served.context(RECEIVER) is context
     assert not play.state.calls
-    assert (desk.project_id, desk.cloud.is_ims, desk.teller.source) == (RECEIVER, False, f"/doorman/eu-nl/{RECEIVER}")
-    assert (desk.sink, desk.clock, desk.policy.digest) == (sink, play.clock, office.policy_digest)
-    assert desk.teller.policy_digest == office.policy_digest
-    assert office.now() == START
+    assert (context.project_id, context.cloud.is_ims, context.writer.source) == (
+        RECEIVER,
+        False,
+        f"/doorman/eu-nl/{RECEIVER}",
+    )
+    assert (context.sink, context.clock, context.policy.digest) == (sink, play.clock, served.policy_digest)
+    assert context.writer.policy_digest == served.policy_digest
+    assert served.now() == START
 
 
-async def test_project_that_is_not_served(make_office: Hire) -> None:
+async def test_project_that_is_not_served(make_served: MakeProjects) -> None:
     """Malformed for us, whoever it may be for."""
     text = "data.project_id: not a project that is served here (OS_PROJECT_ID)"
-    assert await refusal(make_office(), "another") == text
-    assert await refusal(make_office(OS_PROJECT_ID="a,b"), RECEIVER) == text
+    assert await refusal(make_served(), "another") == text
+    assert await refusal(make_served(OS_PROJECT_ID="a,b"), RECEIVER) == text
 
 
-async def test_many_events_at_a_cold_start(make_office: Hire) -> None:
+async def test_many_events_at_a_cold_start(make_served: MakeProjects) -> None:
     """All of them find the desk, and the same one."""
-    office = make_office(OS_PROJECT_ID=f"{RECEIVER},b")
-    found = await asyncio.gather(*(office.desk(project) for project in [RECEIVER, "b"] * 20))
-    assert len({id(desk) for desk in found}) == 2
+    served = make_served(OS_PROJECT_ID=f"{RECEIVER},b")
+    found = await asyncio.gather(*(served.context(project) for project in [RECEIVER, "b"] * 20))
+    assert len({id(context) for context in found}) == 2
 
 
-async def test_project_known_by_name(named: Office, state: State) -> None:
+async def test_project_known_by_name(named: Projects, state: State) -> None:
     """Its ID is asked for once, however many events wait for it."""
-    found = await asyncio.gather(*(named.desk(RECEIVER) for _ in range(20)))
-    assert {desk.project_id for desk in found} == {RECEIVER}
+    found = await asyncio.gather(*(named.context(RECEIVER) for _ in range(20)))
+    assert {context.project_id for context in found} == {RECEIVER}
     assert len(state.calls_to("POST", "/identity/v3/auth/tokens")) == 1
     assert await refusal(named, "another")
 
 
-async def test_login_that_fails(named: Office, play: Play) -> None:
+async def test_login_that_fails(named: Projects, play: Play) -> None:
     """Whether a project is served cannot be told, so the event comes again; and then it is found."""
     play.state.settings.keystone_down = True
     with pytest.raises(Unavailable, match="Keystone"):
-        await named.desk(RECEIVER)
-    desks, errors = await named.desks()
-    assert (desks, [type(error) for error in errors]) == ([], [Unavailable])
+        await named.context(RECEIVER)
+    contexts, errors = await named.contexts()
+    assert (contexts, [type(error) for error in errors]) == ([], [Unavailable])
     play.state.settings.keystone_down = False
     play.clock.seconds += 60
-    assert (await named.desk(RECEIVER)).project_id == RECEIVER
-    assert await named.desks() == ([await named.desk(RECEIVER)], [])
+    assert (await named.context(RECEIVER)).project_id == RECEIVER
+    assert await named.contexts() == ([await named.context(RECEIVER)], [])
 
 
-async def test_event_that_goes_away(named: Office, play: Play) -> None:
+async def test_event_that_goes_away(named: Projects, play: Play) -> None:
     """A cancelled request while its desk is looked for takes no project with it."""
-    looking = asyncio.create_task(named.desk(RECEIVER))
+    looking = asyncio.create_task(named.context(RECEIVER))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     looking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await looking
-    assert (await named.desk(RECEIVER)).project_id == RECEIVER
+    assert (await named.context(RECEIVER)).project_id == RECEIVER
 
 
-async def test_one_failing_project_does_not_stop_the_others(play: Play, make_office: Hire) -> None:
+async def test_one_failing_project_does_not_stop_the_others(play: Play, make_served: MakeProjects) -> None:
     """Those that are known by their ID are served, whatever becomes of their logins."""
     play.state.settings.keystone_down = True
-    desks, errors = await make_office(OS_PROJECT_ID=f"{RECEIVER},b").desks()
-    assert ([desk.project_id for desk in desks], errors) == ([RECEIVER, "b"], [])
+    contexts, errors = await make_served(OS_PROJECT_ID=f"{RECEIVER},b").contexts()
+    assert ([context.project_id for context in contexts], errors) == ([RECEIVER, "b"], [])
 
 
 class BrokenCredentials:
@@ -116,41 +120,41 @@ class BrokenCredentials:
 async def test_defect_loses_no_project(play: Play) -> None:
     """It is told as what it is, and the next event finds every desk."""
     settings = play.settings()
-    office = Office(
+    served = Projects(
         settings,
-        (await play.desk()).policy,
+        (await play.context()).policy,
         clock=play.clock,
         client=play.client(),
         sink=play.sink,
         credentials=[BrokenCredentials()],  # type: ignore[list-item]
     )
     with pytest.raises(ZeroDivisionError):
-        await office.desk("broken")
-    assert (await office.desk("broken")).project_id == "broken"
+        await served.context("broken")
+    assert (await served.context("broken")).project_id == "broken"
 
 
-async def test_wrong_catalog_is_no_defect(play: Play, make_office: Hire) -> None:
+async def test_wrong_catalog_is_no_defect(play: Play, make_served: MakeProjects) -> None:
     """An endpoint that nobody names makes the event wait, not the project vanish."""
-    office = make_office(OS_REGION_NAME="no-such-region")
-    desk = await office.desk(RECEIVER)
+    served = make_served(OS_REGION_NAME="no-such-region")
+    context = await served.context(RECEIVER)
     with pytest.raises(Unavailable, match="no-such-region"):
-        await desk.cloud.pending()
+        await context.cloud.pending()
 
 
-async def test_each_desk_has_one_line(make_office: Hire, play: Play) -> None:
+async def test_each_desk_has_one_line(make_served: MakeProjects, play: Play) -> None:
     """Events of one project wait in the same line, those of another in theirs; what they wait for is triage."""
-    office = make_office(OS_PROJECT_ID=f"{RECEIVER},b")
-    first, second = [await office.desk(project) for project in (RECEIVER, "b")]
-    assert office.rounds(first) is office.rounds(first) is not office.rounds(second)
+    served = make_served(OS_PROJECT_ID=f"{RECEIVER},b")
+    first, second = [await served.context(project) for project in (RECEIVER, "b")]
+    assert served.batcher(first) is served.batcher(first) is not served.batcher(second)
     image = play.state.add_share(GOLDEN, RECEIVER)
-    answer = await join(office, first, image)
+    answer = await join(served, first, image)
     assert answer == {image: "submitted"}
 
 
-async def join(office: Office, desk: Desk, image: str) -> dict[str, object]:
+async def join(served: Projects, context: ProjectContext, image: str) -> dict[str, object]:
     """Have one image worked off."""
-    notice = Notice(project_id=desk.project_id, images=(image,), cause=CAUSE, sent_at=None)
-    ended, _ = await office.rounds(desk).join(notice)
+    notice = Notice(project_id=context.project_id, images=(image,), cause=CAUSE, sent_at=None)
+    ended, _ = await served.batcher(context).join(notice)
     return dict(ended)
 
 
@@ -162,9 +166,9 @@ async def join(office: Office, desk: Desk, image: str) -> dict[str, object]:
     ],
     ids=["password", "keys"],
 )
-async def test_region_of_an_entry(make_office: Hire, tmp_path: Path, login: str) -> None:
+async def test_region_of_an_entry(make_served: MakeProjects, tmp_path: Path, login: str) -> None:
     """Events name the region that clouds.yaml gives, as they name that of the environment."""
     entry = f"auth: {{{login}, project_id: {RECEIVER}}}, image_endpoint_override: 'https://ims.test'"
     (tmp_path / "clouds.yaml").write_text(f"clouds: {{one: {{{entry}, region_name: eu-nl}}}}")
-    office = make_office(OS_CLOUD="one", OS_CLIENT_CONFIG_FILE=str(tmp_path / "clouds.yaml"), OS_REGION_NAME="")
-    assert (await office.desk(RECEIVER)).teller.source == f"/doorman/eu-nl/{RECEIVER}"
+    served = make_served(OS_CLOUD="one", OS_CLIENT_CONFIG_FILE=str(tmp_path / "clouds.yaml"), OS_REGION_NAME="")
+    assert (await served.context(RECEIVER)).writer.source == f"/doorman/eu-nl/{RECEIVER}"

@@ -8,15 +8,15 @@ from functools import partial
 
 import httpx
 import pytest
+from starlette.types import ASGIApp, Receive, Scope, Send
+
 from doorman.errors import Misconfigured
 from doorman.events.messages import EventType
 from doorman.handlers.project_run import Trouble
-from doorman.handlers.run import Once, Progress, Report, run_once
+from doorman.handlers.run import Progress, Report, Run, run_once
 from doorman.models import CloudEvent
 from doorman.sandbox.cloud import create_app
-from doorman.sinks.loopback import Outbox
-from starlette.types import ASGIApp, Receive, Scope, Send
-
+from doorman.sinks.loopback import LoopbackSink
 from tests.chain import GOLDEN, SECOND_VAULT, STRANGER, VAULT, Chain
 from tests.fake_keystone import FakeClock
 from tests.stage import BAD, RECEIVER, Play, RecordingSink, State
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.anyio
 
 async def run(chain: Chain, *, projects: Sequence[str] = (), is_dry: bool = False) -> Report:
     """Do one run in a chain's office."""
-    return await run_once(chain.office, run_id="run-1", projects=projects, is_dry=is_dry)
+    return await run_once(chain.served, run_id="run-1", projects=projects, is_dry=is_dry)
 
 
 async def test_a_run_settles_what_waits_and_tells_every_share_once() -> None:
@@ -225,12 +225,12 @@ async def test_a_sink_that_is_gone_is_told_in_the_report() -> None:
 async def test_one_event_is_told_and_followed_once() -> None:
     """The same event a second time, as after a retry, goes neither to the sink nor on again."""
     sink, gone_on = RecordingSink(), RecordingSink()
-    outbox = Outbox(outer=sink, go_on=gone_on.events.append)
+    loopback = LoopbackSink(outer=sink, go_on=gone_on.events.append)
     events = [CloudEvent(id=kind, source="/tests", type=kind) for kind in (EventType.CHECK, EventType.HELD)]
     for event in (*events, *events):
-        await outbox.emit(event)
+        await loopback.emit(event)
     assert (sink.events, gone_on.events) == (events[1:], events[:1])
-    assert (outbox.told, outbox.untold) == (tuple(events[1:]), ())
+    assert (loopback.told, loopback.untold) == (tuple(events[1:]), ())
 
 
 async def test_a_failed_vault_is_followed_by_the_next_one() -> None:
@@ -259,7 +259,7 @@ async def test_two_runs_at_once_do_no_harm() -> None:
     """Both end well, every share is settled as decided, and nothing untrue is told."""
     chain = Chain()
     wanted = {chain.share(owner): fate for owner, fate in [(GOLDEN, "accepted"), (BAD, "rejected")] * 30}
-    reports = await asyncio.gather(*(run_once(chain.office, run_id=f"run-{number}") for number in range(2)))
+    reports = await asyncio.gather(*(run_once(chain.served, run_id=f"run-{number}") for number in range(2)))
     assert [report.is_faultless for report in reports] == [True, True]
     assert {image: chain.cloud.member_status(image, "receiver") for image in wanted} == wanted
     for image, fate, reason in chain.told():
@@ -312,11 +312,11 @@ def tell_time(clock: FakeClock) -> float:
     return clock.now().timestamp()
 
 
-async def killed_at(call: int, *, is_late: bool, state: State, clock: FakeClock, sink: RecordingSink) -> Once | None:
+async def killed_at(call: int, *, is_late: bool, state: State, clock: FakeClock, sink: RecordingSink) -> Run | None:
     """Kill a run at one of its calls; None where it made fewer."""
     stage = Scaffold(state=state, clock=clock, sink=sink)
     stage.executioner = Executioner(app=create_app(state), at=call, is_late=is_late)
-    once = Once(stage.office(), run_id="killed")
+    once = Run(stage.served(), run_id="killed")
     stage.executioner.victim = asyncio.create_task(once.work())
     try:
         await stage.executioner.victim
@@ -344,7 +344,7 @@ async def test_killed_at_any_call_the_next_run_finishes(is_late: bool) -> None: 
         if killed is None:
             break
         assert killed.report().unfinished == (() if killed.progress() == Progress() else (RECEIVER,))
-        report = await run_once(Play(state=state, clock=clock, sink=sink).office(), run_id="next")
+        report = await run_once(Play(state=state, clock=clock, sink=sink).served(), run_id="next")
         assert report.is_faultless
         assert {image: state.member_status(image, RECEIVER) for image in wanted} == wanted
     assert 10 < call < 40

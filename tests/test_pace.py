@@ -3,8 +3,8 @@
 import asyncio
 
 import pytest
-from doorman.cloud.throttle import CALLS_AT_ONCE, CALLS_PER_PROJECT, Pace
 
+from doorman.cloud.throttle import CALLS_AT_ONCE, CALLS_PER_PROJECT, Throttle
 from tests.stage import FakeClock
 
 pytestmark = pytest.mark.anyio
@@ -19,9 +19,9 @@ class Calls:
         self.now = 0
         self.most = 0
 
-    async def make(self, pace: Pace) -> None:
+    async def make(self, throttle: Throttle) -> None:
         """Make one call."""
-        async with pace.slot():
+        async with throttle.slot():
             self.started.append(self.clock.monotonic())
             self.now += 1
             self.most = max(self.most, self.now)
@@ -36,9 +36,9 @@ def calls(clock: FakeClock) -> Calls:
     return Calls(clock)
 
 
-def pace_of(clock: FakeClock, shared: int = CALLS_AT_ONCE) -> Pace:
+def pace_of(clock: FakeClock, shared: int = CALLS_AT_ONCE) -> Throttle:
     """Make the pace of one project."""
-    return Pace(clock=clock, shared=asyncio.Semaphore(shared))
+    return Throttle(clock=clock, shared=asyncio.Semaphore(shared))
 
 
 async def test_free_place(clock: FakeClock, calls: Calls) -> None:
@@ -49,57 +49,57 @@ async def test_free_place(clock: FakeClock, calls: Calls) -> None:
 
 async def test_bound_of_a_project(clock: FakeClock, calls: Calls) -> None:
     """However many calls there are."""
-    pace = pace_of(clock)
-    await asyncio.gather(*(calls.make(pace) for _ in range(50)))
+    throttle = pace_of(clock)
+    await asyncio.gather(*(calls.make(throttle) for _ in range(50)))
     assert (calls.most, len(calls.started)) == (CALLS_PER_PROJECT, 50)
 
 
 async def test_bound_of_all(clock: FakeClock, calls: Calls) -> None:
     """Over all projects."""
     shared = asyncio.Semaphore(10)
-    paces = [Pace(clock=clock, shared=shared) for _ in range(5)]
-    await asyncio.gather(*(calls.make(pace) for pace in paces for _ in range(20)))
+    paces = [Throttle(clock=clock, shared=shared) for _ in range(5)]
+    await asyncio.gather(*(calls.make(throttle) for throttle in paces for _ in range(20)))
     assert (calls.most, len(calls.started)) == (10, 100)
 
 
 async def test_pause(clock: FakeClock, calls: Calls) -> None:
     """Until it ends, no call of the project starts; then they start a little apart."""
-    pace = pace_of(clock)
-    pace.hold(10.0)
-    await asyncio.gather(*(calls.make(pace) for _ in range(5)))
+    throttle = pace_of(clock)
+    throttle.hold(10.0)
+    await asyncio.gather(*(calls.make(throttle) for _ in range(5)))
     assert all(start >= 10.0 for start in calls.started)
 
 
 async def test_longer_pause_stays(clock: FakeClock, calls: Calls) -> None:
     """A shorter one does not end it."""
-    pace = pace_of(clock)
-    pace.hold(10.0)
-    pace.hold(1.0)
-    await calls.make(pace)
+    throttle = pace_of(clock)
+    throttle.hold(10.0)
+    throttle.hold(1.0)
+    await calls.make(throttle)
     assert 10.0 <= calls.started[0] <= 12.0
 
 
 async def test_pause_holds_back_those_who_wait_for_a_place(clock: FakeClock, calls: Calls) -> None:
     """A call that was throttled speaks for all behind it: they do not run into the same answer one by one."""
-    pace = pace_of(clock)
+    throttle = pace_of(clock)
 
     async def throttled() -> None:
-        async with pace.slot():
+        async with throttle.slot():
             await asyncio.sleep(0)
-            pace.hold(5.0)
+            throttle.hold(5.0)
 
-    await asyncio.gather(*(throttled() for _ in range(CALLS_PER_PROJECT)), *(calls.make(pace) for _ in range(10)))
+    await asyncio.gather(*(throttled() for _ in range(CALLS_PER_PROJECT)), *(calls.make(throttle) for _ in range(10)))
     assert all(start >= 5.0 for start in calls.started)
 
 
 async def test_pause_that_begins_while_waiting_for_all(clock: FakeClock, calls: Calls) -> None:
     """Who waits for one of the shared places when his project is told to pause gives it back and waits."""
     shared = asyncio.Semaphore(1)
-    pace = Pace(clock=clock, shared=shared)
+    throttle = Throttle(clock=clock, shared=shared)
     await shared.acquire()
-    waiting = asyncio.create_task(calls.make(pace))
+    waiting = asyncio.create_task(calls.make(throttle))
     await asyncio.sleep(0)
-    pace.hold(5.0)
+    throttle.hold(5.0)
     shared.release()
     await waiting
     assert calls.started[0] >= 5.0
@@ -109,7 +109,7 @@ async def test_pause_that_begins_while_waiting_for_all(clock: FakeClock, calls: 
 async def test_other_projects_do_not_pause(clock: FakeClock, calls: Calls) -> None:
     """One throttled project keeps none of the shared places while it waits."""
     shared = asyncio.Semaphore(CALLS_PER_PROJECT)
-    throttled, free = (Pace(clock=clock, shared=shared) for _ in range(2))
+    throttled, free = (Throttle(clock=clock, shared=shared) for _ in range(2))
     throttled.hold(5.0)
     waiting = [asyncio.create_task(Calls(clock).make(throttled)) for _ in range(CALLS_PER_PROJECT)]
     await calls.make(free)
@@ -120,13 +120,13 @@ async def test_other_projects_do_not_pause(clock: FakeClock, calls: Calls) -> No
 async def test_failing_call_gives_its_place_back(clock: FakeClock, calls: Calls) -> None:
     """Also one that is cancelled."""
     shared = asyncio.Semaphore(1)
-    pace = Pace(clock=clock, shared=shared, limit=1)
+    throttle = Throttle(clock=clock, shared=shared, limit=1)
     with pytest.raises(ZeroDivisionError):
-        async with pace.slot():
+        async with throttle.slot():
             raise ZeroDivisionError
-    task = asyncio.create_task(calls.make(pace))
+    task = asyncio.create_task(calls.make(throttle))
     await asyncio.sleep(0)
     task.cancel()
     await asyncio.wait([task])
-    await calls.make(pace)
+    await calls.make(throttle)
     assert not shared.locked()

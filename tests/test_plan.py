@@ -5,15 +5,15 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from doorman.events.messages import CheckData, CheckedShare
-from doorman.events.writing import Teller, follow
-from doorman.models import MAX_IMAGES, Cause, Fate, MemberStatus, Notice, Outcome, Reason, Share
-from doorman.planning.batch import Ask, Facts, decide, gather_asks
-from doorman.planning.plan import Plan, Submission, carried, draw, pick_vault
-from doorman.policy.policy import load
 from hypothesis import given
 from hypothesis import strategies as st
 
+from doorman.events.messages import CheckData, CheckedShare
+from doorman.events.writing import EventWriter, follow
+from doorman.models import MAX_IMAGES, Cause, MemberStatus, Notice, Outcome, OutcomeType, Reason, Share
+from doorman.planning.batch import Facts, RequestedImage, decide, merge_notices
+from doorman.planning.plan import MembersCall, Plan, carried, make_plan, pick_vault
+from doorman.policy.policy import load
 from tests.stage import (
     BAD,
     CAUSE,
@@ -59,12 +59,12 @@ def plan(
     images = (*facts.pending, *facts.standings, *unlisted)
     sent_at = START if is_young else START - timedelta(1)
     notice = Notice(project_id=RECEIVER, images=images, cause=CAUSE, sent_at=sent_at, tried_vaults=tried)
-    asks = gather_asks([notice], now=START, window=60)
+    asks = merge_notices([notice], now=START, window=60)
     decided = decide(facts, load(policy), project_id=RECEIVER, now=START)
-    return draw(asks, facts, decided, project_id=RECEIVER, is_audit=is_audit, max_images=max_images)
+    return make_plan(asks, facts, decided, project_id=RECEIVER, is_audit=is_audit, max_images=max_images)
 
 
-def told(drawn: Plan) -> list[tuple[str, Fate, Reason]]:
+def told(drawn: Plan) -> list[tuple[str, OutcomeType, Reason]]:
     """Give the outcomes' images, fates and reasons."""
     return [(outcome.image_id, outcome.fate, outcome.reason) for outcome in drawn.outcomes]
 
@@ -73,10 +73,10 @@ def test_one_call_per_status_and_vault() -> None:
     """However many images and whoever they are of."""
     drawn = plan(share(1), share(2, BAD), share(3), share(4, full_ecs=True), share(5, BAD, full_ecs=True))
     assert drawn == Plan(
-        submissions=(
-            Submission(status="accepted", vault_id=None, images=(ONE, THREE)),
-            Submission(status="rejected", vault_id=None, images=(TWO, image_id(5))),
-            Submission(status="accepted", vault_id=VAULT, images=(image_id(4),)),
+        calls=(
+            MembersCall(status="accepted", vault_id=None, images=(ONE, THREE)),
+            MembersCall(status="rejected", vault_id=None, images=(TWO, image_id(5))),
+            MembersCall(status="accepted", vault_id=VAULT, images=(image_id(4),)),
         )
     )
 
@@ -87,7 +87,7 @@ def test_held_share() -> None:
     assert drawn == Plan(
         outcomes=(
             Outcome(
-                fate=Fate.HELD,
+                fate=OutcomeType.HELD,
                 image_id=ONE,
                 reason=Reason.OWNER_NOT_ALLOWED,
                 cause="cause-1",
@@ -106,8 +106,8 @@ def test_own_image(status: MemberStatus) -> None:
     """Skipped under any member status, wherever it was seen: nothing is written."""
     own = share(1, RECEIVER, member_status=status)
     for drawn in (plan(own), plan(own, is_audit=True), plan(standings={ONE: own})):
-        assert drawn.submissions == ()
-        assert told(drawn) == [(ONE, Fate.SKIPPED, Reason.OWN_IMAGE)]
+        assert drawn.calls == ()
+        assert told(drawn) == [(ONE, OutcomeType.SKIPPED, Reason.OWN_IMAGE)]
 
 
 def test_settled_and_gone_images() -> None:
@@ -119,13 +119,13 @@ def test_settled_and_gone_images() -> None:
         image_id(4): share(4, STRANGER, member_status="rejected"),
     }
     drawn = plan(standings=standings)
-    assert (drawn.submissions, told(drawn)) == (
+    assert (drawn.calls, told(drawn)) == (
         (),
         [
-            (ONE, Fate.SKIPPED, Reason.ALREADY_SETTLED),
-            (TWO, Fate.SKIPPED, Reason.SETTLED_OTHERWISE),
-            (THREE, Fate.SKIPPED, Reason.NOT_SHARED),
-            (image_id(4), Fate.SKIPPED, Reason.ALREADY_SETTLED),
+            (ONE, OutcomeType.SKIPPED, Reason.ALREADY_SETTLED),
+            (TWO, OutcomeType.SKIPPED, Reason.SETTLED_OTHERWISE),
+            (THREE, OutcomeType.SKIPPED, Reason.NOT_SHARED),
+            (image_id(4), OutcomeType.SKIPPED, Reason.ALREADY_SETTLED),
         ],
     )
 
@@ -133,9 +133,9 @@ def test_settled_and_gone_images() -> None:
 def test_young_share_that_is_not_seen() -> None:
     """It may become visible; the others of the round do not wait for it, and what is settled is settled."""
     drawn = plan(share(1), standings={TWO: None, THREE: share(3, member_status="accepted")}, is_young=True)
-    assert drawn.submissions == (Submission(status="accepted", vault_id=None, images=(ONE,)),)
+    assert drawn.calls == (MembersCall(status="accepted", vault_id=None, images=(ONE,)),)
     assert drawn.invisible == frozenset({TWO})
-    assert told(drawn) == [(THREE, Fate.SKIPPED, Reason.ALREADY_SETTLED)]
+    assert told(drawn) == [(THREE, OutcomeType.SKIPPED, Reason.ALREADY_SETTLED)]
 
 
 @pytest.mark.parametrize("is_young", [True, False])
@@ -150,30 +150,33 @@ class TestVaults:
     def test_next_vault(self) -> None:
         """The first that was not tried."""
         drawn = plan(share(1, full_ecs=True), tried=(VAULT,))
-        assert drawn.submissions == (Submission(status="accepted", vault_id=SECOND_VAULT, images=(ONE,)),)
+        assert drawn.calls == (MembersCall(status="accepted", vault_id=SECOND_VAULT, images=(ONE,)),)
 
     def test_no_vault_left(self) -> None:
         """Held: a person must look."""
         drawn = plan(share(1, full_ecs=True), tried=(VAULT, SECOND_VAULT))
-        assert told(drawn) == [(ONE, Fate.HELD, Reason.VAULT_FAILED)]
+        assert told(drawn) == [(ONE, OutcomeType.HELD, Reason.VAULT_FAILED)]
         assert drawn.outcomes[0].vault_id is None
 
     def test_no_vault_mapped(self) -> None:
         """Held, and the policy is what is missing."""
         drawn = plan(share(1, full_ecs=True), policy=POLICY.partition("vaults:")[0])
-        assert (drawn.submissions, told(drawn)) == ((), [(ONE, Fate.HELD, Reason.VAULT_MISSING)])
+        assert (drawn.calls, told(drawn)) == ((), [(ONE, OutcomeType.HELD, Reason.VAULT_MISSING)])
 
     def test_vault_that_does_not_serve(self) -> None:
         """Where a choice finds nothing with room, none is mapped for this image."""
         policy = POLICY.partition("vaults:")[0] + "vaults: [{candidates: [v]}]\n"
         drawn = plan(share(1, full_ecs=True, min_disk=40), policy=policy)
-        assert drawn.submissions == (Submission(status="accepted", vault_id="v", images=(ONE,)),)
-        ask, decision = Ask(image_id=ONE, cause=CAUSE), decide_one(share(1, full_ecs=True), policy)
+        assert drawn.calls == (MembersCall(status="accepted", vault_id="v", images=(ONE,)),)
+        ask, decision = RequestedImage(image_id=ONE, cause=CAUSE), decide_one(share(1, full_ecs=True), policy)
         assert pick_vault(ask, share(1, full_ecs=True), decision, []) == (None, Reason.VAULT_MISSING)
 
     def test_other_images_need_none(self) -> None:
         """No vault is sent along."""
-        assert pick_vault(Ask(image_id=ONE, cause=CAUSE), share(1), decide_one(share(1)), None) == (None, None)
+        assert pick_vault(RequestedImage(image_id=ONE, cause=CAUSE), share(1), decide_one(share(1)), None) == (
+            None,
+            None,
+        )
 
 
 def decide_one(one: Share, policy: str = POLICY) -> Any:
@@ -189,25 +192,25 @@ class TestAudit:
         """By either switch: what would have been done is told with the vault that would have been used."""
         shares = [share(1), share(2, BAD), share(3, STRANGER), share(4, full_ecs=True)]
         drawn = plan(*shares, is_audit=is_audit, policy=policy)
-        assert drawn.submissions == ()
+        assert drawn.calls == ()
         assert [(outcome.fate, outcome.decision, outcome.reason, outcome.vault_id) for outcome in drawn.outcomes] == [
-            (Fate.AUDITED, "accept", Reason.ALLOWED_OWNER, None),
-            (Fate.AUDITED, "reject", Reason.REJECTED_BY_RULE, None),
-            (Fate.AUDITED, "hold", Reason.OWNER_NOT_ALLOWED, None),
-            (Fate.AUDITED, "accept", Reason.ALLOWED_OWNER, VAULT),
+            (OutcomeType.AUDITED, "accept", Reason.ALLOWED_OWNER, None),
+            (OutcomeType.AUDITED, "reject", Reason.REJECTED_BY_RULE, None),
+            (OutcomeType.AUDITED, "hold", Reason.OWNER_NOT_ALLOWED, None),
+            (OutcomeType.AUDITED, "accept", Reason.ALLOWED_OWNER, VAULT),
         ]
 
     def test_missing_vault(self) -> None:
         """Told as the reason why it would have been held."""
         drawn = plan(share(1, full_ecs=True), tried=(VAULT, SECOND_VAULT), is_audit=True)
-        assert told(drawn) == [(ONE, Fate.AUDITED, Reason.VAULT_FAILED)]
+        assert told(drawn) == [(ONE, OutcomeType.AUDITED, Reason.VAULT_FAILED)]
 
     def test_rule_on_trial(self) -> None:
         """What it would have done is told beside what the enforced rules do."""
         drawn = plan(share(1), policy=POLICY.replace("rules:\n", f"rules:\n{TRIAL}"))
-        assert drawn.submissions == (Submission(status="accepted", vault_id=None, images=(ONE,)),)
+        assert drawn.calls == (MembersCall(status="accepted", vault_id=None, images=(ONE,)),)
         assert [(each.fate, each.rule, each.decision, each.reason) for each in drawn.outcomes] == [
-            (Fate.AUDITED, "on-trial", "reject", Reason.REJECTED_BY_RULE)
+            (OutcomeType.AUDITED, "on-trial", "reject", Reason.REJECTED_BY_RULE)
         ]
 
 
@@ -222,8 +225,8 @@ class TestSize:
         """As many as the setting says, and never more than a check may name."""
         shares = [Share(image_id=image_id(n), project_id=RECEIVER, owner=GOLDEN) for n in range(count)]
         drawn = plan(*shares, max_images=most)
-        assert [len(each.images) for each in drawn.submissions] == sizes
-        assert [image for each in drawn.submissions for image in each.images] == [each.image_id for each in shares]
+        assert [len(each.images) for each in drawn.calls] == sizes
+        assert [image for each in drawn.calls for image in each.images] == [each.image_id for each in shares]
 
     @pytest.mark.parametrize("name", ["\x00" * 255, "😀" * 255, '"' * 255, "x"])
     def test_longest_names(self, name: str) -> None:
@@ -231,11 +234,11 @@ class TestSize:
         cause = Cause(id="😀" * 256, correlation="😀" * 256, tracestate="€" * 512, traceparent="0" * 55)
         shares = [share(number, name=name) for number in range(1000)]
         facts = Facts(pending={each.image_id: each for each in shares})
-        asks = {each.image_id: Ask(image_id=each.image_id, cause=cause) for each in shares}
+        asks = {each.image_id: RequestedImage(image_id=each.image_id, cause=cause) for each in shares}
         decided = decide(facts, load(POLICY), project_id=RECEIVER, now=START)
-        drawn = draw(asks, facts, decided, project_id=RECEIVER, is_audit=False, max_images=10_000)
-        teller = Teller(project_id=RECEIVER, region=None, policy_digest="0" * 16)
-        for part in drawn.submissions:
+        drawn = make_plan(asks, facts, decided, project_id=RECEIVER, is_audit=False, max_images=10_000)
+        writer = EventWriter(project_id=RECEIVER, region=None, policy_digest="0" * 16)
+        for part in drawn.calls:
             check = CheckData(
                 project_id="p" * 64,
                 job_id="j" * 64,
@@ -247,12 +250,12 @@ class TestSize:
                 tried_vaults=tuple(f"{number:064}" for number in range(20)),
                 shares={image: carried(asks[image], facts.pending[image], decided[image]) for image in part.images},
             )
-            assert size_of(follow(teller, check, cause=cause, now=START)) <= LIMIT
+            assert size_of(follow(writer, check, cause=cause, now=START)) <= LIMIT
 
 
 def test_carried_share() -> None:
     """What a check takes along of each image."""
-    ask = Ask(image_id=ONE, cause=CAUSE)
+    ask = RequestedImage(image_id=ONE, cause=CAUSE)
     assert carried(ask, share(1), decide_one(share(1))) == CheckedShare(
         name="image 1", owner=GOLDEN, rule="golden-images", cause="cause-1"
     )
@@ -293,11 +296,11 @@ def test_every_image_ends_in_one_place(
     drawn = plan(
         *pending, standings=standings, is_young=is_young, is_audit=is_audit, tried=tuple(tried), max_images=most
     )
-    called = [image for each in drawn.submissions for image in each.images]
+    called = [image for each in drawn.calls for image in each.images]
     ended = [*called, *(outcome.image_id for outcome in drawn.outcomes), *drawn.invisible]
     assert sorted(ended) == sorted({each.image_id for each in pending} | standings.keys())
     owners = {each.image_id: each.owner for each in pending}
     wanted = {GOLDEN: "accepted", BAD: "rejected"}
-    assert all(wanted[owners[image] or ""] == each.status for each in drawn.submissions for image in each.images)
+    assert all(wanted[owners[image] or ""] == each.status for each in drawn.calls for image in each.images)
     assert not (is_audit and called)
-    assert all(1 <= len(each.images) <= most for each in drawn.submissions)
+    assert all(1 <= len(each.images) <= most for each in drawn.calls)

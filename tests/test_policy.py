@@ -5,10 +5,11 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from doorman.policy.document.faults import Fault
-from doorman.policy.policy import PolicyError, expired, load
 from hypothesis import given
 from hypothesis import strategies as st
+
+from doorman.policy.document.faults import Fault
+from doorman.policy.policy import PolicyError, expired, load
 
 CATALOGUE = Path(__file__).with_name("broken_policies.txt")
 CONTRACT = """

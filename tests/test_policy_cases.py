@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
+
 from doorman.policy.document.faults import BrokenFile
 from doorman.policy.policy import load as load_policy
 from doorman.policy.tools.testing import load, run, uncovered

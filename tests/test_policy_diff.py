@@ -3,13 +3,13 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given, settings
+
 from doorman.models import Share
 from doorman.policy.decision import decide
 from doorman.policy.policy import compile_policy, load_file
 from doorman.policy.schema import PolicyFile
 from doorman.policy.tools.diff import Sample, compare, make_samples
-from hypothesis import given, settings
-
 from tests.test_decision import IMAGE, NOW, RULE_LISTS, build_text
 
 DAY = datetime(2026, 11, 5, 12, tzinfo=UTC)

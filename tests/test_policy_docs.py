@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from doorman.models import Reason
 from doorman.policy.policy import load_file
 from doorman.policy.schema import (
@@ -17,7 +18,6 @@ from doorman.policy.schema import (
     VaultEntry,
 )
 from doorman.policy.tools.lint import lint
-
 from tests.test_policy_lints import TODAY
 
 ROOT = Path(__file__).parent.parent

@@ -3,12 +3,12 @@
 from datetime import date
 
 import pytest
+from hypothesis import given, settings
+
 from doorman.models import Share
 from doorman.policy.decision import decide
 from doorman.policy.policy import compile_policy, load_file
 from doorman.policy.tools.lint import lint
-from hypothesis import given, settings
-
 from tests.test_decision import NOW, RULE_LISTS, SHARES, build_text
 
 TODAY = date(2026, 11, 5)

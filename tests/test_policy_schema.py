@@ -6,12 +6,12 @@ from typing import Any
 
 import jsonschema
 import pytest
+from hypothesis import given, settings
+
 from doorman.policy.document.marks import read
 from doorman.policy.document.yaml_syntax import SyntaxFault
 from doorman.policy.policy import load
 from doorman.policy.tools.json_schema import schema
-from hypothesis import given, settings
-
 from tests.test_decision import RULE_LISTS, SAMPLE, build_text
 from tests.test_policy import broken
 

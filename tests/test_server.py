@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from doorman.runtime.tuning import KEEP_ALIVE, YOUNG, tune
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
 from uvicorn_worker import UvicornWorker
+
+from doorman.runtime.tuning import KEEP_ALIVE, YOUNG, tune
 
 
 @pytest.fixture(autouse=True)

@@ -7,16 +7,16 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from structlog.testing import capture_logs
+
 from doorman.cloud.project import Cloud
 from doorman.entrypoints.http import answer, handle_triage
 from doorman.events.messages import EventType
-from doorman.handlers.context import Desk
-from doorman.handlers.projects import Office
+from doorman.handlers.context import ProjectContext
+from doorman.handlers.projects import Projects
 from doorman.handlers.results import Ended
 from doorman.handlers.triage import triage
 from doorman.models import CloudEvent, Handled, Notice, Share
-from structlog.testing import capture_logs
-
 from tests.chain import BAD, GOLDEN, RECEIVER, Chain
 
 pytestmark = pytest.mark.anyio
@@ -80,7 +80,7 @@ async def test_deep_nesting_and_half_a_body_are_refused() -> None:
     chain = Chain()
     for body in (b"[" * 100_000, b'{"specversion": "1.0"', b"\xff", b""):
         headers = {"content-type": "application/cloudevents+json"}
-        reply = await answer(chain.office, handle_triage, headers=headers, body=body)
+        reply = await answer(chain.served, handle_triage, headers=headers, body=body)
         assert (reply.status, reply.text.split(":")[0]) == (400, "body")
 
 
@@ -138,21 +138,21 @@ async def test_each_event_has_one_line_in_the_log() -> None:
     wanted = {"event_id": "good", "event_type": EventType.NOTIFIED, "project_id": RECEIVER, "http_status": 204}
     assert wanted.items() <= good.items()
     assert (good["submitted"], good["held"], good["api_calls"]) == (1, 1, 3)
-    assert good["policy_digest"] == chain.office.policy_digest
+    assert good["policy_digest"] == chain.served.policy_digest
     assert (bad["http_status"], bad["error"].split(":")[0]) == (400, "data.images[0]")
 
 
 async def test_a_defect_is_a_500_that_tells_the_sender_nothing() -> None:
     """What went wrong inside stands in the log only."""
 
-    async def stumble(office: Office, events: Sequence[CloudEvent]) -> Sequence[Handled]:
+    async def stumble(served: Projects, events: Sequence[CloudEvent]) -> Sequence[Handled]:
         raise ZeroDivisionError("a secret detail")
 
     chain = Chain()
     with capture_logs() as log:
         body = json.dumps(data()).encode()
         headers = {"content-type": "application/cloudevents+json"}
-        reply = await answer(chain.office, stumble, headers=headers, body=body)
+        reply = await answer(chain.served, stumble, headers=headers, body=body)
     assert (reply.status, reply.text) == (500, "internal error")
     assert [line["event"] for line in log] == ["event.crashed", "event.handled"]
 
@@ -164,10 +164,10 @@ async def test_a_defect_met_by_one_event_of_a_batch_fails_the_batch_once_all_are
     chain = Chain()
     good, bad = chain.share(), chain.share()
 
-    async def stumble(desk: Desk, notices: Sequence[Notice]) -> Ended:
+    async def stumble(context: ProjectContext, notices: Sequence[Notice]) -> Ended:
         if any(bad in notice.images for notice in notices):
             raise ZeroDivisionError("a defect")
-        return await triage(desk, notices)
+        return await triage(context, notices)
 
     monkeypatch.setattr("doorman.handlers.projects.triage", stumble)
     events = [data(images=[image]) | {"id": image} for image in (good, bad)]

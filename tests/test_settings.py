@@ -4,11 +4,11 @@ import dataclasses
 from typing import Any
 
 import pytest
-from doorman.errors import Misconfigured
-from doorman.settings import VARIABLES, Settings
 from hypothesis import given
 from hypothesis import strategies as st
 
+from doorman.errors import Misconfigured
+from doorman.settings import VARIABLES, Settings
 from tests.stage import ENVIRON, RECEIVER
 
 FUNCTION = "urn:fss:eu-de:p1:function:default:check:latest"

@@ -4,12 +4,13 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from doorman.models import Share
-from doorman.policy.document.faults import BrokenFile
-from doorman.policy.tools.share_file import load, write
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic_core import to_json
+
+from doorman.models import Share
+from doorman.policy.document.faults import BrokenFile
+from doorman.policy.tools.share_file import load, write
 
 OWNER = "9c61004714024f9586705d090530f9fa"
 IMAGE = "6596628c-42d4-4ff1-8660-8ea5ae61f243"

@@ -4,9 +4,10 @@ import dataclasses
 import re
 
 import pytest
-from doorman.models import Cause, Job, JobState, Reason, Share, Vault, is_image_id, is_plain_id
 from hypothesis import given
 from hypothesis import strategies as st
+
+from doorman.models import Cause, Job, JobState, Reason, Share, Vault, is_image_id, is_plain_id
 
 UUID = "6596628c-42d4-4ff1-8660-8ea5ae61f243"
 PATH_SAFE = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)

@@ -3,12 +3,13 @@
 from datetime import UTC, datetime
 from urllib.parse import quote
 
-from doorman.cloud.auth.accounts import Keys
-from doorman.cloud.auth.signing import Draft, canonical_path, canonical_query, read_query, sign
 from huaweicloudsdkcore.auth.credentials import BasicCredentials
 from huaweicloudsdkcore.sdk_request import SdkRequest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from doorman.cloud.auth.accounts import Keys
+from doorman.cloud.auth.signing import Draft, canonical_path, canonical_query, read_query, sign
 
 # What URLs, headers and keys can hold; surrogates are no text.
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)

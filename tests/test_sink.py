@@ -2,16 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+
 from doorman.errors import Unavailable
 from doorman.events.cloudevents import read
 from doorman.models import CloudEvent
-from doorman.sinks.http import PAUSES, HttpSink, Sink
-
+from doorman.sinks.http import PAUSES, HttpSink
 from tests.stage import START, FakeClock, Script
+
+if TYPE_CHECKING:
+    from doorman.sinks.base import Sink
 
 pytestmark = pytest.mark.anyio
 

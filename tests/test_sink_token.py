@@ -4,9 +4,9 @@ import asyncio
 from pathlib import Path
 
 import httpx
+
 from doorman.models import CloudEvent
 from doorman.sinks.http import HttpSink
-
 from tests.stage import FakeClock
 
 EVENT = CloudEvent(id="1", source="/t", type="t", data={})

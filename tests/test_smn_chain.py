@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
+
 from doorman.sandbox.cloud import create_app
 from doorman.sandbox.processes import Function
 from doorman.sandbox.serving import serve
 from doorman.sandbox.state import Cloud
-
 from tests.stage import GOLDEN, POLICY, VAULT
 from tests.topic_chain import FATES, FUNCTION, PROJECT, TOPIC, Chain
 

@@ -4,12 +4,12 @@ from collections.abc import Collection
 
 import httpx
 import pytest
-from doorman.cloud.member_status import FEW_ROWS, read_back, read_standings
+
+from doorman.cloud.member_status import FEW_ROWS, read_back, read_current
 from doorman.cloud.project import Cloud
 from doorman.errors import Unavailable
-from doorman.handlers.context import Desk
+from doorman.handlers.context import ProjectContext
 from doorman.models import MemberStatus, Share
-
 from tests.stage import GOLDEN, RECEIVER, Play, State, image_id
 
 pytestmark = pytest.mark.anyio
@@ -18,9 +18,9 @@ UNKNOWN = image_id(999_999)
 
 
 @pytest.fixture
-def cloud(desk: Desk) -> Cloud:
+def cloud(context: ProjectContext) -> Cloud:
     """The receiver's view of the cloud."""
-    return desk.cloud
+    return context.cloud
 
 
 class LaggingCloud(Cloud):
@@ -49,7 +49,7 @@ def statuses(found: dict[str, Share | None]) -> dict[str, str | None]:
 async def test_every_status(state: State, cloud: Cloud, count: int) -> None:
     """By their own rows or by lists: each share with what is known of it, None for what is not shared."""
     wanted: dict[str, str | None] = {**seed(state, count), UNKNOWN: None}
-    found = await read_standings(cloud, list(wanted))
+    found = await read_current(cloud, list(wanted))
     assert statuses(found) == wanted
     assert list(found) == list(wanted)
     assert {(share.name, share.owner) for share in found.values() if share} == {
@@ -62,11 +62,11 @@ async def test_every_status(state: State, cloud: Cloud, count: int) -> None:
 async def test_few_are_read_by_rows_and_many_by_lists(state: State, cloud: Cloud) -> None:
     """Twenty-one rows would be more calls than three lists."""
     images = [state.add_share(GOLDEN, RECEIVER, status="accepted") for _ in range(FEW_ROWS + 1)]
-    await read_standings(cloud, images[:-1])
+    await read_current(cloud, images[:-1])
     rows = [call for call in state.calls if "/members/" in call.path]
     assert len(rows) == FEW_ROWS
     state.calls.clear()
-    await read_standings(cloud, images)
+    await read_current(cloud, images)
     assert [call.path for call in state.calls] == ["/v2/cloudimages"] * 2
 
 
@@ -80,7 +80,7 @@ async def test_row_that_no_list_shows(play: Play, state: State, cloud: Cloud) ->
             state.set_status(image, RECEIVER, "accepted")
 
     play.hooks.append(lag)
-    share = (await read_standings(cloud, [image]))[image]
+    share = (await read_current(cloud, [image]))[image]
     assert share is not None
     assert (share.image_id, share.owner, share.name, share.member_status) == (image, GOLDEN, "golden", "pending")
 
@@ -95,7 +95,7 @@ async def test_row_that_nothing_else_shows(play: Play, state: State, cloud: Clou
             state.unshare(image, RECEIVER)
 
     play.hooks.append(hide)
-    assert await read_standings(cloud, [image]) == {
+    assert await read_current(cloud, [image]) == {
         image: Share(image_id=image, project_id=RECEIVER, member_status="pending")
     }
 
@@ -112,7 +112,7 @@ async def test_share_that_is_settled_while_lists_are_read(play: Play, state: Sta
 
     state.set_status(images[0], RECEIVER, "accepted")
     play.hooks.append(settle)
-    assert None not in statuses(await read_standings(cloud, images)).values()
+    assert None not in statuses(await read_current(cloud, images)).values()
 
 
 class TestReadingBack:
@@ -134,7 +134,7 @@ class TestReadingBack:
     async def test_lists_that_lag(self, state: State, cloud: Cloud, count: int) -> None:
         """However many they are, only its own row says that a share is gone; the image itself says whose it was."""
         images = [state.add_share(GOLDEN, RECEIVER, status="accepted") for _ in range(count)]
-        lagging = LaggingCloud(project_id=RECEIVER, line=cloud.line, is_ims=True)
+        lagging = LaggingCloud(project_id=RECEIVER, client=cloud.client, is_ims=True)
         found = await read_back(lagging, [*images, UNKNOWN], status="accepted")
         assert statuses(found) == {**dict.fromkeys(images, "accepted"), UNKNOWN: None}
         assert {share.owner for share in found.values() if share} == {GOLDEN}
@@ -151,4 +151,4 @@ async def test_cloud_that_cannot_be_read(state: State, cloud: Cloud, count: int)
     images = [state.add_share(GOLDEN, RECEIVER) for _ in range(count)]
     state.faults.add("status", path="/v2/", status=500)
     with pytest.raises(Unavailable, match=r"^the cloud answers 500"):
-        await read_standings(cloud, images)
+        await read_current(cloud, images)

@@ -1,8 +1,8 @@
 """The sweep against the sandbox cloud: it finds what events lost, and tells what waits for a person."""
 
 import pytest
-from doorman.events.messages import EventType
 
+from doorman.events.messages import EventType
 from tests.chain import BAD, GOLDEN, POLICY, STRANGER, Chain
 
 pytestmark = pytest.mark.anyio

@@ -6,22 +6,22 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from doorman.events.messages import EventType
-from doorman.events.outcomes import MAX_EVENT, digest, outcome_type, pack_size, tell
-from doorman.events.schemas import DATA
-from doorman.events.writing import Teller, derive
-from doorman.models import Cause, CloudEvent, Fate, Outcome, Reason
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic_core import to_json
 
+from doorman.events.messages import EventType
+from doorman.events.outcomes import MAX_EVENT, digest, outcome_type, pack_size, tell
+from doorman.events.schemas import DATA
+from doorman.events.writing import EventWriter, derive
+from doorman.models import Cause, CloudEvent, Outcome, OutcomeType, Reason
 from tests.stage import CAUSE, LIMIT, START, image_id, size_of
 
-TELLER = Teller(project_id="receiver", region="eu-de", policy_digest="0123456789abcdef")
+TELLER = EventWriter(project_id="receiver", region="eu-de", policy_digest="0123456789abcdef")
 OTHER = Cause(id="cause-2", correlation="correlation-2")
 
 
-def outcome(number: int = 1, fate: Fate = Fate.ACCEPTED, **fields: Any) -> Outcome:
+def outcome(number: int = 1, fate: OutcomeType = OutcomeType.ACCEPTED, **fields: Any) -> Outcome:
     """Make the outcome of one image."""
     fields = {"reason": Reason.ALLOWED_OWNER, "cause": CAUSE.id, **fields}
     return Outcome(image_id=image_id(number), fate=fate, **fields)
@@ -96,7 +96,7 @@ class TestOutcomes:
 
     def test_one_event_per_fate(self) -> None:
         """Whatever the order in which they were found; the images sorted by ID."""
-        events = said(outcome(3), outcome(2, Fate.HELD), outcome(1))
+        events = said(outcome(3), outcome(2, OutcomeType.HELD), outcome(1))
         assert [(event.type, [entry["image_id"] for entry in event.data["images"]]) for event in events] == [
             (EventType.ACCEPTED, [image_id(1), image_id(3)]),
             (EventType.HELD, [image_id(2)]),
@@ -105,16 +105,16 @@ class TestOutcomes:
     @pytest.mark.parametrize(
         ("fate", "severity"),
         [
-            (Fate.ACCEPTED, "info"),
-            (Fate.REJECTED, "info"),
-            (Fate.SKIPPED, "info"),
-            (Fate.AUDITED, "info"),
-            (Fate.HELD, "action"),
-            (Fate.DRIFTED, "action"),
-            (Fate.FAILED, "error"),
+            (OutcomeType.ACCEPTED, "info"),
+            (OutcomeType.REJECTED, "info"),
+            (OutcomeType.SKIPPED, "info"),
+            (OutcomeType.AUDITED, "info"),
+            (OutcomeType.HELD, "action"),
+            (OutcomeType.DRIFTED, "action"),
+            (OutcomeType.FAILED, "error"),
         ],
     )
-    def test_severity(self, fate: Fate, severity: str) -> None:
+    def test_severity(self, fate: OutcomeType, severity: str) -> None:
         """Whether somebody must look."""
         (event,) = said(outcome(fate=fate))
         assert (event.type, event.extensions["severity"]) == (outcome_type(fate), severity)
@@ -130,13 +130,13 @@ class TestOutcomes:
 
     def test_actor(self) -> None:
         """Who decided by hand is told beside the images."""
-        teller = replace(TELLER, actor={"actor": "ann", "reason": "checked"})
-        (event,) = tell(teller, [outcome()], causes=[CAUSE], now=START)
+        writer = replace(TELLER, actor={"actor": "ann", "reason": "checked"})
+        (event,) = tell(writer, [outcome()], causes=[CAUSE], now=START)
         assert {name: event.data[name] for name in ("actor", "reason")} == {"actor": "ann", "reason": "checked"}
 
     def test_held_shares_carry_the_command_that_accepts_them(self) -> None:
         """With a vault to fill in where that is what is missing; nothing else has such a command."""
-        held = [outcome(number, Fate.HELD, reason=reason) for number, reason in enumerate(Reason)]
+        held = [outcome(number, OutcomeType.HELD, reason=reason) for number, reason in enumerate(Reason)]
         accepted, told = said(outcome(100), *held)
         assert "approve" not in accepted.data["images"][0]
         commands = {Reason(entry["reason"]): entry["approve"] for entry in told.data["images"]}
@@ -173,7 +173,7 @@ class TestOutcomes:
         (first,) = said(outcome(1), outcome(2), job_id="j")
         (again,) = said(outcome(1), causes=[OTHER], job_id="j")
         (other,) = said(outcome(1), job_id="k")
-        (failed,) = said(outcome(1, Fate.FAILED), job_id="j")
+        (failed,) = said(outcome(1, OutcomeType.FAILED), job_id="j")
         assert first.id == again.id
         assert len({first.id, other.id, failed.id}) == 3
 
@@ -186,7 +186,7 @@ class TestOutcomes:
         other = replace(TELLER, policy_digest="f" * 16)
         (by_policy,) = tell(other, [outcome(1), outcome(2)], causes=[CAUSE], now=START)
         (by_images,) = said(outcome(1))
-        (by_fate,) = said(outcome(1, Fate.HELD), outcome(2, Fate.HELD))
+        (by_fate,) = said(outcome(1, OutcomeType.HELD), outcome(2, OutcomeType.HELD))
         (by_code,) = said(outcome(1), outcome(2, error_code="IMG.0027"))
         keys = [event.extensions["dedupekey"] for event in (first, again, by_policy, by_images, by_fate, by_code)]
         assert keys[0] == keys[1]
@@ -257,7 +257,7 @@ class TestDigest:
 NAMES = st.none() | st.sampled_from(["\x00" * 255, "😀" * 255, "x" * 255, 'a"\\\n']) | st.text(max_size=30)
 OUTCOMES = st.builds(
     Outcome,
-    fate=st.sampled_from(Fate),
+    fate=st.sampled_from(OutcomeType),
     image_id=st.integers(0, 10**6).map(image_id),
     reason=st.sampled_from(Reason),
     cause=st.sampled_from(["cause-1", "cause-2", "😀" * 256]),

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+
 from doorman.entrypoints.functiongraph.cts import Ignored, read_trace
 from doorman.errors import Rejected
 from doorman.models import CloudEvent

@@ -9,13 +9,14 @@ from contextlib import asynccontextmanager, suppress
 
 import httpx
 import pytest
-from doorman.runtime.aiohttp_transport import AiohttpCarrier
-from doorman.runtime.transport import FEW, Transport, untie
-from doorman.sandbox.serving import serve
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
+
+from doorman.runtime.aiohttp_transport import AiohttpCarrier
+from doorman.runtime.transport import FEW, Transport, untie
+from doorman.sandbox.serving import serve
 
 pytestmark = pytest.mark.anyio
 

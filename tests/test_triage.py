@@ -6,12 +6,12 @@ from dataclasses import replace
 from uuid import uuid4
 
 import pytest
+
 from doorman.cloud.project import Cloud
 from doorman.errors import Unavailable
 from doorman.events.messages import EventType
 from doorman.handlers.triage import triage
 from doorman.models import Cause, MemberStatus, Notice, Share
-
 from tests.chain import BAD, GOLDEN, POLICY, RECEIVER, SECOND_VAULT, STRANGER, VAULT, Chain
 
 pytestmark = pytest.mark.anyio
@@ -313,11 +313,11 @@ async def test_a_share_pending_by_its_own_row_is_decided_by_a_fresh_list(looks: 
     """The list is read once more; a share that it still lacks is worth another delivery, however old the event."""
     chain = Chain()
     image = chain.share()
-    desk = await chain.office.desk(RECEIVER)
-    lagging = LaggingCloud(project_id=RECEIVER, line=desk.cloud.line, is_ims=True)
+    context = await chain.served.context(RECEIVER)
+    lagging = LaggingCloud(project_id=RECEIVER, client=context.cloud.client, is_ims=True)
     LaggingCloud.looks = looks
     ended = await triage(
-        replace(desk, cloud=lagging),
+        replace(context, cloud=lagging),
         [Notice(project_id=RECEIVER, images=(image,), cause=Cause(id="n", correlation="n"), sent_at=None)],
     )
     assert [isinstance(word, Unavailable) for word in ended.values()] == [not calls]

@@ -1,6 +1,8 @@
 """Servers that were booted from shares which should not be used."""
 
 import pytest
+from pydantic_core import to_json
+
 from doorman.cloud.api.nova import Server
 from doorman.events.messages import EventType
 from doorman.events.outcomes import MAX_EVENT
@@ -10,8 +12,6 @@ from doorman.models import CloudEvent, MemberStatus, Reason, Share
 from doorman.planning.drift import find_drift
 from doorman.planning.image_usage import Use, find_strange, find_uses, tell_uses
 from doorman.policy.policy import load
-from pydantic_core import to_json
-
 from tests.chain import BAD, GOLDEN, POLICY, RECEIVER, STRANGER, Chain
 from tests.stage import CAUSE, START, image_id
 from tests.test_telling import TELLER
@@ -102,8 +102,8 @@ async def test_it_is_read_from_the_cloud() -> None:
     for _ in range(1000):
         chain.cloud.add_server(RECEIVER, fine)
     chain.cloud.add_server(RECEIVER, bad)
-    ((desk,), _) = await chain.office.desks()
-    uses, withdrawn = await review_use(desk, await review(desk))
+    ((context,), _) = await chain.served.contexts()
+    uses, withdrawn = await review_use(context, await review(context))
     assert sorted((use.server.image_id, use.reason.value) for use in uses) == sorted(
         [
             (bad, "rejected_by_rule"),

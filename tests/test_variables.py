@@ -1,10 +1,10 @@
 """What is said where an `OS_*` variable is missing or wrong."""
 
 import pytest
+
 from doorman.cloud.auth.environ import Identity
 from doorman.cloud.auth.variables import is_plain_url
 from doorman.errors import Misconfigured
-
 from tests.fake_keystone import CREDENTIAL, KEYS, PASSWORD
 
 

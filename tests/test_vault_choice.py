@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+
 from doorman.models import Share, Vault
 from doorman.policy.rules import VaultRule
 from doorman.policy.vault_choice import choose, is_usable, need, reserve

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+
 from doorman.cloud.project import Cloud
 from doorman.models import Status
-
 from tests.chain import GOLDEN, RECEIVER, SECOND_VAULT, VAULT, Chain
 
 pytestmark = pytest.mark.anyio

@@ -1,16 +1,16 @@
 """What became of an image is said by how it stands with the cloud, not by what was wanted of it."""
 
 import pytest
-from doorman.models import Action, Fate, MemberStatus, Outcome, Reason, Share, Status
-from doorman.planning.batch import Ask
+
+from doorman.models import Action, MemberStatus, Outcome, OutcomeType, Reason, Share, Status
+from doorman.planning.batch import RequestedImage
 from doorman.planning.outcomes import conclude, conclude_settled, judge, offers
 from doorman.policy.decision import Decision
 from doorman.policy.policy import VaultRule
-
 from tests.stage import CAUSE, RECEIVER, image_id
 
 ONE = image_id(1)
-ASK = Ask(image_id=ONE, cause=CAUSE)
+ASK = RequestedImage(image_id=ONE, cause=CAUSE)
 ACCEPT = Decision(action="accept", reason=Reason.ALLOWED_OWNER, rule="golden", facts={"owner": "o"})
 REJECT = Decision(action="reject", reason=Reason.REJECTED_BY_RULE, rule="bad")
 HOLD = Decision(action="hold", reason=Reason.OWNER_NOT_ALLOWED)
@@ -38,10 +38,10 @@ def judged(standing: Share | None, decision: Decision | None, wanted: Status = "
 def test_everything_that_is_known_is_told() -> None:
     """Of the ask, the share and the decision."""
     told = conclude(
-        ASK, share("pending"), ACCEPT, fate=Fate.HELD, reason=Reason.VAULT_MISSING, vault_id="v", error_code="c"
+        ASK, share("pending"), ACCEPT, fate=OutcomeType.HELD, reason=Reason.VAULT_MISSING, vault_id="v", error_code="c"
     )
     assert told == Outcome(
-        fate=Fate.HELD,
+        fate=OutcomeType.HELD,
         image_id=ONE,
         reason=Reason.VAULT_MISSING,
         cause="cause-1",
@@ -58,8 +58,8 @@ def test_everything_that_is_known_is_told() -> None:
 
 def test_nothing_is_invented() -> None:
     """Without share and decision all of that is unknown."""
-    told = conclude(ASK, None, None, fate=Fate.SKIPPED, reason=Reason.NOT_SHARED)
-    assert told == Outcome(fate=Fate.SKIPPED, image_id=ONE, reason=Reason.NOT_SHARED, cause="cause-1")
+    told = conclude(ASK, None, None, fate=OutcomeType.SKIPPED, reason=Reason.NOT_SHARED)
+    assert told == Outcome(fate=OutcomeType.SKIPPED, image_id=ONE, reason=Reason.NOT_SHARED, cause="cause-1")
 
 
 class TestSettledBefore:
@@ -80,12 +80,12 @@ class TestSettledBefore:
     def test_skipped(self, decision: Decision | None, status: MemberStatus, reason: Reason) -> None:
         """As decided or otherwise; where policy holds, whoever settled it decided."""
         told = conclude_settled(ASK, share(status), decision)
-        assert (told.fate, told.reason, told.member_status) == (Fate.SKIPPED, reason, status)
+        assert (told.fate, told.reason, told.member_status) == (OutcomeType.SKIPPED, reason, status)
 
     def test_gone(self) -> None:
         """No share any more."""
         told = conclude_settled(ASK, None, None)
-        assert (told.fate, told.reason, told.owner) == (Fate.SKIPPED, Reason.NOT_SHARED, None)
+        assert (told.fate, told.reason, told.owner) == (OutcomeType.SKIPPED, Reason.NOT_SHARED, None)
 
 
 class TestSettledByUs:
@@ -94,14 +94,14 @@ class TestSettledByUs:
     @pytest.mark.parametrize(
         ("wanted", "decision", "fate", "reason"),
         [
-            ("accepted", ACCEPT, Fate.ACCEPTED, Reason.ALLOWED_OWNER),
-            ("rejected", REJECT, Fate.REJECTED, Reason.REJECTED_BY_RULE),
-            ("accepted", REJECT, Fate.ACCEPTED, Reason.POLICY_DIFFERS),
-            ("rejected", HOLD, Fate.REJECTED, Reason.POLICY_DIFFERS),
-            ("accepted", None, Fate.ACCEPTED, Reason.POLICY_DIFFERS),
+            ("accepted", ACCEPT, OutcomeType.ACCEPTED, Reason.ALLOWED_OWNER),
+            ("rejected", REJECT, OutcomeType.REJECTED, Reason.REJECTED_BY_RULE),
+            ("accepted", REJECT, OutcomeType.ACCEPTED, Reason.POLICY_DIFFERS),
+            ("rejected", HOLD, OutcomeType.REJECTED, Reason.POLICY_DIFFERS),
+            ("accepted", None, OutcomeType.ACCEPTED, Reason.POLICY_DIFFERS),
         ],
     )
-    def test_settled(self, wanted: Status, decision: Decision | None, fate: Fate, reason: Reason) -> None:
+    def test_settled(self, wanted: Status, decision: Decision | None, fate: OutcomeType, reason: Reason) -> None:
         """The fate is what the cloud says; the reason is today's policy's, where it would have done the same."""
         told = judged(share(wanted), decision, wanted)
         assert (told.fate, told.reason, told.member_status, told.vault_id, told.error_code) == (
@@ -120,7 +120,7 @@ class TestSettledByUs:
         """Whatever the job promised: never told as accepted."""
         told = judged(share(status), ACCEPT)
         assert (told.fate, told.reason, told.member_status, told.error_code) == (
-            Fate.FAILED,
+            OutcomeType.FAILED,
             reason,
             status,
             "IMG.0064",
@@ -129,13 +129,18 @@ class TestSettledByUs:
     def test_gone(self) -> None:
         """Taken back in the middle."""
         told = judged(None, None)
-        assert (told.fate, told.reason, told.rule, told.vault_id) == (Fate.SKIPPED, Reason.NOT_SHARED, None, None)
+        assert (told.fate, told.reason, told.rule, told.vault_id) == (
+            OutcomeType.SKIPPED,
+            Reason.NOT_SHARED,
+            None,
+            None,
+        )
 
     @pytest.mark.parametrize("status", ["pending", "accepted", "rejected"])
     def test_own_image(self, status: MemberStatus) -> None:
         """Our own images stand in the list of every status: a forged check that names one proves nothing."""
         told = judged(share(status, RECEIVER), ACCEPT)
-        assert (told.fate, told.reason, told.rule, told.vault_id) == (Fate.SKIPPED, Reason.OWN_IMAGE, None, None)
+        assert (told.fate, told.reason, told.rule, told.vault_id) == (OutcomeType.SKIPPED, Reason.OWN_IMAGE, None, None)
 
 
 @pytest.mark.parametrize(

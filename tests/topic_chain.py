@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import httpx
+
 from doorman.sandbox.processes import Function
 from doorman.sandbox.state import Cloud
-
 from tests.stage import BAD, GOLDEN, STRANGER
 
 PROJECT = "receiver"

@@ -60,11 +60,13 @@ def make_sink(
     url = settings.sink or ""
     if url.startswith("http"):
         return HttpSink(url=url, client=client, clock=clock, overrides=settings.overrides)
-    from doorman.sinks.huaweicloud import EngineSink  # noqa: PLC0415 - most have a broker
+    from doorman.sinks.huaweicloud import CloudServiceSink  # noqa: PLC0415 - most have a broker
     from doorman.sinks.huaweicloud_requests import read_target  # noqa: PLC0415 - likewise
 
     target = read_target(url)
-    return EngineSink(target=target, credentials=credentials, client=client, clock=clock, overrides=settings.overrides)
+    return CloudServiceSink(
+        target=target, credentials=credentials, client=client, clock=clock, overrides=settings.overrides
+    )
 
 
 def _trust_cloud(settings: Settings) -> ssl.SSLContext:

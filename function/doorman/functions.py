@@ -23,7 +23,7 @@ from doorman.cloud.auth.credentials import from_settings
 from doorman.entrypoints.http import Handler, Reply, answer, handle_check, handle_sweep, handle_triage
 from doorman.errors import DoormanError
 from doorman.events.cloudevents import MAX_BODY
-from doorman.handlers.projects import Office
+from doorman.handlers.projects import Projects
 from doorman.policy.policy import Policy, expired, load
 from doorman.runtime import logs, telemetry, tuning
 from doorman.runtime.clock import SystemClock
@@ -63,11 +63,11 @@ _SETTINGS, _POLICY = _start()
 
 
 @cache
-def _office() -> Office:
+def _served() -> Projects:
     clock, client = SystemClock(), connect(_SETTINGS)
     credentials = from_settings(_SETTINGS.identity, client=client, clock=clock)
     sink = make_sink(_SETTINGS, clock=clock, client=connect_sink(_SETTINGS), credentials=credentials)
-    return Office(_SETTINGS, _POLICY, clock=clock, client=client, credentials=credentials, sink=sink)
+    return Projects(_SETTINGS, _POLICY, clock=clock, client=client, credentials=credentials, sink=sink)
 
 
 @cache
@@ -114,7 +114,7 @@ async def functiongraph(request: Request) -> Response:
 async def _serve(request: Request, handle: Handler) -> Response:
     if request.method != "POST":
         return _decline(request)
-    return _respond(await answer(_office(), handle, headers=_headers(request), body=await _read(request)))
+    return _respond(await answer(_served(), handle, headers=_headers(request), body=await _read(request)))
 
 
 def _decline(request: Request) -> Response:

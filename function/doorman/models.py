@@ -71,7 +71,7 @@ class Reason(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
-class Fate(StrEnum):
+class OutcomeType(StrEnum):
     """How an image of an event ended; the word in the outcome event's type."""
 
     ACCEPTED = "accepted"
@@ -203,7 +203,7 @@ class Job:
 class Outcome:
     """How one image ended, with what was read of it; becomes one entry of an outcome event."""
 
-    fate: Fate
+    fate: OutcomeType
     image_id: str
     reason: Reason
     cause: str

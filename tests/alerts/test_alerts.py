@@ -7,12 +7,12 @@ from typing import Any
 import promql_parser
 import pytest
 import yaml
-from doorman.models import CloudEvent, Handled
-from doorman.runtime.otel import OtelWatcher
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
 
+from doorman.models import CloudEvent, Handled
+from doorman.runtime.otel import OtelWatcher
 from tests.template.rules_eventing import PING
 
 PROJECT = Path(__file__).parents[2]

@@ -7,23 +7,23 @@ from typing import Any
 
 import pytest
 import yaml
+from jsonschema import Draft7Validator, FormatChecker
+
+from docs.asyncapi import render
 from doorman.cloud.api.nova import Server
 from doorman.events.cloudevents import write
 from doorman.events.messages import CheckData, EventType
 from doorman.events.outcomes import digest, tell
-from doorman.events.writing import Teller, follow, notify
-from doorman.models import Cause, CloudEvent, Fate, Outcome, Reason
+from doorman.events.writing import EventWriter, follow, notify
+from doorman.models import Cause, CloudEvent, Outcome, OutcomeType, Reason
 from doorman.planning.image_usage import Use, tell_uses
-from jsonschema import Draft7Validator, FormatChecker
-
-from docs.asyncapi import render
 
 PROJECT = Path(__file__).parents[2]
 DOCUMENT: dict[str, Any] = yaml.safe_load((PROJECT / "docs" / "asyncapi.yaml").read_text("utf-8"))
 MESSAGES = {message["name"]: message for message in DOCUMENT["components"]["messages"].values()}
 IMAGE = "aeb234e5-c0ad-51c3-8a21-c9f3e3e3c874"
 NOW = datetime(2025, 1, 15, 8, tzinfo=UTC)
-TELLER = Teller(project_id="receiver", region="eu-de", policy_digest="0123456789abcdef")
+TELLER = EventWriter(project_id="receiver", region="eu-de", policy_digest="0123456789abcdef")
 CAUSE = Cause(id="c", correlation="c", traceparent=f"00-{'1' * 32}-{'2' * 16}-01", tracestate="a=b")
 
 
@@ -32,7 +32,7 @@ def sent() -> list[CloudEvent]:
     check = CheckData(
         project_id="receiver", job_id="j", status="accepted", images=(IMAGE,), submitted_at=NOW, attempt=1
     )
-    outcomes = [Outcome(fate=fate, image_id=IMAGE, reason=Reason.ALLOWED_OWNER, cause="c") for fate in Fate]
+    outcomes = [Outcome(fate=fate, image_id=IMAGE, reason=Reason.ALLOWED_OWNER, cause="c") for fate in OutcomeType]
     entry = {"image_id": IMAGE, "name": None, "owner": "o", "rule": None, "reason": "held_by_rule", "created_at": None}
     use = Use(server=Server(server_id="s", name="web", image_id=IMAGE), share=None, reason=Reason.WITHDRAWN)
     return [

@@ -19,6 +19,8 @@ from typing import Any
 from uuid import UUID
 
 import httpx
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
 from doorman.sandbox import broker as brokers
 from doorman.sandbox import cloud as clouds
 from doorman.sandbox.broker import Broker
@@ -26,7 +28,6 @@ from doorman.sandbox.delivery import Policy, Trigger
 from doorman.sandbox.processes import Function
 from doorman.sandbox.serving import serve
 from doorman.sandbox.state import Cloud
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 TYPES = {"triage": "dev.doorman.share.notified.v1", "check_job": "dev.doorman.job.check.v1"}
 WANTED = {"golden": "accepted", "banned": "rejected", "stranger": "pending"}

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from doorman.sandbox.cloud import create_app
-from doorman.sandbox.serving import serve
-from doorman.sandbox.state import Cloud
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from doorman.sandbox.cloud import create_app
+from doorman.sandbox.serving import serve
+from doorman.sandbox.state import Cloud
 from tests.chain import POLICY
 
 

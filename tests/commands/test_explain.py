@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from doorman.entrypoints.cli.main import main
 from doorman.policy.tools.share_file import load
 from doorman.sandbox.world import SAMPLES

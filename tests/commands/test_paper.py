@@ -3,6 +3,7 @@
 import sys
 
 import pytest
+
 from doorman.entrypoints.cli.output import say, table, visible
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from doorman.entrypoints.cli.main import main
 from doorman.sandbox.state import Cloud
-
 from tests.chain import BAD, GOLDEN, POLICY, SECOND_VAULT, STRANGER, VAULT
 
 NOBODY = "99999999-0000-4000-8000-000000000000"

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from doorman.entrypoints.cli.main import main
 from doorman.policy.tools.json_schema import schema
 

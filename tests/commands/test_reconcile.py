@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from doorman.entrypoints.cli.main import main
 from doorman.sandbox.state import Cloud
-
 from tests.chain import BAD, GOLDEN, POLICY, STRANGER
 
 

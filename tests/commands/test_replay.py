@@ -13,14 +13,14 @@ from typing import Any
 
 import httpx
 import pytest
-from doorman.entrypoints.cli.dead_letter_sink import create_app
-from doorman.entrypoints.cli.main import main
-from doorman.sandbox.serving import serve
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from doorman.entrypoints.cli.dead_letter_sink import create_app
+from doorman.entrypoints.cli.main import main
+from doorman.sandbox.serving import serve
 from tests.test_dead_letters import DIED, EVENT
 
 STRUCTURED = {"content-type": "application/cloudevents+json"}

@@ -9,18 +9,18 @@ import time
 from typing import Any
 
 import pytest
-from doorman.entrypoints.cli.main import main
-from doorman.entrypoints.cli.outcomes import rows, totals
-from doorman.entrypoints.cli.progress import say_left, say_progress, supervise
-from doorman.handlers.project_run import Trouble
-from doorman.handlers.run import Once, Progress, Report
-from doorman.sandbox.serving import serve
-from doorman.sandbox.state import Cloud
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from doorman.entrypoints.cli.main import main
+from doorman.entrypoints.cli.outcomes import rows, totals
+from doorman.entrypoints.cli.progress import say_left, say_progress, supervise
+from doorman.handlers.project_run import Trouble
+from doorman.handlers.run import Progress, Report, Run
+from doorman.sandbox.serving import serve
+from doorman.sandbox.state import Cloud
 from tests.chain import BAD, GOLDEN, STRANGER, Chain
 
 
@@ -203,7 +203,7 @@ async def test_a_terminal_shows_progress_while_a_run_works() -> None:
     """One line, redrawn in place and taken away at the end."""
     chain, screen = Chain(), Screen()
     chain.share()
-    report, was_stopped = await supervise(Once(chain.office, run_id="run-1"), (), stream=screen)
+    report, was_stopped = await supervise(Run(chain.served, run_id="run-1"), (), stream=screen)
     assert (report.is_faultless, was_stopped) == (True, False)
     assert screen.getvalue().startswith("\r\x1b[K0/0 projects read, 0 shares found, 0 in running jobs, 0 done")
     assert screen.getvalue().endswith("\r\x1b[K")

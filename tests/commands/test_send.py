@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from doorman.entrypoints.cli.main import main
 from doorman.version import USER_AGENT
 

@@ -17,10 +17,10 @@ from pathlib import Path
 
 import httpx
 import yaml
+
 from doorman.sandbox.cloud import create_app
 from doorman.sandbox.serving import serve
 from doorman.sandbox.state import Cloud
-
 from tests.container.running import Proof, Sink, must
 from tests.container.tree import PROJECT, build
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+
 from doorman.entrypoints.functiongraph.invocation import HANDLERS
 from doorman.entrypoints.functiongraph.payload import MAX_PAYLOAD, read_payload, unwrap
 from doorman.settings import VARIABLES, Settings
-
 from tests.deploy.workspace import Workspace
 
 pytestmark = pytest.mark.skipif(shutil.which("terraform") is None, reason="terraform is not installed")

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
+
 from doorman.cloud.api import glance
 from doorman.cloud.api.base import Request
 from doorman.models import MemberStatus, Status
-
 from tests.openstack.worlds import OWNERS, RECEIVER, SECRET, World, login_body
 
 MISSING = "00000000-0000-4000-8000-000000000000"

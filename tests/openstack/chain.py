@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+
 from doorman.sandbox import broker as brokers
 from doorman.sandbox.broker import Broker
 from doorman.sandbox.delivery import Policy, Trigger
 from doorman.sandbox.processes import Function
 from doorman.sandbox.serving import serve
-
 from tests.openstack.worlds import OWNERS, RECEIVER, SECRET, RealWorld
 
 WAIT_SECONDS = 120.0

@@ -6,10 +6,10 @@ from typing import Any
 
 import httpx
 import pytest
+
 from doorman.sandbox.cloud import create_app
 from doorman.sandbox.serving import serve
 from doorman.sandbox.state import Cloud as Sandbox
-
 from tests.openstack.calls import calls, furnish, send
 from tests.openstack.worlds import OWNERS, USERS, RealWorld, SandboxWorld, World, login_body
 

@@ -4,20 +4,20 @@ import asyncio
 
 import httpx
 import pytest
+
 from doorman.bootstrap import connect
 from doorman.cloud.api import glance
-from doorman.handlers.projects import Office
+from doorman.handlers.projects import Projects
 from doorman.policy.policy import load
 from doorman.runtime.clock import SystemClock
 from doorman.settings import Settings
-
 from tests.openstack.worlds import OWNERS, RECEIVER, SECRET, RealWorld
 from tests.stage import RecordingSink
 
 OWNER = OWNERS[0]
 
 
-def open_office(world: RealWorld) -> tuple[Office, httpx.AsyncClient]:
+def open_projects(world: RealWorld) -> tuple[Projects, httpx.AsyncClient]:
     """Open an office for the receiving project; give its connections as well."""
     environ = {
         "OS_AUTH_URL": world.auth_url,
@@ -31,7 +31,7 @@ def open_office(world: RealWorld) -> tuple[Office, httpx.AsyncClient]:
     settings = Settings.from_environ(environ, is_sink_required=True)
     client = connect(settings)
     policy = load("version: 1\ndefault: hold\nrules: []\n")
-    return Office(settings, policy, clock=SystemClock(), client=client, sink=RecordingSink()), client
+    return Projects(settings, policy, clock=SystemClock(), client=client, sink=RecordingSink()), client
 
 
 @pytest.mark.parametrize("how", ["unshare", "delete"])
@@ -55,11 +55,11 @@ def test_vanished_marker_restarts_the_walk(world: RealWorld, monkeypatch: pytest
             getattr(world, how)(listed[-1], OWNER)
 
     async def walk() -> set[str]:
-        office, client = open_office(world)
+        served, client = open_projects(world)
         client.event_hooks["response"] = [interfere]
         async with client:
-            desk = await office.desk(world.projects[RECEIVER])
-            return set(await desk.cloud.pending())
+            context = await served.context(world.projects[RECEIVER])
+            return set(await context.cloud.pending())
 
     found = asyncio.run(walk())
     for image_id in images - set(vanished if how == "delete" else ()):

@@ -4,8 +4,8 @@ import time
 from typing import Any, Protocol
 
 import httpx
-from doorman.sandbox.state import Cloud as Sandbox
 
+from doorman.sandbox.state import Cloud as Sandbox
 from tests.openstack.keystone_glance import ADMIN_PASSWORD, GLANCE_PASSWORD, Cloud
 
 OWNERS = ("owner-a", "owner-b")
@@ -70,7 +70,7 @@ class RealWorld:
         self._client = httpx.Client(timeout=60, headers={"Accept": "application/json"})
         self._tokens: dict[str, str] = {}
         self._users: dict[str, str] = {}
-        self._furnish()
+        self._make_context()
 
     def log_in(self, user: str, project: dict[str, Any], password: str = SECRET) -> str:
         """Log in; give the token."""
@@ -143,7 +143,7 @@ class RealWorld:
     def _admin(self, method: str, path: str, **body: Any) -> Any:
         return self.send(method, self.auth_url + path, "admin", **({"json": body} if body else {}))
 
-    def _furnish(self) -> None:
+    def _make_context(self) -> None:
         self._tokens["admin"] = self.log_in("admin", {"name": "admin", "domain": {"id": "default"}}, ADMIN_PASSWORD)
         self._admin("POST", "/regions", region={"id": "RegionOne"})
         self._add_service("identity", "keystone", self.auth_url)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import httpx
+
 from doorman.sandbox.cloud import create_app
 from doorman.sandbox.state import Cloud
 

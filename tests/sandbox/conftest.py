@@ -1,8 +1,8 @@
 """A cloud of its own for every test, and clients that ask it in this process."""
 
 import pytest
-from doorman.sandbox.state import Cloud
 
+from doorman.sandbox.state import Cloud
 from tests.sandbox.asking import ME, OTHER, OWNER, Api, HandClock
 
 

@@ -8,15 +8,16 @@ from dataclasses import dataclass, field
 
 import httpx
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
 from doorman.sandbox.broker import Broker, create_app
 from doorman.sandbox.delivery import Policy, Profile, Trigger
 from doorman.sandbox.envelope import Event, NotACloudEventError, binary_headers, read
 from doorman.sandbox.posting import Answer
 from doorman.sandbox.serving import serve
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
 
 EVENT = Event({"specversion": "1.0", "id": "1", "source": "/tests", "type": "told", "subject": "a b"}, b"{}")
 URL = "http://subscriber/"

@@ -2,6 +2,7 @@
 
 import httpx
 import pytest
+
 from doorman.sandbox.cloud import create_app
 from doorman.sandbox.serving import serve
 from doorman.sandbox.state import Cloud

@@ -4,11 +4,11 @@ import json
 
 import httpx
 import pytest
+
 from doorman.sandbox.cloud import create_app
 from doorman.sandbox.faults import Faults
 from doorman.sandbox.serving import serve
 from doorman.sandbox.state import Cloud
-
 from tests.sandbox.asking import ME, OWNER, Api
 
 

@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from doorman.sandbox.state import Cloud
 
+from doorman.sandbox.state import Cloud
 from tests.sandbox.asking import ME, OWNER, Api, HandClock, password_login
 
 REFUSED = {

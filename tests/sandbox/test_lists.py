@@ -4,8 +4,8 @@ import time
 from typing import Any
 
 import pytest
-from doorman.sandbox.state import Cloud
 
+from doorman.sandbox.state import Cloud
 from tests.sandbox.asking import ME, OTHER, OWNER, Api, HandClock
 
 PENDING = {"member_status": "pending", "visibility": "shared"}

@@ -4,8 +4,8 @@ from typing import Any
 
 import httpx
 import pytest
-from doorman.sandbox.state import Cloud
 
+from doorman.sandbox.state import Cloud
 from tests.sandbox.asking import ME, OTHER, OWNER, Api, HandClock
 
 VAULT = "vault-1"

@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from doorman.sandbox.state import Cloud
 
+from doorman.sandbox.state import Cloud
 from tests.sandbox.asking import ME, OTHER, OWNER, Api
 
 NOWHERE = "6596628c-42d4-4ff1-8660-8ea5ae61f243"

@@ -1,6 +1,7 @@
 """Every rehearsal is seen to end as the runbook says, with real commands in processes of their own."""
 
 import pytest
+
 from doorman.sandbox.rehearsals.__main__ import REHEARSALS, main
 
 WORDS = [

@@ -1,4 +1,4 @@
-"""`python -m sandbox` as people use it: it says where everything is, takes an event, and ends without a trace."""
+"""`doorman sandbox` as people use it: it says where everything is, takes an event, and ends without a trace."""
 
 import os
 import re
@@ -13,6 +13,7 @@ from typing import IO
 
 import httpx
 import pytest
+
 from doorman.sandbox import world
 from doorman.sandbox.processes import Function, NotStartedError
 from doorman.sandbox.samples import EVENTS, load
@@ -86,7 +87,7 @@ def test_port_in_use_is_one_clear_line() -> None:
 
 def test_command_passes_options_on() -> None:
     """`doorman sandbox --port x` is refused by the sandbox, not by the command around it."""
-    command = "import sys; from function.cli import main; sys.exit(main(sys.argv[1:]))"
+    command = "import sys; from doorman.entrypoints.cli.main import main; sys.exit(main(sys.argv[1:]))"
     done = subprocess.run(
         [sys.executable, "-c", command, "sandbox", "--port", "x"],
         cwd=ROOT,

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from doorman.errors import Rejected
 from doorman.events import cloudevents
 from doorman.policy.policy import load as load_policy
@@ -97,10 +98,10 @@ def test_table_cuts_only_ids() -> None:
 
 
 def test_demo() -> None:
-    """`python -m sandbox --demo` runs the whole product, tells every fate in words, and leaves no process behind."""
+    """The demo runs the whole product, tells every fate in words, and leaves no process behind."""
     foreign = {"OS_AUTH_URL": "http://127.0.0.1:1", "OS_USERNAME": "other", "K_SINK": "http://127.0.0.1:1"}
     done = subprocess.run(
-        [sys.executable, "-m", "sandbox", "--demo"],
+        [sys.executable, "-m", "doorman.sandbox", "--demo"],
         cwd=ROOT,
         env=os.environ | foreign,
         capture_output=True,

@@ -7,14 +7,14 @@ from typing import Any
 
 import httpx
 import pytest
-from doorman.sandbox.cloud import create_app
-from doorman.sandbox.serving import serve
-from doorman.sandbox.state import Cloud
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from doorman.sandbox.cloud import create_app
+from doorman.sandbox.serving import serve
+from doorman.sandbox.state import Cloud
 from tests.sandbox.asking import ME, OTHER, OWNER, Api
 
 FUNCTION = f"urn:fss:eu-de:{ME}:function:default:triage:latest"

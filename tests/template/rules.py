@@ -3,9 +3,8 @@
 from collections import Counter
 from collections.abc import Callable, Iterator
 
-from doorman.policy.policy import PolicyError, load
-
 from deploy.fill_in import hash_of
+from doorman.policy.policy import PolicyError, load
 from tests.template import rules_eventing, rules_files, rules_serving
 from tests.template.core import ConfigMap, Namespace, NetworkPolicy, PodDisruptionBudget
 from tests.template.serving import Service

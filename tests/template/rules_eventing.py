@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 
 from doorman.events.messages import EventType
 from doorman.settings import VARIABLES
-
 from tests.template.core import ConfigMap
 from tests.template.eventing import Broker, Destination, Filter, PingSource, SinkBinding, Trigger
 from tests.template.fields import seconds

@@ -7,7 +7,6 @@ from typing import Any
 
 from doorman.errors import Misconfigured
 from doorman.settings import Settings
-
 from tests.template.core import ServiceAccount
 from tests.template.serving import Service
 from tests.template.whole import Template, environment, label, target

@@ -14,7 +14,7 @@ import httpx
 
 from doorman.cloud.api.base import Answer, Failure, Request, classify
 from doorman.cloud.auth.credentials import Credentials
-from doorman.cloud.throttle import Pace
+from doorman.cloud.throttle import Throttle
 from doorman.errors import Broken, Busy, Misconfigured, Refused, Unavailable
 from doorman.runtime.clock import Clock
 from doorman.runtime.transport import locate, untie
@@ -48,13 +48,13 @@ def counting() -> Iterator[Tally]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class ApiClient:
     """The connection of one project to its cloud."""
 
     credentials: Credentials
     client: httpx.AsyncClient
     clock: Clock
-    pace: Pace
+    throttle: Throttle
 
     async def send(self, request: Request, read: Callable[[Answer], T]) -> T:
         """Send a request and read its answer.
@@ -79,7 +79,7 @@ class Line:
                 asked, shared = 0.0, False
             wait = max(asked, pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter is no secret
             if shared:
-                self.pace.hold(wait)
+                self.throttle.hold(wait)
             else:
                 await self.clock.sleep(wait)
         return read(await self._once(request))
@@ -89,7 +89,7 @@ class Line:
             base = await self.credentials.endpoint(request.service)
         except Misconfigured as error:
             raise Unavailable(str(error)) from error
-        async with self.pace.slot():
+        async with self.throttle.slot():
             if (tally := _TALLY.get()) is not None:
                 tally.calls += 1
             try:

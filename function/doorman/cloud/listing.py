@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 from doorman.cloud.api import glance, ims
 from doorman.cloud.api.base import Answer, Failure, Page, Request, classify
 from doorman.cloud.api.images import read_share
-from doorman.cloud.client import Line
+from doorman.cloud.client import ApiClient
 from doorman.errors import Refused, Unavailable
 from doorman.models import MemberStatus, Share
 
@@ -49,7 +49,7 @@ class Lists:
     """The lists of one served project."""
 
     project_id: str
-    line: Line
+    client: ApiClient
     dialect: Dialect
 
     async def walk(
@@ -102,7 +102,7 @@ class Lists:
 
     async def _page(self, request: Request, *, is_first: bool) -> Page:
         try:
-            return await self.line.send(request, lambda answer: self.dialect.read_page(answer, request))
+            return await self.client.send(request, lambda answer: self.dialect.read_page(answer, request))
         except Refused as error:
             if not is_first:
                 raise _MarkerLostError from error
@@ -113,14 +113,14 @@ class _MarkerLostError(Exception):
     """The image that a page begins after is gone: the walk starts again."""
 
 
-async def read(line: Line, request: Request, reader: Callable[[Answer], T]) -> T:
+async def read(client: ApiClient, request: Request, reader: Callable[[Answer], T]) -> T:
     """Read something else than a list.
 
     Raises:
         Unavailable: not now, or reading is refused: that is for people to put right, and then worth a redelivery.
     """
     try:
-        return await line.send(request, reader)
+        return await client.send(request, reader)
     except Refused as error:
         raise explain(request, error) from error
 

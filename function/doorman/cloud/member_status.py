@@ -11,7 +11,7 @@ FEW_ROWS = 20
 """Up to so many images are read by their own member rows, more of them by lists."""
 
 
-async def read_standings(cloud: Cloud, images: Sequence[str]) -> dict[str, Share | None]:
+async def read_current(cloud: Cloud, images: Sequence[str]) -> dict[str, Share | None]:
     """Read how each image stands: its share with the status that the cloud tells, None where it knows no share.
 
     Raises:
@@ -28,7 +28,7 @@ async def read_back(cloud: Cloud, images: Sequence[str], *, status: Status) -> d
     """
     found = await cloud.find(status, images)
     rest = [image for image in images if image not in found]
-    standings = {**found, **(await read_standings(cloud, rest) if rest else {})}
+    standings = {**found, **(await read_current(cloud, rest) if rest else {})}
     # Just settled, a share may have left one list and stand in no other yet: only its own row says that it is gone.
     gone = [image for image in rest if standings[image] is None]
     return standings if len(rest) <= FEW_ROWS else {**standings, **(await _read_by_rows(cloud, gone))}

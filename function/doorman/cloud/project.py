@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from doorman.cloud.api import cbr, glance, ims
 from doorman.cloud.api.base import read_member
-from doorman.cloud.client import Line
+from doorman.cloud.client import ApiClient
 from doorman.cloud.listing import Lists, dialect_of, read
 from doorman.models import Job, JobState, MemberStatus, Share, Status, Vault
 
@@ -37,7 +37,7 @@ class Cloud:
     """
 
     project_id: str
-    line: Line
+    client: ApiClient
     is_ims: bool
     _whole: dict[str, bool] = field(default_factory=dict)
     _seen: dict[str, Share] = field(default_factory=dict)
@@ -52,7 +52,7 @@ class Cloud:
         """
         wanted = None if images is None else frozenset(images)
         image_id = next(iter(images)) if images is not None and len(images) == 1 else None
-        began = self.line.clock.monotonic()
+        began = self.client.clock.monotonic()
         walked = await self._lists.walk("pending", image_id=image_id, wanted=wanted)
         shares = walked.shares if wanted is None else {key: walked.shares[key] for key in wanted & walked.ids}
         await self._learn_kinds(shares.values(), "pending", walked.ids, image_id=image_id)
@@ -71,7 +71,7 @@ class Cloud:
 
         Such a list proves neither that an image is absent nor that it still waits: see `find_briefly`.
         """
-        if self.line.clock.monotonic() - self._seen_at > MEMORY:
+        if self.client.clock.monotonic() - self._seen_at > MEMORY:
             self._seen = {}
         if not all(image in self._seen for image in images):
             return None
@@ -103,18 +103,18 @@ class Cloud:
 
     async def member_status(self, image_id: str) -> MemberStatus | None:
         """Read our own member row of an image; None where the cloud knows no such share."""
-        return await read(self.line, glance.show_member(image_id, project_id=self.project_id), read_member)
+        return await read(self.client, glance.show_member(image_id, project_id=self.project_id), read_member)
 
     async def submit(self, images: Sequence[str], *, status: Status, vault_id: str | None) -> str:
         """Start the job that settles these images; answers its ID."""
         self._forget(images)
         request = ims.update_members(images, project_id=self.project_id, status=status, vault_id=vault_id)
-        return await self.line.send(request, ims.read_job_id)
+        return await self.client.send(request, ims.read_job_id)
 
     async def settle(self, image_id: str, *, status: Status) -> None:
         """Settle one image at once, where the cloud has no jobs."""
         self._forget([image_id])
-        await self.line.send(
+        await self.client.send(
             glance.update_member(image_id, project_id=self.project_id, status=status), glance.read_updated
         )
 
@@ -122,7 +122,7 @@ class Cloud:
         """Read a job: at the classic endpoint, and at the newer one where that does not know it."""
         job = Job(state=JobState.UNKNOWN)
         for request in ims.show_job(job_id, project_id=self.project_id):
-            job = await read(self.line, request, ims.read_job)
+            job = await read(self.client, request, ims.read_job)
             if job.state is not JobState.UNKNOWN:
                 break
         return job
@@ -132,7 +132,7 @@ class Cloud:
         found: dict[str, Vault] = {}
         offset = 0
         while True:
-            page = await read(self.line, cbr.list_vaults(project_id=self.project_id, offset=offset), cbr.read_vaults)
+            page = await read(self.client, cbr.list_vaults(project_id=self.project_id, offset=offset), cbr.read_vaults)
             fresh = {vault.vault_id: vault for vault in page.vaults if vault.vault_id not in found}
             found |= fresh
             offset += page.rows
@@ -147,7 +147,7 @@ class Cloud:
         request = nova.list_servers()
         markers: set[str] = set()
         while True:
-            page = await read(self.line, request, nova.read_servers)
+            page = await read(self.client, request, nova.read_servers)
             found |= {server.server_id: server for server in page.servers}
             if page.last is None or page.last in markers:
                 return tuple(found.values())
@@ -157,15 +157,15 @@ class Cloud:
     async def image(self, image_id: str) -> Share | None:
         """Read one image by itself, where no list shows it; None where it is not shown either."""
         reader = partial(glance.read_image, image_id=image_id, project_id=self.project_id)
-        return await self.line.send(glance.show_image(image_id), reader)
+        return await self.client.send(glance.show_image(image_id), reader)
 
     async def is_visible(self, image_id: str) -> bool:
         """Say whether we can see an image at all: shared with us, our own or public."""
-        return await read(self.line, glance.show_image(image_id), glance.read_visible)
+        return await read(self.client, glance.show_image(image_id), glance.read_visible)
 
     @property
     def _lists(self) -> Lists:
-        return Lists(project_id=self.project_id, line=self.line, dialect=dialect_of(is_ims=self.is_ims))
+        return Lists(project_id=self.project_id, client=self.client, dialect=dialect_of(is_ims=self.is_ims))
 
     def _forget(self, images: Iterable[str]) -> None:
         """Forget what is known of images that are being settled; should that fail, they are looked at afresh."""

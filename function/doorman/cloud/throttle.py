@@ -13,7 +13,7 @@ CALLS_AT_ONCE = 32
 CALLS_PER_PROJECT = 8
 
 
-class Pace:
+class Throttle:
     """The calls of one project: a bound of its own, a bound shared with the other projects, and a common pause."""
 
     def __init__(self, *, clock: Clock, shared: asyncio.Semaphore, limit: int = CALLS_PER_PROJECT) -> None:

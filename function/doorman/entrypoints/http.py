@@ -14,8 +14,8 @@ from doorman.cloud.client import counting
 from doorman.errors import Rejected, Unavailable
 from doorman.events.cloudevents import read
 from doorman.events.writing import cause_of, read_check, read_notice
-from doorman.handlers.batching import Rounds
-from doorman.handlers.projects import Office
+from doorman.handlers.batching import Batcher
+from doorman.handlers.projects import Projects
 from doorman.models import CloudEvent, Handled, Notice
 from doorman.runtime import telemetry
 from doorman.runtime.logs import logger
@@ -39,25 +39,25 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-Handler = Callable[[Office, Sequence[CloudEvent]], Awaitable[Sequence[Handled]]]
+Handler = Callable[[Projects, Sequence[CloudEvent]], Awaitable[Sequence[Handled]]]
 
 
-async def answer(office: Office, handle: Handler, *, headers: Mapping[str, str], body: bytes) -> Reply:
+async def answer(served: Projects, handle: Handler, *, headers: Mapping[str, str], body: bytes) -> Reply:
     """Answer one POST of CloudEvents."""
     try:
         events = read(headers, body)
     except Rejected as error:
-        return refuse(error, policy_digest=office.policy_digest)
-    return await work_off(office, handle, events)
+        return refuse(error, policy_digest=served.policy_digest)
+    return await work_off(served, handle, events)
 
 
-async def work_off(office: Office, handle: Handler, events: Sequence[CloudEvent]) -> Reply:
+async def work_off(served: Projects, handle: Handler, events: Sequence[CloudEvent]) -> Reply:
     """Have the events worked off, say how it went, and log a line for each."""
     start = time.perf_counter()
     watch = telemetry.begin(events)
     handled: Sequence[Handled] = []
     try:
-        handled = await handle(office, watch.events if watch else events)
+        handled = await handle(served, watch.events if watch else events)
         reply = _reply([each.error for each in handled if each.error])
     except Rejected as error:
         reply = Reply(status=400, text=_short(str(error)))
@@ -69,7 +69,7 @@ async def work_off(office: Office, handle: Handler, events: Sequence[CloudEvent]
     seconds = time.perf_counter() - start
     if watch:
         watch.end(handled, status=reply.status, seconds=seconds)
-    _log(events, handled, reply, seconds=seconds, policy_digest=office.policy_digest)
+    _log(events, handled, reply, seconds=seconds, policy_digest=served.policy_digest)
     return reply
 
 
@@ -80,10 +80,10 @@ def refuse(error: Rejected | Unavailable, *, policy_digest: str) -> Reply:
     return reply
 
 
-async def handle_triage(office: Office, events: Sequence[CloudEvent]) -> Sequence[Handled]:
+async def handle_triage(served: Projects, events: Sequence[CloudEvent]) -> Sequence[Handled]:
     """Work off share notifications; a batch is refused whole, before anything is written."""
     notices = [read_notice(event) for event in events]
-    lines = [office.rounds(await office.desk(notice.project_id)) for notice in notices]
+    lines = [served.batcher(await served.context(notice.project_id)) for notice in notices]
     if len(notices) == 1:  # nearly always, and a third of our own work on an event
         return [await _join(lines[0], notices[0])]
     answers = await asyncio.gather(*map(_join, lines, notices), return_exceptions=True)
@@ -94,7 +94,7 @@ async def handle_triage(office: Office, events: Sequence[CloudEvent]) -> Sequenc
     return [answered for answered in answers if isinstance(answered, Handled)]
 
 
-async def _join(line: Rounds, notice: Notice) -> Handled:
+async def _join(line: Batcher, notice: Notice) -> Handled:
     try:
         ended, calls = await line.join(notice)
     except Unavailable as error:
@@ -109,17 +109,17 @@ async def _join(line: Rounds, notice: Notice) -> Handled:
     return Handled(project_id=notice.project_id, counts=words, api_calls=calls, error=late)
 
 
-async def handle_check(office: Office, events: Sequence[CloudEvent]) -> Sequence[Handled]:
+async def handle_check(served: Projects, events: Sequence[CloudEvent]) -> Sequence[Handled]:
     """Follow jobs to their end."""
     from doorman.handlers.check_job import check_job  # noqa: PLC0415 - only its own function needs it
 
-    checks = [read_check(event, now=office.now()) for event in events]
-    desks = [await office.desk(check.project_id) for check in checks]
+    checks = [read_check(event, now=served.now()) for event in events]
+    contexts = [await served.context(check.project_id) for check in checks]
 
     async def follow(place: int) -> Handled:
         with counting() as tally:
             try:
-                ended = await check_job(desks[place], checks[place], cause=cause_of(events[place]))
+                ended = await check_job(contexts[place], checks[place], cause=cause_of(events[place]))
             except Unavailable as error:
                 return Handled(project_id=checks[place].project_id, api_calls=tally.calls, error=error)
         return Handled(project_id=checks[place].project_id, counts=Counter(ended.values()), api_calls=tally.calls)
@@ -127,28 +127,28 @@ async def handle_check(office: Office, events: Sequence[CloudEvent]) -> Sequence
     return await asyncio.gather(*(follow(place) for place in range(len(events))))
 
 
-async def handle_sweep(office: Office, events: Sequence[CloudEvent]) -> Sequence[Handled]:
+async def handle_sweep(served: Projects, events: Sequence[CloudEvent]) -> Sequence[Handled]:
     """Sweep all served projects, once for each tick."""
-    return [await _sweep_all(office, event) for event in events]
+    return [await _sweep_all(served, event) for event in events]
 
 
-async def _sweep_all(office: Office, event: CloudEvent) -> Handled:
+async def _sweep_all(served: Projects, event: CloudEvent) -> Handled:
     from doorman.handlers.sweep import sweep  # noqa: PLC0415 - likewise
 
-    desks, errors = await office.desks()
+    contexts, errors = await served.contexts()
     places = asyncio.Semaphore(AT_ONCE)
     with counting() as tally:
 
         async def one(place: int) -> Mapping[str, int] | Unavailable:
             async with places:
                 try:
-                    swept = await sweep(desks[place], cause=cause_of(event))
+                    swept = await sweep(contexts[place], cause=cause_of(event))
                 except Unavailable as error:
                     return error
             counts = {"pending": swept.pending, "notified": swept.notified, "unread": int(swept.error is not None)}
             return counts | ({"drifted": swept.drifted} if swept.drifted else {})
 
-        found = await asyncio.gather(*(one(place) for place in range(len(desks))))
+        found = await asyncio.gather(*(one(place) for place in range(len(contexts))))
     counts: Counter[str] = Counter()
     for each in found:
         counts.update(each if isinstance(each, Mapping) else {})
@@ -156,7 +156,7 @@ async def _sweep_all(office: Office, event: CloudEvent) -> Handled:
         # A project that is known by name only has no digest of its own while the login fails.
         logger().warning("project.unreachable", error=str(unknown))
         counts["unread"] += 1
-    error = next((each for each in [*found, *(() if desks else errors)] if isinstance(each, Unavailable)), None)
+    error = next((each for each in [*found, *(() if contexts else errors)] if isinstance(each, Unavailable)), None)
     return Handled(counts=counts, api_calls=tally.calls, error=error)
 
 

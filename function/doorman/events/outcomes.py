@@ -12,8 +12,8 @@ from pydantic_core import to_json
 
 from doorman.events.advice import approve_command
 from doorman.events.messages import EventType
-from doorman.events.writing import Teller, derive, event, only
-from doorman.models import Cause, CloudEvent, Fate, Outcome
+from doorman.events.writing import EventWriter, derive, event, only
+from doorman.models import Cause, CloudEvent, Outcome, OutcomeType
 
 MAX_EVENT = 180_000
 """Bytes of the entries in one event: with everything around them, no event is above 200 KB, which brokers refuse."""
@@ -23,11 +23,11 @@ MAX_FACT = 500
 
 N = TypeVar("N")
 
-_SEVERITY = {Fate.HELD: "action", Fate.DRIFTED: "action", Fate.FAILED: "error"}
+_SEVERITY = {OutcomeType.HELD: "action", OutcomeType.DRIFTED: "action", OutcomeType.FAILED: "error"}
 
 
 def tell(
-    teller: Teller,
+    writer: EventWriter,
     outcomes: Iterable[Outcome],
     *,
     causes: Sequence[Cause],
@@ -44,28 +44,28 @@ def tell(
     events = []
     by_fate = sorted(outcomes, key=lambda outcome: (outcome.fate, outcome.image_id))
     for fate, group in groupby(by_fate, key=lambda outcome: outcome.fate):
-        for number, part in enumerate(pack([(outcome, _entry(teller, outcome)) for outcome in group])):
+        for number, part in enumerate(pack([(outcome, _entry(writer, outcome)) for outcome in group])):
             told = [outcome for outcome, _ in part]
             wanted = {outcome.cause for outcome in told}
             heard = [cause for cause in causes if cause.id in wanted] or causes[:1]
             data = {
-                "project_id": teller.project_id,
+                "project_id": writer.project_id,
                 "job_id": job_id,
-                "policy_digest": teller.policy_digest,
-                **(teller.actor or {}),
+                "policy_digest": writer.policy_digest,
+                **(writer.actor or {}),
                 "images": [entry for _, entry in part],
             }
-            events.append(_tell(teller, fate, told, data=data, causes=heard, now=now, number=number))
+            events.append(_tell(writer, fate, told, data=data, causes=heard, now=now, number=number))
     return tuple(events)
 
 
-def outcome_type(fate: Fate) -> EventType:
+def outcome_type(fate: OutcomeType) -> EventType:
     """Give the event type that tells this fate."""
     return EventType(f"dev.doorman.share.{fate}.v1")
 
 
 def digest(
-    teller: Teller,
+    writer: EventWriter,
     entries: Sequence[Mapping[str, Any]],
     *,
     count: int,
@@ -88,17 +88,17 @@ def digest(
     for part in pack([(entry["image_id"], entry) for entry in entries]) or [[]]:
         images = sorted(image for image, _ in part)
         data = {
-            "project_id": teller.project_id,
+            "project_id": writer.project_id,
             "count": count,
             "oldest_created_at": oldest,
             "images": [entry for _, entry in part],
             "error": error,
             **({"expired_exceptions": list(expired)} if expired else {}),
         }
-        key = dedupe(teller, EventType.PENDING, images, [error] if error else [])
+        key = dedupe(writer, EventType.PENDING, images, [error] if error else [])
         events.append(
             event(
-                teller,
+                writer,
                 EventType.PENDING,
                 data,
                 parts=[[cause.id], images],
@@ -112,8 +112,8 @@ def digest(
 
 
 def _tell(
-    teller: Teller,
-    fate: Fate,
+    writer: EventWriter,
+    fate: OutcomeType,
     told: Sequence[Outcome],
     *,
     data: Mapping[str, Any],
@@ -123,13 +123,13 @@ def _tell(
 ) -> CloudEvent:
     kind, images = outcome_type(fate), [outcome.image_id for outcome in told]
     codes = sorted({outcome.error_code for outcome in told if outcome.error_code})
-    consumer = {"severity": _SEVERITY.get(fate, "info"), "dedupekey": dedupe(teller, kind, images, codes)}
+    consumer = {"severity": _SEVERITY.get(fate, "info"), "dedupekey": dedupe(writer, kind, images, codes)}
     job_id = data["job_id"]
     parts = (
         [sorted(cause.id for cause in causes), images] if job_id is None else [job_id, *([number] if number else [])]
     )
     subject = only(images) or job_id
-    return event(teller, kind, data, parts=parts, subject=subject, cause=causes[0], now=now, consumer=consumer)
+    return event(writer, kind, data, parts=parts, subject=subject, cause=causes[0], now=now, consumer=consumer)
 
 
 def pack_size(value: Any) -> int:
@@ -151,10 +151,10 @@ def pack(entries: Sequence[tuple[N, Mapping[str, Any]]]) -> list[list[tuple[N, M
     return parts
 
 
-def _entry(teller: Teller, outcome: Outcome) -> dict[str, Any]:
+def _entry(writer: EventWriter, outcome: Outcome) -> dict[str, Any]:
     image_id, reason = outcome.image_id, outcome.reason
-    is_held = outcome.fate is Fate.HELD
-    advice = {"approve": approve_command(image_id, project_id=teller.project_id, reason=reason)} if is_held else {}
+    is_held = outcome.fate is OutcomeType.HELD
+    advice = {"approve": approve_command(image_id, project_id=writer.project_id, reason=reason)} if is_held else {}
     return {
         "image_id": outcome.image_id,
         "name": outcome.name,
@@ -171,6 +171,6 @@ def _entry(teller: Teller, outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def dedupe(teller: Teller, kind: EventType, images: Sequence[str], codes: Sequence[str]) -> str:
+def dedupe(writer: EventWriter, kind: EventType, images: Sequence[str], codes: Sequence[str]) -> str:
     """Derive the key that stays the same as long as the same thing is told of the same subjects."""
-    return derive(kind, teller.project_id, sorted(images), list(codes), teller.policy_digest)
+    return derive(kind, writer.project_id, sorted(images), list(codes), writer.policy_digest)

@@ -31,7 +31,7 @@ _TRACEPARENT = regex(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", ASCII
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Teller:
+class EventWriter:
     """Who tells: the part of every event that does not depend on what is told.
 
     Attributes:
@@ -96,7 +96,7 @@ def cause_of(event: CloudEvent) -> Cause:
 
 
 def notify(
-    teller: Teller,
+    writer: EventWriter,
     images: Sequence[str],
     *,
     cause: Cause,
@@ -105,13 +105,13 @@ def notify(
     tried_vaults: Sequence[str] = (),
 ) -> CloudEvent:
     """Write a `share.notified` for at most 1000 images."""
-    data: dict[str, Any] = {"project_id": teller.project_id, "images": list(images)}
+    data: dict[str, Any] = {"project_id": writer.project_id, "images": list(images)}
     if tries > 1:
         data["tries"] = tries
     if tried_vaults:
         data["tried_vaults"] = list(tried_vaults)
     return event(
-        teller,
+        writer,
         EventType.NOTIFIED,
         data,
         parts=[[cause.id], sorted(images)],
@@ -121,10 +121,10 @@ def notify(
     )
 
 
-def follow(teller: Teller, check: CheckData, *, cause: Cause, now: datetime) -> CloudEvent:
+def follow(writer: EventWriter, check: CheckData, *, cause: Cause, now: datetime) -> CloudEvent:
     """Write a `job.check`; its id is the same for the same (project, job, attempt)."""
     return event(
-        teller,
+        writer,
         EventType.CHECK,
         check.model_dump(mode="json"),
         parts=[check.job_id, check.attempt],
@@ -135,7 +135,7 @@ def follow(teller: Teller, check: CheckData, *, cause: Cause, now: datetime) -> 
 
 
 def event(
-    teller: Teller,
+    writer: EventWriter,
     kind: EventType,
     data: Mapping[str, Any],
     *,
@@ -152,8 +152,8 @@ def event(
     if cause.tracestate:
         extensions["tracestate"] = cause.tracestate
     return CloudEvent(
-        id=derive(kind, teller.project_id, *parts),
-        source=teller.source,
+        id=derive(kind, writer.project_id, *parts),
+        source=writer.source,
         type=kind,
         subject=subject,
         time=now,

@@ -17,10 +17,10 @@ from doorman.models import Notice
 MAX_WAITING = 20_000
 """Images that may wait for the next round of one project; beyond it events are sent back at once."""
 
-MAX_ROUND = 2000
+MAX_BATCH = 2000
 """Images in one round, unless a single event has more: nobody waits for the whole of a large storm."""
 
-BREATHS = 6
+YIELDS = 6
 """Passes of the event loop that a round waits for each one in flight; a pass is short unless there is much to do."""
 
 PATIENCE = 0.05
@@ -56,7 +56,7 @@ class Turns:
     async def take(self) -> AsyncIterator[None]:
         """Wait for a turn, and count as in flight for the body."""
         async with self._next:
-            for _ in range(self._in_flight * BREATHS):
+            for _ in range(self._in_flight * YIELDS):
                 await asyncio.sleep(0)
             self._in_flight += 1
         try:
@@ -65,7 +65,7 @@ class Turns:
             self._in_flight -= 1
 
 
-class Rounds:
+class Batcher:
     """The rounds of one project, one at a time.
 
     Args:
@@ -74,11 +74,11 @@ class Rounds:
         max_waiting: see MAX_WAITING. max_round: see MAX_ROUND.
     """
 
-    def __init__(self, work: Work, *, turns: Turns, max_waiting: int = MAX_WAITING, max_round: int = MAX_ROUND) -> None:
+    def __init__(self, work: Work, *, turns: Turns, max_waiting: int = MAX_WAITING, max_batch: int = MAX_BATCH) -> None:
         self._work = work
         self._turns = turns
         self._max_waiting = max_waiting
-        self._max_round = max_round
+        self._max_batch = max_batch
         self._waiting: list[_Waiting] = []
         self._images = 0
         self._wanted = 0
@@ -122,7 +122,7 @@ class Rounds:
         images = count = 0
         for waiting in self._waiting:
             images += len(waiting.notice.images)
-            if count and images > self._max_round:
+            if count and images > self._max_batch:
                 break
             count += 1
         batch, self._waiting = self._waiting[:count], self._waiting[count:]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from doorman.cloud.project import Cloud
-from doorman.events.writing import Teller
+from doorman.events.writing import EventWriter
 from doorman.models import CloudEvent
 from doorman.policy.policy import Policy
 from doorman.runtime.clock import Clock
@@ -14,20 +14,20 @@ from doorman.sinks.base import Sink
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Desk:
+class ProjectContext:
     """Everything that serves one project."""
 
     cloud: Cloud
     sink: Sink
     policy: Policy
-    teller: Teller
+    writer: EventWriter
     settings: Settings
     clock: Clock
 
     @property
     def project_id(self) -> str:
         """The served project."""
-        return self.teller.project_id
+        return self.writer.project_id
 
     @property
     def is_audit(self) -> bool:

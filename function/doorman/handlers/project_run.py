@@ -13,11 +13,11 @@ from doorman.errors import Broken, Busy, Unavailable
 from doorman.events.messages import CheckData, EventType
 from doorman.events.writing import cause_of, read_check, read_notice
 from doorman.handlers.check_job import check_job
-from doorman.handlers.context import Desk
+from doorman.handlers.context import ProjectContext
 from doorman.handlers.results import Ended
 from doorman.handlers.triage import triage
 from doorman.models import Cause, CloudEvent, Notice
-from doorman.sinks.loopback import Outbox
+from doorman.sinks.loopback import LoopbackSink
 
 T = TypeVar("T")
 
@@ -37,7 +37,7 @@ class Trouble:
     images: tuple[str, ...] = ()
 
 
-class Errands:
+class ProjectRun:
     """The errands of one project.
 
     Attributes:
@@ -49,13 +49,15 @@ class Errands:
         open: errands begun and not ended; those of a run that was stopped stay so.
     """
 
-    def __init__(self, desk: Desk, *, cause: Cause, tasks: asyncio.TaskGroup, places: asyncio.Semaphore) -> None:
-        self.outbox = Outbox(outer=desk.sink, go_on=self._go_on)
+    def __init__(
+        self, context: ProjectContext, *, cause: Cause, tasks: asyncio.TaskGroup, places: asyncio.Semaphore
+    ) -> None:
+        self.loopback = LoopbackSink(outer=context.sink, go_on=self._go_on)
         self.troubles: list[Trouble] = []
         self.running: dict[str, CheckData] = {}
         self.found: int | None = None
         self.open = 0
-        self.desk = replace(desk, sink=self.outbox)
+        self.context = replace(context, sink=self.loopback)
         self.cause = cause
         self._tasks = tasks
         self._places = places
@@ -63,12 +65,12 @@ class Errands:
     @property
     def project_id(self) -> str:
         """The project."""
-        return self.desk.project_id
+        return self.context.project_id
 
-    def begin(self, errand: Callable[[], Awaitable[None]]) -> None:
+    def begin(self, task: Callable[[], Awaitable[None]]) -> None:
         """Start an errand beside the others."""
         self.open += 1
-        self._tasks.create_task(self._end(errand))
+        self._tasks.create_task(self._end(task))
 
     async def look(self) -> None:
         """List what waits, and have all of it triaged in one round."""
@@ -87,18 +89,18 @@ class Errands:
 
     def _go_on(self, event: CloudEvent) -> None:
         if event.type == EventType.CHECK:
-            check = read_check(event, now=self.desk.clock.now())
+            check = read_check(event, now=self.context.clock.now())
             self.running[check.job_id] = check
             self.begin(partial(self._check, check, cause_of(event)))
         else:
             self.begin(partial(self._triage, read_notice(event)))
 
-    async def _end(self, errand: Callable[[], Awaitable[None]]) -> None:
-        await errand()
+    async def _end(self, task: Callable[[], Awaitable[None]]) -> None:
+        await task()
         self.open -= 1
 
     async def _list(self) -> tuple[str, ...]:
-        listed = await self.desk.cloud.pending()
+        listed = await self.context.cloud.pending()
         # In the order of the sweep, so that the same shares come into the same calls.
         return tuple(sorted(image for image, share in listed.items() if share.owner != self.project_id))
 
@@ -107,7 +109,7 @@ class Errands:
 
         async def attempt() -> None:
             nonlocal left
-            late = _find_late(await triage(self.desk, [left]))
+            late = _find_late(await triage(self.context, [left]))
             if late:
                 left = replace(left, images=tuple(late))
                 raise next(iter(late.values()))
@@ -120,7 +122,7 @@ class Errands:
     async def _check(self, check: CheckData, cause: Cause) -> None:
         async with self._places:
             try:
-                await self.persist(lambda: check_job(self.desk, check, cause=cause))
+                await self.persist(lambda: check_job(self.context, check, cause=cause))
             except Unavailable as error:
                 self.give_up(error, check.images)
                 return
@@ -142,7 +144,7 @@ class Errands:
                 if not is_worth_it(error):
                     raise
                 wait = min(max(pause, error.retry_after or 0.0), MAX_PAUSE)
-            await self.desk.clock.sleep(wait)
+            await self.context.clock.sleep(wait)
         return await attempt()
 
     def give_up(self, error: Unavailable, images: Sequence[str] = ()) -> None:

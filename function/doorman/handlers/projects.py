@@ -11,13 +11,13 @@ from functools import partial
 import httpx
 
 from doorman.cloud.auth.credentials import Credentials, from_settings
-from doorman.cloud.client import Line
+from doorman.cloud.client import ApiClient
 from doorman.cloud.project import Cloud
-from doorman.cloud.throttle import CALLS_AT_ONCE, Pace
+from doorman.cloud.throttle import CALLS_AT_ONCE, Throttle
 from doorman.errors import DoormanError, Rejected, Unavailable
-from doorman.events.writing import Teller
-from doorman.handlers.batching import Rounds, Turns
-from doorman.handlers.context import Desk
+from doorman.events.writing import EventWriter
+from doorman.handlers.batching import Batcher, Turns
+from doorman.handlers.context import ProjectContext
 from doorman.handlers.triage import triage
 from doorman.policy.policy import Policy
 from doorman.runtime.clock import Clock
@@ -25,7 +25,7 @@ from doorman.settings import Settings
 from doorman.sinks.base import Sink
 
 
-class Office:
+class Projects:
     """All served projects of one process.
 
     Args:
@@ -53,8 +53,8 @@ class Office:
             credentials = from_settings(settings.identity, client=client, clock=clock)
         self._unresolved: list[Credentials] = list(credentials)
         self._resolving = asyncio.Lock()
-        self._desks: dict[str, Desk] = {}
-        self._rounds: dict[str, Rounds] = {}
+        self._contexts: dict[str, ProjectContext] = {}
+        self._batchers: dict[str, Batcher] = {}
 
     @property
     def policy_digest(self) -> str:
@@ -65,31 +65,31 @@ class Office:
         """Give the time of day."""
         return self._clock.now()
 
-    async def desk(self, project_id: str) -> Desk:
+    async def context(self, project_id: str) -> ProjectContext:
         """Find the desk of one project.
 
         Raises:
             Rejected: the project is not served.
             Unavailable: that cannot be told, since a project is known by name only and the login fails.
         """
-        if project_id not in self._desks:
+        if project_id not in self._contexts:
             errors = await self._resolve()
-            if project_id not in self._desks and errors:
+            if project_id not in self._contexts and errors:
                 raise errors[0]
-        if project_id not in self._desks:
+        if project_id not in self._contexts:
             raise Rejected("data.project_id: not a project that is served here (OS_PROJECT_ID)")
-        return self._desks[project_id]
+        return self._contexts[project_id]
 
-    async def desks(self) -> tuple[Sequence[Desk], Sequence[Unavailable]]:
+    async def contexts(self) -> tuple[Sequence[ProjectContext], Sequence[Unavailable]]:
         """Find all desks, and why others could not be found now."""
         errors = await self._resolve()
-        return list(self._desks.values()), errors
+        return list(self._contexts.values()), errors
 
-    def rounds(self, desk: Desk) -> Rounds:
+    def batcher(self, context: ProjectContext) -> Batcher:
         """Give the line of notices that waits at a desk."""
-        if desk.project_id not in self._rounds:
-            self._rounds[desk.project_id] = Rounds(partial(triage, desk), turns=self._turns)
-        return self._rounds[desk.project_id]
+        if context.project_id not in self._batchers:
+            self._batchers[context.project_id] = Batcher(partial(triage, context), turns=self._turns)
+        return self._batchers[context.project_id]
 
     async def _resolve(self) -> list[Unavailable]:
         async with self._resolving:
@@ -100,7 +100,7 @@ class Office:
         waiting, errors = [], []
         for credentials, answer in zip(self._unresolved, answers, strict=True):
             if isinstance(answer, str):
-                self._desks.setdefault(answer, self._furnish(answer, credentials))
+                self._contexts.setdefault(answer, self._make_context(answer, credentials))
             elif isinstance(answer, DoormanError):
                 waiting.append(credentials)
                 errors.append(answer if isinstance(answer, Unavailable) else Unavailable(str(answer)))
@@ -109,20 +109,20 @@ class Office:
         self._unresolved = waiting
         return errors
 
-    def _furnish(self, project_id: str, credentials: Credentials) -> Desk:
+    def _make_context(self, project_id: str, credentials: Credentials) -> ProjectContext:
         settings = self._settings
         cloud = Cloud(
             project_id=project_id,
-            line=Line(
+            client=ApiClient(
                 credentials=credentials,
                 client=self._client,
                 clock=self._clock,
-                pace=Pace(clock=self._clock, shared=self._calls),
+                throttle=Throttle(clock=self._clock, shared=self._calls),
             ),
             is_ims=settings.api == "ims",
         )
         region = credentials.region or settings.identity.region
-        teller = Teller(project_id=project_id, region=region, policy_digest=self._policy.digest)
-        return Desk(
-            cloud=cloud, sink=self._sink, policy=self._policy, teller=teller, settings=settings, clock=self._clock
+        writer = EventWriter(project_id=project_id, region=region, policy_digest=self._policy.digest)
+        return ProjectContext(
+            cloud=cloud, sink=self._sink, policy=self._policy, writer=writer, settings=settings, clock=self._clock
         )

@@ -6,7 +6,7 @@ Off unless the policy or a command asks for it; who settled them, a person or an
 from collections.abc import Sequence
 from dataclasses import replace
 
-from doorman.handlers.context import Desk
+from doorman.handlers.context import ProjectContext
 from doorman.models import Share, Status
 from doorman.planning.batch import Facts
 from doorman.planning.outcomes import WANTED
@@ -15,27 +15,27 @@ from doorman.policy import decision as decisions
 _STATUSES: tuple[Status, ...] = ("accepted", "rejected")
 
 
-async def reopen(desk: Desk, facts: Facts) -> Facts:
+async def reopen(context: ProjectContext, facts: Facts) -> Facts:
     """Move the shares that are settled otherwise to those that wait to be settled.
 
     Raises:
         Unavailable: the cloud cannot be read now.
     """
-    settled = [share for share in facts.standings.values() if share and share.owner not in {None, desk.project_id}]
+    settled = [share for share in facts.standings.values() if share and share.owner not in {None, context.project_id}]
     again: dict[str, Share] = {}
     for status in _STATUSES:
-        for share in await _complete(desk, [share for share in settled if share.member_status == status], status):
-            decision = decisions.decide(share, desk.policy, now=desk.clock.now())
+        for share in await _complete(context, [share for share in settled if share.member_status == status], status):
+            decision = decisions.decide(share, context.policy, now=context.clock.now())
             if WANTED.get(decision.action, status) != status:
                 again[share.image_id] = share
     left = {image: share for image, share in facts.standings.items() if image not in again}
     return replace(facts, pending={**facts.pending, **again}, standings=left)
 
 
-async def _complete(desk: Desk, shares: Sequence[Share], status: Status) -> list[Share]:
+async def _complete(context: ProjectContext, shares: Sequence[Share], status: Status) -> list[Share]:
     """Find out which are of whole servers: rules and vaults may hang on it."""
     unknown = [share.image_id for share in shares if share.full_ecs is None]
-    whole = await desk.cloud.find(status, unknown, full_ecs=True) if unknown and desk.cloud.is_ims else {}
+    whole = await context.cloud.find(status, unknown, full_ecs=True) if unknown and context.cloud.is_ims else {}
     return [
         share if share.full_ecs is not None else replace(share, full_ecs=share.image_id in whole) for share in shares
     ]

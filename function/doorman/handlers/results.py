@@ -11,10 +11,10 @@ from doorman.errors import Unavailable
 from doorman.events.messages import CheckData, CheckedShare
 from doorman.events.outcomes import tell
 from doorman.events.writing import follow, notify
-from doorman.handlers.context import Desk
-from doorman.models import MAX_TRIED_VAULTS, Cause, CloudEvent, Fate, Outcome
-from doorman.planning.batch import Ask
-from doorman.planning.plan import Submission
+from doorman.handlers.context import ProjectContext
+from doorman.models import MAX_TRIED_VAULTS, Cause, CloudEvent, Outcome, OutcomeType
+from doorman.planning.batch import RequestedImage
+from doorman.planning.plan import MembersCall
 
 SUBMITTED = "submitted"
 """The word for an image whose job was started: its outcome is told by `check_job`."""
@@ -27,7 +27,7 @@ Ended = Mapping[str, str | Unavailable]
 
 
 @dataclass(slots=True, kw_only=True)
-class Ledger:
+class Results:
     """What was asked in one round, and what has come of it.
 
     Attributes:
@@ -36,8 +36,8 @@ class Ledger:
         ended: by image, what has come of it for good.
     """
 
-    desk: Desk
-    asks: dict[str, Ask]
+    context: ProjectContext
+    asks: dict[str, RequestedImage]
     outcomes: list[Outcome] = field(default_factory=list)
     ended: dict[str, str | Unavailable] = field(default_factory=dict)
 
@@ -45,11 +45,11 @@ class Ledger:
         """Enter that these images must be asked for again."""
         self.ended |= dict.fromkeys(images, error)
 
-    async def follow(self, part: Submission, job_id: str, *, shares: Mapping[str, CheckedShare]) -> None:
+    async def follow(self, part: MembersCall, job_id: str, *, shares: Mapping[str, CheckedShare]) -> None:
         """Hand a job that was started over to `check_job`."""
-        now = self.desk.clock.now()
+        now = self.context.clock.now()
         check = CheckData(
-            project_id=self.desk.project_id,
+            project_id=self.context.project_id,
             job_id=job_id,
             status=part.status,
             images=part.images,
@@ -60,16 +60,16 @@ class Ledger:
             tried_vaults=self._tried_vaults(part.images),
             shares=dict(shares),
         )
-        event = follow(self.desk.teller, check, cause=self._causes(part.images)[0], now=now)
+        event = follow(self.context.writer, check, cause=self._causes(part.images)[0], now=now)
         await self._emit([event], dict.fromkeys(part.images, SUBMITTED))
 
     async def repeat(self, images: Sequence[str]) -> None:
         """Notify again what met an error that may pass; `tries` travels along, so that this ends."""
         event = notify(
-            self.desk.teller,
+            self.context.writer,
             images,
             cause=self._causes(images)[0],
-            now=self.desk.clock.now(),
+            now=self.context.clock.now(),
             tries=self._tries(images) + 1,
             tried_vaults=self._tried_vaults(images),
         )
@@ -77,20 +77,20 @@ class Ledger:
 
     async def tell(self) -> None:
         """Tell the outcomes, one event per fate."""
-        fates: dict[Fate, list[Outcome]] = {}
+        fates: dict[OutcomeType, list[Outcome]] = {}
         for outcome in self.outcomes:
             fates.setdefault(outcome.fate, []).append(outcome)
         await asyncio.gather(*(self._tell_fate(fate, outcomes) for fate, outcomes in fates.items()))
 
-    async def _tell_fate(self, fate: Fate, outcomes: Sequence[Outcome]) -> None:
+    async def _tell_fate(self, fate: OutcomeType, outcomes: Sequence[Outcome]) -> None:
         images = [outcome.image_id for outcome in outcomes]
-        events = tell(self.desk.teller, outcomes, causes=self._causes(images), now=self.desk.clock.now())
+        events = tell(self.context.writer, outcomes, causes=self._causes(images), now=self.context.clock.now())
         await self._emit(events, dict.fromkeys(images, fate.value))
 
     async def _emit(self, events: Sequence[CloudEvent], ended: Mapping[str, str]) -> None:
         """Hand events over; only then do their images count as ended."""
         try:
-            await self.desk.emit(events)
+            await self.context.emit(events)
         except Unavailable as error:
             self.postpone(ended, error)
             return

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from doorman.handlers.context import Desk
+from doorman.handlers.context import ProjectContext
 from doorman.models import Share
 from doorman.planning.drift import Drift, find_drift
 from doorman.planning.image_usage import Use, find_strange, find_uses
@@ -18,29 +18,29 @@ class Review:
     drifts: tuple[Drift, ...]
 
 
-async def review(desk: Desk) -> Review:
+async def review(context: ProjectContext) -> Review:
     """Find the drift of one project, from the lists of accepted and rejected shares.
 
     Raises:
         Unavailable: the cloud cannot be read now.
     """
-    accepted, rejected = await asyncio.gather(desk.cloud.settled("accepted"), desk.cloud.settled("rejected"))
-    settled = {image: share for image, share in {**accepted, **rejected}.items() if share.owner != desk.project_id}
-    drifts = find_drift(settled.values(), desk.policy, project_id=desk.project_id, now=desk.clock.now())
+    accepted, rejected = await asyncio.gather(context.cloud.settled("accepted"), context.cloud.settled("rejected"))
+    settled = {image: share for image, share in {**accepted, **rejected}.items() if share.owner != context.project_id}
+    drifts = find_drift(settled.values(), context.policy, project_id=context.project_id, now=context.clock.now())
     return Review(settled=settled, drifts=drifts)
 
 
-async def review_use(desk: Desk, seen: Review) -> tuple[Sequence[Use], Sequence[str]]:
+async def review_use(context: ProjectContext, seen: Review) -> tuple[Sequence[Use], Sequence[str]]:
     """Find the servers that run from shares which should not be used, and the images among those that are withdrawn.
 
     Raises:
         Unavailable: the cloud cannot be read now, or the right to read servers is missing.
     """
-    servers, pending = await asyncio.gather(desk.cloud.servers(), desk.cloud.pending())
-    waiting = {image: share for image, share in pending.items() if share.owner != desk.project_id}
+    servers, pending = await asyncio.gather(context.cloud.servers(), context.cloud.pending())
+    waiting = {image: share for image, share in pending.items() if share.owner != context.project_id}
     strange = find_strange(servers, {*seen.settled, *pending})
-    are_visible = await asyncio.gather(*(desk.cloud.is_visible(image) for image in strange))
+    are_visible = await asyncio.gather(*(context.cloud.is_visible(image) for image in strange))
     withdrawn = [image for image, is_visible in zip(strange, are_visible, strict=True) if not is_visible]
     shares = {**waiting, **seen.settled}
-    uses = find_uses(servers, shares, seen.drifts, withdrawn, desk.policy, now=desk.clock.now())
+    uses = find_uses(servers, shares, seen.drifts, withdrawn, context.policy, now=context.clock.now())
     return uses, withdrawn

@@ -10,9 +10,9 @@ from functools import partial
 
 from doorman.errors import Misconfigured
 from doorman.events.messages import CheckData, EventType
-from doorman.handlers.context import Desk
-from doorman.handlers.project_run import Errands, Trouble
-from doorman.handlers.projects import Office
+from doorman.handlers.context import ProjectContext
+from doorman.handlers.project_run import ProjectRun, Trouble
+from doorman.handlers.projects import Projects
 from doorman.models import Cause, CloudEvent
 
 PROJECTS_AT_ONCE = 8
@@ -56,7 +56,7 @@ class Report:
         return not (has_failed or self.untold or self.troubles or self.running or self.unfinished)
 
 
-class Once:
+class Run:
     """One run; `progress` and `report` may be asked at any time, also after it was cancelled.
 
     Args:
@@ -68,20 +68,20 @@ class Once:
 
     def __init__(
         self,
-        office: Office,
+        served: Projects,
         *,
         run_id: str,
         is_dry: bool = False,
-        errand: Callable[[Errands], Awaitable[None]] = Errands.look,
-        prepare: Callable[[Desk], Desk] | None = None,
+        task: Callable[[ProjectRun], Awaitable[None]] = ProjectRun.look,
+        prepare: Callable[[ProjectContext], ProjectContext] | None = None,
     ) -> None:
-        self._office = office
+        self._served = served
         self._cause = Cause(id=run_id, correlation=run_id)
         self._is_dry = is_dry
-        self._errand = errand
+        self._task = task
         self._prepare = prepare
         self._troubles: list[Trouble] = []
-        self._projects: list[Errands] = []
+        self._projects: list[ProjectRun] = []
 
     async def work(self, projects: Collection[str] = ()) -> Report:
         """Do the whole job.
@@ -92,54 +92,61 @@ class Once:
         Raises:
             Misconfigured: one of `projects` is not served.
         """
-        desks = await self._choose(projects)
+        contexts = await self._choose(projects)
         places = asyncio.Semaphore(PROJECTS_AT_ONCE)
         checks = asyncio.Semaphore(CHECKS_AT_ONCE)
 
-        async def begin(errands: Errands) -> None:
+        async def begin(project_run: ProjectRun) -> None:
             async with places:
-                await self._errand(errands)
+                await self._task(project_run)
 
         async with asyncio.TaskGroup() as tasks:
-            self._projects = [Errands(desk, cause=self._cause, tasks=tasks, places=checks) for desk in desks]
-            for errands in self._projects:
-                errands.begin(partial(begin, errands))
+            self._projects = [
+                ProjectRun(context, cause=self._cause, tasks=tasks, places=checks) for context in contexts
+            ]
+            for project_run in self._projects:
+                project_run.begin(partial(begin, project_run))
         return self.report()
 
     def progress(self) -> Progress:
         """Say how far it is."""
-        found = [errands.found for errands in self._projects if errands.found is not None]
+        found = [project_run.found for project_run in self._projects if project_run.found is not None]
         return Progress(
             projects=len(self._projects),
             looked_at=len(found),
             found=sum(found),
-            told=sum(len(event.data["images"]) for errands in self._projects for event in errands.outbox.told),
-            in_jobs=sum(len(check.images) for errands in self._projects for check in errands.running.values()),
+            told=sum(
+                len(event.data["images"]) for project_run in self._projects for event in project_run.loopback.told
+            ),
+            in_jobs=sum(len(check.images) for project_run in self._projects for check in project_run.running.values()),
         )
 
     def report(self) -> Report:
         """Say what came of it so far."""
         return Report(
-            told=tuple(event for errands in self._projects for event in errands.outbox.told),
-            untold=tuple(event for errands in self._projects for event in errands.outbox.untold),
-            troubles=(*self._troubles, *(trouble for errands in self._projects for trouble in errands.troubles)),
-            running=tuple(check for errands in self._projects for check in errands.running.values()),
-            unfinished=tuple(errands.project_id for errands in self._projects if errands.open),
+            told=tuple(event for project_run in self._projects for event in project_run.loopback.told),
+            untold=tuple(event for project_run in self._projects for event in project_run.loopback.untold),
+            troubles=(
+                *self._troubles,
+                *(trouble for project_run in self._projects for trouble in project_run.troubles),
+            ),
+            running=tuple(check for project_run in self._projects for check in project_run.running.values()),
+            unfinished=tuple(project_run.project_id for project_run in self._projects if project_run.open),
         )
 
-    async def _choose(self, projects: Collection[str]) -> Sequence[Desk]:
-        desks, errors = await self._office.desks()
+    async def _choose(self, projects: Collection[str]) -> Sequence[ProjectContext]:
+        contexts, errors = await self._served.contexts()
         self._troubles += [Trouble(project_id=None, message=str(error)) for error in errors]
-        strange = sorted(set(projects) - {desk.project_id for desk in desks})
+        strange = sorted(set(projects) - {context.project_id for context in contexts})
         if strange and not errors:
             raise Misconfigured(f"--project: {strange[0]} is not served here: name one of OS_PROJECT_ID or OS_CLOUD")
-        chosen = [desk for desk in desks if not projects or desk.project_id in projects]
+        chosen = [context for context in contexts if not projects or context.project_id in projects]
         if self._prepare is not None:
-            chosen = [self._prepare(desk) for desk in chosen]
-        return [_dry(desk) for desk in chosen] if self._is_dry else chosen
+            chosen = [self._prepare(context) for context in chosen]
+        return [_dry(context) for context in chosen] if self._is_dry else chosen
 
 
-async def run_once(office: Office, *, run_id: str, projects: Collection[str] = (), is_dry: bool = False) -> Report:
+async def run_once(served: Projects, *, run_id: str, projects: Collection[str] = (), is_dry: bool = False) -> Report:
     """Do the whole job once: list, decide, settle, follow the jobs to their end, tell the office's sink.
 
     Args:
@@ -150,8 +157,8 @@ async def run_once(office: Office, *, run_id: str, projects: Collection[str] = (
     Raises:
         Misconfigured: one of `projects` is not served.
     """
-    return await Once(office, run_id=run_id, is_dry=is_dry).work(projects)
+    return await Run(served, run_id=run_id, is_dry=is_dry).work(projects)
 
 
-def _dry(desk: Desk) -> Desk:
-    return replace(desk, settings=replace(desk.settings, mode="audit"))
+def _dry(context: ProjectContext) -> ProjectContext:
+    return replace(context, settings=replace(context.settings, mode="audit"))

@@ -13,10 +13,10 @@ from doorman.errors import Unavailable
 from doorman.events.advice import approve_command
 from doorman.events.outcomes import digest, tell
 from doorman.events.writing import notify
-from doorman.handlers.context import Desk
+from doorman.handlers.context import ProjectContext
 from doorman.handlers.review import review
 from doorman.models import MAX_IMAGES, Cause, Share
-from doorman.planning.batch import Ask
+from doorman.planning.batch import RequestedImage
 from doorman.planning.drift import Drift, conclude_drift
 from doorman.planning.plan import pick_vault
 from doorman.policy import decision as decisions
@@ -38,73 +38,75 @@ class Swept:
     error: str | None = None
 
 
-async def sweep(desk: Desk, *, cause: Cause) -> Swept:
+async def sweep(context: ProjectContext, *, cause: Cause) -> Swept:
     """Look at all pending shares of one project.
 
     Raises:
         Unavailable: the sink took not everything; the same tick may be run again.
     """
     try:
-        shares, decided = await look(desk, cause=cause)
+        shares, decided = await look(context, cause=cause)
     except Unavailable as error:
-        await desk.emit(
-            digest(desk.teller, [], count=0, oldest=None, error=str(error), cause=cause, now=desk.clock.now())
+        await context.emit(
+            digest(context.writer, [], count=0, oldest=None, error=str(error), cause=cause, now=context.clock.now())
         )
         return Swept(error=str(error))
-    drifts = await _find_drift(desk)
+    drifts = await _find_drift(context)
     to_settle = sorted(image for image, decision in decided.items() if decision.action != "hold")
-    if desk.policy.settles_anew:
+    if context.policy.settles_anew:
         to_settle += [drift.share.image_id for drift in drifts if drift.wanted is not None]
-    now = desk.clock.now()
+    now = context.clock.now()
     parts = [to_settle[start : start + MAX_IMAGES] for start in range(0, len(to_settle), MAX_IMAGES)]
-    await desk.emit([notify(desk.teller, part, cause=cause, now=now) for part in parts])
+    await context.emit([notify(context.writer, part, cause=cause, now=now) for part in parts])
     waiting = sorted((share for share in shares if decided[share.image_id].action == "hold"), key=_age)
     entries = [_entry(share, decided[share.image_id]) for share in waiting[:LISTED]]
     oldest = min(shares, key=_age, default=None)
-    await desk.emit(
+    await context.emit(
         digest(
-            desk.teller,
+            context.writer,
             entries,
             count=len(shares),
             oldest=_write_time(oldest.created_at) if oldest else None,
             error=None,
             cause=cause,
             now=now,
-            expired=[rule.name for rule in expired(desk.policy, now.date())],
+            expired=[rule.name for rule in expired(context.policy, now.date())],
         )
     )
-    outcomes = [conclude_drift(drift, cause=cause.id) for drift in drifts if desk.policy.tells_drift]
-    await desk.emit(tell(desk.teller, outcomes, causes=[cause], now=now))
+    outcomes = [conclude_drift(drift, cause=cause.id) for drift in drifts if context.policy.tells_drift]
+    await context.emit(tell(context.writer, outcomes, causes=[cause], now=now))
     return Swept(pending=len(shares), notified=len(to_settle), drifted=len(drifts))
 
 
-async def look(desk: Desk, *, cause: Cause) -> tuple[Sequence[Share], Mapping[str, Decision]]:
+async def look(context: ProjectContext, *, cause: Cause) -> tuple[Sequence[Share], Mapping[str, Decision]]:
     """Read the pending shares of others' images, and decide each; an accept that finds no vault is held.
 
     Raises:
         Unavailable: the cloud cannot be read now.
     """
-    listed = await desk.cloud.pending()
-    shares = [share for share in listed.values() if share.owner != desk.project_id]
-    decided = decisions.decide_all(shares, desk.policy, now=desk.clock.now())
+    listed = await context.cloud.pending()
+    shares = [share for share in listed.values() if share.owner != context.project_id]
+    decided = decisions.decide_all(shares, context.policy, now=context.clock.now())
     needs = any(decisions.needs_vaults(decision) for decision in decided.values())
-    vaults = await desk.cloud.vaults() if needs else None
+    vaults = await context.cloud.vaults() if needs else None
     for share in shares:
-        _, missing = pick_vault(Ask(image_id=share.image_id, cause=cause), share, decided[share.image_id], vaults)
+        _, missing = pick_vault(
+            RequestedImage(image_id=share.image_id, cause=cause), share, decided[share.image_id], vaults
+        )
         if missing is not None:
             decided[share.image_id] = replace(decided[share.image_id], action="hold", reason=missing)
     return shares, decided
 
 
-async def _find_drift(desk: Desk) -> Sequence[Drift]:
+async def _find_drift(context: ProjectContext) -> Sequence[Drift]:
     """Find what is told on every tick: drift that no decision of a person explains; none where it cannot be read."""
-    if not (desk.policy.tells_drift or desk.policy.settles_anew):
+    if not (context.policy.tells_drift or context.policy.settles_anew):
         return ()
     try:
-        return [drift for drift in (await review(desk)).drifts if not drift.is_perhaps_wanted]
+        return [drift for drift in (await review(context)).drifts if not drift.is_perhaps_wanted]
     except Unavailable as error:
         # What waits matters more; the next tick looks again.
-        logger().warning("drift.unread", project_id=desk.project_id, error=str(error))
+        logger().warning("drift.unread", project_id=context.project_id, error=str(error))
         return ()
 
 

@@ -15,7 +15,7 @@ from doorman.policy.policy import Policy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
+class RequestedImage:
     """One image that events asked about; `is_young`: the cloud may not show it yet."""
 
     image_id: str
@@ -42,18 +42,18 @@ class Facts:
     vaults: Sequence[Vault] | None = None
 
 
-def gather_asks(notices: Iterable[Notice], *, now: datetime, window: float) -> dict[str, Ask]:
+def merge_notices(notices: Iterable[Notice], *, now: datetime, window: float) -> dict[str, RequestedImage]:
     """Merge what notices ask, by image: the first to arrive is the cause, tries and tried vaults add up.
 
     Args:
         window: seconds during which a share may not be visible yet.
     """
-    asks: dict[str, Ask] = {}
+    asks: dict[str, RequestedImage] = {}
     for notice in notices:
         is_young = notice.sent_at is not None and -CLOCK_SKEW <= now - notice.sent_at < timedelta(seconds=window)
         for image in notice.images:
             known = asks.get(image)
-            asks[image] = Ask(
+            asks[image] = RequestedImage(
                 image_id=image,
                 cause=known.cause if known else notice.cause,
                 tries=max(known.tries, notice.tries) if known else notice.tries,

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from doorman.models import Fate, Outcome, Reason, Share, Status
+from doorman.models import Outcome, OutcomeType, Reason, Share, Status
 from doorman.planning.outcomes import WANTED
 from doorman.policy import decision as decisions
 from doorman.policy.decision import Decision
@@ -58,7 +58,7 @@ def conclude_drift(drift: Drift, *, cause: str) -> Outcome:
     """Put drift into the words of an outcome; its reason is why the policy would decide so today."""
     share, decision = drift.share, drift.decision
     return Outcome(
-        fate=Fate.DRIFTED,
+        fate=OutcomeType.DRIFTED,
         image_id=share.image_id,
         reason=Reason.EXCEPTION_EXPIRED if "expired_exception" in decision.facts else decision.reason,
         cause=cause,

@@ -8,8 +8,8 @@ from typing import Any
 from doorman.cloud.api.nova import Server
 from doorman.events.messages import EventType
 from doorman.events.outcomes import dedupe, pack
-from doorman.events.writing import Teller, event, only
-from doorman.models import Cause, CloudEvent, Fate, Outcome, Reason, Share
+from doorman.events.writing import EventWriter, event, only
+from doorman.models import Cause, CloudEvent, Outcome, OutcomeType, Reason, Share
 from doorman.planning.drift import Drift
 from doorman.policy import decision as decisions
 from doorman.policy.policy import Policy
@@ -58,23 +58,23 @@ def find_uses(
 
 def conclude_withdrawn(image_id: str, *, cause: str) -> Outcome:
     """Say that an image in use is shared no longer; whose it was, nobody knows any more."""
-    return Outcome(fate=Fate.DRIFTED, image_id=image_id, reason=Reason.WITHDRAWN, cause=cause)
+    return Outcome(fate=OutcomeType.DRIFTED, image_id=image_id, reason=Reason.WITHDRAWN, cause=cause)
 
 
-def tell_uses(teller: Teller, uses: Iterable[Use], *, cause: Cause, now: datetime) -> tuple[CloudEvent, ...]:
+def tell_uses(writer: EventWriter, uses: Iterable[Use], *, cause: Cause, now: datetime) -> tuple[CloudEvent, ...]:
     """Write the events that tell them, each of a size that brokers take."""
     events = []
     for part in pack([(use, _entry(use)) for use in uses]):
         servers = [use.server.server_id for use, _ in part]
         data = {
-            "project_id": teller.project_id,
-            "policy_digest": teller.policy_digest,
+            "project_id": writer.project_id,
+            "policy_digest": writer.policy_digest,
             "servers": [entry for _, entry in part],
         }
-        consumer = {"severity": "action", "dedupekey": dedupe(teller, EventType.USED, servers, [])}
+        consumer = {"severity": "action", "dedupekey": dedupe(writer, EventType.USED, servers, [])}
         events.append(
             event(
-                teller,
+                writer,
                 EventType.USED,
                 data,
                 parts=[[cause.id], servers],

@@ -3,22 +3,22 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from doorman.models import Action, Fate, Outcome, Reason, Share, Status
-from doorman.planning.batch import Ask
+from doorman.models import Action, Outcome, OutcomeType, Reason, Share, Status
+from doorman.planning.batch import RequestedImage
 from doorman.policy.decision import Decision
 
 WANTED: Mapping[Action, Status] = {"accept": "accepted", "reject": "rejected"}
 """The member status that a decision wants; a hold wants none."""
 
-_FATE: Mapping[Status, Fate] = {"accepted": Fate.ACCEPTED, "rejected": Fate.REJECTED}
+_FATE: Mapping[Status, OutcomeType] = {"accepted": OutcomeType.ACCEPTED, "rejected": OutcomeType.REJECTED}
 
 
 def conclude(
-    ask: Ask,
+    ask: RequestedImage,
     share: Share | None,
     decision: Decision | None,
     *,
-    fate: Fate,
+    fate: OutcomeType,
     reason: Reason,
     vault_id: str | None = None,
     error_code: str | None = None,
@@ -40,22 +40,22 @@ def conclude(
     )
 
 
-def disown(ask: Ask, share: Share) -> Outcome:
+def disown(ask: RequestedImage, share: Share) -> Outcome:
     """Say of an own image that it is none of our business: there is no member row of ours."""
-    return conclude(ask, replace(share, member_status=None), None, fate=Fate.SKIPPED, reason=Reason.OWN_IMAGE)
+    return conclude(ask, replace(share, member_status=None), None, fate=OutcomeType.SKIPPED, reason=Reason.OWN_IMAGE)
 
 
-def conclude_settled(ask: Ask, standing: Share | None, decision: Decision | None) -> Outcome:
+def conclude_settled(ask: RequestedImage, standing: Share | None, decision: Decision | None) -> Outcome:
     """Say what became of an image that was settled, or gone, before we did anything."""
     if standing is None:
-        return conclude(ask, None, None, fate=Fate.SKIPPED, reason=Reason.NOT_SHARED)
+        return conclude(ask, None, None, fate=OutcomeType.SKIPPED, reason=Reason.NOT_SHARED)
     is_as_decided = decision is None or WANTED.get(decision.action) in {None, standing.member_status}
     reason = Reason.ALREADY_SETTLED if is_as_decided else Reason.SETTLED_OTHERWISE
-    return conclude(ask, standing, decision, fate=Fate.SKIPPED, reason=reason)
+    return conclude(ask, standing, decision, fate=OutcomeType.SKIPPED, reason=reason)
 
 
 def judge(
-    ask: Ask,
+    ask: RequestedImage,
     share: Share | None,
     decision: Decision | None,
     *,
@@ -73,7 +73,7 @@ def judge(
         otherwise: the reason to tell where it is still pending.
     """
     if share is None:
-        return conclude(ask, None, None, fate=Fate.SKIPPED, reason=Reason.NOT_SHARED, error_code=error_code)
+        return conclude(ask, None, None, fate=OutcomeType.SKIPPED, reason=Reason.NOT_SHARED, error_code=error_code)
     if share.owner == project_id:
         return disown(ask, share)
     if share.member_status == wanted:
@@ -81,7 +81,9 @@ def judge(
         reason = decision.reason if decision is not None and is_ours else Reason.POLICY_DIFFERS
         return conclude(ask, share, decision, fate=_FATE[wanted], reason=reason, vault_id=vault_id)
     reason = otherwise if share.member_status == "pending" else Reason.SETTLED_OTHERWISE
-    return conclude(ask, share, decision, fate=Fate.FAILED, reason=reason, vault_id=vault_id, error_code=error_code)
+    return conclude(
+        ask, share, decision, fate=OutcomeType.FAILED, reason=reason, vault_id=vault_id, error_code=error_code
+    )
 
 
 def offers(decision: Decision, vault_id: str) -> bool:

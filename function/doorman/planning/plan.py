@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 from doorman.events.messages import CheckedShare
 from doorman.events.outcomes import MAX_EVENT, pack_size
-from doorman.models import MAX_IMAGES, Fate, Outcome, Reason, Share, Status, Vault
-from doorman.planning.batch import Ask, Facts
+from doorman.models import MAX_IMAGES, Outcome, OutcomeType, Reason, Share, Status, Vault
+from doorman.planning.batch import Facts, RequestedImage
 from doorman.planning.outcomes import WANTED, conclude, conclude_settled, disown
 from doorman.policy import decision as decisions
 from doorman.policy.decision import Decision
@@ -17,7 +17,7 @@ from doorman.policy.vault_choice import reserve
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Submission:
+class MembersCall:
     """One members call to make."""
 
     status: Status
@@ -29,13 +29,13 @@ class Submission:
 class Plan:
     """What is to be done: calls, outcomes that need none, and images that are not visible yet."""
 
-    submissions: tuple[Submission, ...] = ()
+    calls: tuple[MembersCall, ...] = ()
     outcomes: tuple[Outcome, ...] = ()
     invisible: frozenset[str] = frozenset()
 
 
-def draw(
-    asks: Mapping[str, Ask],
+def make_plan(
+    asks: Mapping[str, RequestedImage],
     facts: Facts,
     decided: Mapping[str, Decision],
     *,
@@ -66,13 +66,13 @@ def draw(
             wanted = None if missing else WANTED.get(decision.action)
             is_trial = is_audit or decision.audit
             if wanted is None or is_trial:
-                fate, reason = Fate.AUDITED if is_trial else Fate.HELD, missing or decision.reason
+                fate, reason = OutcomeType.AUDITED if is_trial else OutcomeType.HELD, missing or decision.reason
                 outcomes.append(conclude(ask, share, decision, fate=fate, reason=reason, vault_id=vault))
             else:
                 groups.setdefault((wanted, vault), []).append(image)
     return Plan(
-        submissions=tuple(
-            Submission(status=status, vault_id=vault, images=tuple(part))
+        calls=tuple(
+            MembersCall(status=status, vault_id=vault, images=tuple(part))
             for (status, vault), images in groups.items()
             for part in _chunk(
                 images, lambda image: carried(asks[image], facts.pending[image], decided[image]), max_images
@@ -84,7 +84,7 @@ def draw(
 
 
 def pick_vault(
-    ask: Ask, share: Share, decision: Decision, vaults: Sequence[Vault] | None
+    ask: RequestedImage, share: Share, decision: Decision, vaults: Sequence[Vault] | None
 ) -> tuple[str | None, Reason | None]:
     """Choose the vault for an accept of a full-ECS image; without one, give the reason to hold instead."""
     if not decision.vaults:
@@ -95,23 +95,23 @@ def pick_vault(
     return None, Reason.VAULT_FAILED if ask.tried_vaults else Reason.VAULT_MISSING
 
 
-def carried(ask: Ask, share: Share, decision: Decision) -> CheckedShare:
+def carried(ask: RequestedImage, share: Share, decision: Decision) -> CheckedShare:
     """Give what `job.check` carries of one image."""
     return CheckedShare(name=share.name, owner=share.owner, rule=decision.rule, cause=ask.cause.id)
 
 
-def _is_invisible(ask: Ask, facts: Facts) -> bool:
+def _is_invisible(ask: RequestedImage, facts: Facts) -> bool:
     """Say whether the cloud may yet show more of the image than it does now."""
     if ask.image_id in facts.pending:
         return False
     return ask.image_id in facts.unlisted or (ask.is_young and facts.standings.get(ask.image_id) is None)
 
 
-def _try_rules(ask: Ask, share: Share, decision: Decision) -> list[Outcome]:
+def _try_rules(ask: RequestedImage, share: Share, decision: Decision) -> list[Outcome]:
     """Tell what rules in audit mode would have done, beside what the enforced ones do."""
     return [
         replace(
-            conclude(ask, share, decision, fate=Fate.AUDITED, reason=trial.reason),
+            conclude(ask, share, decision, fate=OutcomeType.AUDITED, reason=trial.reason),
             rule=trial.rule,
             decision=trial.action,
         )

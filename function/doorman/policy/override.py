@@ -13,7 +13,7 @@ RULE = "by hand"
 """The rule's name, in outcomes and logs."""
 
 
-def decide_by_hand(policy: Policy, images: Sequence[str], *, action: Action, vault_id: str | None = None) -> Policy:
+def override_by_hand(policy: Policy, images: Sequence[str], *, action: Action, vault_id: str | None = None) -> Policy:
     """Put a person's decision in the place of the policy's rules; its vaults stay.
 
     A person is not held back by the file's audit mode or limits, and may change what was settled before.

@@ -1,4 +1,4 @@
-"""`python -m sandbox`: cloud, broker and functions until Ctrl-C; with `--demo` all samples, once through."""
+"""`python -m doorman.sandbox`: cloud, broker and functions until Ctrl-C; with `--demo` all samples, once through."""
 
 import argparse
 import signal
@@ -73,7 +73,7 @@ def _demo(stage: Stage, progress: Progress) -> int:
         return 1
     here = Path(sys.executable).parent
     print("To send one by hand, leave the sandbox running in one shell:")
-    print(f"  {_short(here / 'python')} -m sandbox --port {FIXED_PORT}")
+    print(f"  {_short(here / 'python')} -m doorman.sandbox --port {FIXED_PORT}")
     print("and post an event from another:")
     print(f"  {_curl(f'http://127.0.0.1:{FIXED_PORT + 1}{stage.broker.path}')}")
     print(f"  curl http://127.0.0.1:{FIXED_PORT + 1}/events")

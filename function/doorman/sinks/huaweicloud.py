@@ -21,7 +21,7 @@ PAUSES = (0.1, 0.4)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EngineSink:
+class CloudServiceSink:
     """A sink that publishes to a topic or invokes a function asynchronously.
 
     Attributes:

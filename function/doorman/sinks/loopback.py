@@ -12,7 +12,7 @@ from doorman.sinks.base import Sink
 _FOLLOW_UPS = frozenset({EventType.CHECK, EventType.NOTIFIED})
 
 
-class Outbox:
+class LoopbackSink:
     """One project's outbox; `go_on` is handed each follow-up event once."""
 
     def __init__(self, *, outer: Sink, go_on: Callable[[CloudEvent], None]) -> None:

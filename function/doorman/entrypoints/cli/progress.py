@@ -6,7 +6,7 @@ import signal
 from collections.abc import Collection, Iterator
 from typing import TextIO
 
-from doorman.handlers.run import Once, Progress, Report
+from doorman.handlers.run import Progress, Report, Run
 
 PERIOD = 0.2
 """Seconds between two looks."""
@@ -15,7 +15,7 @@ _ERASE = "\r\x1b[K"
 _STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
-async def supervise(once: Once, projects: Collection[str], *, stream: TextIO) -> tuple[Report, bool]:
+async def supervise(once: Run, projects: Collection[str], *, stream: TextIO) -> tuple[Report, bool]:
     """Have a run work, with its progress shown where `stream` is a terminal.
 
     Returns:
@@ -59,7 +59,7 @@ def say_progress(progress: Progress) -> str:
     )
 
 
-async def _watch(once: Once, stream: TextIO) -> None:
+async def _watch(once: Run, stream: TextIO) -> None:
     try:
         while True:
             stream.write(_ERASE + say_progress(once.progress()))

@@ -10,10 +10,10 @@ from doorman.entrypoints.cli.outcomes import uses
 from doorman.entrypoints.cli.output import say, table
 from doorman.entrypoints.cli.progress import supervise
 from doorman.entrypoints.cli.run import exit_code, show_report
-from doorman.entrypoints.cli.session import add_json, add_projects, open_office
+from doorman.entrypoints.cli.session import add_json, add_projects, open_projects
 from doorman.events.messages import EventType
 from doorman.handlers.reconcile import reconcile, settle_anew
-from doorman.handlers.run import Once, Report
+from doorman.handlers.run import Report, Run
 from doorman.planning.drift import PERHAPS_PERSON
 
 _SETTLED = (EventType.ACCEPTED, EventType.REJECTED)
@@ -35,11 +35,11 @@ def run(arguments: Namespace) -> int:
 
 
 async def _run(arguments: Namespace) -> int:
-    async with open_office(projects=arguments.project, is_telling=True, as_json=arguments.json) as office:
-        once = Once(
-            office,
+    async with open_projects(projects=arguments.project, is_telling=True, as_json=arguments.json) as served:
+        once = Run(
+            served,
             run_id=f"reconcile-{uuid4()}",
-            errand=partial(reconcile, is_enforced=arguments.enforce, has_usage=arguments.usage),
+            task=partial(reconcile, is_enforced=arguments.enforce, has_usage=arguments.usage),
             prepare=settle_anew if arguments.enforce else None,
         )
         report, was_stopped = await supervise(once, arguments.project, stream=sys.stderr)

@@ -8,8 +8,8 @@ from uuid import uuid4
 from doorman.entrypoints.cli.outcomes import show, write_lines
 from doorman.entrypoints.cli.output import say, visible
 from doorman.entrypoints.cli.progress import say_left, supervise
-from doorman.entrypoints.cli.session import add_json, add_projects, open_office
-from doorman.handlers.run import Once, Report
+from doorman.entrypoints.cli.session import add_json, add_projects, open_projects
+from doorman.handlers.run import Report, Run
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
 
@@ -33,8 +33,8 @@ async def work(arguments: Namespace, *, is_dry: bool, is_telling: bool) -> int:
         arguments: `project` and `json`.
         is_telling: outcomes go to K_SINK, where it is set.
     """
-    async with open_office(projects=arguments.project, is_telling=is_telling, as_json=arguments.json) as office:
-        once = Once(office, run_id=f"run-{uuid4()}", is_dry=is_dry)
+    async with open_projects(projects=arguments.project, is_telling=is_telling, as_json=arguments.json) as served:
+        once = Run(served, run_id=f"run-{uuid4()}", is_dry=is_dry)
         report, was_stopped = await supervise(once, arguments.project, stream=sys.stderr)
     show_report(report, as_json=arguments.json)
     return exit_code(is_done=report.is_faultless, was_stopped=was_stopped)

@@ -11,7 +11,7 @@ from doorman.cloud.auth.credentials import from_settings
 from doorman.cloud.auth.environ import PROJECT_IDS, PROJECT_NAMES
 from doorman.entrypoints.cli.outcomes import JsonLines
 from doorman.entrypoints.cli.output import read_text
-from doorman.handlers.projects import Office
+from doorman.handlers.projects import Projects
 from doorman.policy.policy import load
 from doorman.runtime import logs
 from doorman.runtime.clock import SystemClock
@@ -36,7 +36,7 @@ def add_json(parser: ArgumentParser) -> None:
 
 
 @asynccontextmanager
-async def open_office(*, projects: Sequence[str], is_telling: bool, as_json: bool) -> AsyncIterator[Office]:
+async def open_projects(*, projects: Sequence[str], is_telling: bool, as_json: bool) -> AsyncIterator[Projects]:
     """Open the office for the time of one command.
 
     Args:
@@ -60,7 +60,7 @@ async def open_office(*, projects: Sequence[str], is_telling: bool, as_json: boo
             sink_client = await stack.enter_async_context(connect_sink(settings))
             sink = make_sink(settings, clock=clock, client=sink_client, credentials=credentials)
         shown = _show(sink, as_json=as_json)
-        yield Office(settings, policy, clock=clock, client=client, credentials=credentials, sink=shown)
+        yield Projects(settings, policy, clock=clock, client=client, credentials=credentials, sink=shown)
 
 
 def _show(sink: Sink, *, as_json: bool) -> Sink:

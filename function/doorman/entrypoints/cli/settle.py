@@ -13,23 +13,23 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from uuid import uuid4
 
-from doorman.cloud.member_status import read_standings
+from doorman.cloud.member_status import read_current
 from doorman.entrypoints.cli.outcomes import NOTHING
 from doorman.entrypoints.cli.output import say, table, visible
 from doorman.entrypoints.cli.progress import supervise
 from doorman.entrypoints.cli.run import FAILED, exit_code, show_report
-from doorman.entrypoints.cli.session import add_json, open_office
+from doorman.entrypoints.cli.session import add_json, open_projects
 from doorman.errors import Misconfigured
 from doorman.events.advice import exception_lines
 from doorman.events.messages import EventType
-from doorman.handlers.context import Desk
-from doorman.handlers.project_run import Errands
-from doorman.handlers.projects import Office
-from doorman.handlers.run import Once, Report
+from doorman.handlers.context import ProjectContext
+from doorman.handlers.project_run import ProjectRun
+from doorman.handlers.projects import Projects
+from doorman.handlers.run import Report, Run
 from doorman.models import Action, Reason, Share, is_image_id, is_plain_id
 from doorman.planning.outcomes import WANTED
 from doorman.policy import decision as decisions
-from doorman.policy.override import decide_by_hand
+from doorman.policy.override import override_by_hand
 
 MAX_REASON = 1000
 """Characters of a reason; it travels in every outcome."""
@@ -95,28 +95,28 @@ def _check(arguments: Namespace, vault_id: str | None) -> Sequence[str]:
 
 async def _look(arguments: Namespace, images: Sequence[str]) -> Sequence[Case]:
     """Read how the shares stand, and what the policy would do with them."""
-    async with open_office(projects=[arguments.project], is_telling=False, as_json=False) as office:
-        desk = await _find(office, arguments.project)
-        standings = await read_standings(desk.cloud, images)
-        now = desk.clock.now()
+    async with open_projects(projects=[arguments.project], is_telling=False, as_json=False) as served:
+        context = await _find(served, arguments.project)
+        standings = await read_current(context.cloud, images)
+        now = context.clock.now()
         return [
             Case(
                 image_id=image,
                 share=share,
-                policy_would=decisions.decide(share, desk.policy, now=now) if share else None,
+                policy_would=decisions.decide(share, context.policy, now=now) if share else None,
             )
             for image, share in standings.items()
         ]
 
 
-async def _find(office: Office, project_id: str) -> Desk:
-    desks, errors = await office.desks()
-    desk = next((desk for desk in desks if desk.project_id == project_id), None)
-    if desk is None and errors:
+async def _find(served: Projects, project_id: str) -> ProjectContext:
+    contexts, errors = await served.contexts()
+    context = next((context for context in contexts if context.project_id == project_id), None)
+    if context is None and errors:
         raise errors[0]
-    if desk is None:
+    if context is None:
         raise Misconfigured(f"--project: {project_id} is not served here: name one of OS_PROJECT_ID or OS_CLOUD")
-    return desk
+    return context
 
 
 def _is_wanted(arguments: Namespace, cases: Sequence[Case], action: Action) -> bool:
@@ -158,14 +158,14 @@ def _advise(arguments: Namespace, cases: Sequence[Case], action: Action) -> None
 async def _settle(
     arguments: Namespace, images: Sequence[str], action: Action, vault_id: str | None, *, cases: Sequence[Case]
 ) -> int:
-    async with open_office(projects=[arguments.project], is_telling=True, as_json=arguments.json) as office:
-        desk = await _find(office, arguments.project)
-        user = await desk.cloud.line.credentials.user()
+    async with open_projects(projects=[arguments.project], is_telling=True, as_json=arguments.json) as served:
+        context = await _find(served, arguments.project)
+        user = await context.cloud.client.credentials.user()
         actor = {"actor": user or f"{getpass.getuser()} (local user)", "reason": arguments.reason}
-        once = Once(
-            office,
+        once = Run(
+            served,
             run_id=f"{action}-{uuid4()}",
-            errand=partial(Errands.take, images=images),
+            task=partial(ProjectRun.take, images=images),
             prepare=partial(_decide, images=images, action=action, vault_id=vault_id, actor=actor),
         )
         report, was_stopped = await supervise(once, [arguments.project], stream=sys.stderr)
@@ -177,10 +177,10 @@ async def _settle(
 
 
 def _decide(
-    desk: Desk, *, images: Sequence[str], action: Action, vault_id: str | None, actor: Mapping[str, str]
-) -> Desk:
-    policy = decide_by_hand(desk.policy, images, action=action, vault_id=vault_id)
-    return replace(desk, policy=policy, teller=replace(desk.teller, actor=actor))
+    context: ProjectContext, *, images: Sequence[str], action: Action, vault_id: str | None, actor: Mapping[str, str]
+) -> ProjectContext:
+    policy = override_by_hand(context.policy, images, action=action, vault_id=vault_id)
+    return replace(context, policy=policy, writer=replace(context.writer, actor=actor))
 
 
 def _is_done(report: Report, images: Sequence[str], action: Action) -> bool:

@@ -18,7 +18,7 @@ from doorman.entrypoints.functiongraph.payload import TICK, Grant, Unwrapped, re
 from doorman.entrypoints.http import Handler, Reply, handle_check, handle_sweep, handle_triage, refuse, work_off
 from doorman.errors import Rejected, Unavailable
 from doorman.events.messages import EventType
-from doorman.handlers.projects import Office
+from doorman.handlers.projects import Projects
 from doorman.handlers.run import run_once
 from doorman.models import CloudEvent, Handled
 from doorman.policy.policy import Policy
@@ -58,31 +58,31 @@ class Invocations:
         self._client = client
         self._sink_client = sink_client
         self._credentials = credentials
-        self._last: tuple[Grant | None, Office] | None = None
+        self._last: tuple[Grant | None, Projects] | None = None
 
     async def answer(self, *, headers: Mapping[str, str], body: bytes) -> Reply:
         """Answer one `POST /invoke`; success is 200 and says what was done."""
         try:
             payload = read_payload(body)
             inbox = None if self._settings.sink else Inbox()
-            office = self._open(read_grant(headers), inbox)
-            unwrapped = unwrap(payload, served=await _list_served(office))
+            served = self._open(read_grant(headers), inbox)
+            unwrapped = unwrap(payload, served=await _list_served(served))
         except (Rejected, Unavailable) as error:
             return refuse(error, policy_digest=self._policy.digest)
         if unwrapped.ignored:
             logger().info("payload.ignored", reasons=[reason.value for reason in unwrapped.ignored])
-        return _sum_up(unwrapped, await _work_off_all(office, unwrapped.events, inbox))
+        return _sum_up(unwrapped, await _work_off_all(served, unwrapped.events, inbox))
 
-    def _open(self, grant: Grant | None, inbox: Inbox | None) -> Office:
+    def _open(self, grant: Grant | None, inbox: Inbox | None) -> Projects:
         """Find the office that works with these credentials; the last one is kept, for its tokens and its rounds."""
         if inbox is None and self._last and self._last[0] == grant:
             return self._last[1]
         settings, clock, credentials = self._settings, self._clock, self._lend(grant)
         sink = inbox or make_sink(settings, clock=clock, client=self._sink_client, credentials=credentials)
-        office = Office(settings, self._policy, clock=clock, client=self._client, credentials=credentials, sink=sink)
+        served = Projects(settings, self._policy, clock=clock, client=self._client, credentials=credentials, sink=sink)
         if inbox is None:
-            self._last = (grant, office)
-        return office
+            self._last = (grant, served)
+        return served
 
     def _lend(self, grant: Grant | None) -> Sequence[Credentials]:
         identity = self._settings.identity
@@ -103,31 +103,31 @@ class Invocations:
         ]
 
 
-async def _list_served(office: Office) -> set[str]:
-    desks, errors = await office.desks()
-    if errors and not desks:
+async def _list_served(served: Projects) -> set[str]:
+    contexts, errors = await served.contexts()
+    if errors and not contexts:
         raise errors[0]
-    return {desk.project_id for desk in desks}
+    return {context.project_id for context in contexts}
 
 
-async def _work_off_all(office: Office, events: Sequence[CloudEvent], inbox: Inbox | None) -> list[Reply]:
+async def _work_off_all(served: Projects, events: Sequence[CloudEvent], inbox: Inbox | None) -> list[Reply]:
     """Work off the events, each for itself, and without a sink also those that follow from them."""
     handlers = HANDLERS if inbox is None else {**HANDLERS, TICK: handle_run}
     replies: list[Reply] = []
     while events:
-        replies += await asyncio.gather(*(work_off(office, handlers[event.type], [event]) for event in events))
+        replies += await asyncio.gather(*(work_off(served, handlers[event.type], [event]) for event in events))
         events = inbox.take() if inbox else ()
     return replies
 
 
-async def handle_run(office: Office, events: Sequence[CloudEvent]) -> Sequence[Handled]:
+async def handle_run(served: Projects, events: Sequence[CloudEvent]) -> Sequence[Handled]:
     """Do the whole job once for each tick, as `doorman run` does."""
-    return [await _run(office, event) for event in events]
+    return [await _run(served, event) for event in events]
 
 
-async def _run(office: Office, event: CloudEvent) -> Handled:
+async def _run(served: Projects, event: CloudEvent) -> Handled:
     with counting() as tally:
-        report = await run_once(office, run_id=event.id)
+        report = await run_once(served, run_id=event.id)
     counts = Counter(kind.type.split(".")[-2] for kind in report.told for _ in kind.data["images"])
     for trouble in report.troubles:
         logger().warning("run.trouble", project_id=trouble.project_id, error=trouble.message, images=trouble.images)

@@ -1,1 +1,1 @@
-"""Rehearsals of what can go wrong: `python -m sandbox.rehearsals NAME`; `docs/runbook.md` tells what each shows."""
+"""Rehearsals of what can go wrong: `python -m doorman.sandbox.rehearsals NAME`; see `docs/runbook.md`."""

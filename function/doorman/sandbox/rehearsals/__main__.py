@@ -1,4 +1,4 @@
-"""`python -m sandbox.rehearsals NAME`: plays one rehearsal; exit code 0 when its end was seen."""
+"""`python -m doorman.sandbox.rehearsals NAME`: plays one rehearsal; exit code 0 when its end was seen."""
 
 import argparse
 import sys
@@ -26,7 +26,7 @@ REHEARSALS: dict[str, Callable[[Stage], None]] = {
 
 def main(words: list[str] | None = None) -> int:
     """Play one rehearsal."""
-    parser = argparse.ArgumentParser(prog="python -m sandbox.rehearsals", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m doorman.sandbox.rehearsals", description=__doc__)
     parser.add_argument("name", choices=sorted(REHEARSALS))
     parser.add_argument("--times", type=int, help="how often, for `killed`")
     arguments = parser.parse_args(words)
