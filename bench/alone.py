@@ -14,7 +14,6 @@ import time
 
 import httpx
 import load
-import stage
 from upstream import image_id, project_id
 
 LIST = {"member_status": "pending", "visibility": "shared", "__imagetype": "shared", "limit": "500"}

@@ -12,7 +12,6 @@ import statistics
 import time
 
 import load
-import stage
 from upstream import image_id, project_id
 
 

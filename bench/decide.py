@@ -15,7 +15,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import load
-import stage
 from upstream import image_id, project_id
 
 sys.path.insert(0, str(stage.ROOT))

@@ -14,7 +14,6 @@ import alone
 import coldstart
 import scaling
 import sdk
-import stage
 import storm
 import transports
 

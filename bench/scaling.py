@@ -7,7 +7,6 @@ import argparse
 import json
 import statistics
 
-import stage
 import storm
 
 SIZES = (1, 10, 100, 1000, 10_000)

@@ -12,7 +12,6 @@ import statistics
 import time
 
 import load
-import stage
 import storm
 from huaweicloudsdkcore.auth.credentials import BasicCredentials
 from huaweicloudsdkims.v2 import (

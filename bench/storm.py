@@ -10,7 +10,6 @@ import statistics
 from typing import Any
 
 import load
-import stage
 from upstream import image_id, project_id
 
 

@@ -14,7 +14,6 @@ import sys
 import time
 
 import httpx
-import stage
 from upstream import image_id, project_id
 
 CARRIERS = ("own", "aiohttp")

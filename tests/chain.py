@@ -12,7 +12,7 @@ from doorman.errors import Unavailable
 from doorman.events.cloudevents import write
 from doorman.events.messages import EventType
 from doorman.models import CloudEvent
-from tests.stage import (
+from tests.builders import (
     BAD,
     GOLDEN,
     POLICY,

@@ -9,7 +9,7 @@ import structlog
 from doorman.handlers.context import ProjectContext
 from doorman.policy.policy import Policy, load
 from doorman.runtime.logs import logger
-from tests.stage import POLICY, RECEIVER, FakeClock, MakeContext, MakeProjects, Play, RecordingSink, State
+from tests.builders import POLICY, RECEIVER, FakeClock, MakeContext, MakeProjects, Play, RecordingSink, State
 
 # No deadline: how long one example takes says more about the machine than about the code. Fuzzing proper runs longer.
 hypothesis.settings.register_profile("doorman", deadline=None, max_examples=50)

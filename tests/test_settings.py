@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from doorman.errors import Misconfigured
 from doorman.settings import VARIABLES, Settings
-from tests.stage import ENVIRON, RECEIVER
+from tests.builders import ENVIRON, RECEIVER
 
 FUNCTION = "urn:fss:eu-de:p1:function:default:check:latest"
 

@@ -10,7 +10,7 @@ import httpx
 
 from doorman.sandbox.processes import Function
 from doorman.sandbox.state import Cloud
-from tests.stage import BAD, GOLDEN, STRANGER
+from tests.builders import BAD, GOLDEN, STRANGER
 
 PROJECT = "receiver"
 FUNCTION = f"urn:fss:eu-de:{PROJECT}:function:default:doorman:latest"

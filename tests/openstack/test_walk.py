@@ -11,8 +11,8 @@ from doorman.handlers.projects import Projects
 from doorman.policy.policy import load
 from doorman.runtime.clock import SystemClock
 from doorman.settings import Settings
+from tests.builders import RecordingSink
 from tests.openstack.worlds import OWNERS, RECEIVER, SECRET, RealWorld
-from tests.stage import RecordingSink
 
 OWNER = OWNERS[0]
 

@@ -15,9 +15,9 @@ import httpx
 import pytest
 
 from doorman.sandbox import world
+from doorman.sandbox.assembly import environment
 from doorman.sandbox.processes import Function, NotStartedError
 from doorman.sandbox.samples import EVENTS, load
-from doorman.sandbox.stage import environment
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -13,9 +13,9 @@ from doorman.errors import Rejected
 from doorman.events import cloudevents
 from doorman.policy.policy import load as load_policy
 from doorman.sandbox import world
+from doorman.sandbox.assembly import POLICY
 from doorman.sandbox.report import table
 from doorman.sandbox.samples import EVENTS, load
-from doorman.sandbox.stage import POLICY
 from doorman.sandbox.state import Cloud
 
 ROOT = Path(__file__).resolve().parents[2]

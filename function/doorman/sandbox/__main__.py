@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import NoReturn
 
 from doorman.sandbox import world
+from doorman.sandbox.assembly import POLICY, Stage, environment, open_stage
 from doorman.sandbox.demo import OUTCOME, Demo
 from doorman.sandbox.envelope import Event
 from doorman.sandbox.processes import NotStartedError
 from doorman.sandbox.report import Progress
 from doorman.sandbox.samples import EVENTS
-from doorman.sandbox.stage import POLICY, Stage, environment, open_stage
 
 FIXED_PORT = 8400
 

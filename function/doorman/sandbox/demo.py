@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 
 from doorman.sandbox import world
+from doorman.sandbox.assembly import Stage
 from doorman.sandbox.report import Progress, table
 from doorman.sandbox.samples import EVENTS, load
-from doorman.sandbox.stage import Stage
 
 WAIT_SECONDS = 30.0
 OUTCOME = "dev.doorman.share."

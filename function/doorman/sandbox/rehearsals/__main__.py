@@ -12,7 +12,7 @@ from doorman.sandbox.rehearsals import (
     throttled_cloud,
     wrong_policy,
 )
-from doorman.sandbox.rehearsals.stage import Stage, open_stage
+from doorman.sandbox.rehearsals.harness import Stage, open_stage
 
 REHEARSALS: dict[str, Callable[[Stage], None]] = {
     "compromised-owner": compromised_owner.play,

@@ -1,6 +1,6 @@
 """An owner whose images were accepted for months turns out to be compromised: everything of it is taken back."""
 
-from doorman.sandbox.rehearsals.stage import GOLDEN, PARTNER, POLICY, STRANGER, Stage
+from doorman.sandbox.rehearsals.harness import GOLDEN, PARTNER, POLICY, STRANGER, Stage
 
 TRUSTED = POLICY.replace("rules:\n", f"rules:\n  - {{name: partner, owners: [{PARTNER}], decision: accept}}\n")
 COMPROMISED = POLICY.replace("rules:\n", f"rules:\n  - {{name: compromised, owners: [{PARTNER}], decision: reject}}\n")

@@ -4,9 +4,9 @@ from dataclasses import replace
 from typing import Any
 
 from doorman.sandbox import world
+from doorman.sandbox.assembly import Stage, environment, open_stage
 from doorman.sandbox.delivery import Policy
-from doorman.sandbox.rehearsals.stage import Stage as Rehearsal
-from doorman.sandbox.stage import Stage, environment, open_stage
+from doorman.sandbox.rehearsals.harness import Stage as Rehearsal
 
 SHARES = 24
 WANTED = {world.GOLDEN: "accepted", world.BANNED: "rejected", world.STRANGER: "pending"}

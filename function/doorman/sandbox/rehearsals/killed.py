@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass, field
 
 from doorman.sandbox.records import MemberStatus
-from doorman.sandbox.rehearsals.stage import BANNED, GOLDEN, STRANGER, Stage
+from doorman.sandbox.rehearsals.harness import BANNED, GOLDEN, STRANGER, Stage
 
 TIMES = 5
 SHARES = 24

@@ -3,7 +3,7 @@
 import threading
 import time
 
-from doorman.sandbox.rehearsals.stage import GOLDEN, Stage
+from doorman.sandbox.rehearsals.harness import GOLDEN, Stage
 
 SECONDS = 4.0
 CALLS_A_SECOND = 12.0

@@ -1,0 +1,234 @@
+"""Rows of an image list become shares; what is missing or of a strange type is unknown, never guessed."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from doorman.cloud.api.base import Answer
+from doorman.cloud.api.images import MAX_TEXT, read_rows, read_share
+from doorman.errors import Broken, Refused
+from doorman.models import Share
+from tests.builders import image_id
+
+ONE = image_id(1)
+# a row as T Cloud Public's reference has it: many values are strings
+ROW: dict[str, Any] = {
+    "id": ONE,
+    "name": "golden",
+    "owner": "o",
+    "status": "active",
+    "visibility": "shared",
+    "min_disk": 40,
+    "min_ram": 1024,
+    "tags": ["prod", "eu"],
+    "created_at": "2026-01-02T03:04:05Z",
+    "updated_at": "2026-01-03T03:04:05Z",
+    "__os_type": "Linux",
+    "__os_version": "Ubuntu 22.04 server 64bit",
+    "__platform": "Ubuntu",
+    "__os_bit": "64",
+    "__image_size": "1073741824",
+    "__support_arm": "true",
+    "__backup_id": "b",
+    "__system__cmkid": "k",
+    "virtual_env_type": "FusionCompute",
+    "hw_firmware_type": "uefi",
+}
+# a row as Glance has it
+GLANCE_ROW: dict[str, Any] = {
+    "id": ONE,
+    "name": None,
+    "owner": "o",
+    "status": "active",
+    "min_disk": 0,
+    "min_ram": 0,
+    "size": 5,
+    "tags": [],
+    "os_type": "linux",
+    "os_version": "24.04",
+    "os_distro": "ubuntu",
+    "architecture": "x86_64",
+    "os_hash_value": "abc",
+    "cinder_encryption_key_id": "k",
+}
+
+
+def read(row: dict[str, Any]) -> Share:
+    """Read one row."""
+    return read_share(row, project_id="receiver", status="pending")
+
+
+def test_row_of_the_image_service() -> None:
+    """Every fact that rules can ask for."""
+    assert read(ROW) == Share(
+        image_id=ONE,
+        project_id="receiver",
+        owner="o",
+        name="golden",
+        member_status="pending",
+        created_at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
+        full_ecs=True,
+        kind="server",
+        os_type="Linux",
+        os_version="Ubuntu 22.04 server 64bit",
+        platform="Ubuntu",
+        architecture="arm64",
+        min_disk=40,
+        min_ram=1024,
+        size=1_073_741_824,
+        tags=frozenset({"prod", "eu"}),
+        encrypted=True,
+        firmware="uefi",
+    )
+
+
+def test_row_of_glance() -> None:
+    """The same facts by the names of OpenStack."""
+    assert read(GLANCE_ROW) == Share(
+        image_id=ONE,
+        project_id="receiver",
+        owner="o",
+        member_status="pending",
+        os_type="linux",
+        os_version="24.04",
+        platform="ubuntu",
+        architecture="x86_64",
+        min_disk=0,
+        min_ram=0,
+        size=5,
+        tags=frozenset(),
+        encrypted=True,
+        hash_value="abc",
+    )
+
+
+def test_empty_row() -> None:
+    """Nothing is known; an encrypted image would carry the ID of its key."""
+    assert read({}) == Share(image_id="", project_id="receiver", member_status="pending", encrypted=False)
+
+
+@pytest.mark.parametrize(
+    ("row", "whole"),
+    [
+        ({}, None),
+        ({"__backup_id": ""}, None),
+        ({"__backup_id": "b"}, True),
+        ({"__backup_id": "b", "__whole_image": "false"}, True),
+        ({"__whole_image": "true"}, True),
+        ({"__whole_image": "True"}, True),
+        ({"__whole_image": True}, True),
+        ({"__whole_image": "false"}, False),
+        ({"__whole_image": False}, False),
+        ({"__whole_image": "yes"}, None),
+        ({"__whole_image": 1}, None),
+        ({"__backup_id": 5}, None),
+    ],
+)
+def test_full_ecs(row: dict[str, Any], *, whole: bool | None) -> None:
+    """Told by a backup, or by a word that only some clouds tell; else it must be asked for."""
+    assert read(row).full_ecs is whole
+
+
+@pytest.mark.parametrize(
+    ("word", "kind"),
+    [("FusionCompute", "server"), ("DataImage", "data"), ("isoimage", "iso"), ("Ironic", "bare_metal"), ("x", None)],
+)
+def test_kind(word: str, kind: str | None) -> None:
+    """What an image is for."""
+    assert read({"virtual_env_type": word}).kind == kind
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [
+        (0, 0),
+        (40, 40),
+        ("40", 40),
+        ("", None),
+        (" 40", None),
+        ("-1", None),
+        (-1, None),
+        (4.5, None),
+        (True, None),
+        (None, None),
+        ([], None),
+        ("\u0661", None),
+        (10**18 - 1, 10**18 - 1),
+        (10**18, None),
+        (10**4000, None),
+        ("9" * 5000, None),
+    ],
+)
+def test_numbers(value: Any, number: int | None) -> None:
+    """As numbers or as text; nothing that no image can have."""
+    share = read({"min_disk": value, "min_ram": value, "__image_size": value, "size": 7})
+    assert (share.min_disk, share.min_ram, share.size) == (number, number, number)
+
+
+@pytest.mark.parametrize("value", [None, "", 5, True, [], {}])
+def test_texts_of_other_types(value: Any) -> None:
+    """They are unknown."""
+    names = ("id", "owner", "name", "status", "__os_type", "os_type", "__platform", "architecture", "created_at")
+    assert read(dict.fromkeys(names, value)) == read({})
+
+
+def test_long_texts_are_cut() -> None:
+    """Nobody's words fill our events."""
+    assert read({"name": "x" * 10_000}).name == "x" * MAX_TEXT
+
+
+@pytest.mark.parametrize(("tags", "read_tags"), [(["a", 5, None, "b"], {"a", "b"}), ("ab", None), ({"a": 1}, None)])
+def test_tags(tags: Any, read_tags: set[str] | None) -> None:
+    """A list of texts."""
+    assert read({"tags": tags}).tags == read_tags
+
+
+@pytest.mark.parametrize("value", ["2026-01-02", "now", 5, "2026-01-02T03:04:05"])
+def test_times_that_are_none(value: Any) -> None:
+    """Unknown, not a guess."""
+    assert read({"created_at": value}).created_at is None
+
+
+def listing(images: Any, **more: Any) -> Answer:
+    """Make the answer of a list."""
+    return Answer(status=200, body=json.dumps({"images": images, **more}).encode())
+
+
+def test_list() -> None:
+    """Rows without an image ID are left out; IDs are written in lower case."""
+    rows = [{"id": ONE.upper()}, {"id": "../x"}, {"id": None}, 5, None, {"id": image_id(2), "owner": "o"}]
+    value, read = read_rows(listing(rows, next="/x"))
+    assert value["next"] == "/x"
+    assert {image: row.get("owner") for image, row in read.items()} == {ONE: None, image_id(2): "o"}
+
+
+@pytest.mark.parametrize("images", [None, {}, "x", 5])
+def test_list_without_images(images: Any) -> None:
+    """It is no list: nobody concludes from it that nothing is shared."""
+    with pytest.raises(Broken, match=r"^image list: the cloud's answer has no images$"):
+        read_rows(listing(images))
+
+
+def test_refused_list() -> None:
+    """The refusal is told as it is."""
+    with pytest.raises(Refused):
+        read_rows(Answer(status=403, body=b""))
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(st.dictionaries(st.sampled_from([*ROW, *GLANCE_ROW, "__whole_image"]), JSON))
+def test_any_row_is_read(row: dict[str, Any]) -> None:
+    """Whatever types a cloud sends; no text is longer than it may be."""
+    share = read(row)
+    texts = [value for name in Share.__dataclass_fields__ if isinstance(value := getattr(share, name), str)]
+    assert all(len(text) <= MAX_TEXT for text in texts)

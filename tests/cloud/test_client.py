@@ -1,0 +1,171 @@
+"""Requests are repeated where that can do no harm, pauses are shared, and no exception of the transport gets out."""
+
+import asyncio
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from doorman.cloud.api.base import Request, read_object
+from doorman.cloud.client import MAX_PAUSE, PAUSES, ApiClient, counting
+from doorman.errors import Broken, Busy, DoormanError, Refused, Unavailable
+from tests.builders import FakeClock, Script
+
+pytestmark = pytest.mark.anyio
+
+GET = Request(method="GET", path="/v2/cloudimages", params=(("limit", "5"), ("name", "a b&c")))
+PUT = Request(method="PUT", path="/v1/cloudimages/members", json={"images": ["ä"]})
+OK = {"a": 1}
+ATTEMPTS = len(PAUSES) + 1
+RESET = httpx.RemoteProtocolError("reset")
+
+
+def throttled(wait: str) -> httpx.Response:
+    """Make an answer that asks to come back later."""
+    return httpx.Response(429, headers={"retry-after": wait})
+
+
+def code(number: str) -> httpx.Response:
+    """Make a refusal of the image service."""
+    return httpx.Response(400, json={"error": {"code": f"IMG.{number}", "message": "no"}})
+
+
+async def send(line: ApiClient, request: Request = GET) -> dict[str, Any]:
+    """Send a request whose answer is an object."""
+    return await line.send(request, lambda answer: read_object(answer, "answer"))
+
+
+async def error_of(script: Script, clock: FakeClock, request: Request = GET) -> tuple[type[Exception], str, int]:
+    """Send a request that fails: the error's type, its text, and how often the request was sent."""
+    with pytest.raises(DoormanError) as caught:
+        await send(script.client(clock), request)
+    return type(caught.value), str(caught.value), len(script.requests)
+
+
+async def test_request_is_sent(clock: FakeClock) -> None:
+    """To the service's own base URL, as JSON, with what its answer shall be."""
+    script = Script([OK])
+    assert await send(script.client(clock)) == OK
+    await send(script.client(clock), PUT)
+    await send(script.client(clock), Request(method="GET", service="cbr", path="/v3/p/vaults"))
+    assert [str(request.url) for request in script.requests] == [
+        "http://cloud.test/v2/cloudimages?limit=5&name=a+b%26c",
+        "http://cloud.test/v1/cloudimages/members",
+        "http://cbr.test/v3/p/vaults",
+    ]
+    assert [request.headers["accept"] for request in script.requests] == ["application/json"] * 3
+    assert json.loads(script.requests[1].content) == {"images": ["ä"]}
+
+
+@pytest.mark.parametrize("request_", [GET, PUT])
+@pytest.mark.parametrize(
+    "busy", [429, 503, code("0060"), httpx.ConnectError("x"), httpx.ConnectTimeout("x"), httpx.PoolTimeout("x")]
+)
+async def test_nothing_was_done(clock: FakeClock, request_: Request, busy: Any) -> None:
+    """Then even a write is repeated, after a pause that holds back the other calls of the project too."""
+    script = Script([busy, busy, OK])
+    line = script.client(clock)
+    assert await send(line, request_) == OK
+    assert len(script.requests) == 3
+    assert sum(PAUSES[:2]) / 2 <= clock.seconds <= sum(PAUSES[:2]) * 1.2
+
+
+@pytest.mark.parametrize("broken", [500, 502, 504, 408, 520, RESET, httpx.ReadError("x"), httpx.DecodingError("x")])
+async def test_lost_answer(clock: FakeClock, broken: Any) -> None:
+    """A read is repeated; of a write nobody knows whether it was done, so it is left to the next delivery."""
+    script = Script([broken, OK])
+    assert await send(script.client(clock)) == OK
+    assert PAUSES[0] / 2 <= clock.seconds <= PAUSES[0]
+    assert (await error_of(Script([broken]), clock, PUT))[::2] == (Broken, 1)
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b'{"a": ', b"[]"])
+async def test_unusable_answer(clock: FakeClock, body: bytes) -> None:
+    """Half a body or a proxy's page with status 200 is a lost answer as well."""
+    script = Script([httpx.Response(200, content=body), OK])
+    assert await send(script.client(clock)) == OK
+    kind, _, attempts = await error_of(Script([httpx.Response(200, content=body)]), clock, PUT)
+    assert (kind, attempts) == (Broken, 1)
+
+
+async def test_repetitions_end(clock: FakeClock) -> None:
+    """After some attempts the error is told; the broker comes back later."""
+    assert await error_of(Script([503]), clock) == (Busy, "the cloud answers 503 (503)", ATTEMPTS)
+    assert await error_of(Script([RESET]), clock) == (
+        Broken,
+        "the connection to the cloud broke (RemoteProtocolError)",
+        ATTEMPTS,
+    )
+    assert await error_of(Script([httpx.ConnectError("x")]), clock, PUT) == (
+        Busy,
+        "the cloud cannot be reached (ConnectError)",
+        ATTEMPTS,
+    )
+
+
+async def test_silence_is_not_waited_for_twice(clock: FakeClock) -> None:
+    """A read that timed out has used up its time."""
+    for timeout in (httpx.ReadTimeout("x"), httpx.WriteTimeout("x")):
+        found = await error_of(Script([timeout]), clock)
+        assert found == (Unavailable, "the cloud does not answer in time", 1)
+
+
+@pytest.mark.parametrize("request_", [GET, PUT])
+async def test_perhaps_passing_refusal(clock: FakeClock, request_: Request) -> None:
+    """It is worth a few tries; then it is a refusal."""
+    assert await send(Script([code("0064"), OK]).client(clock), request_) == OK
+    kind, text, attempts = await error_of(Script([code("0064")]), clock, request_)
+    assert (kind, text, attempts) == (Refused, "the cloud refuses the request (IMG.0064)", ATTEMPTS)
+
+
+@pytest.mark.parametrize("refusal", [403, 404, 409, code("0182"), code("0027"), code("0067")])
+async def test_refusal(clock: FakeClock, refusal: Any) -> None:
+    """It is told at once."""
+    kind, _, attempts = await error_of(Script([refusal]), clock)
+    assert (kind, attempts, clock.seconds) == (Refused, 1, 0.0)
+
+
+async def test_login_that_is_refused(clock: FakeClock) -> None:
+    """Who may renew it has done so already."""
+    kind, text, attempts = await error_of(Script([401]), clock)
+    assert (kind, text, attempts) == (Unavailable, "the cloud refuses our login (401); check the credentials", 1)
+
+
+async def test_asked_pause_is_kept(clock: FakeClock) -> None:
+    """At least as long as the cloud asks for."""
+    assert await send(Script([throttled("3"), OK]).client(clock)) == OK
+    assert 3.0 <= clock.seconds <= 3.6
+
+
+async def test_longer_pause_is_left_to_the_broker(clock: FakeClock) -> None:
+    """An event may wait there; the error says for how long."""
+    script = Script([throttled(str(int(MAX_PAUSE) + 1)), OK])
+    with pytest.raises(Busy) as caught:
+        await send(script.client(clock))
+    assert (caught.value.retry_after, len(script.requests), clock.seconds) == (6.0, 1, 0.0)
+
+
+async def test_endpoint_that_is_not_known(clock: FakeClock) -> None:
+    """Neither catalog nor settings name it: told as a passing failure, since catalogs change."""
+    script = Script([OK])
+    with pytest.raises(Unavailable, match="OS_COMPUTE_ENDPOINT_OVERRIDE"):
+        await send(script.client(clock), Request(method="GET", service="compute", path="/servers"))
+    assert script.requests == []
+
+
+async def test_endpoint_that_is_no_url(clock: FakeClock) -> None:
+    """A catalog may name anything; no exception of the transport gets out."""
+    with pytest.raises(Unavailable, match=r"^the endpoint of the image service is no URL: correct it$"):
+        await send(Script([OK]).client(clock, base="http://cloud.test:x"))
+
+
+async def test_calls_are_counted(clock: FakeClock) -> None:
+    """Repetitions and those of tasks started inside, and only while somebody counts."""
+    line = Script([503, OK]).client(clock)
+    with counting() as outer:
+        await send(line)
+        with counting() as inner:
+            await asyncio.gather(send(line), send(line))
+    await send(line)
+    assert (outer.calls, inner.calls) == (2, 2)

@@ -1,0 +1,474 @@
+"""What one project asks of its cloud: whole lists however they are paged, rows, jobs and vaults."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from doorman.cloud.client import counting
+from doorman.cloud.listing import RESTARTS
+from doorman.cloud.project import FEW, MANY, MEMORY, Cloud
+from doorman.errors import Busy, Refused, Unavailable
+from doorman.handlers.context import ProjectContext
+from doorman.models import Job, JobState
+from tests.builders import GOLDEN, RECEIVER, FakeClock, MakeContext, Play, Script, State, image_id
+
+pytestmark = pytest.mark.anyio
+
+UNKNOWN = image_id(999_999)
+FORBIDDEN = httpx.Response(403, json={"error": {"code": "IMG.0106", "message": "no"}})
+
+
+@pytest.fixture
+def cloud(context: ProjectContext) -> Cloud:
+    """The receiver's view of the local cloud."""
+    return context.cloud
+
+
+@pytest.fixture
+async def native(make_context: MakeContext) -> Cloud:
+    """The same cloud through OpenStack's own API."""
+    return (await make_context(DOORMAN_API="glance")).cloud
+
+
+def scripted(clock: FakeClock, *answers: Any, is_ims: bool = True) -> tuple[Cloud, Script]:
+    """Make the view of a cloud that answers like this."""
+    script = Script(answers)
+    return Cloud(project_id=RECEIVER, client=script.client(clock), is_ims=is_ims), script
+
+
+def page(*numbers: int, **more: Any) -> dict[str, Any]:
+    """Make a page of a list; with `backup`, the images are those of whole servers."""
+    backup = {"__backup_id": "b"} if more.pop("backup", False) else {}
+    return {"images": [{"id": image_id(number), "owner": GOLDEN, **backup} for number in numbers], **more}
+
+
+FULL = page(*range(500), backup=True)
+
+
+def markers(script: Script) -> list[str | None]:
+    """Give the markers that were asked for."""
+    return [request.url.params.get("marker") for request in script.requests]
+
+
+class TestPending:
+    """What waits for a decision."""
+
+    async def test_nothing(self, state: State, cloud: Cloud) -> None:
+        """One call says so."""
+        with counting() as tally:
+            assert await cloud.pending() == {}
+        assert tally.calls == 1
+
+    async def test_whole_servers(self, state: State, cloud: Cloud) -> None:
+        """They are told by a filter, which is asked for only where an image does not say itself."""
+        plain, whole = (state.add_share(GOLDEN, RECEIVER, full_ecs=kind) for kind in (False, True))
+        state.gallery.images[whole].backup_id = None
+        found = await cloud.pending()
+        assert {image: share.full_ecs for image, share in found.items()} == {plain: False, whole: True}
+
+    async def test_kind_is_asked_once(self, state: State, cloud: Cloud) -> None:
+        """An image never changes from one kind to the other."""
+        images = [state.add_share(GOLDEN, RECEIVER, full_ecs=kind) for kind in (False, True)]
+        calls = []
+        for _ in range(3):
+            with counting() as tally:
+                await cloud.pending()
+            calls.append(tally.calls)
+        state.add_share(GOLDEN, RECEIVER)
+        with counting() as tally:
+            assert (await cloud.pending())[images[1]].full_ecs is True
+        assert [*calls, tally.calls] == [2, 1, 1, 2]
+
+    async def test_one_image(self, state: State, cloud: Cloud) -> None:
+        """Only this one, and whether it is a whole server's."""
+        state.add_share(GOLDEN, RECEIVER)
+        image = state.add_share(GOLDEN, RECEIVER, full_ecs=True)
+        found = await cloud.pending([image])
+        assert {key: share.full_ecs for key, share in found.items()} == {image: True}
+        assert await cloud.pending([UNKNOWN]) == {}
+
+    async def test_one_image_of_a_known_kind(self, state: State, cloud: Cloud) -> None:
+        """What the whole list taught need not be asked again."""
+        image = state.add_share(GOLDEN, RECEIVER)
+        await cloud.pending()
+        with counting() as tally:
+            assert (await cloud.pending([image]))[image].full_ecs is False
+        assert tally.calls == 1
+
+    async def test_own_images(self, state: State, cloud: Cloud) -> None:
+        """They are among it, and nobody asks of what kind they are."""
+        own = state.add_image(RECEIVER).id
+        with counting() as tally:
+            found = await cloud.pending()
+        assert (found[own].owner, found[own].full_ecs, tally.calls) == (RECEIVER, None, 1)
+
+    async def test_settled_shares(self, state: State, cloud: Cloud) -> None:
+        """They do not wait."""
+        for status in ("accepted", "rejected"):
+            state.add_share(GOLDEN, RECEIVER, status=status)
+        assert await cloud.pending() == {}
+
+    async def test_native_list(self, state: State, native: Cloud) -> None:
+        """OpenStack has no images of whole servers."""
+        images = [state.add_share(GOLDEN, RECEIVER, full_ecs=kind) for kind in (False, True)]
+        found = await native.pending()
+        assert {image: share.full_ecs for image, share in found.items()} == dict.fromkeys(images, False)
+
+
+class TestWalk:
+    """Lists, page by page."""
+
+    @pytest.mark.parametrize("count", [499, 500, 501, 1001])
+    async def test_all_pages(self, state: State, cloud: Cloud, count: int) -> None:
+        """However many there are."""
+        images = {state.add_share(GOLDEN, RECEIVER) for _ in range(count)}
+        assert (await cloud.pending()).keys() == images
+
+    async def test_all_native_pages(self, state: State, native: Cloud) -> None:
+        """By the links of OpenStack, the last of which leads to an empty page."""
+        images = {state.add_share(GOLDEN, RECEIVER) for _ in range(2000)}
+        with counting() as tally:
+            assert (await native.pending()).keys() == images
+        assert tally.calls == 3
+
+    @pytest.mark.parametrize("api", ["ims", "glance"])
+    @pytest.mark.parametrize("act", ["unshare", "delete"])
+    async def test_marker_that_vanishes(self, play: Play, make_context: MakeContext, api: str, act: str) -> None:
+        """The walk starts again, and misses nobody."""
+        size = 500 if api == "ims" else 1000
+        state, cloud = play.state, (await make_context(DOORMAN_API=api)).cloud
+        images = {state.add_share(GOLDEN, RECEIVER) for _ in range(size + 5)}
+        lost: list[str] = []
+
+        def vanish(request: httpx.Request) -> None:
+            marker = request.url.params.get("marker")
+            if marker and not lost:
+                lost.append(marker)
+                if act == "unshare":
+                    state.unshare(marker, RECEIVER)
+                else:
+                    state.delete_image(marker)
+
+        play.hooks.append(vanish)
+        assert (await cloud.find("pending", images)).keys() == images - set(lost)
+        assert len(lost) == 1
+
+    async def test_marker_that_always_vanishes(self, clock: FakeClock) -> None:
+        """The walk is given up after some starts: a later delivery may be luckier."""
+        cloud, script = scripted(clock, *[FULL, FORBIDDEN] * RESTARTS)
+        with pytest.raises(Unavailable, match=r"^image list: it changes faster than it can be read$"):
+            await cloud.pending()
+        assert len(script.requests) == 2 * RESTARTS
+
+    @pytest.mark.parametrize("status", [403, 404])
+    async def test_first_page_that_is_refused(self, clock: FakeClock, status: int) -> None:
+        """There is no marker that could have vanished."""
+        cloud, script = scripted(clock, status)
+        with pytest.raises(Unavailable):
+            await cloud.pending()
+        assert len(script.requests) == 1
+
+    async def test_page_that_comes_again(self, clock: FakeClock) -> None:
+        """A service that ignores the marker does not keep us for ever."""
+        cloud, script = scripted(clock, FULL)
+        assert len(await cloud.pending()) == 500
+        assert markers(script) == [None, image_id(499)]
+
+    async def test_link_that_leads_back(self, clock: FakeClock) -> None:
+        """Nor one whose pages lead in a circle."""
+        first, second = (page(number, next=f"/v2/images?marker={image_id(number)}") for number in (1, 2))
+        cloud, script = scripted(clock, first, second, first, is_ims=False)
+        assert (await cloud.pending()).keys() == {image_id(1), image_id(2)}
+        assert markers(script) == [None, image_id(1), image_id(2)]
+
+    async def test_login_that_ends_on_the_way(self, clock: FakeClock) -> None:
+        """It is told as such, and the walk not begun again."""
+        cloud, script = scripted(clock, FULL, 401)
+        with pytest.raises(Unavailable, match="refuses our login"):
+            await cloud.pending()
+        assert len(script.requests) == 2
+
+
+class TestMemory:
+    """What may serve again for a moment."""
+
+    async def test_long_list(self, clock: FakeClock) -> None:
+        """A list of several pages, for a second; what it lacks must be asked for."""
+        cloud, script = scripted(clock, FULL, page(600, 601, backup=True), page())
+        found = await cloud.pending([image_id(601)])
+        assert cloud.recall([image_id(601)]) == found
+        assert (cloud.recall([image_id(3), image_id(600)]) or {}).keys() == {image_id(3), image_id(600)}
+        assert cloud.recall([image_id(3), UNKNOWN]) is None
+        clock.seconds += MEMORY
+        assert cloud.recall([image_id(3)]) is not None
+        clock.seconds += 0.01
+        assert cloud.recall([image_id(3)]) is None
+        assert len(script.requests) == 2
+
+    async def test_short_list(self, clock: FakeClock) -> None:
+        """A list of one page is as quickly read again."""
+        cloud, _ = scripted(clock, page(1, 2, backup=True))
+        await cloud.pending([image_id(1)])
+        assert cloud.recall([image_id(1)]) is None
+
+    async def test_image_of_unknown_kind(self, clock: FakeClock) -> None:
+        """Whether it needs a vault must be asked for."""
+        own = {"images": [{"id": image_id(600), "owner": RECEIVER}]}
+        cloud, _ = scripted(clock, FULL, own)
+        await cloud.pending([image_id(600)])
+        assert cloud.recall([image_id(600)]) is None
+        assert cloud.recall([image_id(1)]) is not None
+
+    async def test_image_that_is_being_settled(self, state: State, cloud: Cloud) -> None:
+        """It is looked at afresh, and asked for its kind again."""
+        images = [state.add_share(GOLDEN, RECEIVER) for _ in range(501)]
+        await cloud.pending(images)
+        assert cloud.recall(images[:2]) is not None
+        await cloud.submit(images[:1], status="accepted", vault_id=None)
+        assert cloud.recall(images[:2]) is None
+        assert cloud.recall(images[1:3]) is not None
+        state.set_status(images[0], RECEIVER, "pending")
+        with counting() as tally:
+            assert (await cloud.pending(images[:1]))[images[0]].full_ecs is False
+        assert tally.calls == 2
+
+    async def test_short_list_of_the_other_status(self, state: State, cloud: Cloud) -> None:
+        """One call tells which images stand there."""
+        there, elsewhere = state.add_share(GOLDEN, RECEIVER, status="rejected"), state.add_share(GOLDEN, RECEIVER)
+        assert await cloud.find_briefly("rejected", [there, elsewhere]) == frozenset({there})
+        assert await cloud.find_briefly("accepted", [there, elsewhere]) == frozenset()
+
+    async def test_long_list_of_the_other_status(self, clock: FakeClock) -> None:
+        """One call may find an image, and does not tell that another is not there; then it is not asked again."""
+        cloud, script = scripted(clock, FULL)
+        assert await cloud.find_briefly("rejected", [image_id(1), UNKNOWN]) == frozenset({image_id(1)})
+        assert await cloud.find_briefly("rejected", [UNKNOWN]) is None
+        assert await cloud.find_briefly("rejected", [image_id(1)]) is None
+        assert len(script.requests) == 2
+
+
+async def test_known_kinds_are_bounded(clock: FakeClock) -> None:
+    """However many images a project is ever told of: some time they are asked for anew."""
+    script = Script([page(30_000), page(), page(7), page()])
+    known = {image_id(number): False for number in range(MANY + 1)}
+    cloud = Cloud(project_id=RECEIVER, client=script.client(clock), is_ims=True, _whole=known)
+    await cloud.pending()
+    await cloud.pending([image_id(7)])
+    assert len(script.requests) == 4
+
+
+class TestFind:
+    """Images in the list of one status."""
+
+    async def test_few_are_asked_for_one_by_one(self, state: State, cloud: Cloud) -> None:
+        """Each by its ID."""
+        images = [state.add_share(GOLDEN, RECEIVER, status="accepted", name="n") for _ in range(FEW)]
+        with counting() as tally:
+            found = await cloud.find("accepted", [*images[:-1], UNKNOWN])
+        assert {image: (share.name, share.member_status) for image, share in found.items()} == dict.fromkeys(
+            images[:-1], ("n", "accepted")
+        )
+        assert tally.calls == FEW
+
+    async def test_many_are_looked_for_in_the_list(self, state: State, cloud: Cloud) -> None:
+        """Others that stand there are left out."""
+        images = [state.add_share(GOLDEN, RECEIVER, status="rejected") for _ in range(FEW + 5)]
+        with counting() as tally:
+            found = await cloud.find("rejected", [*images[: FEW + 1], UNKNOWN])
+        assert (set(found), tally.calls) == (set(images[: FEW + 1]), 1)
+
+    async def test_walk_ends_when_all_are_found(self, clock: FakeClock) -> None:
+        """The rest of a long list is not read."""
+        cloud, script = scripted(clock, FULL)
+        assert len(await cloud.find("accepted", [image_id(number) for number in range(10)])) == 10
+        assert len(script.requests) == 1
+
+    async def test_nothing_looked_for(self, state: State, cloud: Cloud) -> None:
+        """No call."""
+        assert await cloud.find("accepted", []) == {}
+        assert not state.calls
+
+    async def test_other_image_in_the_answer(self, clock: FakeClock) -> None:
+        """A service that ignores the filter tells us of others: they are not the one."""
+        cloud, _ = scripted(clock, page(1, 2))
+        assert (await cloud.find("accepted", [image_id(2)])).keys() == {image_id(2)}
+
+    async def test_whole_servers_only(self, state: State, cloud: Cloud) -> None:
+        """As the cloud's own filter has it."""
+        images = [state.add_share(GOLDEN, RECEIVER, status="accepted", full_ecs=kind) for kind in (True, False)]
+        assert (await cloud.find("accepted", images, full_ecs=True)).keys() == {images[0]}
+
+
+class TestSettled:
+    """What was settled earlier, for a second look."""
+
+    @pytest.mark.parametrize("status", ["accepted", "rejected"])
+    async def test_list(self, state: State, cloud: Cloud, status: Any) -> None:
+        """All of one status, whole servers or not told of each; our own images are among it."""
+        kinds = {state.add_share(GOLDEN, RECEIVER, status=status, full_ecs=kind): kind for kind in (False, True)}
+        state.add_share(GOLDEN, RECEIVER)
+        own = state.add_image(RECEIVER).id
+        found = await cloud.settled(status)
+        assert found.pop(own).owner == RECEIVER
+        assert {image: share.full_ecs for image, share in found.items()} == kinds
+
+
+class TestRows:
+    """Our own member row of an image."""
+
+    @pytest.mark.parametrize("status", ["pending", "accepted", "rejected"])
+    async def test_status(self, state: State, cloud: Cloud, status: Any) -> None:
+        """As it stands."""
+        assert await cloud.member_status(state.add_share(GOLDEN, RECEIVER, status=status)) == status
+
+    async def test_no_share(self, state: State, cloud: Cloud) -> None:
+        """Unknown, unshared, somebody else's and our own image look the same."""
+        unshared = state.add_share(GOLDEN, RECEIVER)
+        state.unshare(unshared, RECEIVER)
+        for image in (UNKNOWN, unshared, state.add_share(GOLDEN, "another"), state.add_image(RECEIVER).id):
+            assert await cloud.member_status(image) is None
+
+    async def test_right_that_is_missing(self, clock: FakeClock) -> None:
+        """It is named, and says nothing about the share."""
+        cloud, _ = scripted(clock, FORBIDDEN)
+        with pytest.raises(Unavailable) as caught:
+            await cloud.member_status(UNKNOWN)
+        assert str(caught.value) == (
+            "the cloud refuses us to read (IMG.0106); grant ims:images:list and ims:images:get in this project"
+        )
+
+
+class TestSettling:
+    """The calls that write."""
+
+    async def test_job(self, state: State, cloud: Cloud) -> None:
+        """One call for many images, and the job that it started."""
+        images = [state.add_share(GOLDEN, RECEIVER) for _ in range(3)]
+        job_id = await cloud.submit(images, status="accepted", vault_id=None)
+        assert (state.jobs[job_id].images, state.jobs[job_id].status) == (images, "accepted")
+        assert len(state.writes) == 1
+
+    async def test_refused_call(self, state: State, cloud: Cloud) -> None:
+        """With its code: whoever asked decides what comes next."""
+        with pytest.raises(Refused) as caught:
+            await cloud.submit([UNKNOWN], status="accepted", vault_id=None)
+        assert caught.value.code == "IMG.0027"
+
+    async def test_throttled_call(self, state: State, cloud: Cloud) -> None:
+        """Not now."""
+        state.settings.max_running_jobs = 0
+        with pytest.raises(Busy):
+            await cloud.submit([state.add_share(GOLDEN, RECEIVER)], status="accepted", vault_id=None)
+
+    async def test_at_once(self, state: State, native: Cloud) -> None:
+        """Where the cloud has no jobs."""
+        image = state.add_share(GOLDEN, RECEIVER)
+        await native.settle(image, status="rejected")
+        assert state.member_status(image, RECEIVER) == "rejected"
+
+    async def test_refused_at_once(self, clock: FakeClock) -> None:
+        """A missing right is told as a refusal; of an image that is gone the row will tell."""
+        cloud, _ = scripted(clock, 403, 404, is_ims=False)
+        with pytest.raises(Refused):
+            await cloud.settle(UNKNOWN, status="accepted")
+        await cloud.settle(UNKNOWN, status="accepted")
+
+
+class TestJobs:
+    """How a job stands."""
+
+    @pytest.mark.parametrize("endpoints", ["both", "classic", "new"])
+    async def test_either_endpoint(self, play: Play, cloud: Cloud, endpoints: Any) -> None:
+        """The newer one is asked where the classic one does not know the job."""
+        play.state.settings.job_endpoints = endpoints
+        image = play.state.add_share(GOLDEN, RECEIVER)
+        job_id = await cloud.submit([image], status="accepted", vault_id=None)
+        assert (await cloud.job(job_id)).state is JobState.RUNNING
+        play.clock.seconds += 1
+        assert await cloud.job(job_id) == Job(state=JobState.SUCCESS)
+
+    async def test_unknown_job(self, cloud: Cloud) -> None:
+        """Neither knows it."""
+        with counting() as tally:
+            assert await cloud.job("no-such-job") == Job(state=JobState.UNKNOWN)
+        assert tally.calls == 2
+
+    async def test_job_of_another_project(self, state: State, cloud: Cloud) -> None:
+        """It is as good as unknown: a forged check learns nothing of it."""
+        job = state.queue.submit("another", "accepted", [], None)
+        assert await cloud.job(job.id) == Job(state=JobState.UNKNOWN)
+
+
+class TestVaults:
+    """Where backups can go."""
+
+    async def test_list(self, state: State, cloud: Cloud) -> None:
+        """Those of this project that can take server backups."""
+        vault = state.add_vault(RECEIVER, "v", size=100)
+        state.add_vault("another", "w")
+        state.add_vault(RECEIVER, "x", status="lock")
+        assert [each.vault_id for each in await cloud.vaults()] == [vault.id]
+
+    async def test_all_pages(self, state: State, cloud: Cloud) -> None:
+        """However many there are."""
+        for number in range(1001):
+            state.add_vault(RECEIVER, f"v{number}")
+        assert len(await cloud.vaults()) == 1001
+
+    async def test_page_with_unreadable_rows(self, clock: FakeClock) -> None:
+        """The next page is asked for by rows, not by what could be read of them."""
+        billing = {"size": 1}
+        rows: list[Any] = [{"id": f"v{number}", "billing": billing} for number in range(999)]
+        cloud, script = scripted(clock, {"vaults": [*rows, 5]}, {"vaults": [{"id": "last", "billing": billing}]})
+        assert len(await cloud.vaults()) == 1000
+        assert [request.url.params["offset"] for request in script.requests] == ["0", "1000"]
+
+    async def test_page_that_comes_again(self, clock: FakeClock) -> None:
+        """A service that ignores the offset does not keep us for ever."""
+        rows = [{"id": f"v{number}", "billing": {"size": 1}} for number in range(1000)]
+        cloud, script = scripted(clock, {"vaults": rows})
+        assert (len(await cloud.vaults()), len(script.requests)) == (1000, 2)
+
+    async def test_right_that_is_missing(self, clock: FakeClock) -> None:
+        """It is named."""
+        cloud, _ = scripted(clock, 403)
+        with pytest.raises(Unavailable, match=r"^the cloud refuses us to read \(403\); grant cbr:vaults:list in this"):
+            await cloud.vaults()
+
+
+class TestUsage:
+    """Which servers run from shares, and whether an image is still to be seen."""
+
+    async def test_servers(self, state: State, cloud: Cloud) -> None:
+        """Those of this project."""
+        image = state.add_share(GOLDEN, RECEIVER)
+        server = state.add_server(RECEIVER, image)
+        state.add_server("another", image)
+        assert [(each.server_id, each.image_id) for each in await cloud.servers()] == [(server.id, image)]
+
+    async def test_all_pages(self, clock: FakeClock) -> None:
+        """As long as a next one is announced; a service whose markers go round does not keep us for ever."""
+        pages = [
+            {"servers": [{"id": f"s{number}", "image": {"id": UNKNOWN}}], "servers_links": [{"rel": "next"}]}
+            for number in range(3)
+        ]
+        script = Script([*pages, pages[1]])
+        cloud = Cloud(project_id=RECEIVER, client=script.client(clock, compute="http://ecs.test"), is_ims=True)
+        assert [server.server_id for server in await cloud.servers()] == ["s0", "s1", "s2"]
+        assert markers(script) == [None, "s0", "s1", "s2"]
+
+    async def test_visible_image(self, state: State, cloud: Cloud) -> None:
+        """As long as it is shared, whatever its status; an image that is taken back looks like none."""
+        image = state.add_share(GOLDEN, RECEIVER, status="rejected")
+        assert await cloud.is_visible(image)
+        state.unshare(image, RECEIVER)
+        assert not await cloud.is_visible(image)
+
+
+async def test_other_refusals_of_reading(clock: FakeClock) -> None:
+    """The path is named: something is wrong with the cloud, or with where we look for it."""
+    cloud, _ = scripted(clock, 404)
+    with pytest.raises(Unavailable) as caught:
+        await cloud.pending()
+    assert str(caught.value) == "the cloud refuses the request (404) to GET /v2/cloudimages"

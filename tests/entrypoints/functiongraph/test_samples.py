@@ -1,0 +1,128 @@
+"""The payloads in events/functiongraph: each ends as its CloudEvent twin in events/, and strange ones do nothing."""
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from structlog.testing import capture_logs
+
+from doorman.cloud.auth.credentials import from_settings
+from doorman.entrypoints.functiongraph.invocation import HANDLERS, Invocations, handle_run
+from doorman.entrypoints.functiongraph.payload import TICK
+from doorman.entrypoints.http import Handler, work_off
+from doorman.events.cloudevents import read
+from doorman.handlers.projects import Projects
+from doorman.models import CloudEvent
+from doorman.policy.policy import load as load_policy
+from doorman.sandbox import world
+from doorman.sandbox.assembly import POLICY, environment
+from doorman.sandbox.cloud import create_app
+from doorman.sandbox.samples import EVENTS, load
+from doorman.sandbox.state import Cloud
+from doorman.settings import Settings
+from doorman.sinks.inbox import Inbox
+from tests.builders import FakeClock
+
+PAYLOADS = sorted((EVENTS / "functiongraph").glob("*.json"))
+TWINS = [path for path in PAYLOADS if not path.name.startswith("strange-")]
+STRANGE = [path for path in PAYLOADS if path.name.startswith("strange-")]
+ALONE: Mapping[str, Handler] = {**HANDLERS, TICK: handle_run}
+RULES = load_policy(POLICY.read_text(), file="policy.yaml")
+
+
+class Scene:
+    """The sample world, and a process with nothing but a login to it."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.cloud = Cloud(clock=lambda: self.clock.now().timestamp())
+        self.cloud.settings.job_seconds = 0
+        world.build(self.cloud)
+        environ = environment("http://cloud.test", "", POLICY)
+        self.settings = Settings.from_environ(environ, is_sink_required=False)
+
+    def client(self) -> httpx.AsyncClient:
+        """Connect to the cloud."""
+        return httpx.AsyncClient(transport=httpx.ASGITransport(app=create_app(self.cloud)))
+
+    async def invoke(self, payload: bytes) -> list[int]:
+        """Post a payload to the function."""
+        async with self.client() as client, httpx.AsyncClient() as nowhere:
+            credentials = from_settings(self.settings.identity, client=client, clock=self.clock)
+            door = Invocations(
+                self.settings, RULES, clock=self.clock, client=client, sink_client=nowhere, credentials=credentials
+            )
+            return [(await door.answer(headers={}, body=payload)).status]
+
+    async def deliver(self, events: Sequence[CloudEvent], handlers: Mapping[str, Handler]) -> list[int]:
+        """Deliver CloudEvents, and what follows from them, until nothing is left."""
+        inbox, statuses = Inbox(), []
+        async with self.client() as client:
+            served = Projects(self.settings, RULES, clock=self.clock, client=client, sink=inbox)
+            while events:
+                replies = [await work_off(served, handlers[event.type], [event]) for event in events]
+                statuses += [reply.status for reply in replies]
+                events = inbox.take()
+        return statuses
+
+    def standing(self) -> dict[str, str | None]:
+        """Say how each sample image stands."""
+        return {s.name: self.cloud.member_status(s.image_id, world.RECEIVER) for s in world.SAMPLES}
+
+
+def outcomes(lines: Sequence[Any]) -> list[tuple[str, str]]:
+    """Give what was told of each image, but for the event that it was told for."""
+    return sorted(
+        (line["event_type"], json.dumps({**entry, "cause": None}, sort_keys=True))
+        for line in lines
+        if line["event"] == "event.told"
+        for entry in line["data"]["images"]
+    )
+
+
+@pytest.mark.parametrize("path", TWINS, ids=lambda path: path.stem)
+def test_a_payload_ends_as_its_twin(path: Path) -> None:
+    """The same outcomes, the same shares settled, the same answer where it is refused."""
+    (twin,) = EVENTS.glob(f"{path.stem}.*")
+    message = load(twin)
+    by_event, by_payload = Scene(), Scene()
+    with capture_logs() as lines:
+        expected = asyncio.run(by_event.deliver(read(message.headers, message.body), ALONE))
+    with capture_logs() as payload_lines:
+        (status,) = asyncio.run(by_payload.invoke(path.read_bytes()))
+    assert outcomes(payload_lines) == outcomes(lines)
+    assert by_payload.standing() == by_event.standing()
+    assert status == (400 if 400 in expected else 200)
+    assert bool(outcomes(lines)) is (status == 200)
+    assert "jane.roe" not in str(payload_lines)
+
+
+def test_a_tick_settles_what_the_sweep_settles() -> None:
+    """With a broker or in one invocation: the same shares, the same way."""
+    message = load(EVENTS / "ping-tick.json")
+    swept, ticked = Scene(), Scene()
+    asyncio.run(swept.deliver(read(message.headers, message.body), HANDLERS))
+    asyncio.run(ticked.invoke((EVENTS / "functiongraph" / "ping-tick.json").read_bytes()))
+    assert swept.standing() == ticked.standing() == {sample.name: sample.ends for sample in world.SAMPLES}
+
+
+@pytest.mark.parametrize("path", STRANGE, ids=lambda path: path.stem)
+def test_a_strange_payload_does_nothing(path: Path) -> None:
+    """No write, nothing told, and no answer that asks for a retry."""
+    scene = Scene()
+    before = scene.standing()
+    with capture_logs() as lines:
+        (status,) = asyncio.run(scene.invoke(path.read_bytes()))
+    assert status == (400 if path.stem in {"strange-empty", "strange-list"} else 200)
+    assert outcomes(lines) == []
+    assert (scene.cloud.writes, scene.standing()) == ([], before)
+
+
+def test_every_payload_is_explained() -> None:
+    """The README names each file."""
+    readme = (EVENTS / "functiongraph" / "README.md").read_text()
+    assert [path.name for path in PAYLOADS if f"`{path.name}`" not in readme] == []

@@ -1,0 +1,283 @@
+"""Doorman's events: what is read out of them, what they pass on, and that the same fact has the same id."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from doorman.errors import Rejected
+from doorman.events.cloudevents import read, write
+from doorman.events.messages import CheckData, CheckedShare, EventType, NotifiedData, validate
+from doorman.events.writing import (
+    MAX_CHECK,
+    EventWriter,
+    cause_of,
+    derive,
+    event,
+    follow,
+    notify,
+    only,
+    read_check,
+    read_notice,
+)
+from doorman.models import Cause, CloudEvent, Notice
+from tests.builders import CAUSE, START, image_id
+
+TELLER = EventWriter(project_id="receiver", region="eu-de", policy_digest="0123456789abcdef")
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+SENT = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
+ONE, TWO = image_id(1), image_id(2)
+CHECK = CheckData(
+    project_id="receiver",
+    job_id="job-1",
+    status="accepted",
+    images=(ONE, TWO),
+    submitted_at=START,
+    attempt=1,
+    shares={ONE: CheckedShare(name="golden", owner="o", rule="r", cause="cause-1")},
+)
+
+
+def notified(**fields: Any) -> CloudEvent:
+    """Make a share notification with these attributes or data fields."""
+    data = {"project_id": "receiver", "images": [ONE]} | {
+        name: fields.pop(name) for name in ("project_id", "images", "tries", "tried_vaults") if name in fields
+    }
+    return CloudEvent(**{"id": "1", "source": "/tests", "type": EventType.NOTIFIED, "data": data} | fields)
+
+
+def checking(**fields: Any) -> CloudEvent:
+    """Make a request to follow a job with these data fields."""
+    data = {**CHECK.model_dump(mode="json"), **fields}
+    return CloudEvent(id="1", source="/tests", type=EventType.CHECK, data=data)
+
+
+class TestReading:
+    """Events into notices and checks."""
+
+    def test_notice(self) -> None:
+        """What the event claims, and the event as the cause."""
+        read = read_notice(notified(images=[ONE, TWO], tries=2, tried_vaults=["v"], time=SENT))
+        assert read == Notice(
+            project_id="receiver",
+            images=(ONE, TWO),
+            cause=Cause(id="1", correlation="1"),
+            sent_at=SENT,
+            tries=2,
+            tried_vaults=("v",),
+        )
+
+    @pytest.mark.parametrize(
+        ("time", "arrival", "sent_at"),
+        [
+            (SENT, "2026-01-02T03:09:00Z", SENT),
+            (None, "2026-01-02T03:04:00Z", SENT),
+            (None, "soon", None),
+            (None, "", None),
+            (None, None, None),
+        ],
+    )
+    def test_age(self, time: datetime | None, arrival: str | None, sent_at: datetime | None) -> None:
+        """The time as sent, else the broker's arrival time, else unknown."""
+        extensions = {} if arrival is None else {"knativearrivaltime": arrival}
+        assert read_notice(notified(time=time, extensions=extensions)).sent_at == sent_at
+
+    def test_other_types(self) -> None:
+        """An event is read by its type, never by its shape."""
+        with pytest.raises(Rejected, match=r"^type: expected dev.doorman.share.notified.v1, got x{80}$"):
+            read_notice(notified(type="x" * 1000))
+        with pytest.raises(Rejected, match=r"^type: expected dev.doorman.job.check.v1, got dev.doorman.share.notified"):
+            read_check(notified(), now=START)
+
+    @pytest.mark.parametrize("data", [None, [], "x", 5])
+    def test_data_is_an_object(self, data: Any) -> None:
+        """Or there is nothing to read."""
+        with pytest.raises(Rejected, match=r"^data: expected a JSON object"):
+            read_notice(notified(data=data))
+
+    def test_malformed_data(self) -> None:
+        """The field is named."""
+        with pytest.raises(Rejected, match=r"^data.images\[0\]: expected an image ID"):
+            read_notice(notified(images=["x"]))
+
+    def test_check(self) -> None:
+        """What was handed over."""
+        assert read_check(checking(), now=START) == CHECK
+
+    @pytest.mark.parametrize(("ahead", "is_taken"), [(0, True), (60, True), (61, False), (10**9, False)])
+    def test_submission_in_the_future(self, ahead: int, *, is_taken: bool) -> None:
+        """Clocks may differ by a minute; a job of tomorrow would be followed without end."""
+        submitted = (START + timedelta(seconds=ahead)).isoformat()
+        if is_taken:
+            assert read_check(checking(submitted_at=submitted), now=START).job_id == "job-1"
+        else:
+            with pytest.raises(Rejected, match=r"^data.submitted_at: lies in the future"):
+                read_check(checking(submitted_at=submitted), now=START)
+
+    def test_check_that_could_not_be_handed_on(self) -> None:
+        """A forged check may not make us emit more than brokers take."""
+        names = {image_id(number): {"name": "x" * 1000} for number in range(180)}
+        with pytest.raises(Rejected, match=rf"^data: 1\d{{5}} bytes; send at most {MAX_CHECK}$"):
+            read_check(checking(shares=names), now=START)
+
+
+class TestCause:
+    """What an event passes on to those that it causes."""
+
+    @pytest.mark.parametrize(
+        ("sent", "correlation"),
+        [({}, "1"), ({"correlationid": "c"}, "c"), ({"correlationid": ""}, "1"), ({"correlationid": "x" * 257}, "1")],
+    )
+    def test_correlation(self, sent: dict[str, str], correlation: str) -> None:
+        """As sent, else the event's own id."""
+        assert cause_of(notified(extensions=sent)) == Cause(id="1", correlation=correlation)
+
+    @pytest.mark.parametrize(
+        ("traceparent", "tracestate", "passed"),
+        [
+            (TRACE, "a=1,b=2", (TRACE, "a=1,b=2")),
+            (TRACE, None, (TRACE, None)),
+            (TRACE, "", (TRACE, None)),
+            (TRACE, "x" * 512, (TRACE, "x" * 512)),
+            (TRACE, "x" * 513, (TRACE, None)),
+            (TRACE.upper(), "a=1", (None, None)),
+            (TRACE + "\u0661", "a=1", (None, None)),
+            ("", "a=1", (None, None)),
+            (None, "a=1", (None, None)),
+        ],
+    )
+    def test_trace(
+        self, traceparent: str | None, tracestate: str | None, passed: tuple[str | None, str | None]
+    ) -> None:
+        """The W3C trace context, where it is one; its state only where it is not too long for a header."""
+        sent = {"traceparent": traceparent, "tracestate": tracestate}
+        cause = cause_of(notified(extensions={name: value for name, value in sent.items() if value is not None}))
+        assert (cause.traceparent, cause.tracestate) == passed
+
+
+class TestWriting:
+    """Follow-up events."""
+
+    def test_notification(self) -> None:
+        """The whole event; the first try is not worth mentioning."""
+        assert notify(TELLER, [TWO, ONE], cause=CAUSE, now=START) == CloudEvent(
+            id=derive(EventType.NOTIFIED, "receiver", ["cause-1"], [ONE, TWO]),
+            source="/doorman/eu-de/receiver",
+            type="dev.doorman.share.notified.v1",
+            subject=None,
+            time=START,
+            dataschema="urn:doorman:schema:dev.doorman.share.notified.v1",
+            extensions={"causationid": "cause-1", "correlationid": "correlation-1"},
+            data={"project_id": "receiver", "images": [TWO, ONE]},
+        )
+
+    def test_repeated_notification(self) -> None:
+        """Tries and tried vaults travel along; one image is the subject; a trace is passed on."""
+        cause = Cause(id="1", correlation="2", traceparent=TRACE, tracestate="a=1")
+        told = notify(TELLER, [ONE], cause=cause, now=START, tries=2, tried_vaults=("v",))
+        assert told.subject == ONE
+        assert told.extensions == {
+            "causationid": "1",
+            "correlationid": "2",
+            "traceparent": TRACE,
+            "tracestate": "a=1",
+        }
+        assert told.data == {"project_id": "receiver", "images": [ONE], "tries": 2, "tried_vaults": ["v"]}
+
+    def test_hand_over(self) -> None:
+        """The check's data as JSON; its id is of project, job and attempt alone."""
+        told = follow(TELLER, CHECK, cause=CAUSE, now=START)
+        assert (told.type, told.subject, told.data) == (EventType.CHECK, "job-1", CHECK.model_dump(mode="json"))
+        later = follow(TELLER, CHECK, cause=Cause(id="x", correlation="y"), now=START + timedelta(1))
+        assert later.id == told.id == derive(EventType.CHECK, "receiver", "job-1", 1)
+        second = follow(TELLER, CHECK.model_copy(update={"attempt": 2}), cause=CAUSE, now=START)
+        assert second.id != told.id
+
+    def test_consumers_extensions(self) -> None:
+        """They stand beside those that every event has."""
+        told = event(
+            TELLER, EventType.HELD, {}, parts=["a"], subject=None, cause=CAUSE, now=START, consumer={"severity": "info"}
+        )
+        assert told.extensions == {"causationid": "cause-1", "correlationid": "correlation-1", "severity": "info"}
+
+    @pytest.mark.parametrize(
+        ("region", "source"),
+        [
+            (None, "/doorman/-/receiver"),
+            ("eu-de", "/doorman/eu-de/receiver"),
+            ("Region One/ä", "/doorman/Region%20One%2F%C3%A4/receiver"),
+            ("\udcff", "/doorman/%3F/receiver"),
+        ],
+    )
+    def test_source(self, region: str | None, source: str) -> None:
+        """A URI reference, whatever the region is called."""
+        writer = EventWriter(project_id="receiver", region=region, policy_digest="")
+        assert writer.source == source
+
+
+class TestIdentifiers:
+    """The same fact told twice has the same id."""
+
+    def test_id_is_a_uuid_5(self) -> None:
+        """Derived, not drawn; pinned, since consumers remember ids across versions of ours."""
+        assert UUID(derive("a", 1, ["b"])).version == 5
+        assert derive("a", 1, ["b"]) == "a140b9de-122f-50e1-b972-7889d6441097"
+
+    @given(st.lists(st.lists(st.text(st.characters(exclude_categories=["Cs"])), max_size=3), min_size=2, max_size=4))
+    def test_other_parts_give_another_id(self, parts: list[list[str]]) -> None:
+        """Also where the joined texts are the same."""
+        ids = {derive(*part) for part in parts}
+        assert len(ids) == len({tuple(part) for part in parts})
+
+    @given(st.permutations([image_id(number) for number in range(5)]))
+    def test_order_of_images_means_nothing(self, images: list[str]) -> None:
+        """The list of the cloud may come in any order."""
+        told = notify(TELLER, images, cause=CAUSE, now=START)
+        assert told.id == notify(TELLER, sorted(images), cause=CAUSE, now=START).id
+
+    def test_only(self) -> None:
+        """One value is a subject, none or several are not."""
+        assert [only([]), only(["a"]), only(["a", "b"])] == [None, "a", None]
+
+
+@given(
+    st.lists(st.integers(0, 10**9).map(image_id), min_size=1, max_size=20, unique=True),
+    st.integers(1, 9),
+    st.lists(st.text("Az09_-", min_size=1, max_size=64), max_size=20, unique=True),
+)
+def test_notification_reads_as_it_was_written(images: list[str], tries: int, vaults: list[str]) -> None:
+    """Over the wire and back, what is notified is what is noticed; the event is its own cause."""
+    told = notify(TELLER, images, cause=CAUSE, now=START, tries=tries, tried_vaults=vaults)
+    (heard,) = read(*write(told))
+    assert validate(NotifiedData, heard.data).images == tuple(images)
+    assert read_notice(heard) == Notice(
+        project_id="receiver",
+        images=tuple(images),
+        cause=Cause(id=told.id, correlation="correlation-1"),
+        sent_at=START,
+        tries=tries,
+        tried_vaults=tuple(vaults),
+    )
+
+
+@given(
+    st.dictionaries(
+        st.integers(0, 99).map(image_id),
+        st.builds(
+            CheckedShare,
+            name=st.none() | st.text(st.characters(exclude_categories=["Cs"]), max_size=255),
+            owner=st.none() | st.text(st.characters(exclude_categories=["Cs"]), max_size=64),
+            cause=st.none() | st.text(st.characters(exclude_categories=["Cs"]), max_size=256),
+        ),
+        min_size=1,
+        max_size=9,
+    )
+)
+def test_check_reads_as_it_was_written(shares: dict[str, CheckedShare]) -> None:
+    """Whatever the sharers call their images."""
+    check = CHECK.model_copy(update={"images": tuple(shares), "shares": shares})
+    (heard,) = read(*write(follow(TELLER, check, cause=CAUSE, now=START)))
+    assert read_check(heard, now=START) == check

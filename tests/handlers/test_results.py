@@ -1,0 +1,135 @@
+"""An image has ended only when the sink took the event that tells it; until then it must be asked for again."""
+
+from typing import Any
+
+import pytest
+
+from doorman.errors import Unavailable
+from doorman.events.messages import CheckData, CheckedShare, EventType
+from doorman.events.writing import read_check, read_notice
+from doorman.handlers.context import ProjectContext
+from doorman.handlers.results import REPEATED, SUBMITTED, Results
+from doorman.models import Cause, Outcome, OutcomeType, Reason
+from doorman.planning.batch import RequestedImage
+from doorman.planning.plan import MembersCall
+from tests.builders import CAUSE, RECEIVER, START, RecordingSink, image_id
+
+pytestmark = pytest.mark.anyio
+
+ONE, TWO, THREE = image_id(1), image_id(2), image_id(3)
+OTHER = Cause(id="cause-2", correlation="correlation-2")
+DOWN = Unavailable("the sink does not take it")
+
+
+def outcome(image: str, fate: OutcomeType = OutcomeType.HELD, cause: str = CAUSE.id) -> Outcome:
+    """Make the outcome of an image."""
+    return Outcome(fate=fate, image_id=image, reason=Reason.OWNER_NOT_ALLOWED, cause=cause)
+
+
+@pytest.fixture
+def results(context: ProjectContext) -> Results:
+    """The ledger of a round that two events asked for."""
+    asks = {
+        ONE: RequestedImage(image_id=ONE, cause=OTHER, tries=2, tried_vaults=("a", "b")),
+        TWO: RequestedImage(image_id=TWO, cause=CAUSE, tried_vaults=("b", "c")),
+        THREE: RequestedImage(image_id=THREE, cause=OTHER),
+    }
+    return Results(context=context, asks=asks)
+
+
+def told(sink: RecordingSink) -> list[tuple[str, str, list[str]]]:
+    """Give type, cause and images of each event that was taken."""
+    return [
+        (event.type, event.extensions["causationid"], [entry["image_id"] for entry in event.data["images"]])
+        for event in sink.events
+    ]
+
+
+async def test_nothing_to_tell(results: Results, sink: RecordingSink) -> None:
+    """No event, and nothing has ended."""
+    await results.tell()
+    assert (sink.events, results.ended) == ([], {})
+
+
+async def test_outcomes_are_told(results: Results, sink: RecordingSink) -> None:
+    """One event per fate, caused by the first event to arrive that asked for one of its images."""
+    results.outcomes = [outcome(TWO), outcome(THREE, OutcomeType.SKIPPED), outcome(ONE, cause="cause-2")]
+    await results.tell()
+    assert told(sink) == [
+        (EventType.HELD, "cause-2", [ONE, TWO]),
+        (EventType.SKIPPED, "cause-2", [THREE]),
+    ]
+    assert results.ended == {ONE: "held", TWO: "held", THREE: "skipped"}
+
+
+async def test_event_that_the_sink_refuses(results: Results, sink: RecordingSink) -> None:
+    """Its images must be asked for again; those of the other events have ended."""
+    sink.refusals = [DOWN, None]
+    results.outcomes = [outcome(TWO), outcome(THREE, OutcomeType.SKIPPED)]
+    await results.tell()
+    assert results.ended == {TWO: DOWN, THREE: "skipped"}
+
+
+@pytest.mark.parametrize("refusals", [[DOWN, None], [None, DOWN]])
+async def test_image_that_is_told_twice(results: Results, sink: RecordingSink, refusals: list[Any]) -> None:
+    """It has ended when both events were taken, whichever was not."""
+    sink.refusals = refusals
+    results.outcomes = [outcome(ONE, OutcomeType.AUDITED), outcome(ONE)]
+    await results.tell()
+    assert results.ended == {ONE: DOWN}
+
+
+async def test_postponed_image_stays_postponed(results: Results) -> None:
+    """Whatever else is told of it."""
+    results.postpone([ONE], DOWN)
+    results.outcomes = [outcome(ONE, OutcomeType.AUDITED)]
+    await results.tell()
+    assert results.ended == {ONE: DOWN}
+
+
+async def test_job_is_handed_over(results: Results, sink: RecordingSink) -> None:
+    """With the most tries of its images, and all vaults that were tried."""
+    part = MembersCall(status="accepted", vault_id="d", images=(TWO, ONE))
+    shares = {ONE: CheckedShare(name="n", cause="cause-2")}
+    await results.follow(part, "job-1", shares=shares)
+    (event,) = sink.events
+    assert (event.subject, event.extensions["causationid"]) == ("job-1", "cause-2")
+    assert read_check(event, now=START) == CheckData(
+        project_id=RECEIVER,
+        job_id="job-1",
+        status="accepted",
+        images=(TWO, ONE),
+        vault_id="d",
+        submitted_at=START,
+        attempt=1,
+        tries=2,
+        tried_vaults=("b", "c", "a"),
+        shares=shares,
+    )
+    assert results.ended == {TWO: SUBMITTED, ONE: SUBMITTED}
+
+
+async def test_job_that_cannot_be_handed_over(results: Results, sink: RecordingSink) -> None:
+    """Nobody would follow it: its images are asked for again, and found settled then."""
+    sink.refusals = [DOWN]
+    await results.follow(MembersCall(status="accepted", vault_id=None, images=(ONE,)), "job-1", shares={})
+    assert results.ended == {ONE: DOWN}
+
+
+async def test_tried_vaults_are_bounded(results: Results, sink: RecordingSink) -> None:
+    """However many several events tried, a check names no more than it may."""
+    results.asks[ONE] = RequestedImage(
+        image_id=ONE, cause=CAUSE, tried_vaults=tuple(f"v{number}" for number in range(30))
+    )
+    await results.follow(MembersCall(status="accepted", vault_id=None, images=(ONE,)), "job-1", shares={})
+    assert len(read_check(sink.events[0], now=START).tried_vaults) == 20
+
+
+async def test_images_are_notified_again(results: Results, sink: RecordingSink) -> None:
+    """With one try more, so that this ends."""
+    await results.repeat([ONE, TWO])
+    (event,) = sink.events
+    notice = read_notice(event)
+    assert (notice.images, notice.tries, notice.tried_vaults) == ((ONE, TWO), 3, ("a", "b", "c"))
+    assert (event.extensions["causationid"], notice.cause.correlation) == ("cause-2", "correlation-2")
+    assert results.ended == {ONE: REPEATED, TWO: REPEATED}

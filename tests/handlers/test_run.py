@@ -1,0 +1,364 @@
+"""The whole job in one process: the same fates as by events, whatever breaks, is killed or runs twice."""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import httpx
+import pytest
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from doorman.errors import Misconfigured
+from doorman.events.messages import EventType
+from doorman.handlers.project_run import Trouble
+from doorman.handlers.run import Progress, Report, Run, run_once
+from doorman.models import CloudEvent
+from doorman.sandbox.cloud import create_app
+from doorman.sinks.loopback import LoopbackSink
+from tests.builders import BAD, RECEIVER, Play, RecordingSink, State
+from tests.chain import GOLDEN, SECOND_VAULT, STRANGER, VAULT, Chain
+from tests.fake_keystone import FakeClock
+
+pytestmark = pytest.mark.anyio
+
+
+async def run(chain: Chain, *, projects: Sequence[str] = (), is_dry: bool = False) -> Report:
+    """Do one run in a chain's office."""
+    return await run_once(chain.served, run_id="run-1", projects=projects, is_dry=is_dry)
+
+
+async def test_a_run_settles_what_waits_and_tells_every_share_once() -> None:
+    """Accepted, rejected and held are told, our own images left alone, and no follow-up event leaves the process."""
+    chain = Chain()
+    golden, banned, stranger = chain.share(), chain.share(BAD), chain.share(STRANGER)
+    own = chain.cloud.add_share("receiver", "elsewhere")
+    report = await run(chain)
+    assert chain.told() == sorted(
+        [
+            (golden, "accepted", "allowed_owner"),
+            (banned, "rejected", "rejected_by_rule"),
+            (stranger, "held", "owner_not_allowed"),
+        ]
+    )
+    assert [event.id for event in chain.tray.events] == [event.id for event in report.told]
+    assert {event.extensions["correlationid"] for event in report.told} == {"run-1"}
+    assert report == Report(told=report.told)
+    assert report.is_faultless
+    assert chain.cloud.member_status(own, "elsewhere") == "pending"
+    assert [chain.cloud.member_status(image, "receiver") for image in (golden, banned, stranger)] == [
+        "accepted",
+        "rejected",
+        "pending",
+    ]
+
+
+async def test_a_second_run_finds_only_what_is_held() -> None:
+    """What a person must decide is told again, what is settled is not."""
+    chain = Chain()
+    chain.share()
+    stranger = chain.share(STRANGER)
+    await run(chain)
+    chain.tray.events.clear()
+    assert (await run(chain)).is_faultless
+    assert chain.told() == [(stranger, "held", "owner_not_allowed")]
+
+
+async def test_nothing_waits() -> None:
+    """An empty project is read and nothing is told."""
+    chain = Chain()
+    assert await run(chain) == Report()
+    assert chain.tray.events == []
+
+
+def seed(chain: Chain, projects: Sequence[str], shares: int) -> None:
+    """Share as many images of all kinds, the same ones in every chain; some fail, in each of the ways known."""
+    dice = random.Random(4)
+    for project in projects:
+        chain.cloud.add_vault(project, f"{VAULT}")
+    for number in range(shares):
+        image = f"00000000-0000-4000-8000-{number:012d}"
+        owner = dice.choices([GOLDEN, BAD, STRANGER], [6, 2, 2])[0]
+        chain.cloud.add_share(owner, projects[number % len(projects)], image_id=image, full_ecs=dice.random() < 0.1)
+        if (kind := dice.random()) < 0.06:
+            chain.cloud.fail_image(image, "IMG.0046", at="job")
+        elif kind < 0.1:
+            chain.cloud.fail_image(image, "IMG.0064", at="submit", whole=True, times=2)
+        elif kind < 0.12:
+            chain.cloud.fail_image(image, "IMG.0001", at="submit", whole=True)
+
+
+async def test_the_fates_are_those_of_the_event_chain() -> None:
+    """1,000 shares in 20 projects end as they do behind a broker: sweep, triage, check_job."""
+    projects = [f"project-{number}" for number in range(20)]
+    by_events, at_once = (Chain(OS_PROJECT_ID=",".join(projects)) for _ in range(2))
+    for chain in (by_events, at_once):
+        seed(chain, projects, 1000)
+    await by_events.tick()
+    await by_events.settle()
+    report = await run(at_once)
+    # Behind a broker the held ones are told by the digest, with the same reason.
+    held = [
+        (entry["image_id"], "held", entry["reason"])
+        for digest in by_events.of(EventType.PENDING)
+        for entry in digest.data["images"]
+    ]
+    assert at_once.told() == sorted(by_events.told() + held)
+    assert len({image for image, _, _ in at_once.told()}) == 1000
+    assert (report.troubles, report.untold, report.running) == ((), (), ())
+    members = [
+        {
+            image: {key: member.status for key, member in rows.items()}
+            for image, rows in chain.cloud.gallery.members.items()
+        }
+        for chain in (by_events, at_once)
+    ]
+    assert members[0] == members[1]
+
+
+async def test_a_dry_run_never_writes() -> None:
+    """Everything is decided and told as audited; the cloud's log of calls shows no write."""
+    chain = Chain()
+    golden, banned, stranger = chain.share(full_ecs=True), chain.share(BAD), chain.share(STRANGER)
+    report = await run(chain, is_dry=True)
+    assert chain.cloud.writes == []
+    assert chain.told() == sorted(
+        [
+            (golden, "audited", "allowed_owner"),
+            (banned, "audited", "rejected_by_rule"),
+            (stranger, "audited", "owner_not_allowed"),
+        ]
+    )
+    assert report.is_faultless
+
+
+async def test_only_the_named_projects_are_served() -> None:
+    """A run may be narrowed; a project that is not served is a mistake of the caller."""
+    chain = Chain(OS_PROJECT_ID="receiver,other")
+    golden, other = chain.share(), chain.cloud.add_share(GOLDEN, "other")
+    await run(chain, projects=["other"])
+    assert chain.told() == [(other, "accepted", "allowed_owner")]
+    assert chain.cloud.member_status(golden, "receiver") == "pending"
+    with pytest.raises(Misconfigured, match="--project: nobody is not served here"):
+        await run(chain, projects=["nobody"])
+
+
+async def test_a_project_that_cannot_be_read_stops_no_other() -> None:
+    """A refused login is told as trouble of its project, at once; the other project is settled."""
+    chain = Chain(OS_PROJECT_ID="receiver,locked", roles="receiver")
+    golden = chain.share()
+    report = await run(chain)
+    assert chain.told() == [(golden, "accepted", "allowed_owner")]
+    (trouble,) = report.troubles
+    assert (trouble.project_id, trouble.images) == ("locked", ())
+    assert not report.is_faultless
+    assert report.unfinished == ()
+
+
+async def test_a_project_that_is_not_found_by_its_name_is_trouble() -> None:
+    """Nothing is known of it, not even its ID; a project asked for may be this one, so that is no mistake."""
+    chain = Chain(OS_PROJECT_ID="", OS_PROJECT_NAME="nowhere")
+    report = await run(chain, projects=["receiver"])
+    (trouble,) = report.troubles
+    assert (trouble.project_id, report.told) == (None, ())
+
+
+async def test_what_passes_is_tried_again() -> None:
+    """Lists, members calls and jobs that fail longer than one request is repeated are asked for again later."""
+    chain = Chain()
+    golden = chain.share()
+    chain.cloud.faults.add("status", method="GET", path="/v2/cloudimages", times=5)
+    chain.cloud.faults.add("status", method="PUT", path="members", times=5)
+    chain.cloud.faults.add("status", method="GET", path="/jobs/", times=5)
+    report = await run(chain)
+    assert chain.told() == [(golden, "accepted", "allowed_owner")]
+    assert report.is_faultless
+
+
+@pytest.mark.parametrize(("path", "images", "jobs"), [("/v2/cloudimages", 0, 0), ("members", 1, 0), ("/jobs/", 1, 1)])
+async def test_what_does_not_pass_is_given_up(path: str, images: int, jobs: int) -> None:
+    """After some tries the run ends and says what it leaves; the share waits for the next run, or its job runs on."""
+    chain = Chain()
+    golden = chain.share()
+    chain.cloud.faults.add("status", path=path)
+    report = await run(chain)
+    assert report.told == ()
+    assert [(trouble.project_id, len(trouble.images)) for trouble in report.troubles] == [("receiver", images)]
+    assert [check.images for check in report.running] == [(golden,)] * jobs
+    assert not report.is_faultless
+
+
+async def test_only_what_is_late_is_triaged_again() -> None:
+    """One image's outcome is told once, though another one of its round must be asked for again."""
+    chain = Chain()
+    golden, stranger = chain.share(), chain.share(STRANGER)
+    chain.cloud.faults.add("status", method="PUT", path="members", times=5)
+    await run(chain)
+    assert chain.told() == sorted([(golden, "accepted", "allowed_owner"), (stranger, "held", "owner_not_allowed")])
+
+
+async def test_an_outcome_counts_when_the_sink_took_it() -> None:
+    """A sink that is busy for a while gets everything in the end; the jobs are not started twice."""
+    chain = Chain()
+    chain.refuse(4)
+    golden, stranger = chain.share(), chain.share(STRANGER)
+    report = await run(chain)
+    assert chain.told() == sorted([(golden, "accepted", "allowed_owner"), (stranger, "held", "owner_not_allowed")])
+    assert report.is_faultless
+    assert len(chain.members_calls()) == 1
+
+
+async def test_a_sink_that_is_gone_is_told_in_the_report() -> None:
+    """The share is settled all the same; what nobody took stands in the report."""
+    chain = Chain()
+    chain.refuse(1000)
+    golden = chain.share()
+    report = await run(chain)
+    assert chain.cloud.member_status(golden, "receiver") == "accepted"
+    assert report.told == ()
+    assert [event.type for event in report.untold] == [EventType.ACCEPTED]
+    assert report.troubles == (Trouble(project_id="receiver", message="the sink does not take it", images=(golden,)),)
+    assert not report.is_faultless
+
+
+async def test_one_event_is_told_and_followed_once() -> None:
+    """The same event a second time, as after a retry, goes neither to the sink nor on again."""
+    sink, gone_on = RecordingSink(), RecordingSink()
+    loopback = LoopbackSink(outer=sink, go_on=gone_on.events.append)
+    events = [CloudEvent(id=kind, source="/tests", type=kind) for kind in (EventType.CHECK, EventType.HELD)]
+    for event in (*events, *events):
+        await loopback.emit(event)
+    assert (sink.events, gone_on.events) == (events[1:], events[:1])
+    assert (loopback.told, loopback.untold) == (tuple(events[1:]), ())
+
+
+async def test_a_failed_vault_is_followed_by_the_next_one() -> None:
+    """The vaults are tried in order, each in a job of its own."""
+    chain = Chain()
+    chain.cloud.fail_vault(VAULT, "IMG.0182")
+    whole = chain.share(full_ecs=True)
+    await run(chain)
+    assert chain.told() == [(whole, "accepted", "allowed_owner")]
+    assert [job.vault_id for job in chain.cloud.jobs.values()] == [VAULT, SECOND_VAULT]
+
+
+async def test_a_job_longer_than_the_check_budget_is_followed_on() -> None:
+    """A slow job is handed from check to check within the run, and forgotten where it never ends."""
+    slow, endless = Chain(), Chain(DOORMAN_JOB_DEADLINE="60")
+    slow.cloud.settings.job_seconds, endless.cloud.settings.job_seconds = 200, None
+    images = [chain.share() for chain in (slow, endless)]
+    assert (await run(slow)).is_faultless
+    assert slow.told() == [(images[0], "accepted", "allowed_owner")]
+    report = await run(endless)
+    assert endless.told() == [(images[1], "failed", "job_timed_out")]
+    assert (report.running, report.is_faultless) == ((), False)
+
+
+async def test_two_runs_at_once_do_no_harm() -> None:
+    """Both end well, every share is settled as decided, and nothing untrue is told."""
+    chain = Chain()
+    wanted = {chain.share(owner): fate for owner, fate in [(GOLDEN, "accepted"), (BAD, "rejected")] * 30}
+    reports = await asyncio.gather(*(run_once(chain.served, run_id=f"run-{number}") for number in range(2)))
+    assert [report.is_faultless for report in reports] == [True, True]
+    assert {image: chain.cloud.member_status(image, "receiver") for image in wanted} == wanted
+    for image, fate, reason in chain.told():
+        assert (fate, reason) in {
+            (wanted[image], "allowed_owner"),
+            (wanted[image], "rejected_by_rule"),
+            ("skipped", "already_settled"),
+        }
+
+
+@dataclass
+class Executioner:
+    """An application that has a run killed at its call number `at`, before or after that call took effect."""
+
+    app: ASGIApp
+    at: int
+    is_late: bool
+    calls: int = 0
+    victim: "asyncio.Task[Report] | None" = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or never answer it again."""
+        self.calls += 1
+        if self.victim is None or self.calls != self.at:
+            await self.app(scope, receive, send)
+            return
+        if self.is_late:
+            await self.app(scope, receive, _lose)
+        self.victim.cancel()
+        raise asyncio.CancelledError
+
+
+async def _lose(_: object) -> None:
+    """Lose an answer."""
+
+
+class Scaffold(Play):
+    """A stage on which runs are killed."""
+
+    executioner: Executioner | None = None
+
+    def client(self) -> httpx.AsyncClient:
+        """Connect to the local cloud through the executioner."""
+        app = self.executioner or create_app(self.state)
+        return httpx.AsyncClient(transport=httpx.ASGITransport(app=app))
+
+
+def tell_time(clock: FakeClock) -> float:
+    """Tell a clock's time as the sandbox wants it."""
+    return clock.now().timestamp()
+
+
+async def killed_at(call: int, *, is_late: bool, state: State, clock: FakeClock, sink: RecordingSink) -> Run | None:
+    """Kill a run at one of its calls; None where it made fewer."""
+    stage = Scaffold(state=state, clock=clock, sink=sink)
+    stage.executioner = Executioner(app=create_app(state), at=call, is_late=is_late)
+    once = Run(stage.served(), run_id="killed")
+    stage.executioner.victim = asyncio.create_task(once.work())
+    try:
+        await stage.executioner.victim
+    except asyncio.CancelledError:
+        return once
+    return None
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+async def test_killed_at_any_call_the_next_run_finishes(is_late: bool) -> None:  # noqa: FBT001 - a parameter
+    """Whichever call to the cloud is a run's last, before or after it took effect: the next run settles the rest."""
+    for call in range(1, 100):
+        clock = FakeClock()
+        state = State(clock=partial(tell_time, clock))
+        state.add_user("doorman", "secret", [RECEIVER])
+        state.settings.job_seconds = 3
+        wanted = {
+            **{state.add_share(GOLDEN, RECEIVER): "accepted" for _ in range(3)},
+            state.add_share(GOLDEN, RECEIVER, full_ecs=True): "accepted",
+            state.add_share(BAD, RECEIVER): "rejected",
+        }
+        state.add_vault(RECEIVER, "vault-1")
+        sink = RecordingSink()
+        killed = await killed_at(call, is_late=is_late, state=state, clock=clock, sink=sink)
+        if killed is None:
+            break
+        assert killed.report().unfinished == (() if killed.progress() == Progress() else (RECEIVER,))
+        report = await run_once(Play(state=state, clock=clock, sink=sink).served(), run_id="next")
+        assert report.is_faultless
+        assert {image: state.member_status(image, RECEIVER) for image in wanted} == wanted
+    assert 10 < call < 40
+
+
+async def test_a_stopped_run_says_which_jobs_still_run(state: State, clock: FakeClock, sink: RecordingSink) -> None:
+    """Stopped while its job runs: the job and the project stand in the report, and how far it was in the progress."""
+    state.settings.job_seconds = None
+    golden, stranger = state.add_share(GOLDEN, RECEIVER), state.add_share("some-stranger", RECEIVER)
+    once = await killed_at(20, is_late=False, state=state, clock=clock, sink=sink)
+    assert once is not None
+    report = once.report()
+    (job_id,) = state.jobs
+    assert [(check.job_id, check.images) for check in report.running] == [(job_id, (golden,))]
+    assert report.unfinished == (RECEIVER,)
+    assert [entry["image_id"] for event in report.told for entry in event.data["images"]] == [stranger]
+    assert once.progress() == Progress(projects=1, looked_at=1, found=2, told=1, in_jobs=1)

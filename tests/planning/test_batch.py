@@ -1,0 +1,137 @@
+"""What events ask for is merged by image, and every share that the cloud shows is decided."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from doorman.models import Cause, Notice, Share
+from doorman.planning.batch import Facts, RequestedImage, decide, merge_notices
+from doorman.policy.policy import Policy
+from tests.builders import BAD, CAUSE, GOLDEN, RECEIVER, START, STRANGER, image_id
+
+ONE, TWO, THREE = image_id(1), image_id(2), image_id(3)
+OTHER = Cause(id="cause-2", correlation="correlation-2")
+
+
+def notice(
+    *images: str, cause: Cause = CAUSE, sent_at: datetime | None = None, tries: int = 1, tried: Sequence[str] = ()
+) -> Notice:
+    """Make a notice of these images."""
+    return Notice(
+        project_id=RECEIVER, images=images, cause=cause, sent_at=sent_at, tries=tries, tried_vaults=tuple(tried)
+    )
+
+
+def gather(*notices: Notice, window: float = 60) -> dict[str, RequestedImage]:
+    """Merge notices at START."""
+    return merge_notices(notices, now=START, window=window)
+
+
+def test_nothing_asked() -> None:
+    """No notice, no ask."""
+    assert gather() == {}
+
+
+def test_one_notice() -> None:
+    """Each of its images is asked for with what the notice says."""
+    assert gather(notice(ONE, TWO, tries=2, tried=["v"])) == {
+        image: RequestedImage(image_id=image, cause=CAUSE, tries=2, tried_vaults=("v",)) for image in (ONE, TWO)
+    }
+
+
+def test_same_image_twice() -> None:
+    """The first to arrive is the cause, the most tries count, tried vaults add up in their order."""
+    merged = gather(notice(ONE, tries=2, tried=["a", "b"]), notice(TWO, ONE, cause=OTHER, tries=3, tried=["c", "a"]))
+    assert merged == {
+        ONE: RequestedImage(image_id=ONE, cause=CAUSE, tries=3, tried_vaults=("a", "b", "c")),
+        TWO: RequestedImage(image_id=TWO, cause=OTHER, tries=3, tried_vaults=("c", "a")),
+    }
+
+
+@pytest.mark.parametrize(
+    ("age", "is_young"),
+    [(None, False), (0, True), (59.9, True), (60, False), (10**9, False), (-1, True), (-60, True), (-60.1, False)],
+)
+def test_age(age: float | None, *, is_young: bool) -> None:
+    """Within the window, or up to a minute in the future: clocks differ. Unknown counts as past it."""
+    sent_at = None if age is None else START - timedelta(seconds=age)
+    assert gather(notice(ONE, sent_at=sent_at))[ONE].is_young is is_young
+
+
+def test_extreme_times() -> None:
+    """The first and the last moment that can be written are past the window."""
+    for text in ("0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"):
+        assert not gather(notice(ONE, sent_at=datetime.fromisoformat(text)))[ONE].is_young
+
+
+def test_window_of_nothing() -> None:
+    """A visibility window of 0 waits for nobody."""
+    assert not gather(notice(ONE, sent_at=START), window=0)[ONE].is_young
+
+
+@pytest.mark.parametrize("ages", [(0, 100), (100, 0)])
+def test_young_and_old_notice_of_one_image(ages: tuple[int, int]) -> None:
+    """The young one keeps the image waiting, whichever came first."""
+    first, second = (notice(ONE, sent_at=START - timedelta(seconds=age)) for age in ages)
+    assert gather(first, second)[ONE].is_young
+
+
+NOTICES = st.lists(
+    st.builds(
+        notice,
+        st.sampled_from([ONE, TWO, THREE]),
+        cause=st.sampled_from([CAUSE, OTHER]),
+        sent_at=st.none() | st.integers(-100, 100).map(lambda age: START + timedelta(seconds=age)),
+        tries=st.integers(1, 5),
+        tried=st.lists(st.sampled_from("abc"), unique=True),
+    ),
+    max_size=8,
+)
+
+
+@given(NOTICES)
+def test_merging(notices: list[Notice]) -> None:
+    """Every image that a notice names is asked for once, with the first cause and everything that was tried."""
+    asks = gather(*notices)
+    assert list(asks) == list(dict.fromkeys(image for each in notices for image in each.images))
+    for image, ask in asks.items():
+        mine = [each for each in notices if image in each.images]
+        assert ask.cause == mine[0].cause
+        assert ask.tries == max(each.tries for each in mine)
+        assert set(ask.tried_vaults) == {vault for each in mine for vault in each.tried_vaults}
+        assert ask.is_young is any(gather(each)[image].is_young for each in mine)
+
+
+@given(NOTICES)
+def test_asking_twice_changes_nothing(notices: list[Notice]) -> None:
+    """A redelivered event in the same round asks for the same."""
+    assert gather(*notices, *notices) == gather(*notices)
+
+
+def share(number: int, owner: str | None) -> Share:
+    """Make a share of this owner."""
+    return Share(image_id=image_id(number), project_id=RECEIVER, owner=owner, full_ecs=False)
+
+
+def test_shares_are_decided(policy: Policy) -> None:
+    """Pending ones and those that stand otherwise; not our own images, nor those that the cloud does not know."""
+    facts = Facts(
+        pending={ONE: share(1, GOLDEN), TWO: share(2, RECEIVER)},
+        standings={THREE: share(3, BAD), image_id(4): None, image_id(5): share(5, STRANGER)},
+        unlisted=frozenset({image_id(6)}),
+    )
+    decided = decide(facts, policy, project_id=RECEIVER, now=START)
+    assert {image: decision.action for image, decision in decided.items()} == {
+        ONE: "accept",
+        THREE: "reject",
+        image_id(5): "hold",
+    }
+
+
+def test_image_without_owner_is_not_accepted(policy: Policy) -> None:
+    """Where the cloud does not say whose it is, it might be anybody's."""
+    decided = decide(Facts(pending={ONE: share(1, None)}), policy, project_id=RECEIVER, now=START)
+    assert decided[ONE].action == "hold"
