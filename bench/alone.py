@@ -22,9 +22,9 @@ LIST = {"member_status": "pending", "visibility": "shared", "__imagetype": "shar
 def measure(*, events: int, delay: float) -> dict[str, float]:
     """Send events one after the other, each followed by the bare sequence for another image."""
     ours, bare = [], []
-    with stage.running(stage.upstream()) as cloud, stage.running(stage.noop()) as noop:
+    with harness.running(harness.upstream()) as cloud, harness.running(harness.noop()) as noop:
         cloud.ask("/bench/seed", {"projects": 1, "shares": 2 * events + 2, "delay": delay})
-        with stage.running(stage.triage(cloud, projects=1)) as function, asyncio.Runner() as runner:
+        with harness.running(harness.triage(cloud, projects=1)) as function, asyncio.Runner() as runner:
             client = httpx.AsyncClient()
             for number in range(events + 1):
                 took = _send(function.url, number)
@@ -44,7 +44,7 @@ def measure(*, events: int, delay: float) -> dict[str, float]:
 def _send(url: str, number: int) -> float:
     event = load.notified(url, project=project_id(0), images=[image_id(0, number)], event_id=f"alone-{number}")
     address = ("127.0.0.1", int(url.rpartition(":")[2]))
-    with socket.create_connection(address, timeout=stage.PATIENCE) as connection:
+    with socket.create_connection(address, timeout=harness.PATIENCE) as connection:
         start = time.perf_counter()
         connection.sendall(event)
         answer = connection.recv(65536)

@@ -18,11 +18,11 @@ from upstream import image_id, project_id
 def measure(*, pairs: int) -> dict[str, float]:
     """Start both functions in turn, so many times."""
     figures: list[tuple[float, float]] = []
-    compileall.compile_dir(stage.ROOT / "function", quiet=1)  # as in the image
-    with stage.running(stage.upstream()) as cloud:
+    compileall.compile_dir(harness.ROOT / "function", quiet=1)  # as in the image
+    with harness.running(harness.upstream()) as cloud:
         for _ in range(pairs):
             cloud.ask("/bench/seed", {"projects": 1, "shares": 1})
-            figures.append((_first_answer(stage.noop()), _first_answer(stage.triage(cloud, projects=1))))
+            figures.append((_first_answer(harness.noop()), _first_answer(harness.triage(cloud, projects=1))))
     return {
         "bare_ms": round(statistics.median(bare for bare, _ in figures) * 1000, 1),
         "ours_ms": round(statistics.median(ours for _, ours in figures) * 1000, 1),
@@ -30,13 +30,13 @@ def measure(*, pairs: int) -> dict[str, float]:
     }
 
 
-def _first_answer(server: stage.Server) -> float:
+def _first_answer(server: harness.Server) -> float:
     event = load.notified(server.url, project=project_id(0), images=[image_id(0, 0)], event_id="first")
     try:
         address = ("127.0.0.1", int(server.url.rpartition(":")[2]))
         while True:
             try:
-                with socket.create_connection(address, timeout=stage.PATIENCE) as connection:
+                with socket.create_connection(address, timeout=harness.PATIENCE) as connection:
                     connection.sendall(event)
                     answer = connection.recv(65536)
             except ConnectionError:

@@ -17,7 +17,7 @@ from pathlib import Path
 import load
 from upstream import image_id, project_id
 
-sys.path.insert(0, str(stage.ROOT))
+sys.path.insert(0, str(harness.ROOT))
 
 from doorman.models import Share
 from doorman.policy import policy as policies
@@ -59,11 +59,11 @@ def decide_microseconds(text: str, shares: int) -> float:
 
 def request_microseconds(text: str, events: int) -> float:
     """Time whole requests of one share each, one after the other, to `triage` as it is deployed with this policy."""
-    with tempfile.TemporaryDirectory() as folder, stage.running(stage.upstream()) as cloud:
+    with tempfile.TemporaryDirectory() as folder, harness.running(harness.upstream()) as cloud:
         path = Path(folder) / "policy.yaml"
         path.write_text(text)
         cloud.ask("/bench/seed", {"projects": 1, "shares": events})
-        with stage.running(stage.triage(cloud, projects=1, DOORMAN_POLICY=str(path))) as function:
+        with harness.running(harness.triage(cloud, projects=1, DOORMAN_POLICY=str(path))) as function:
             posts = [
                 load.notified(function.url, project=project_id(0), images=[image_id(0, number)], event_id=f"e{number}")
                 for number in range(events)

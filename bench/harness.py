@@ -1,4 +1,4 @@
-"""Sets the stage: starts the upstream, the function as it is deployed, and a function that does nothing."""
+"""Sets the harness: starts the upstream, the function as it is deployed, and a function that does nothing."""
 
 import contextlib
 import json

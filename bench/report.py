@@ -18,9 +18,9 @@ import storm
 import transports
 
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
-README = stage.ROOT / "README.md"
-PAGE = stage.ROOT / "docs" / "performance.md"
-PLOT = stage.ROOT / "docs" / "scaling.svg"
+README = harness.ROOT / "README.md"
+PAGE = harness.ROOT / "docs" / "performance.md"
+PLOT = harness.ROOT / "docs" / "scaling.svg"
 
 
 def measure(*, quick: bool) -> dict[str, Any]:

@@ -14,15 +14,15 @@ SIZES = (1, 10, 100, 1000, 10_000)
 
 def measure(*, runs: int) -> list[dict[str, float]]:
     """Measure each size so many times."""
-    with stage.running(stage.upstream()) as cloud:
+    with harness.running(harness.upstream()) as cloud:
         return [_measure(cloud, size, runs) for size in SIZES]
 
 
-def _measure(cloud: stage.Server, size: int, runs: int) -> dict[str, float]:
+def _measure(cloud: harness.Server, size: int, runs: int) -> dict[str, float]:
     calls, used = [], []
     for _ in range(runs):
         cloud.ask("/bench/seed", {"projects": 1, "shares": size})
-        with stage.running(stage.triage(cloud, projects=1)) as function:
+        with harness.running(harness.triage(cloud, projects=1)) as function:
             storm.warm_up(function)
             _, processor = storm.blow(function, 1, size, 256)
         calls.append(sum(cloud.ask("/bench/stats")["calls"].values()) / size)

@@ -33,17 +33,17 @@ def measure(*, shares: int, pairs: int, delay: float) -> dict[str, float]:
     """Settle so many shares by both, so many times."""
     figures = []
     seed = {"projects": 1, "shares": shares, "delay": delay}
-    with stage.running(stage.upstream()) as cloud, stage.running(stage.noop()) as noop:
+    with harness.running(harness.upstream()) as cloud, harness.running(harness.noop()) as noop:
         for _ in range(pairs):
             cloud.ask("/bench/seed", seed)
             theirs = _one_by_one(cloud.url, shares)
             nothing, _ = storm.blow(noop, 1, shares, 256)
             cloud.ask("/bench/seed", seed)
-            with stage.running(stage.triage(cloud, projects=1)) as function:
+            with harness.running(harness.triage(cloud, projects=1)) as function:
                 storm.warm_up(function)
                 busy, _ = storm.blow(function, 1, shares, 256)
             cloud.ask("/bench/seed", seed)
-            with stage.running(stage.triage(cloud, projects=1)) as function:
+            with harness.running(harness.triage(cloud, projects=1)) as function:
                 storm.warm_up(function)
                 events = [
                     _notice(function.url, first, min(first + TOGETHER, shares)) for first in range(0, shares, TOGETHER)

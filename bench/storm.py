@@ -16,10 +16,10 @@ from upstream import image_id, project_id
 def storm(*, projects: int, shares: int, connections: int, pairs: int, settings: dict[str, str]) -> dict[str, Any]:
     """Measure; `shares` are those of one project."""
     figures = []
-    with stage.running(stage.upstream()) as cloud, stage.running(stage.noop()) as noop:
+    with harness.running(harness.upstream()) as cloud, harness.running(harness.noop()) as noop:
         for _ in range(pairs):
             cloud.ask("/bench/seed", {"projects": projects, "shares": shares})
-            with stage.running(stage.triage(cloud, projects=projects, **settings)) as function:
+            with harness.running(harness.triage(cloud, projects=projects, **settings)) as function:
                 warm_up(function)
                 base, base_used = blow(noop, projects, shares, connections)
                 busy, busy_used = blow(function, projects, shares, connections)
@@ -30,12 +30,12 @@ def storm(*, projects: int, shares: int, connections: int, pairs: int, settings:
     return {name: round(statistics.median(each[name] for each in figures), 4) for name in figures[0]}
 
 
-def warm_up(server: stage.Server) -> None:
+def warm_up(server: harness.Server) -> None:
     """Wait for the server's first answers, to something that is no event."""
     load.run(server.url, [load.post(server.url, {}, b"") for _ in range(20)], connections=2)
 
 
-def blow(server: stage.Server, projects: int, shares: int, connections: int) -> tuple[load.Result, float]:
+def blow(server: harness.Server, projects: int, shares: int, connections: int) -> tuple[load.Result, float]:
     """Send the storm; also give the processor's microseconds for each event."""
     before = server.processor()
     result = load.run(server.url, _events(server.url, projects, shares), connections=connections)

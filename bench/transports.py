@@ -24,7 +24,7 @@ LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=AT_ONCE)
 def measure(*, calls: int) -> dict[str, dict[str, float]]:
     """Measure each carrier."""
     found = {}
-    with stage.running(stage.upstream()) as cloud:
+    with harness.running(harness.upstream()) as cloud:
         cloud.ask("/bench/seed", {"projects": 1, "shares": 1})
         for name in CARRIERS:
             command = [sys.executable, __file__, "--calls", str(calls), "--carrier", name, "--url", cloud.url]
@@ -36,7 +36,7 @@ def _carrier(name: str) -> httpx.AsyncBaseTransport:
     trust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if name == "own":
         return httpx.AsyncHTTPTransport(verify=trust, limits=LIMITS)
-    sys.path.insert(0, str(stage.ROOT))
+    sys.path.insert(0, str(harness.ROOT))
     from doorman.runtime.aiohttp_transport import AiohttpCarrier  # noqa: PLC0415 - its import is what is measured
 
     return AiohttpCarrier(trust=trust, limits=LIMITS)

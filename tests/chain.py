@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from doorman.cloud.project import Cloud
-from doorman.entrypoints.http import Handler, Reply, answer, handle_check, handle_sweep, handle_triage
+from doorman.entrypoints.http import Reply, answer
 from doorman.errors import Unavailable
 from doorman.events.cloudevents import write
 from doorman.events.messages import EventType
+from doorman.handlers.dispatch import Handler, handle_check, handle_sweep, handle_triage
 from doorman.models import CloudEvent
 from tests.builders import (
     BAD,

@@ -20,9 +20,10 @@ from starlette.responses import Response
 
 from doorman.bootstrap import check_trust, connect, connect_sink, make_sink
 from doorman.cloud.auth.credentials import from_settings
-from doorman.entrypoints.http import Handler, Reply, answer, handle_check, handle_sweep, handle_triage
+from doorman.entrypoints.http import Reply, answer
 from doorman.errors import DoormanError
 from doorman.events.cloudevents import MAX_BODY
+from doorman.handlers.dispatch import Handler, handle_check, handle_sweep, handle_triage
 from doorman.handlers.projects import Projects
 from doorman.policy.policy import Policy, expired, load
 from doorman.runtime import logs, telemetry, tuning

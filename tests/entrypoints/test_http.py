@@ -10,9 +10,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from doorman.cloud.project import Cloud
-from doorman.entrypoints.http import answer, handle_triage
+from doorman.entrypoints.http import answer
 from doorman.events.messages import EventType
 from doorman.handlers.context import ProjectContext
+from doorman.handlers.dispatch import handle_triage
 from doorman.handlers.projects import Projects
 from doorman.handlers.results import Ended
 from doorman.handlers.triage import triage

@@ -13,8 +13,9 @@ from structlog.testing import capture_logs
 from doorman.cloud.auth.credentials import from_settings
 from doorman.entrypoints.functiongraph.invocation import HANDLERS, Invocations, handle_run
 from doorman.entrypoints.functiongraph.payload import TICK
-from doorman.entrypoints.http import Handler, work_off
+from doorman.entrypoints.http import work_off
 from doorman.events.cloudevents import read
+from doorman.handlers.dispatch import Handler
 from doorman.handlers.projects import Projects
 from doorman.models import CloudEvent
 from doorman.policy.policy import load as load_policy

@@ -15,9 +15,10 @@ from doorman.bootstrap import make_sink
 from doorman.cloud.auth.credentials import Credentials, from_invocation
 from doorman.cloud.client import counting
 from doorman.entrypoints.functiongraph.payload import TICK, Grant, Unwrapped, read_grant, read_payload, unwrap
-from doorman.entrypoints.http import Handler, Reply, handle_check, handle_sweep, handle_triage, refuse, work_off
+from doorman.entrypoints.http import Reply, refuse, work_off
 from doorman.errors import Rejected, Unavailable
 from doorman.events.messages import EventType
+from doorman.handlers.dispatch import Handler, handle_check, handle_sweep, handle_triage
 from doorman.handlers.projects import Projects
 from doorman.handlers.run import run_once
 from doorman.models import CloudEvent, Handled
