@@ -12,6 +12,7 @@ import socket
 import statistics
 import time
 
+import harness
 import httpx
 import load
 from upstream import image_id, project_id

@@ -11,6 +11,7 @@ import socket
 import statistics
 import time
 
+import harness
 import load
 from upstream import image_id, project_id
 

@@ -14,10 +14,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import harness
 import load
 from upstream import image_id, project_id
 
-sys.path.insert(0, str(harness.ROOT))
+sys.path.insert(0, str(harness.ROOT / "function"))
 
 from doorman.models import Share
 from doorman.policy import policy as policies

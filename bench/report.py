@@ -12,6 +12,7 @@ from typing import Any
 
 import alone
 import coldstart
+import harness
 import scaling
 import sdk
 import storm

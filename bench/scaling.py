@@ -7,6 +7,7 @@ import argparse
 import json
 import statistics
 
+import harness
 import storm
 
 SIZES = (1, 10, 100, 1000, 10_000)

@@ -11,6 +11,7 @@ import json
 import statistics
 import time
 
+import harness
 import load
 import storm
 from huaweicloudsdkcore.auth.credentials import BasicCredentials

@@ -9,6 +9,7 @@ import json
 import statistics
 from typing import Any
 
+import harness
 import load
 from upstream import image_id, project_id
 

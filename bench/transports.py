@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 
+import harness
 import httpx
 from upstream import image_id, project_id
 
@@ -36,7 +37,7 @@ def _carrier(name: str) -> httpx.AsyncBaseTransport:
     trust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if name == "own":
         return httpx.AsyncHTTPTransport(verify=trust, limits=LIMITS)
-    sys.path.insert(0, str(harness.ROOT))
+    sys.path.insert(0, str(harness.ROOT / "function"))
     from doorman.runtime.aiohttp_transport import AiohttpCarrier  # noqa: PLC0415 - its import is what is measured
 
     return AiohttpCarrier(trust=trust, limits=LIMITS)
