@@ -13,8 +13,7 @@ import httpx
 
 from doorman.cloud.auth.accounts import Endpoints
 from doorman.cloud.auth.credentials import BareCredentials
-from doorman.cloud.client import ApiClient
-from doorman.cloud.throttle import Throttle
+from doorman.cloud.client import ApiClient, Throttle
 from doorman.errors import Unavailable
 from doorman.events.cloudevents import write
 from doorman.handlers.context import ProjectContext

@@ -10,8 +10,7 @@ import httpx
 import pytest
 
 from doorman.cloud.auth.accounts import Account, Domain, Password, Project
-from doorman.cloud.auth.login_gate import Gate
-from doorman.cloud.auth.tokens import TokenSource
+from doorman.cloud.auth.tokens import Gate, TokenSource
 from doorman.errors import Unavailable
 
 # the least settings of each kind of login

@@ -60,8 +60,7 @@ def make_sink(
     url = settings.sink or ""
     if url.startswith("http"):
         return HttpSink(url=url, client=client, clock=clock, overrides=settings.overrides)
-    from doorman.sinks.huaweicloud import CloudServiceSink  # noqa: PLC0415 - most have a broker
-    from doorman.sinks.huaweicloud_requests import read_target  # noqa: PLC0415 - likewise
+    from doorman.sinks.huaweicloud import CloudServiceSink, read_target  # noqa: PLC0415 - most have a broker
 
     target = read_target(url)
     return CloudServiceSink(

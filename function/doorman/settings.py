@@ -118,7 +118,7 @@ def _seconds(values: Mapping[str, str], name: str, *, least: float) -> float:
 
 def _sink(text: str) -> str | None:
     if text.startswith(("functiongraph:", "smn:")):
-        from doorman.sinks.huaweicloud_requests import read_target  # noqa: PLC0415 - most have a broker
+        from doorman.sinks.huaweicloud import read_target  # noqa: PLC0415 - most have a broker
 
         read_target(text)
     elif text and not _is_url(text):

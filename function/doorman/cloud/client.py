@@ -1,11 +1,12 @@
-"""The line to the cloud: sends one request, and repeats it only where that can do no harm.
+"""Sends one request to the cloud, and repeats it only where that can do no harm; bounds how many are in flight.
 
 What is sent and how an answer reads is its callers' concern.
 """
 
+import asyncio
 import random
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TypeVar
@@ -14,10 +15,45 @@ import httpx
 
 from doorman.cloud.api.base import Answer, Failure, Request, classify
 from doorman.cloud.auth.credentials import Credentials
-from doorman.cloud.throttle import Throttle
 from doorman.errors import Broken, Busy, Misconfigured, Refused, Unavailable
 from doorman.runtime.clock import Clock
 from doorman.runtime.transport import locate, untie
+
+CALLS_AT_ONCE = 32
+"""In one process, over all projects."""
+
+CALLS_PER_PROJECT = 8
+
+
+class Throttle:
+    """The calls of one project: a bound of its own, a bound shared with the other projects, and a common pause."""
+
+    def __init__(self, *, clock: Clock, shared: asyncio.Semaphore, limit: int = CALLS_PER_PROJECT) -> None:
+        self._clock = clock
+        self._shared = shared
+        self._own = asyncio.Semaphore(limit)
+        self._resume_at = 0.0
+
+    def hold(self, seconds: float) -> None:
+        """Let no call of this project start for that long; a longer pause in force stays."""
+        self._resume_at = max(self._resume_at, self._clock.monotonic() + seconds)
+
+    @asynccontextmanager
+    async def slot(self) -> AsyncIterator[None]:
+        """Wait for the pause to end and for a free place, and keep the place for the body.
+
+        Who waits for a place when a pause begins waits for its end as well; no other project waits for that.
+        """
+        async with self._own:
+            while True:
+                while (wait := self._resume_at - self._clock.monotonic()) > 0:
+                    # A little apart, so that those who waited together do not all call at once.
+                    await self._clock.sleep(wait * random.uniform(1.0, 1.2))  # noqa: S311 - jitter is no secret
+                async with self._shared:
+                    if self._resume_at <= self._clock.monotonic():
+                        yield
+                        return
+
 
 PAUSES = (0.2, 0.4, 0.8)
 """Seconds before each repetition of a request, half of it jitter."""

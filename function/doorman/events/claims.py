@@ -2,8 +2,7 @@
 
 from pydantic import BaseModel
 
-from doorman.events.fields import ImageId, PlainId
-from doorman.events.messages import CheckData, CheckedShare, EventType, NotifiedData, validate
+from doorman.events.messages import CheckData, CheckedShare, EventType, ImageId, NotifiedData, PlainId, validate
 from doorman.models import CloudEvent, Share
 
 

@@ -7,8 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from doorman.events.fields import ImageId, PlainId
-from doorman.events.messages import CheckData, Data, EventType, NotifiedData
+from doorman.events.messages import CheckData, Data, EventType, ImageId, NotifiedData, PlainId
 from doorman.models import Action, MemberStatus, Reason
 
 

@@ -11,9 +11,8 @@ from functools import partial
 import httpx
 
 from doorman.cloud.auth.credentials import Credentials, from_settings
-from doorman.cloud.client import ApiClient
+from doorman.cloud.client import CALLS_AT_ONCE, ApiClient, Throttle
 from doorman.cloud.project import Cloud
-from doorman.cloud.throttle import CALLS_AT_ONCE, Throttle
 from doorman.errors import DoormanError, Rejected, Unavailable
 from doorman.events.writing import EventWriter
 from doorman.handlers.batching import Batcher, Turns

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from doorman.entrypoints.cli.main import main
-from doorman.entrypoints.cli.outcomes import rows, totals
+from doorman.entrypoints.cli.output import rows, totals
 from doorman.entrypoints.cli.progress import say_left, say_progress, supervise
 from doorman.handlers.project_run import Trouble
 from doorman.handlers.run import Progress, Report, Run

@@ -17,8 +17,7 @@ from doorman.cloud.auth.catalog import Service, find_endpoint
 from doorman.cloud.auth.cloud_files import CloudFiles, usual_folders
 from doorman.cloud.auth.environ import Identity
 from doorman.cloud.auth.http_auth import FixedTokenAuth, KeyAuth, TokenAuth
-from doorman.cloud.auth.login_gate import Gate
-from doorman.cloud.auth.tokens import TokenSource
+from doorman.cloud.auth.tokens import Gate, TokenSource
 from doorman.errors import Misconfigured
 from doorman.runtime.clock import Clock
 

@@ -6,8 +6,7 @@ from argparse import ArgumentParser, Namespace
 from functools import partial
 from uuid import uuid4
 
-from doorman.entrypoints.cli.outcomes import uses
-from doorman.entrypoints.cli.output import say, table
+from doorman.entrypoints.cli.output import say, table, uses
 from doorman.entrypoints.cli.progress import supervise
 from doorman.entrypoints.cli.run import exit_code, show_report
 from doorman.entrypoints.cli.session import add_json, add_projects, open_projects

@@ -5,8 +5,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from uuid import uuid4
 
-from doorman.entrypoints.cli.outcomes import show, write_lines
-from doorman.entrypoints.cli.output import say, visible
+from doorman.entrypoints.cli.output import say, show, visible, write_lines
 from doorman.entrypoints.cli.progress import say_left, supervise
 from doorman.entrypoints.cli.session import add_json, add_projects, open_projects
 from doorman.handlers.run import Report, Run

@@ -9,8 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from doorman.bootstrap import connect, connect_sink, make_sink
 from doorman.cloud.auth.credentials import from_settings
 from doorman.cloud.auth.environ import PROJECT_IDS, PROJECT_NAMES
-from doorman.entrypoints.cli.outcomes import JsonLines
-from doorman.entrypoints.cli.output import read_text
+from doorman.entrypoints.cli.output import JsonLines, read_text
 from doorman.handlers.projects import Projects
 from doorman.policy.policy import load
 from doorman.runtime import logs

@@ -14,8 +14,7 @@ from functools import partial
 from uuid import uuid4
 
 from doorman.cloud.member_status import read_current
-from doorman.entrypoints.cli.outcomes import NOTHING
-from doorman.entrypoints.cli.output import say, table, visible
+from doorman.entrypoints.cli.output import NOTHING, say, table, visible
 from doorman.entrypoints.cli.progress import supervise
 from doorman.entrypoints.cli.run import FAILED, exit_code, show_report
 from doorman.entrypoints.cli.session import add_json, open_projects

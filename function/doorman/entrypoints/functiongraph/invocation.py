@@ -26,7 +26,7 @@ from doorman.policy.policy import Policy
 from doorman.runtime.clock import Clock
 from doorman.runtime.logs import logger
 from doorman.settings import Settings
-from doorman.sinks.huaweicloud_requests import find_beside
+from doorman.sinks.huaweicloud import find_beside
 from doorman.sinks.inbox import Inbox
 
 HANDLERS: Mapping[str, Handler] = {

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from doorman.cloud.throttle import CALLS_AT_ONCE, CALLS_PER_PROJECT, Throttle
+from doorman.cloud.client import CALLS_AT_ONCE, CALLS_PER_PROJECT, Throttle
 from tests.builders import FakeClock
 
 pytestmark = pytest.mark.anyio
