@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from tests.template.container import Container
 from tests.template.eventing import Metadata
-from tests.template.fields import DnsLabel, Labels, LabelValue, MemoryQuantity, QualifiedName, Strict, form
+from tests.template.fields import DnsLabel, Labels, LabelValue, MemoryQuantity, Strict, form
 
 Scale = Annotated[str, form(r"\d{1,3}", "a whole number in quotes")]
 
@@ -98,25 +98,17 @@ class Revision(Strict):
 
 
 class TrafficTarget(Strict):
-    """A share of the traffic."""
+    """All to the latest Revision."""
 
-    revision_name: DnsLabel | None = None
-    latest_revision: bool | None = None
-    percent: int = Field(ge=0, le=100)
-    tag: QualifiedName | None = None
+    latest_revision: Literal[True]
+    percent: Literal[100]
 
 
 class ServiceSpec(Strict):
-    """`traffic` is absent where all goes to the latest Revision."""
+    """`traffic` is written out: `kubectl apply` leaves a pinned Revision pinned where the file has none."""
 
     template: Revision
-    traffic: list[TrafficTarget] | None = None
-
-    @model_validator(mode="after")
-    def _is_whole(self) -> Self:
-        if self.traffic is not None and sum(target.percent for target in self.traffic) != 100:
-            raise ValueError("traffic must sum to 100")
-        return self
+    traffic: list[TrafficTarget] = Field(min_length=1, max_length=1)
 
 
 class Service(Strict):
