@@ -26,7 +26,7 @@ def cloud(context: ProjectContext) -> Cloud:
 class LaggingCloud(Cloud):
     """A cloud whose lists show nothing yet."""
 
-    async def find(self, status: MemberStatus, images: Collection[str], *, full_ecs: bool = False) -> dict[str, Share]:
+    async def find(self, status: MemberStatus, images: Collection[str]) -> dict[str, Share]:
         """Find nothing."""
         return {}
 
@@ -60,14 +60,14 @@ async def test_every_status(state: State, cloud: Cloud, count: int) -> None:
 
 
 async def test_few_are_read_by_rows_and_many_by_lists(state: State, cloud: Cloud) -> None:
-    """Twenty-one rows would be more calls than three lists."""
+    """Twenty-one rows would be more calls than some lists; one more says which are of whole servers."""
     images = [state.add_share(GOLDEN, RECEIVER, status="accepted") for _ in range(FEW_ROWS + 1)]
     await read_current(cloud, images[:-1])
     rows = [call for call in state.calls if "/members/" in call.path]
     assert len(rows) == FEW_ROWS
     state.calls.clear()
     await read_current(cloud, images)
-    assert [call.path for call in state.calls] == ["/v2/cloudimages"] * 2
+    assert [call.path for call in state.calls] == ["/v2/cloudimages"] * 3
 
 
 async def test_row_that_no_list_shows(play: Play, state: State, cloud: Cloud) -> None:
@@ -119,11 +119,11 @@ class TestReadingBack:
     """After a job, most should stand as it was to settle them."""
 
     async def test_all_settled(self, state: State, cloud: Cloud) -> None:
-        """One list is enough."""
+        """One list is enough, and one that says which are of whole servers."""
         images = [state.add_share(GOLDEN, RECEIVER, status="accepted") for _ in range(5)]
         found = await read_back(cloud, images, status="accepted")
         assert statuses(found) == dict.fromkeys(images, "accepted")
-        assert [call.path for call in state.calls if "cloudimages" in call.path] == ["/v2/cloudimages"]
+        assert [call.path for call in state.calls if "cloudimages" in call.path] == ["/v2/cloudimages"] * 2
 
     async def test_some_are_not(self, state: State, cloud: Cloud) -> None:
         """The rest is asked for by itself."""

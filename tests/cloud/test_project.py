@@ -262,21 +262,21 @@ class TestFind:
     """Images in the list of one status."""
 
     async def test_few_are_asked_for_one_by_one(self, state: State, cloud: Cloud) -> None:
-        """Each by its ID."""
+        """Each by its ID; one list says which are of whole servers."""
         images = [state.add_share(GOLDEN, RECEIVER, status="accepted", name="n") for _ in range(FEW)]
         with counting() as tally:
             found = await cloud.find("accepted", [*images[:-1], UNKNOWN])
         assert {image: (share.name, share.member_status) for image, share in found.items()} == dict.fromkeys(
             images[:-1], ("n", "accepted")
         )
-        assert tally.calls == FEW
+        assert tally.calls == FEW + 1
 
     async def test_many_are_looked_for_in_the_list(self, state: State, cloud: Cloud) -> None:
         """Others that stand there are left out."""
         images = [state.add_share(GOLDEN, RECEIVER, status="rejected") for _ in range(FEW + 5)]
         with counting() as tally:
             found = await cloud.find("rejected", [*images[: FEW + 1], UNKNOWN])
-        assert (set(found), tally.calls) == (set(images[: FEW + 1]), 1)
+        assert (set(found), tally.calls) == (set(images[: FEW + 1]), 2)
 
     async def test_walk_ends_when_all_are_found(self, clock: FakeClock) -> None:
         """The rest of a long list is not read."""
@@ -294,10 +294,41 @@ class TestFind:
         cloud, _ = scripted(clock, page(1, 2))
         assert (await cloud.find("accepted", [image_id(2)])).keys() == {image_id(2)}
 
-    async def test_whole_servers_only(self, state: State, cloud: Cloud) -> None:
-        """As the cloud's own filter has it."""
-        images = [state.add_share(GOLDEN, RECEIVER, status="accepted", full_ecs=kind) for kind in (True, False)]
-        assert (await cloud.find("accepted", images, full_ecs=True)).keys() == {images[0]}
+    @pytest.mark.parametrize("count", [1, FEW, FEW + 1])
+    @pytest.mark.parametrize("status", ["pending", "accepted", "rejected"])
+    async def test_whole_servers(self, state: State, cloud: Cloud, status: Any, count: int) -> None:
+        """Each is told to be one or not, by one more list where the rows do not say; that is asked once."""
+        kinds = {
+            state.add_share(GOLDEN, RECEIVER, status=status, full_ecs=kind): kind
+            for kind in (True, False)
+            for _ in range(count)
+        }
+        for image in kinds:
+            state.gallery.images[image].backup_id = None
+        wanted = list(kinds)[count - 1 :]
+        calls = []
+        for _ in range(2):
+            with counting() as tally:
+                found = await cloud.find(status, wanted)
+            assert {image: share.full_ecs for image, share in found.items()} == {
+                image: kinds[image] for image in wanted
+            }
+            calls.append(tally.calls)
+        assert calls[0] == calls[1] + 1
+
+    async def test_rows_that_say_it(self, state: State, cloud: Cloud) -> None:
+        """Then nothing more is asked."""
+        image = state.add_share(GOLDEN, RECEIVER, status="accepted", full_ecs=True)
+        with counting() as tally:
+            assert (await cloud.find("accepted", [image]))[image].full_ecs is True
+        assert tally.calls == 1
+
+    async def test_plain_openstack_has_no_whole_servers(self, state: State, native: Cloud) -> None:
+        """In a list or by itself, no image is one, and no list of them is asked for."""
+        image = state.add_share(GOLDEN, RECEIVER, status="accepted")
+        with counting() as tally:
+            found = [(await native.find("accepted", [image]))[image], await native.image(image)]
+        assert ([share.full_ecs for share in found], tally.calls) == ([False, False], 2)
 
 
 class TestSettled:

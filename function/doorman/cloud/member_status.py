@@ -14,6 +14,8 @@ FEW_ROWS = 20
 async def read_current(cloud: Cloud, images: Sequence[str]) -> dict[str, Share | None]:
     """Read how each image stands: its share with the status that the cloud tells, None where it knows no share.
 
+    Whether a share is full-ECS is known, or no list shows it: what is decided of it rests on whole facts.
+
     Raises:
         Unavailable: the cloud cannot be read now.
     """
@@ -21,7 +23,7 @@ async def read_current(cloud: Cloud, images: Sequence[str]) -> dict[str, Share |
 
 
 async def read_back(cloud: Cloud, images: Sequence[str], *, status: Status) -> dict[str, Share | None]:
-    """Read how images stand of which most should be settled as `status`.
+    """Read how images stand of which most should be settled as `status`, as whole as `read_standings` does.
 
     Raises:
         Unavailable: the cloud cannot be read now.
@@ -43,9 +45,7 @@ async def _read_by_rows(cloud: Cloud, images: Sequence[str]) -> dict[str, Share 
         # The row is the truth of the status, also where a list lags behind it.
         missing = [image for image in wanted if image not in found]
         shown = dict(zip(missing, await asyncio.gather(*map(cloud.image, missing)), strict=True))
-        for image in wanted:
-            share = found.get(image) or shown[image] or Share(image_id=image, project_id=cloud.project_id)
-            standings[image] = replace(share, member_status=status)
+        standings |= {image: replace(share, member_status=status) for image, share in {**found, **shown}.items()}
     return standings
 
 

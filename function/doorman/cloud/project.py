@@ -90,16 +90,18 @@ class Cloud:
             return None
         return found
 
-    async def find(self, status: MemberStatus, images: Collection[str], *, full_ecs: bool = False) -> dict[str, Share]:
-        """Read those of the images that stand in the list of this status; `full_ecs`: only those of whole servers."""
-        if len(images) > FEW:
-            walked = await self._lists.walk(status, wanted=frozenset(images), full_ecs=full_ecs)
-            return {image: walked.shares[image] for image in images if image in walked.shares}
+    async def find(self, status: MemberStatus, images: Collection[str]) -> dict[str, Share]:
+        """Read those of the images that stand in the list of this status, full-ECS or not told of each."""
         found: dict[str, Share] = {}
-        for image_id in images:
-            walked = await self._lists.walk(status, image_id=image_id, full_ecs=full_ecs)
-            found |= {key: share for key, share in walked.shares.items() if key == image_id}
-        return found
+        if len(images) > FEW:
+            walked = await self._lists.walk(status, wanted=frozenset(images))
+            found = {image: walked.shares[image] for image in images if image in walked.shares}
+        else:
+            for image_id in images:
+                walked = await self._lists.walk(status, image_id=image_id)
+                found |= {key: share for key, share in walked.shares.items() if key == image_id}
+        await self._learn_kinds(found.values(), status, found, image_id=next(iter(found)) if len(found) == 1 else None)
+        return {key: self._complete(share) for key, share in found.items()}
 
     async def member_status(self, image_id: str) -> MemberStatus | None:
         """Read our own member row of an image; None where the cloud knows no such share."""
@@ -154,10 +156,11 @@ class Cloud:
             markers.add(page.last)
             request = nova.list_servers(marker=page.last)
 
-    async def image(self, image_id: str) -> Share | None:
-        """Read one image by itself, where no list shows it; None where it is not shown either."""
+    async def image(self, image_id: str) -> Share:
+        """Read one image by itself, where no list shows it; what it does not tell stays unknown."""
         reader = partial(glance.read_image, image_id=image_id, project_id=self.project_id)
-        return await self.client.send(glance.show_image(image_id), reader)
+        share = await self.client.send(glance.show_image(image_id), reader)
+        return self._complete(share or Share(image_id=image_id, project_id=self.project_id))
 
     async def is_visible(self, image_id: str) -> bool:
         """Say whether we can see an image at all: shared with us, our own or public."""

@@ -95,16 +95,17 @@ async def _read_settled(context: ProjectContext, check: CheckData, job: Job) -> 
     lagging = [
         image
         for image, share in standings.items()
-        if share and share.member_status != check.status and image not in job.failed
+        if share and _is_behind(context, check, share) and image not in job.failed
     ]
     if lagging and job.state is JobState.SUCCESS:
         await context.clock.sleep(LAG)
         standings |= await read_back(context.cloud, lagging, status=check.status)
-    if check.vault_id is not None:
-        settled = [image for image, share in standings.items() if share and share.member_status == check.status]
-        whole = await context.cloud.find(check.status, settled, full_ecs=True) if settled else {}
-        standings |= {image: replace(share, full_ecs=True) for image, share in whole.items()}
     return standings
+
+
+def _is_behind(context: Desk, check: CheckData, share: Share) -> bool:
+    """Say whether no list shows the share yet as the job left it; only lists tell whether it is full-ECS."""
+    return share.member_status != check.status or (share.full_ecs is None and share.owner != context.project_id)
 
 
 async def _conclude(

@@ -169,3 +169,19 @@ def test_a_signature_names_nobody_so_the_local_user_is_told(
         monkeypatch.setenv(name, value)
     assert main(["reject", cloud.add_share(STRANGER, "receiver"), *ASKED, "--yes", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["data"]["actor"] == f"{getpass.getuser()} (local user)"
+
+
+def test_what_the_policy_would_do_rests_on_whole_facts(
+    cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whether an image is full-ECS is asked of the cloud, whatever the share's status."""
+    (tmp_path / "policy.yaml").write_text(
+        POLICY.replace("decision: accept", "images: {full_ecs: false}\n    decision: accept")
+    )
+    images = [cloud.add_share(GOLDEN, "receiver", name="n", status=status) for status in ("pending", "rejected")]
+    type_in(monkeypatch, "n\n")
+    assert main(["reject", *images, *ASKED]) == 1
+    assert [line.split() for line in capsys.readouterr().err.splitlines()[1:3]] == [
+        [image, "n", GOLDEN, status, "accept", "golden-images", "allowed_owner"]
+        for image, status in zip(images, ("pending", "rejected"), strict=True)
+    ]
