@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from doorman.sandbox import world
-from doorman.sandbox.assembly import environment
+from doorman.sandbox.assembly import POLICY, environment
 from doorman.sandbox.processes import Function, NotStartedError
 from doorman.sandbox.samples import EVENTS, load
 
@@ -112,9 +112,7 @@ def test_foreign_settings_stay_outside(monkeypatch: pytest.MonkeyPatch, tmp_path
     """Nothing of a real cloud in our environment reaches the functions; one that is killed can be started again."""
     monkeypatch.setenv("OS_CLOUD", "production")
     monkeypatch.setenv("DOORMAN_MODE", "nonsense")
-    settings = environment(
-        "http://127.0.0.1:1", "http://127.0.0.1:1/", ROOT / "function" / "doorman" / "sandbox" / "policy.yaml"
-    )
+    settings = environment("http://127.0.0.1:1", "http://127.0.0.1:1/", POLICY)
     function = Function("sweep", port=0, settings=settings, log=tmp_path / "log")
     try:
         function.await_start()

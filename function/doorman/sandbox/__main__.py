@@ -56,7 +56,7 @@ def _read(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--port", type=int, default=0, help="the cloud's port, the others follow; 0: free ones (default)"
     )
-    parser.add_argument("--policy", type=Path, default=POLICY, help="the policy file (default: the demo's)")
+    parser.add_argument("--policy", type=Path, default=POLICY, help="the policy file (default: the README's)")
     parser.add_argument("--profile", choices=("kafka", "mt"), default="kafka", help="whose delivery rules to keep")
     parser.add_argument(
         "--log-level", default="warning", help="of the functions: debug, info, warning (default), error"

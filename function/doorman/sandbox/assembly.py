@@ -15,7 +15,13 @@ from doorman.sandbox.processes import Function
 from doorman.sandbox.serving import serve
 from doorman.sandbox.state import Cloud
 
-POLICY = Path(__file__).with_name("policy.yaml")
+POLICY = next(
+    path
+    for path in (Path(__file__).with_name("policy.yaml"), Path(__file__).parents[3] / "examples" / "policy.yaml")
+    if path.exists()
+)
+"""The README's policy: beside this file in a wheel, in `examples/` in a checkout."""
+
 JOB_SECONDS = 0.4
 TYPES = {
     "triage": "dev.doorman.share.notified.v1",

@@ -16,7 +16,6 @@ USER, PASSWORD, DOMAIN, REGION = "doorman", "sandbox", "Default", "eu-de"
 RECEIVER = "7f2a9c4e1b6d4f0e8a3c5d7b9e1f2a4c"
 GOLDEN = "9c61004714024f9586705d090530f9fa"
 RECOVERY = "2d5b8e1f4a7c4d0b9e3f6a8c1d2e5f70"
-PARTNER = "c4e7a1d0b3f648529f8e7d6c5b4a3920"
 BANNED = "0b1c2d3e4f5061728394a5b6c7d8e9f0"
 STRANGER = "e1d2c3b4a5968778695a4b3c2d1e0f99"
 VAULT = "8f0c3b52-7d0e-4b8e-9a55-0d6f0a3f3c11"
@@ -26,7 +25,6 @@ PROJECTS = {
     RECEIVER: "landing-zone",
     GOLDEN: "golden-images",
     RECOVERY: "disaster-recovery",
-    PARTNER: "partner",
     BANNED: "known-bad",
     STRANGER: "stranger",
 }
@@ -91,15 +89,15 @@ def _recovery(name: str, event: str) -> Sample:
     )
 
 
-def _partner(name: str, event: str) -> Sample:
-    return Sample(name=name, event=event, owner=PARTNER, fate="held", reason="vault_missing", full_ecs=True)
+def _server(name: str, event: str) -> Sample:
+    return Sample(name=name, event=event, owner=GOLDEN, fate="held", reason="image_not_allowed", full_ecs=True)
 
 
 SAMPLES: tuple[Sample, ...] = (
     _golden("golden-base", "golden-image.json"),
     _golden("golden-binary", "binary-mode.http"),
     _recovery("recovery-erp", "full-ecs-with-vault.json"),
-    _partner("partner-appliance", "full-ecs-without-vault.json"),
+    _server("golden-server", "full-ecs-not-allowed.json"),
     _stranger("stranger-tool", "unknown-owner.json"),
     _stranger("stranger-says-golden", "forged-owner.json"),
     _banned("banned-miner", "rejected-owner.json"),
@@ -115,12 +113,12 @@ SAMPLES: tuple[Sample, ...] = (
         name="golden-last-year", event="already-settled.json", owner=GOLDEN, fate="skipped", reason="already_settled",
         status="accepted", ends="accepted",
     ),
-    *(_golden(f"mixed-golden-{n}", "mixed-20.json") for n in range(1, 9)),
+    *(_golden(f"golden-mixed-{n}", "mixed-20.json") for n in range(1, 9)),
     *(_banned(f"mixed-banned-{n}", "mixed-20.json") for n in range(1, 5)),
     *(_stranger(f"mixed-stranger-{n}", "mixed-20.json") for n in range(1, 4)),
     *(_recovery(f"mixed-recovery-{n}", "mixed-20.json") for n in range(1, 4)),
-    *(_partner(f"mixed-partner-{n}", "mixed-20.json") for n in range(1, 3)),
-    _golden("batch-golden", "batched-mode.json"),
+    *(_server(f"golden-server-{n}", "mixed-20.json") for n in range(1, 3)),
+    _golden("golden-batch", "batched-mode.json"),
     _banned("batch-banned", "batched-mode.json"),
     _stranger("batch-stranger", "batched-mode.json"),
     Sample(
@@ -131,8 +129,8 @@ SAMPLES: tuple[Sample, ...] = (
         name="stranger-forged-check", event="forged-job-check.json", owner=STRANGER, fate="failed",
         reason="still_pending",
     ),
-    _golden("swept-golden-1", "ping-tick.json"),
-    _golden("swept-golden-2", "ping-tick.json"),
+    _golden("golden-swept-1", "ping-tick.json"),
+    _golden("golden-swept-2", "ping-tick.json"),
 )  # fmt: skip
 
 REFUSALS: tuple[Refusal, ...] = (
@@ -153,7 +151,7 @@ def build(cloud: Cloud) -> None:
     cloud.add_user(USER, PASSWORD, [RECEIVER], domain=DOMAIN)
     for project_id, name in PROJECTS.items():
         cloud.add_user(f"owner-of-{name}", PASSWORD, [project_id], domain=DOMAIN)
-    cloud.add_vault(RECEIVER, VAULT, name="recovery-vault", size=500, used=51200)
+    cloud.add_vault(RECEIVER, VAULT, name="recovery-vault", size=500, used=51200, tags={"purpose": "images"})
     for sample in SAMPLES:
         image = cloud.add_image(sample.owner, image_id=sample.image_id, name=sample.name, full_ecs=sample.full_ecs)
         if sample.status is not None:
