@@ -4,10 +4,10 @@ from collections.abc import Collection
 
 import pytest
 
-from doorman.cloud.project import Cloud
-from doorman.policy.decision import decide
-from doorman.models import MemberStatus, Share
 from doorman.cloud.member_status import FEW_ROWS, read_back, read_current
+from doorman.cloud.project import Cloud
+from doorman.models import MemberStatus, Share
+from doorman.policy.decision import decide
 from doorman.sandbox.state import Cloud as State
 from tests.chain import GOLDEN, RECEIVER, VAULT, Chain
 

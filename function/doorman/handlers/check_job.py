@@ -103,7 +103,7 @@ async def _read_settled(context: ProjectContext, check: CheckData, job: Job) -> 
     return standings
 
 
-def _is_behind(context: Desk, check: CheckData, share: Share) -> bool:
+def _is_behind(context: ProjectContext, check: CheckData, share: Share) -> bool:
     """Say whether no list shows the share yet as the job left it; only lists tell whether it is full-ECS."""
     return share.member_status != check.status or (share.full_ecs is None and share.owner != context.project_id)
 

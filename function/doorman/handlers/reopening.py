@@ -5,10 +5,10 @@ Off unless the policy or a command asks for it; who settled them, a person or an
 
 from dataclasses import replace
 
-from doorman.planning.batch import Facts
 from doorman.handlers.context import ProjectContext
-from doorman.policy import decision as decisions
+from doorman.planning.batch import Facts
 from doorman.planning.outcomes import WANTED
+from doorman.policy import decision as decisions
 
 
 async def reopen(context: ProjectContext, facts: Facts) -> Facts:
@@ -22,7 +22,8 @@ async def reopen(context: ProjectContext, facts: Facts) -> Facts:
     again = {
         share.image_id: share
         for share in settled
-        if WANTED.get(decisions.decide(share, context.policy, now=now).action, share.member_status) != share.member_status
+        if WANTED.get(decisions.decide(share, context.policy, now=now).action, share.member_status)
+        != share.member_status
     }
     left = {image: share for image, share in facts.standings.items() if image not in again}
     return replace(facts, pending={**facts.pending, **again}, standings=left)
