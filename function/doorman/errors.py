@@ -29,6 +29,26 @@ class Broken(Unavailable):
     """The answer was lost or unusable: a read may be repeated at once; of a write nobody knows whether it was done."""
 
 
+class TimedOut(Broken):
+    """No answer came in time: a read is not repeated at once either."""
+
+
+class Failed(Broken):
+    """The service itself failed at the request (500), perhaps because of one image in it."""
+
+
+class TooLarge(Unavailable):
+    """The answer was larger than is read; `start` is how it began."""
+
+    def __init__(self, message: str, *, start: bytes) -> None:
+        super().__init__(message)
+        self.start = start
+
+
+class Denied(Unavailable):
+    """The service refuses the login (401): it ended, its access rules do not name the call, or Keystone is down."""
+
+
 class Refused(DoormanError):
     """The cloud said no to one request, with a reason that `code` names.
 

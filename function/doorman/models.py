@@ -72,8 +72,9 @@ class Reason(StrEnum):
 
 
 class OutcomeType(StrEnum):
-    """How an image of an event ended; the word in the outcome event's type."""
+    """How an image of an event ended; the word in the outcome event's type. DECIDED is told before the call."""
 
+    DECIDED = "decided"
     ACCEPTED = "accepted"
     REJECTED = "rejected"
     HELD = "held"
@@ -81,6 +82,15 @@ class OutcomeType(StrEnum):
     SKIPPED = "skipped"
     AUDITED = "audited"
     DRIFTED = "drifted"
+
+
+class Onward(StrEnum):
+    """How an image goes on that has not ended here: a job runs, it is notified again, or its check is handed over."""
+
+    SUBMITTED = "submitted"
+    REPEATED = "repeated"
+    RUNNING = "running"
+    UNTOLD = "untold"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +128,10 @@ class Share:
     Attributes:
         project_id: the receiving project.
         owner: project ID of the sharer.
-        full_ecs: made from a whole server's backup (needs a vault); None where no source says.
+        full_ecs: made from a whole server's backup (needs a vault); None where the cloud tells nowhere. It has no
+            default: whoever makes a share has asked for it, since policies and vaults hang on it.
+        shared_at, settled_at: when the member row was made, and when its status last changed; None where only lists
+            were read, which do not tell.
         min_disk: GB. min_ram: MB. size: bytes.
         architecture: `x86_64` or `arm64` as the cloud spells it.
         encrypted: carries a key ID.
@@ -131,7 +144,9 @@ class Share:
     name: str | None = None
     member_status: MemberStatus | None = None
     created_at: datetime | None = None
-    full_ecs: bool | None = None
+    full_ecs: bool | None
+    shared_at: datetime | None = None
+    settled_at: datetime | None = None
     kind: Kind | None = None
     os_type: str | None = None
     os_version: str | None = None
@@ -144,6 +159,19 @@ class Share:
     encrypted: bool | None = None
     firmware: str | None = None
     hash_value: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberRow:
+    """Our own row among an image's members.
+
+    Attributes:
+        created_at: when it was shared. updated_at: when its status last changed. None where the cloud does not tell.
+    """
+
+    status: MemberStatus
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,10 +218,14 @@ class Job:
     """An asynchronous job of the image service, as last read.
 
     Attributes:
+        begin_time: when it began, as the cloud tells it.
+        images: those that its record lists; None where it lists none.
         failed: images that the job itself reports as failed; empty where it does not say.
     """
 
     state: JobState
+    begin_time: datetime | None = None
+    images: frozenset[str] | None = None
     error_code: str | None = None
     fail_reason: str | None = None
     failed: frozenset[str] = field(default_factory=frozenset)
@@ -203,7 +235,7 @@ class Job:
 class Outcome:
     """How one image ended, with what was read of it; becomes one entry of an outcome event."""
 
-    fate: OutcomeType
+    type: OutcomeType
     image_id: str
     reason: Reason
     cause: str
@@ -215,6 +247,8 @@ class Outcome:
     vault_id: str | None = None
     decision: Action | None = None
     facts: Mapping[str, object] | None = None
+    settled_at: datetime | None = None
+    failed_condition: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,9 +15,9 @@ import httpx
 
 from doorman.cloud.api.base import Answer, Failure, Request, classify
 from doorman.cloud.auth.credentials import Credentials
-from doorman.errors import Broken, Busy, Misconfigured, Refused, Unavailable
+from doorman.errors import Broken, Busy, Misconfigured, Refused, TimedOut, TooLarge, Unavailable
 from doorman.runtime.clock import Clock
-from doorman.runtime.transport import locate, untie
+from doorman.runtime.transport import locate
 
 CALLS_AT_ONCE = 32
 """In one process, over all projects."""
@@ -61,6 +61,12 @@ PAUSES = (0.2, 0.4, 0.8)
 MAX_PAUSE = 5.0
 """Seconds: a longer wait is left to the broker's redelivery."""
 
+MAX_ANSWER = 4 << 20
+"""Bytes of one answer: some times a full page of ordinary images."""
+
+HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity"}
+"""Nothing compressed, so that what is read is as large as what is sent."""
+
 T = TypeVar("T")
 _TALLY: ContextVar["Tally | None"] = ContextVar("api_calls", default=None)
 
@@ -93,7 +99,7 @@ class ApiClient:
     throttle: Throttle
 
     async def send(self, request: Request, read: Callable[[Answer], T]) -> T:
-        """Send a request and read its answer.
+        """Send a reading request, again where that may help, and read its answer.
 
         Raises:
             Unavailable: not now, or our login is refused.
@@ -102,23 +108,35 @@ class ApiClient:
         for pause in PAUSES:
             try:
                 return read(await self._once(request))
-            except Unavailable as error:
-                if not _is_repeatable(request, error):
-                    raise
+            except (Busy, Broken) as error:
                 asked = error.retry_after or 0.0
-                if asked > MAX_PAUSE:
+                if asked > MAX_PAUSE or isinstance(error, TimedOut):
                     raise
-                shared = isinstance(error, Busy)
+                is_shared = isinstance(error, Busy)
             except Refused as error:
                 if classify(code=error.code, status=error.status) is not Failure.PASSING:
                     raise
-                asked, shared = 0.0, False
+                asked, is_shared = 0.0, False
             wait = max(asked, pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter is no secret
-            if shared:
+            if is_shared:
                 self.throttle.hold(wait)
             else:
                 await self.clock.sleep(wait)
         return read(await self._once(request))
+
+    async def write(self, request: Request, read: Callable[[Answer], T]) -> T:
+        """Send a writing request, once: whether it may be repeated is for a fresh look to say.
+
+        Raises:
+            Busy: nothing was done; the next call of this project waits as long as the cloud asks.
+            Unavailable: not now; what was done is not known.
+            Refused: the cloud says no, with its code.
+        """
+        try:
+            return read(await self._once(request))
+        except Busy as error:
+            self.throttle.hold(min(error.retry_after or PAUSES[-1], MAX_PAUSE))
+            raise
 
     async def _once(self, request: Request) -> Answer:
         try:
@@ -129,24 +147,32 @@ class ApiClient:
             if (tally := _TALLY.get()) is not None:
                 tally.calls += 1
             try:
-                response = await self.client.request(
+                async with self.client.stream(
                     request.method,
                     locate(base + request.path, request.params),
                     json=request.json,
-                    headers={"Accept": "application/json"},
+                    headers=HEADERS,
                     auth=self.credentials.auth,
-                )
+                ) as response:
+                    body = await _read_bounded(response, request)
             except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
                 raise Busy(f"the cloud cannot be reached ({type(error).__name__})") from error
             except httpx.TimeoutException as error:
-                raise Unavailable("the cloud does not answer in time") from error
+                raise TimedOut("the cloud does not answer in time") from error
             except httpx.InvalidURL as error:
                 raise Unavailable(f"the endpoint of the {request.service} service is no URL: correct it") from error
             except httpx.HTTPError as error:
                 raise Broken(f"the connection to the cloud broke ({type(error).__name__})") from error
-        untie(response)
-        return Answer(status=response.status_code, body=response.content, headers=response.headers)
+        return Answer(status=response.status_code, body=body, headers=response.headers)
 
 
-def _is_repeatable(request: Request, error: Unavailable) -> bool:
-    return isinstance(error, Busy) or (request.method == "GET" and isinstance(error, Broken))
+async def _read_bounded(response: httpx.Response, request: Request) -> bytes:
+    """Read an answer as far as it is read at all: strangers may make a list as large as they like."""
+    if response.headers.get("content-encoding", "identity").lower() != "identity":
+        raise Broken(f"{request.path}: the answer is compressed, which nobody asked for")
+    body = bytearray()
+    async for part in response.aiter_raw():
+        body += part
+        if len(body) > MAX_ANSWER:
+            raise TooLarge(f"{request.path}: the answer is larger than {MAX_ANSWER} bytes", start=bytes(body))
+    return bytes(body)

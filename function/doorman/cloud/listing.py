@@ -1,18 +1,19 @@
 """Walks the image service's lists of shares, page by page, and no further than what is looked for.
 
-How a list is asked for and reads is `ims`' and `glance`'s concern, what it is good for `cloud`'s.
+How a list is asked for and reads is the image service's concern, what it is good for `project`'s.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from functools import partial
+from typing import TypeVar
 
-from doorman.cloud.api import glance, ims
-from doorman.cloud.api.base import Answer, Failure, Page, Request, classify
-from doorman.cloud.api.images import read_share
+from doorman.cloud.api.base import Answer, Failure, ImageService, Page, Request, classify
+from doorman.cloud.api.images import ImageRow, read_first_id, read_row
 from doorman.cloud.client import ApiClient
-from doorman.errors import Refused, Unavailable
-from doorman.models import MemberStatus, Share
+from doorman.errors import Refused, TooLarge, Unavailable
+from doorman.models import MemberStatus
+from doorman.runtime.logs import logger
 
 RESTARTS = 3
 """Walks before it is given up, each begun since the image that a page begins after was gone."""
@@ -22,91 +23,101 @@ _RIGHTS = {"image": "ims:images:list and ims:images:get", "cbr": "cbr:vaults:lis
 T = TypeVar("T")
 
 
-class Dialect(Protocol):
-    """How one kind of image service is asked for lists."""
-
-    def list_shares(self, status: MemberStatus, *, image_id: str | None = None, full_ecs: bool = False) -> Request:
-        """Build the request for the first page."""
-        ...
-
-    def read_page(self, answer: Answer, asked: Request) -> Page:
-        """Read one page, and what to ask for the next one."""
-        ...
-
-
 @dataclass(slots=True)
 class Walked:
-    """What a walk saw: the IDs of all images, and the shares that were read of them; how many pages it took."""
+    """What a walk saw: the IDs of all images, and those among them that were read."""
 
     ids: set[str] = field(default_factory=set)
-    shares: dict[str, Share] = field(default_factory=dict)
-    pages: int = 0
-    is_whole: bool = False
+    rows: dict[str, ImageRow] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lists:
+class Listing:
     """The lists of one served project."""
 
     project_id: str
     client: ApiClient
-    dialect: Dialect
+    service: ImageService
 
     async def walk(
         self,
         status: MemberStatus,
         *,
         image_id: str | None = None,
-        full_ecs: bool = False,
+        whole: bool = False,
         wanted: frozenset[str] | None = None,
-        pages: int | None = None,
     ) -> Walked:
-        """Walk the list of one status to its end, or until all `wanted` were seen.
+        """Walk the lists of one status to their end, or until all `wanted` were seen.
 
         Args:
-            image_id: only this one. full_ecs: only images of whole servers.
-            wanted: where the first page has them all, no other share is read.
-            pages: go no further.
+            image_id: only this one. whole: only images of whole servers.
+            wanted: no other image is read.
 
         Raises:
             Unavailable: the cloud cannot be read now.
         """
-        first = self.dialect.list_shares(status, image_id=image_id, full_ecs=full_ecs)
-        for _ in range(RESTARTS):
-            try:
-                return await self._walk(first, status, wanted=wanted, pages=pages)
-            except _MarkerLostError:
-                continue
-        raise Unavailable("image list: it changes faster than it can be read")
-
-    async def _walk(
-        self, first: Request, status: MemberStatus, *, wanted: frozenset[str] | None, pages: int | None
-    ) -> Walked:
         walked = Walked()
-        request: Request | None = first
-        while request is not None and walked.pages != pages:
-            page = await self._page(request, is_first=request is first)
-            fresh = page.rows.keys() - walked.ids
-            walked.ids |= fresh
-            walked.pages += 1
-            is_enough = wanted is not None and wanted <= walked.ids
-            read = fresh & wanted if wanted is not None and is_enough and walked.pages == 1 else fresh
-            walked.shares |= {
-                key: read_share(row, project_id=self.project_id, status=status)
-                for key, row in page.rows.items()
-                if key in read
-            }
-            request = page.next if fresh and not is_enough else None
-        walked.is_whole = request is None
+        for first in self.service.list_shares(status, image_id=image_id, whole=whole):
+            if wanted is None or not wanted <= walked.ids:
+                await self._walk(first, status, wanted=wanted, walked=walked)
         return walked
 
+    async def _walk(
+        self, first: Request, status: MemberStatus, *, wanted: frozenset[str] | None, walked: Walked
+    ) -> None:
+        for _ in range(RESTARTS):
+            try:
+                await self._walk_once(first, status, wanted=wanted, walked=walked)
+            except _MarkerLostError:
+                continue
+            return
+        raise Unavailable("image list: it changes faster than it can be read")
+
+    async def _walk_once(
+        self, first: Request, status: MemberStatus, *, wanted: frozenset[str] | None, walked: Walked
+    ) -> None:
+        request: Request | None = first
+        seen: set[str] = set()
+        while request is not None:
+            page = await self._page(request, is_first=request is first)
+            fresh = page.rows.keys() - seen
+            seen |= fresh
+            walked.ids |= fresh
+            walked.rows |= {
+                image_id: read_row(row, project_id=self.project_id, status=status)
+                for image_id, row in page.rows.items()
+                if wanted is None or image_id in wanted
+            }
+            is_enough = wanted is not None and wanted <= walked.ids
+            request = page.next if fresh and not is_enough else None
+
     async def _page(self, request: Request, *, is_first: bool) -> Page:
-        try:
-            return await self.client.send(request, lambda answer: self.dialect.read_page(answer, request))
-        except Refused as error:
-            if not is_first:
-                raise _MarkerLostError from error
-            raise explain(request, error) from error
+        """Read one page; one that is too large is asked for in smaller pages, down to a single image."""
+        limit = self.service.page
+        while True:
+            try:
+                asked = request if limit == self.service.page else request.with_param("limit", str(limit))
+                page = await self.client.send(asked, partial(self.service.read_page, asked=asked))
+            except TooLarge as error:
+                if limit == 1:
+                    return self._skip(request, error)
+                limit = max(limit // 8, 1)
+            except Refused as error:
+                if not is_first:
+                    raise _MarkerLostError from error
+                raise explain(request, error) from error
+            else:
+                # What follows is asked for in full pages again: one large image makes no long walk.
+                following = page.next and page.next.with_param("limit", str(self.service.page))
+                return Page(rows=page.rows, next=following)
+
+    def _skip(self, request: Request, error: TooLarge) -> Page:
+        """Go on behind an image that is too large to be read; of it only its ID is known."""
+        image_id = read_first_id(error.start)
+        if image_id is None:
+            raise Unavailable("image list: one image is too large to be read, and its ID cannot be found") from error
+        logger().warning("image.too_large", project_id=self.project_id, image_id=image_id)
+        return Page(rows={image_id: {"id": image_id}}, next=request.after(image_id))
 
 
 class _MarkerLostError(Exception):
@@ -129,10 +140,5 @@ def explain(request: Request, error: Refused) -> Unavailable:
     """Say what a refused reading lacks."""
     if classify(code=error.code, status=error.status) is Failure.PERMISSION:
         right = _RIGHTS[request.service]
-        return Unavailable(f"the cloud refuses us to read ({error.code}); grant {right} in this project")
+        return Unavailable(f"the cloud denied the {request.service} list ({error.code}): grant {right} in this project")
     return Unavailable(f"{error} to GET {request.path}")
-
-
-def dialect_of(*, is_ims: bool) -> Dialect:
-    """Give the dialect of the image service."""
-    return ims if is_ims else glance

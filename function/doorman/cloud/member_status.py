@@ -1,11 +1,11 @@
-"""Reads back how shares stand with the cloud now, and says what that makes of what was wanted."""
+"""Reads how shares stand with the cloud now: by their own member rows, or by the lists of each status."""
 
 import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from doorman.cloud.project import Cloud
-from doorman.models import MemberStatus, Share, Status
+from doorman.models import MemberRow, MemberStatus, Share, Status
 
 FEW_ROWS = 20
 """Up to so many images are read by their own member rows, more of them by lists."""
@@ -14,7 +14,7 @@ FEW_ROWS = 20
 async def read_current(cloud: Cloud, images: Sequence[str]) -> dict[str, Share | None]:
     """Read how each image stands: its share with the status that the cloud tells, None where it knows no share.
 
-    Whether a share is full-ECS is known, or no list shows it: what is decided of it rests on whole facts.
+    A share of which nothing can be read but its member row has no owner.
 
     Raises:
         Unavailable: the cloud cannot be read now.
@@ -23,38 +23,60 @@ async def read_current(cloud: Cloud, images: Sequence[str]) -> dict[str, Share |
 
 
 async def read_back(cloud: Cloud, images: Sequence[str], *, status: Status) -> dict[str, Share | None]:
-    """Read how images stand of which most should be settled as `status`, as whole as `read_standings` does.
+    """Read how images stand of which most should be settled as `status`, as whole as `read_current` does.
 
     Raises:
         Unavailable: the cloud cannot be read now.
     """
+    if len(images) <= 1:
+        return await read_current(cloud, images)
     found = await cloud.find(status, images)
     rest = [image for image in images if image not in found]
-    standings = {**found, **(await read_current(cloud, rest) if rest else {})}
+    current = {**found, **(await read_current(cloud, rest) if rest else {})}
     # Just settled, a share may have left one list and stand in no other yet: only its own row says that it is gone.
-    gone = [image for image in rest if standings[image] is None]
-    return standings if len(rest) <= FEW_ROWS else {**standings, **(await _read_by_rows(cloud, gone))}
+    gone = [image for image in rest if current[image] is None]
+    few_gone = gone if len(rest) > FEW_ROWS >= len(gone) else []
+    return {**current, **(await _read_by_rows(cloud, few_gone) if few_gone else {})}
 
 
 async def _read_by_rows(cloud: Cloud, images: Sequence[str]) -> dict[str, Share | None]:
-    statuses = await asyncio.gather(*(cloud.member_status(image) for image in images))
-    standings: dict[str, Share | None] = dict.fromkeys(images)
-    for status in sorted({status for status in statuses if status is not None}):
-        wanted = [image for image, has in zip(images, statuses, strict=True) if has == status]
-        found = await cloud.find(status, wanted)
-        # The row is the truth of the status, also where a list lags behind it.
-        missing = [image for image in wanted if image not in found]
-        shown = dict(zip(missing, await asyncio.gather(*map(cloud.image, missing)), strict=True))
-        standings |= {image: replace(share, member_status=status) for image, share in {**found, **shown}.items()}
-    return standings
+    rows = dict(zip(images, await asyncio.gather(*map(cloud.member, images)), strict=True))
+    known = {image: row for image, row in rows.items() if row is not None}
+    if not cloud.service.has_whole_images:
+        shares = await asyncio.gather(*(cloud.image(image, row) for image, row in known.items()))
+        return {**dict.fromkeys(images), **dict(zip(known, shares, strict=True))}
+    found: dict[str, Share | None] = dict.fromkeys(images)
+    for status in sorted({row.status for row in known.values()}):
+        found |= await _read_listed(cloud, status, {image: row for image, row in known.items() if row.status == status})
+    return found
+
+
+async def _read_listed(cloud: Cloud, status: MemberStatus, rows: dict[str, MemberRow]) -> dict[str, Share]:
+    """Read shares from the list of their status, which tells more than the image by itself."""
+    listed = await cloud.find(status, rows)
+    missing = [image for image in rows if image not in listed]
+    shown = await asyncio.gather(*(cloud.image(image, rows[image]) for image in missing))
+    # The row is the truth of the status, also where a list lags behind it.
+    return {
+        **{
+            image: replace(
+                share,
+                member_status=rows[image].status,
+                shared_at=rows[image].created_at,
+                settled_at=rows[image].updated_at,
+            )
+            for image, share in listed.items()
+        },
+        **dict(zip(missing, shown, strict=True)),
+    }
 
 
 async def _read_by_lists(cloud: Cloud, images: Collection[str]) -> dict[str, Share | None]:
-    standings: dict[str, Share | None] = dict.fromkeys(images)
+    current: dict[str, Share | None] = dict.fromkeys(images)
     # A share that is settled meanwhile leaves the first list for a later one: none is missed and taken for gone.
     order: tuple[MemberStatus, ...] = ("pending", "accepted", "rejected")
     for status in order:
-        rest = [image for image, share in standings.items() if share is None]
+        rest = [image for image, share in current.items() if share is None]
         if rest:
-            standings |= await cloud.find(status, rest)
-    return standings
+            current |= await cloud.find(status, rest)
+    return current

@@ -29,18 +29,21 @@ def read_claims(event: CloudEvent) -> list[Share]:
     """
     if event.type == EventType.NOTIFIED:
         notified = validate(NotifiedData, event.data)
-        return [Share(image_id=each, project_id=notified.project_id, owner=notified.owner) for each in notified.images]
+        return [
+            Share(full_ecs=None, image_id=each, project_id=notified.project_id, owner=notified.owner)
+            for each in notified.images
+        ]
     if event.type == EventType.CHECK:
         check = validate(CheckData, event.data)
         said = {each: check.shares.get(each, CheckedShare()) for each in check.images}
         return [
-            Share(image_id=image, project_id=check.project_id, owner=share.owner, name=share.name)
+            Share(full_ecs=None, image_id=image, project_id=check.project_id, owner=share.owner, name=share.name)
             for image, share in said.items()
         ]
     if event.type not in set(EventType) - {EventType.USED}:
         return []
     told = validate(_Told, event.data)
     return [
-        Share(image_id=entry.image_id, project_id=told.project_id, owner=entry.owner, name=entry.name)
+        Share(full_ecs=None, image_id=entry.image_id, project_id=told.project_id, owner=entry.owner, name=entry.name)
         for entry in told.images
     ]

@@ -57,6 +57,7 @@ class EventType(StrEnum):
 
     NOTIFIED = "dev.doorman.share.notified.v1"
     CHECK = "dev.doorman.job.check.v1"
+    DECIDED = "dev.doorman.share.decided.v1"
     ACCEPTED = "dev.doorman.share.accepted.v1"
     REJECTED = "dev.doorman.share.rejected.v1"
     HELD = "dev.doorman.share.held.v1"
@@ -66,6 +67,20 @@ class EventType(StrEnum):
     DRIFTED = "dev.doorman.share.drifted.v1"
     USED = "dev.doorman.share.used.v1"
     PENDING = "dev.doorman.shares.pending.v1"
+
+
+OUTCOMES = frozenset(
+    {
+        EventType.ACCEPTED,
+        EventType.REJECTED,
+        EventType.HELD,
+        EventType.FAILED,
+        EventType.SKIPPED,
+        EventType.AUDITED,
+        EventType.DRIFTED,
+    }
+)
+"""The types that say how images ended."""
 
 
 class Data(BaseModel):

@@ -1,6 +1,6 @@
-"""Tells what became of shares: the outcome events and the sweep's digest, each cut into parts that brokers take.
+"""Tells what became of shares: outcome events and the pending report, each cut into parts that brokers take.
 
-A value in, a value out, like `events`, on which it builds.
+A value in, a value out, like `writing`, on which it builds.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,42 +12,46 @@ from pydantic_core import to_json
 
 from doorman.events.advice import approve_command
 from doorman.events.messages import EventType
-from doorman.events.writing import EventWriter, derive, event, only
-from doorman.models import Cause, CloudEvent, Outcome, OutcomeType
+from doorman.events.writing import EventWriter, derive, make_event, only
+from doorman.models import Cause, CloudEvent, Outcome, OutcomeType, Status
 
 MAX_EVENT = 180_000
 """Bytes of the entries in one event: with everything around them, no event is above 200 KB, which brokers refuse."""
 
 MAX_FACT = 500
-"""Characters that are told of one fact: a sharer may give an image as many tags as he likes."""
+"""Characters that are told of one fact: a sharer may give an image as many tags as they like."""
 
 N = TypeVar("N")
 
+# https://github.com/cloudevents/spec/blob/main/cloudevents/extensions/severity.md
+_TEXTS = {"info": "INFO", "action": "WARN", "error": "ERROR"}
+_NUMBERS = {"info": 9, "action": 13, "error": 17}
 _SEVERITY = {OutcomeType.HELD: "action", OutcomeType.DRIFTED: "action", OutcomeType.FAILED: "error"}
 
 
-def tell(
+def outcome_events(
     writer: EventWriter,
     outcomes: Iterable[Outcome],
     *,
     causes: Sequence[Cause],
     now: datetime,
     job_id: str | None = None,
+    marks: Mapping[str, str] | None = None,
 ) -> tuple[CloudEvent, ...]:
-    """Write the outcome events: one per fate, and more where one would grow too large.
+    """Write the outcome events: one per type, and more where one would grow too large.
 
     Args:
         causes: the causing events in order of arrival. An outcome whose own cause is not among them (a job's check is
             the cause, the notification stands in the entry) is told with the first.
-        job_id: the job that these outcomes are of; ids then derive from it alone.
+        job_id: the job that these outcomes are of.
+        marks: more extensions, such as `daily`.
     """
     events = []
-    by_fate = sorted(outcomes, key=lambda outcome: (outcome.fate, outcome.image_id))
-    for fate, group in groupby(by_fate, key=lambda outcome: outcome.fate):
-        for number, part in enumerate(pack([(outcome, _entry(writer, outcome)) for outcome in group])):
-            told = [outcome for outcome, _ in part]
-            wanted = {outcome.cause for outcome in told}
-            heard = [cause for cause in causes if cause.id in wanted] or causes[:1]
+    by_type = sorted(outcomes, key=lambda outcome: (outcome.type, outcome.image_id))
+    for kind, group in groupby(by_type, key=lambda outcome: outcome.type):
+        for part in pack([(outcome, _entry(writer, outcome)) for outcome in group]):
+            wanted = {outcome.cause for outcome, _ in part}
+            told_by = [cause for cause in causes if cause.id in wanted] or causes[:1]
             data = {
                 "project_id": writer.project_id,
                 "job_id": job_id,
@@ -55,16 +59,40 @@ def tell(
                 **(writer.actor or {}),
                 "images": [entry for _, entry in part],
             }
-            events.append(_tell(writer, fate, told, data=data, causes=heard, now=now, number=number))
+            events.append(_outcome_event(writer, kind, data, cause=told_by[0], now=now, marks=marks))
     return tuple(events)
 
 
-def outcome_type(fate: OutcomeType) -> EventType:
-    """Give the event type that tells this fate."""
-    return EventType(f"dev.doorman.share.{fate}.v1")
+def decided_events(
+    writer: EventWriter,
+    outcomes: Sequence[Outcome],
+    *,
+    status: Status,
+    vault_id: str | None,
+    causes: Sequence[Cause],
+    now: datetime,
+) -> tuple[CloudEvent, ...]:
+    """Write `share.decided`, the evidence that stands on record before a members call is made."""
+    events = []
+    for part in pack([(outcome, _entry(writer, outcome)) for outcome in outcomes]):
+        data = {
+            "project_id": writer.project_id,
+            "policy_digest": writer.policy_digest,
+            **(writer.actor or {}),
+            "status": status,
+            "vault_id": vault_id,
+            "images": [entry for _, entry in part],
+        }
+        events.append(_outcome_event(writer, OutcomeType.DECIDED, data, cause=causes[0], now=now))
+    return tuple(events)
 
 
-def digest(
+def event_type(kind: OutcomeType) -> EventType:
+    """Give the event type that tells this outcome."""
+    return EventType(f"dev.doorman.share.{kind}.v1")
+
+
+def pending_report(
     writer: EventWriter,
     entries: Sequence[Mapping[str, Any]],
     *,
@@ -73,20 +101,22 @@ def digest(
     error: str | None,
     cause: Cause,
     now: datetime,
+    consumer: Mapping[str, str] | None = None,
     expired: Sequence[str] = (),
 ) -> tuple[CloudEvent, ...]:
-    """Write the sweep's digest of one project, also when there is nothing to list.
+    """Write the pending report of one project, also when there is nothing to list; in parts where it is large.
 
     Args:
-        entries: the shares to list, as `PendingEntry`.
+        entries: the shares to list, as `PendingEntry` without its key.
         count: all pending shares.
         error: why the project could not be read, or None.
+        consumer: more extensions, such as `daily`.
         expired: names of the policy's exceptions that count no more.
     """
     severity = "error" if error else "action" if entries else "info"
+    keyed = [(entry["image_id"], {**entry, "key": _pending_key(writer, entry)}) for entry in entries]
     events = []
-    for part in pack([(entry["image_id"], entry) for entry in entries]) or [[]]:
-        images = sorted(image for image, _ in part)
+    for part in pack(keyed) or [[]]:
         data = {
             "project_id": writer.project_id,
             "count": count,
@@ -95,41 +125,20 @@ def digest(
             "error": error,
             **({"expired_exceptions": list(expired)} if expired else {}),
         }
-        key = dedupe(writer, EventType.PENDING, images, [error] if error else [])
+        extensions = {**weigh(severity, _dedupe(writer, EventType.PENDING, data)), **(consumer or {})}
         events.append(
-            event(
-                writer,
-                EventType.PENDING,
-                data,
-                parts=[[cause.id], images],
-                subject=None,
-                cause=cause,
-                now=now,
-                consumer={"severity": severity, "dedupekey": key},
-            )
+            make_event(writer, EventType.PENDING, data, subject=None, cause=cause, now=now, consumer=extensions)
         )
     return tuple(events)
 
 
-def _tell(
-    writer: EventWriter,
-    fate: OutcomeType,
-    told: Sequence[Outcome],
-    *,
-    data: Mapping[str, Any],
-    causes: Sequence[Cause],
-    now: datetime,
-    number: int,
-) -> CloudEvent:
-    kind, images = outcome_type(fate), [outcome.image_id for outcome in told]
-    codes = sorted({outcome.error_code for outcome in told if outcome.error_code})
-    consumer = {"severity": _SEVERITY.get(fate, "info"), "dedupekey": dedupe(writer, kind, images, codes)}
-    job_id = data["job_id"]
-    parts = (
-        [sorted(cause.id for cause in causes), images] if job_id is None else [job_id, *([number] if number else [])]
-    )
-    subject = only(images) or job_id
-    return event(writer, kind, data, parts=parts, subject=subject, cause=causes[0], now=now, consumer=consumer)
+def make_key(writer: EventWriter, kind: EventType, image_id: str, *rest: str | None) -> str:
+    """Derive the key of one image's entry: the same as long as the same is told of it, however batches fall.
+
+    Args:
+        rest: reason, error code and rule.
+    """
+    return derive(kind, writer.project_id, image_id, *rest)
 
 
 def pack_size(value: Any) -> int:
@@ -151,26 +160,63 @@ def pack(entries: Sequence[tuple[N, Mapping[str, Any]]]) -> list[list[tuple[N, M
     return parts
 
 
+def write_time(moment: datetime | None) -> str | None:
+    """Write a moment as RFC 3339."""
+    return moment.isoformat().replace("+00:00", "Z") if moment else None
+
+
+def _outcome_event(
+    writer: EventWriter,
+    kind: OutcomeType,
+    data: Mapping[str, Any],
+    *,
+    cause: Cause,
+    now: datetime,
+    marks: Mapping[str, str] | None = None,
+) -> CloudEvent:
+    name = event_type(kind)
+    consumer = {**weigh(_SEVERITY.get(kind, "info"), _dedupe(writer, name, data)), **(marks or {})}
+    subject = only([entry["image_id"] for entry in data["images"]]) or data.get("job_id")
+    return make_event(writer, name, data, subject=subject, cause=cause, now=now, consumer=consumer)
+
+
 def _entry(writer: EventWriter, outcome: Outcome) -> dict[str, Any]:
-    image_id, reason = outcome.image_id, outcome.reason
-    is_held = outcome.fate is OutcomeType.HELD
-    advice = {"approve": approve_command(image_id, project_id=writer.project_id, reason=reason)} if is_held else {}
-    return {
+    reason, code = outcome.reason.value, outcome.error_code
+    entry = {
         "image_id": outcome.image_id,
         "name": outcome.name,
         "owner": outcome.owner,
         "rule": outcome.rule,
-        "reason": outcome.reason.value,
-        "member_status": outcome.member_status,
-        "error_code": outcome.error_code,
-        "vault_id": outcome.vault_id,
-        "cause": outcome.cause,
+        "reason": reason,
         "decision": outcome.decision,
         "facts": {fact: str(seen)[:MAX_FACT] for fact, seen in outcome.facts.items()} if outcome.facts else None,
-        **advice,
+        "member_status": outcome.member_status,
+        "settled_at": write_time(outcome.settled_at),
+        "error_code": code,
+        "vault_id": outcome.vault_id,
+        "cause": outcome.cause,
+        "key": make_key(writer, event_type(outcome.type), outcome.image_id, reason, code, outcome.rule),
     }
+    if outcome.type is OutcomeType.HELD:
+        entry["approve"] = approve_command(outcome.image_id, project_id=writer.project_id, reason=outcome.reason)
+        entry["failed_condition"] = outcome.failed_condition
+    return entry
 
 
-def dedupe(writer: EventWriter, kind: EventType, images: Sequence[str], codes: Sequence[str]) -> str:
-    """Derive the key that stays the same as long as the same thing is told of the same subjects."""
-    return derive(kind, writer.project_id, sorted(images), list(codes), writer.policy_digest)
+def _pending_key(writer: EventWriter, entry: Mapping[str, Any]) -> str:
+    return make_key(writer, EventType.PENDING, entry["image_id"], entry["reason"], None, entry["rule"])
+
+
+def _dedupe(writer: EventWriter, kind: EventType, data: Mapping[str, Any]) -> str:
+    """Derive the key that stays the same as long as the same thing is told of the same images."""
+    return derive(kind, writer.project_id, sorted(entry["key"] for entry in data["images"]), data.get("error"))
+
+
+def weigh(severity: str, dedupe_key: str) -> dict[str, str]:
+    """Say how much an event matters, in our word and in the specification's, and the key by which it is known again."""
+    return {
+        "severity": severity,
+        "severitytext": _TEXTS[severity],
+        "severitynumber": str(_NUMBERS[severity]),
+        "dedupekey": dedupe_key,
+    }

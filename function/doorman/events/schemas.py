@@ -1,14 +1,14 @@
 """The data of the events that Doorman tells, as models: with `messages` the source of the published schemas.
 
-Nothing at run time needs them: `telling` writes these events, and tests hold it to the models.
+Nothing at run time needs them: `outcomes` writes these events, and tests hold it to the models.
 """
 
 from typing import Any
 
 from pydantic import BaseModel, Field
 
-from doorman.events.messages import CheckData, Data, EventType, ImageId, NotifiedData, PlainId
-from doorman.models import Action, MemberStatus, Reason
+from doorman.events.messages import OUTCOMES, CheckData, Data, EventType, ImageId, Moment, NotifiedData, PlainId
+from doorman.models import Action, MemberStatus, Reason, Status
 
 
 class OutcomeEntry(Data):
@@ -19,13 +19,16 @@ class OutcomeEntry(Data):
     owner: str | None
     rule: str | None
     reason: Reason
-    member_status: MemberStatus | None
-    error_code: str | None
-    vault_id: str | None
-    cause: str | None
     decision: Action | None = None
     facts: dict[str, Any] | None = Field(default=None, description="What the decision rested on.")
+    member_status: MemberStatus | None
+    settled_at: Moment | None = Field(description="When the member's status last changed; null where only lists told.")
+    error_code: str | None
+    vault_id: str | None
+    cause: str | None = Field(description="The id of the event that asked for it: a claim.")
+    key: str = Field(description="The same as long as the same is told of this image.")
     approve: str | None = Field(default=None, description="Where it is held: the command that accepts it.")
+    failed_condition: str | None = Field(default=None, description="Where it is held: the condition that failed.")
 
 
 class OutcomeData(Data):
@@ -35,7 +38,19 @@ class OutcomeData(Data):
     job_id: PlainId | None
     policy_digest: str
     actor: str | None = Field(default=None, description="The person who decided, where it was a person.")
-    reason: str | None = Field(default=None, description="Why that person did, in his own words.")
+    reason: str | None = Field(default=None, description="Why that person did, in their own words.")
+    images: tuple[OutcomeEntry, ...]
+
+
+class DecidedData(Data):
+    """Data of `share.decided`: what is about to be settled, told before the call is made."""
+
+    project_id: PlainId
+    policy_digest: str
+    actor: str | None = Field(default=None, description="The person who decided, where it was a person.")
+    reason: str | None = Field(default=None, description="Why that person did, in their own words.")
+    status: Status
+    vault_id: PlainId | None
     images: tuple[OutcomeEntry, ...]
 
 
@@ -60,7 +75,7 @@ class UsedData(Data):
 
 
 class PendingEntry(Data):
-    """One share that waits, in the sweep's digest."""
+    """One share that waits, in the pending report."""
 
     image_id: ImageId
     name: str | None
@@ -68,11 +83,13 @@ class PendingEntry(Data):
     rule: str | None
     reason: Reason
     created_at: str | None
+    shared_at: str | None = Field(description="When it was shared; null where only lists told.")
+    key: str = Field(description="The same as long as the same is told of this image.")
     approve: str | None = Field(default=None, description="The command that accepts it.")
 
 
 class PendingData(Data):
-    """Data of the sweep's digest: a heartbeat and a to-do list in one."""
+    """Data of the pending report: a heartbeat and a to-do list in one."""
 
     project_id: PlainId
     count: int = Field(ge=0, description="All pending shares, own images excluded.")
@@ -85,18 +102,8 @@ class PendingData(Data):
 DATA: dict[EventType, type[BaseModel]] = {
     EventType.NOTIFIED: NotifiedData,
     EventType.CHECK: CheckData,
-    **dict.fromkeys(
-        (
-            EventType.ACCEPTED,
-            EventType.REJECTED,
-            EventType.HELD,
-            EventType.FAILED,
-            EventType.SKIPPED,
-            EventType.AUDITED,
-            EventType.DRIFTED,
-        ),
-        OutcomeData,
-    ),
+    EventType.DECIDED: DecidedData,
+    **dict.fromkeys(sorted(OUTCOMES), OutcomeData),
     EventType.USED: UsedData,
     EventType.PENDING: PendingData,
 }

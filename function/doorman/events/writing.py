@@ -3,6 +3,7 @@
 A value in, a value out: the HTTP form of events is `cloudevents`, their data `messages`, sending is `sink`.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 from uuid import NAMESPACE_URL, uuid5
 
-from pydantic_core import to_json
+from pydantic_core import to_json, to_jsonable_python
 
 from doorman.errors import Rejected
 from doorman.events.cloudevents import MAX_ID
@@ -24,7 +25,12 @@ MAX_CHECK = 185_000
 """Bytes of a `job.check`'s data: it is handed on as it came, and brokers refuse more."""
 
 MAX_TRACESTATE = 512
-"""Characters of a trace's state that are passed on, see https://www.w3.org/TR/trace-context/#tracestate-limits"""
+"""Bytes of a trace's state that are passed on, see https://www.w3.org/TR/trace-context/#tracestate-limits"""
+
+MAX_PASSED = 700
+"""Bytes that a foreign id or correlation may take in a header: with the trace's state at most 2 KB in all."""
+
+_HEADER_SAFE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"%')
 
 _NAMESPACE = uuid5(NAMESPACE_URL, "urn:doorman")
 _TRACEPARENT = regex(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", ASCII)
@@ -82,20 +88,27 @@ def read_check(event: CloudEvent, *, now: datetime) -> CheckData:
 
 
 def cause_of(event: CloudEvent) -> Cause:
-    """Give this event as the cause of its follow-ups."""
+    """Give this event as the cause of its follow-ups: what travels on of it is bounded, as headers are."""
+    cause_id = event.id if _encoded_size(event.id) <= MAX_PASSED else derive(event.id)
     correlation = event.extensions.get("correlationid", "")
+    has_correlation = 0 < len(correlation) <= MAX_ID and _encoded_size(correlation) <= MAX_PASSED
     traceparent = event.extensions.get("traceparent", "")
     tracestate = event.extensions.get("tracestate", "")
     has_trace = _TRACEPARENT.fullmatch(traceparent) is not None
     return Cause(
-        id=event.id,
-        correlation=correlation if 0 < len(correlation) <= MAX_ID else event.id,
+        id=cause_id,
+        correlation=correlation if has_correlation else cause_id,
         traceparent=traceparent if has_trace else None,
-        tracestate=tracestate if has_trace and 0 < len(tracestate) <= MAX_TRACESTATE else None,
+        tracestate=tracestate if has_trace and 0 < _encoded_size(tracestate) <= MAX_TRACESTATE else None,
     )
 
 
-def notify(
+def _encoded_size(text: str) -> int:
+    """Give the bytes of a text in a header, where all but plain ASCII is percent-encoded."""
+    return len(quote(text, safe=_HEADER_SAFE, errors="replace"))
+
+
+def share_notified_event(
     writer: EventWriter,
     images: Sequence[str],
     *,
@@ -110,49 +123,37 @@ def notify(
         data["tries"] = tries
     if tried_vaults:
         data["tried_vaults"] = list(tried_vaults)
-    return event(
-        writer,
-        EventType.NOTIFIED,
-        data,
-        parts=[[cause.id], sorted(images)],
-        subject=only(images),
-        cause=cause,
-        now=now,
-    )
+    return make_event(writer, EventType.NOTIFIED, data, subject=only(images), cause=cause, now=now)
 
 
-def follow(writer: EventWriter, check: CheckData, *, cause: Cause, now: datetime) -> CloudEvent:
-    """Write a `job.check`; its id is the same for the same (project, job, attempt)."""
-    return event(
-        writer,
-        EventType.CHECK,
-        check.model_dump(mode="json"),
-        parts=[check.job_id, check.attempt],
-        subject=check.job_id,
-        cause=cause,
-        now=now,
-    )
+def job_check_event(writer: EventWriter, check: CheckData, *, cause: Cause, now: datetime) -> CloudEvent:
+    """Write a `job.check`."""
+    data = check.model_dump(mode="json")
+    return make_event(writer, EventType.CHECK, data, subject=check.job_id, cause=cause, now=now)
 
 
-def event(
+def make_event(
     writer: EventWriter,
     kind: EventType,
     data: Mapping[str, Any],
     *,
-    parts: Sequence[Any],
     subject: str | None,
     cause: Cause,
     now: datetime,
     consumer: Mapping[str, str] | None = None,
 ) -> CloudEvent:
-    """Write one of our events; `parts` is what its id derives from, besides type and project."""
+    """Write one of our events; its id derives from all that it says, so that two events with one id say the same.
+
+    Args:
+        consumer: extensions for whoever reads it, such as `severity`.
+    """
     extensions = {"causationid": cause.id, "correlationid": cause.correlation, **(consumer or {})}
     if cause.traceparent:
         extensions["traceparent"] = cause.traceparent
     if cause.tracestate:
         extensions["tracestate"] = cause.tracestate
     return CloudEvent(
-        id=derive(kind, writer.project_id, *parts),
+        id=derive(kind, writer.source, cause.id, data),
         source=writer.source,
         type=kind,
         subject=subject,
@@ -164,8 +165,8 @@ def event(
 
 
 def derive(*parts: Any) -> str:
-    """Derive an id: the same parts give the same UUIDv5."""
-    return str(uuid5(_NAMESPACE, to_json(parts).decode()))
+    """Derive an id: the same parts, as canonical JSON with sorted keys, give the same UUIDv5."""
+    return str(uuid5(_NAMESPACE, json.dumps(to_jsonable_python(parts), sort_keys=True, separators=(",", ":"))))
 
 
 def only(values: Sequence[str]) -> str | None:

@@ -4,7 +4,7 @@ An idle project adds no delay, a busy one makes ever fewer calls per share. Each
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -85,7 +85,7 @@ class Batcher:
         self._gathered = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
-    async def join(self, notice: Notice) -> tuple[Mapping[str, str | Unavailable], int]:
+    async def join(self, notice: Notice) -> tuple[Ended, int]:
         """Have this notice worked off: how its images ended, and how many API calls its round made.
 
         Raises:

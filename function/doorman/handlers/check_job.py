@@ -1,34 +1,24 @@
 """The second function: follows a job to its end, reads back what the cloud says of each image, and tells the outcomes.
 
-What the job promises decides nothing but whether to try again; a job that takes longer is handed to a later check.
+What a check claims only says where to look and when to stop; a job that takes longer is handed to a later check.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from doorman.cloud.api.base import Failure, classify_job
 from doorman.cloud.member_status import read_back
+from doorman.errors import Unavailable
 from doorman.events.messages import CheckData
-from doorman.events.outcomes import tell
-from doorman.events.writing import follow, notify
+from doorman.events.outcomes import outcome_events
+from doorman.events.writing import job_check_event, share_notified_event
 from doorman.handlers.context import ProjectContext
-from doorman.handlers.results import REPEATED
-from doorman.models import (
-    MAX_TRIED_VAULTS,
-    MAX_TRIES,
-    Cause,
-    CloudEvent,
-    Job,
-    JobState,
-    Outcome,
-    OutcomeType,
-    Reason,
-    Share,
-)
+from doorman.models import Cause, CloudEvent, Job, JobState, Onward, Outcome, OutcomeType, Share, Vault
 from doorman.planning.batch import RequestedImage
-from doorman.planning.outcomes import conclude, judge, offers
+from doorman.planning.outcomes import Again, Checked, End, Untold, after_job, is_past
+from doorman.planning.plan import regroup
 from doorman.policy import decision as decisions
+from doorman.policy.decision import Decision
 from doorman.runtime.logs import logger
 
 FIRST_PAUSE = 0.5
@@ -46,27 +36,28 @@ MAX_WORDS = 200
 LAG = 1.0
 """Seconds to wait, once, where a job succeeded and the lists still show an image as it was."""
 
-_FINAL = frozenset({Failure.PERMISSION, Failure.BAD_REQUEST, Failure.NOT_USABLE})
-_OTHERWISE = {JobState.FAIL: Reason.JOB_FAILED, JobState.RUNNING: Reason.JOB_TIMED_OUT}
 
-
-async def check_job(context: ProjectContext, check: CheckData, *, cause: Cause) -> Mapping[str, str]:
+async def check_job(context: ProjectContext, check: CheckData, *, cause: Cause) -> Mapping[str, OutcomeType | Onward]:
     """Follow one job and tell what became of its images.
 
     Returns:
-        By image: its fate, or how it goes on.
+        By image: its outcome, or how it goes on.
 
     Raises:
         Unavailable: the cloud cannot be read now, or the sink took not everything.
     """
     job = await _wait(context, check)
-    is_late = context.clock.now() - check.submitted_at >= timedelta(seconds=context.settings.job_deadline)
-    if job.state is JobState.RUNNING and not is_late:
+    if job.state is JobState.RUNNING and not _is_late(context, check, job):
         later = check.model_copy(update={"attempt": check.attempt + 1})
-        await context.emit([follow(context.writer, later, cause=cause, now=context.clock.now())])
-        return dict.fromkeys(check.images, "running")
-    standings = await _read_settled(context, check, job)
-    return await _conclude(context, check, job, standings, cause)
+        await context.emit([job_check_event(context.writer, later, cause=cause, now=context.clock.now())])
+        return dict.fromkeys(check.images, Onward.RUNNING)
+    if job.state is JobState.FAIL:
+        _log_failure(check, job)
+    # Where the record names its images it alone ties them to the job: nothing else is even read.
+    images = [image for image in check.images if job.images is None or image in job.images]
+    current = await _read_settled(context, check, job, images) if images else {}
+    ends = await _end_all(context, check, job, current, cause)
+    return await _tell(context, check, ends, cause)
 
 
 async def _wait(context: ProjectContext, check: CheckData) -> Job:
@@ -75,32 +66,43 @@ async def _wait(context: ProjectContext, check: CheckData) -> Job:
     A job that stays unknown counts as ended; one that is unknown for want of looks counts as running.
     """
     end = context.clock.monotonic() + context.settings.check_budget
-    deadline = check.submitted_at + timedelta(seconds=context.settings.job_deadline)
     # A budget too small for several looks: earlier attempts count for them.
-    pause, unknown = FIRST_PAUSE, check.attempt - 1 if context.settings.check_budget < FIRST_PAUSE * (1 + GROWTH) else 0
+    pause, unknown = (
+        FIRST_PAUSE,
+        check.attempt - 1 if context.settings.check_budget < FIRST_PAUSE * (1 + GROWTH) else 0,
+    )
     while True:
         job = await context.cloud.job(check.job_id)
         unknown = unknown + 1 if job.state is JobState.UNKNOWN else 0
         if job.state in {JobState.SUCCESS, JobState.FAIL} or unknown >= UNKNOWN_TRIES:
             return job
         left = end - context.clock.monotonic()
-        if left <= 0 or context.clock.now() >= deadline:
+        if left <= 0 or _is_late(context, check, job):
             return replace(job, state=JobState.RUNNING)
         await context.clock.sleep(min(pause, left))
         pause = min(pause * GROWTH, MAX_PAUSE)
 
 
-async def _read_settled(context: ProjectContext, check: CheckData, job: Job) -> dict[str, Share | None]:
-    standings = await read_back(context.cloud, check.images, status=check.status)
+def _is_late(context: ProjectContext, check: CheckData, job: Job) -> bool:
+    """Say whether the job is no longer waited for: by its own record, or since the check says so."""
+    deadline = context.settings.job_deadline
+    claimed = context.clock.now() - check.submitted_at >= timedelta(seconds=deadline)
+    return claimed or is_past(job, now=context.clock.now(), deadline=deadline)
+
+
+async def _read_settled(
+    context: ProjectContext, check: CheckData, job: Job, images: Sequence[str]
+) -> dict[str, Share | None]:
+    current = await read_back(context.cloud, images, status=check.status)
     lagging = [
         image
-        for image, share in standings.items()
+        for image, share in current.items()
         if share and _is_behind(context, check, share) and image not in job.failed
     ]
     if lagging and job.state is JobState.SUCCESS:
         await context.clock.sleep(LAG)
-        standings |= await read_back(context.cloud, lagging, status=check.status)
-    return standings
+        current |= await read_back(context.cloud, lagging, status=check.status)
+    return current
 
 
 def _is_behind(context: ProjectContext, check: CheckData, share: Share) -> bool:
@@ -108,24 +110,98 @@ def _is_behind(context: ProjectContext, check: CheckData, share: Share) -> bool:
     return share.member_status != check.status or (share.full_ecs is None and share.owner != context.project_id)
 
 
-async def _conclude(
-    context: ProjectContext, check: CheckData, job: Job, standings: Mapping[str, Share | None], cause: Cause
-) -> Mapping[str, str]:
-    failure = classify_job(job.error_code)
-    if job.state is JobState.FAIL:
-        _log_failure(check, job)
-    pending = [image for image, share in standings.items() if share and share.member_status == "pending"]
-    again = pending if job.state is JobState.FAIL and _is_worth_again(check, failure) else []
-    outcomes = [
-        _judge(context, check, job, failure, image=image, share=share, cause=cause)
-        for image, share in standings.items()
-        if image not in again
-    ]
-    events = list(tell(context.writer, outcomes, causes=[cause], now=context.clock.now(), job_id=check.job_id))
-    if again:
-        events.append(_repeat(context, check, failure, images=again, cause=cause))
+async def _end_all(
+    context: ProjectContext, check: CheckData, job: Job, current: Mapping[str, Share | None], cause: Cause
+) -> dict[str, End]:
+    """Ask the ladder how each image ended."""
+    decided = {
+        image: decisions.decide(share, context.policy, now=context.clock.now())
+        for image, share in current.items()
+        if share is not None and share.owner not in {None, context.project_id}
+    }
+    vaults = await _read_vaults(context, job, decided)
+    checked = Checked(
+        job=job,
+        is_over=is_past(job, now=context.clock.now(), deadline=context.settings.job_deadline),
+        together=len(check.images if job.images is None else job.images),
+        status=check.status,
+        vault_id=check.vault_id,
+        tries=check.tries,
+        tried_vaults=check.tried_vaults,
+    )
+    return {
+        image: after_job(
+            _request(check, image, cause),
+            share,
+            decided.get(image),
+            checked=checked,
+            vaults_left=_has_vaults_left(check, share, decided.get(image), vaults),
+            project_id=context.project_id,
+        )
+        for image, share in current.items()
+    }
+
+
+async def _read_vaults(context: ProjectContext, job: Job, decided: Mapping[str, Decision]) -> Sequence[Vault] | None:
+    """Read the vaults where a failed job may go on with another one; without them the mapping's own order serves."""
+    if job.state is not JobState.FAIL or not any(map(decisions.needs_vaults, decided.values())):
+        return None
+    try:
+        return await context.cloud.vaults()
+    except Unavailable:
+        return None
+
+
+def _has_vaults_left(
+    check: CheckData, share: Share | None, decision: Decision | None, vaults: Sequence[Vault] | None
+) -> bool:
+    if share is None or decision is None or check.vault_id is None:
+        return False
+    tried = (*check.tried_vaults, check.vault_id)
+    return decisions.choose_vault(decision, share, tried=tried, vaults=vaults) is not None
+
+
+def _request(check: CheckData, image: str, cause: Cause) -> RequestedImage:
+    claim = check.shares.get(image)
+    return RequestedImage(image_id=image, cause=replace(cause, id=(claim and claim.cause) or cause.id))
+
+
+async def _tell(
+    context: ProjectContext, check: CheckData, ends: Mapping[str, End], cause: Cause
+) -> dict[str, OutcomeType | Onward]:
+    outcomes = [end for end in ends.values() if isinstance(end, Outcome)]
+    events = list(
+        outcome_events(context.writer, outcomes, causes=[cause], now=context.clock.now(), job_id=check.job_id)
+    )
+    events += _repeat(context, check, {image: end for image, end in ends.items() if isinstance(end, Again)}, cause)
     await context.emit(events)
-    return {outcome.image_id: outcome.fate.value for outcome in outcomes} | dict.fromkeys(again, REPEATED)
+    untold = {image: Untold("the job does not name it") for image in check.images if image not in ends}
+    _log_untold(check, {**untold, **{image: end for image, end in ends.items() if isinstance(end, Untold)}})
+    return {
+        image: end.type if isinstance(end, Outcome) else Onward.REPEATED if isinstance(end, Again) else Onward.UNTOLD
+        for image, end in {**untold, **ends}.items()
+    }
+
+
+def _repeat(context: ProjectContext, check: CheckData, again: Mapping[str, Again], cause: Cause) -> list[CloudEvent]:
+    """Notify again: with the failed vault among the tried ones, or in smaller groups with one try more."""
+    now = context.clock.now()
+    next_vault = [image for image, end in again.items() if end.tried_vault]
+    suspects = [image for image, end in again.items() if not end.tried_vault]
+    events = []
+    if next_vault:
+        tried = (*check.tried_vaults, check.vault_id or "")
+        events.append(
+            share_notified_event(
+                context.writer, next_vault, cause=cause, now=now, tries=check.tries, tried_vaults=tried
+            )
+        )
+    tries = check.tries + 1
+    events += [
+        share_notified_event(context.writer, group, cause=cause, now=now, tries=tries, tried_vaults=check.tried_vaults)
+        for group in regroup(suspects, tries=tries)
+    ]
+    return events
 
 
 def _log_failure(check: CheckData, job: Job) -> None:
@@ -139,59 +215,17 @@ def _log_failure(check: CheckData, job: Job) -> None:
     )
 
 
-def _is_worth_again(check: CheckData, failure: Failure) -> bool:
-    """Say whether what a failed job left pending may be settled by another one: no chain of events is endless."""
-    if failure is Failure.VAULT:
-        return check.vault_id is not None and len(check.tried_vaults) < MAX_TRIED_VAULTS
-    return failure not in _FINAL and check.tries < MAX_TRIES
-
-
-def _repeat(
-    context: ProjectContext, check: CheckData, failure: Failure, *, images: Sequence[str], cause: Cause
-) -> CloudEvent:
-    """Notify again: with the failed vault among the tried ones, or with one try more."""
-    is_vault = failure is Failure.VAULT and check.vault_id is not None
-    return notify(
-        context.writer,
-        images,
-        cause=cause,
-        now=context.clock.now(),
-        tries=check.tries + (not is_vault),
-        tried_vaults=(*check.tried_vaults, check.vault_id or "") if is_vault else check.tried_vaults,
-    )
-
-
-def _judge(
-    context: ProjectContext,
-    check: CheckData,
-    job: Job,
-    failure: Failure,
-    *,
-    image: str,
-    share: Share | None,
-    cause: Cause,
-) -> Outcome:
-    claim = check.shares.get(image)
-    ask = RequestedImage(image_id=image, cause=replace(cause, id=(claim and claim.cause) or cause.id))
-    decided = decisions.decide(share, context.policy, now=context.clock.now()) if share else None
-    is_offered = decided is not None and check.vault_id is not None and offers(decided, check.vault_id)
-    if job.state is JobState.FAIL and share and share.member_status == "pending":
-        if failure is Failure.VAULT:
-            return conclude(
-                ask, share, decided, fate=OutcomeType.HELD, reason=Reason.VAULT_FAILED, error_code=job.error_code
-            )
-        if failure is Failure.NOT_USABLE:
-            return conclude(
-                ask, share, decided, fate=OutcomeType.SKIPPED, reason=Reason.NOT_USABLE, error_code=job.error_code
-            )
-    return judge(
-        ask,
-        share,
-        decided,
-        project_id=context.project_id,
-        wanted=check.status,
-        otherwise=_OTHERWISE.get(job.state, Reason.STILL_PENDING),
-        # The vault is the check's claim: it is told only where the policy could have chosen it.
-        vault_id=check.vault_id if is_offered else None,
-        error_code=job.error_code,
-    )
+def _log_untold(check: CheckData, untold: Mapping[str, Untold]) -> None:
+    """Say why nothing is told of these images; a check could name any."""
+    reasons: dict[str, list[str]] = {}
+    for image, end in untold.items():
+        reasons.setdefault(end.why, []).append(image)
+    for why, images in reasons.items():
+        logger().warning(
+            "check.untold",
+            project_id=check.project_id,
+            job_id=check.job_id,
+            why=why,
+            count=len(images),
+            image_ids=images[:10],
+        )

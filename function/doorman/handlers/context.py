@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from doorman.cloud.project import Cloud
+from doorman.events.messages import OUTCOMES
 from doorman.events.writing import EventWriter
 from doorman.models import CloudEvent
 from doorman.policy.policy import Policy
 from doorman.runtime.clock import Clock
+from doorman.runtime.logs import logger
 from doorman.settings import Settings
 from doorman.sinks.base import Sink
 
@@ -44,3 +46,22 @@ class ProjectContext:
         for result in results:
             if isinstance(result, BaseException):
                 raise result
+        for event in events:
+            log_outcomes(event)
+
+
+def log_outcomes(event: CloudEvent) -> None:
+    """Log a line for each image of an outcome event that was told, so that a log alone can be searched for them."""
+    if event.type not in OUTCOMES:
+        return
+    for entry in event.data["images"]:
+        logger().info(
+            "outcome",
+            image_id=entry["image_id"],
+            project_id=event.data["project_id"],
+            outcome=event.type.split(".")[-2],
+            reason=entry["reason"],
+            rule=entry["rule"],
+            decision=entry["decision"],
+            cause=entry["cause"],
+        )

@@ -43,11 +43,11 @@ async def _join(line: Batcher, notice: Notice) -> Handled:
         return Handled(project_id=notice.project_id, error=error)
     words: dict[str, int] = {}
     late = None
-    for word in ended.values():
-        if isinstance(word, str):
-            words[word] = words.get(word, 0) + 1
+    for end in ended.values():
+        if isinstance(end, Unavailable):
+            late = late or end
         else:
-            late = late or word
+            words[end.value] = words.get(end.value, 0) + 1
     return Handled(project_id=notice.project_id, counts=words, api_calls=calls, error=late)
 
 
@@ -64,7 +64,11 @@ async def handle_check(served: Projects, events: Sequence[CloudEvent]) -> Sequen
                 ended = await check_job(contexts[place], checks[place], cause=cause_of(events[place]))
             except Unavailable as error:
                 return Handled(project_id=checks[place].project_id, api_calls=tally.calls, error=error)
-        return Handled(project_id=checks[place].project_id, counts=Counter(ended.values()), api_calls=tally.calls)
+        return Handled(
+            project_id=checks[place].project_id,
+            counts=Counter(end.value for end in ended.values()),
+            api_calls=tally.calls,
+        )
 
     return await asyncio.gather(*(follow(place) for place in range(len(events))))
 

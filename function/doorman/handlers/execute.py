@@ -1,27 +1,36 @@
-"""Performs the plan of one round: has the cloud settle what was decided, splits what it refuses, and tells the rest.
+"""Performs the plan of one batch: has the cloud settle what was decided, finds out what it refuses, and tells the rest.
 
-Decides nothing: which vault comes next is asked of `plan`, what an image became is read back from the cloud and entered
-in the `ledger`, which tells it.
+Decides nothing: which vault comes next is asked of `plan`, how an image ended of `outcomes`. No call is made
+that is not on record, none on a look that is older than a second, and none again without a fresh one.
 """
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from doorman.cloud.api.base import Failure, classify
+from doorman.cloud.client import MAX_PAUSE
 from doorman.cloud.member_status import read_back, read_current
-from doorman.cloud.project import Cloud
-from doorman.errors import Refused, Unavailable
+from doorman.errors import Broken, Busy, Failed, Refused, Unavailable
 from doorman.handlers.results import Ended, Results
-from doorman.models import MAX_TRIED_VAULTS, MAX_TRIES, OutcomeType, Reason, Share
-from doorman.planning.batch import Facts
-from doorman.planning.outcomes import conclude, conclude_settled, judge
-from doorman.planning.plan import MembersCall, Plan, carried, pick_vault
+from doorman.models import Share
+from doorman.planning.batch import Observed
+from doorman.planning.outcomes import Again, after_call, after_refusal, before_call, decided
+from doorman.planning.plan import MembersCall, Plan, check_share, halve, max_extra_calls, pick_vault
 from doorman.policy.decision import Decision
 from doorman.runtime.logs import logger
 
 AGAIN = 5.0
 """Seconds to wait for a share that is not visible yet."""
+
+FRESH = 1.0
+"""Seconds for which a look may speak for a write."""
+
+ATTEMPTS = 3
+"""So often one members call is made where the cloud had no time for it."""
+
+PAUSE = 0.4
+"""Seconds before it is made again, where the cloud does not say how long."""
 
 SYSTEMIC = 3
 """So many single images denied in a row, and none settled: the right is missing for the rest as well."""
@@ -31,161 +40,273 @@ _DIVISIBLE = frozenset(
 )
 # These say that the vault itself cannot be used, whatever the images: no part of the batch would fare better.
 _VAULT_UNUSABLE = frozenset({"IMG.0184", "IMG.0188", "IMG.0189", "IMG.0193"})
-_REFUSED: Mapping[Failure, tuple[OutcomeType, Reason]] = {
-    Failure.NOT_USABLE: (OutcomeType.SKIPPED, Reason.NOT_USABLE),
-    Failure.PERMISSION: (OutcomeType.FAILED, Reason.PERMISSION_DENIED),
-    Failure.GONE: (OutcomeType.FAILED, Reason.STILL_PENDING),
-}
 
 
 @dataclass(slots=True, kw_only=True)
 class Execution:
-    """One round while it is performed: what was known, and the ledger of what has come of it."""
+    """One batch while it is performed.
+
+    Attributes:
+        looked_at: when what was observed was asked for, by the monotonic clock.
+        extra: members calls that may still be made beyond those of the plan.
+        has_settled: the cloud took a call of this batch, so that it is not the cloud itself that fails.
+        failed_vaults: by image, the vaults that failed here.
+    """
 
     results: Results
-    facts: Facts
+    observed: Observed
     decided: Mapping[str, Decision]
-
-    @property
-    def cloud(self) -> Cloud:
-        """The cloud of the round's project."""
-        return self.results.context.cloud
+    looked_at: float
+    has_settled: bool = False
+    denied: int = 0
+    extra: int = 0
+    refused: dict[str, Refused | Failed] = field(default_factory=dict)
+    suspects: list[str] = field(default_factory=list)
+    failed_vaults: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     async def perform(self, plan: Plan) -> Ended:
-        """Carry the plan out as far as cloud and sink allow; every asked image is in the answer."""
-        self.results.postpone(plan.invisible, Unavailable("the share is not visible yet", retry_after=AGAIN))
+        """Carry the plan out as far as cloud and sink allow; every requested image is in the answer."""
+        for image, why in plan.later.items():
+            self.results.postpone([image], Unavailable(why, retry_after=AGAIN))
         self.results.outcomes.extend(plan.outcomes)
-        settle = self._submit if self.cloud.is_ims else self._settle_each
+        self.extra = max_extra_calls(sum(len(call.images) for call in plan.calls))
+        settle = self._submit if self.results.context.cloud.service.has_jobs else self._settle_each
         await asyncio.gather(*(settle(call) for call in plan.calls))
+        await self._conclude_refused()
+        if self.suspects:
+            await self.results.repeat(self.suspects)
         await self.results.tell()
         return self.results.ended
 
     async def _submit(self, first: MembersCall) -> None:
         """Make one members call; where it is refused, find out for which images, and settle the others."""
-        queue = [first]
-        refused: dict[str, Refused] = {}
-        denied = 0
+        queue = await self._call_if_ready(first)
         while queue:
-            part = queue.pop()
-            try:
-                job_id = await self.cloud.submit(part.images, status=part.status, vault_id=part.vault_id)
-            except Unavailable as error:
-                self.results.postpone(part.images, error)
-            except Refused as error:
-                failure = classify(code=error.code, status=error.status)
-                is_systemic = failure is Failure.PERMISSION and denied >= SYSTEMIC
-                if len(part.images) > 1 and _is_divisible(error, failure) and not is_systemic:
-                    queue += _halve(part)
-                elif failure is Failure.VAULT:
-                    queue += self._move_on(part, error)
-                else:
-                    denied += failure is Failure.PERMISSION
-                    refused |= dict.fromkeys(part.images, error)
-            else:
-                denied = 0
-                await self._follow(part, job_id)
-        await self._conclude_refused(refused)
+            call = queue.pop()
+            if self.extra <= 0:
+                self.suspects += call.images
+                continue
+            self.extra -= 1
+            queue += await self._call_if_ready(call)
 
-    def _move_on(self, part: MembersCall, error: Refused) -> list[MembersCall]:
+    async def _call_if_ready(self, call: MembersCall) -> list[MembersCall]:
+        ready = await self._prepare(call)
+        return await self._call(ready) if ready else []
+
+    async def _prepare(self, call: MembersCall) -> MembersCall | None:
+        """Look again where the last look is old, and put on record what is about to be done; None: nothing is left."""
+        fresh = await self._renew(call)
+        if fresh is None:
+            return None
+        requested, pending = self.results.requested, self.observed.pending
+        evidence = [
+            decided(requested[image], pending[image], self.decided[image], vault_id=fresh.vault_id)
+            for image in fresh.images
+        ]
+        return fresh if await self.results.record(fresh, evidence) else None
+
+    async def _renew(self, call: MembersCall) -> MembersCall | None:
+        """Leave out what somebody settled since the look, which must not be overwritten; None: nothing is left."""
+        age = self.results.context.clock.monotonic() - self.looked_at
+        if age <= FRESH and not call.is_further:
+            return call
+        left = await self._leave_out_settled(call.images)
+        return replace(call, images=left) if left else None
+
+    async def _leave_out_settled(self, images: Sequence[str]) -> tuple[str, ...]:
+        """Look again; tell of what does not wait any more, and give the rest."""
+        current = await self._read(images)
+        left = tuple(image for image, share in current.items() if self._stands(image, share))
+        self._conclude_settled({image: share for image, share in current.items() if image not in left})
+        return left
+
+    def _stands(self, image: str, share: Share | None) -> bool:
+        return share is not None and share.member_status == self.observed.pending[image].member_status
+
+    async def _call(self, call: MembersCall) -> list[MembersCall]:
+        """Make one members call; gives the calls that follow from its refusal."""
+        context = self.results.context
+        try:
+            job_id = await context.cloud.settle(call.images, status=call.status, vault_id=call.vault_id)
+        except Busy as error:
+            return await self._wait(call, error)
+        except Failed as error:
+            return await self._divide_failed(call, error)
+        except Broken as error:
+            return await self._read_lost(call, error)
+        except Unavailable as error:
+            self.results.postpone(call.images, error)
+            return []
+        except Refused as error:
+            return await self._divide_refused(call, error)
+        self.has_settled, self.denied = True, 0
+        shares = {
+            image: check_share(self.results.requested[image], self.observed.pending[image], self.decided[image])
+            for image in call.images
+        }
+        tried = dict.fromkeys(vault for image in call.images for vault in self.failed_vaults.get(image, ()))
+        await self.results.follow(call, job_id, shares=shares, failed_vaults=tuple(tried))
+        return []
+
+    async def _wait(self, call: MembersCall, error: Unavailable) -> list[MembersCall]:
+        """Make the call again after a pause, a few times; the broker's redelivery comes after that."""
+        wait = error.retry_after or PAUSE * call.attempt
+        if call.attempt >= ATTEMPTS or wait > MAX_PAUSE:
+            self.results.postpone(call.images, error)
+            return []
+        await self.results.context.clock.sleep(wait)
+        return [replace(call, attempt=call.attempt + 1, is_further=True)]
+
+    async def _divide_failed(self, call: MembersCall, error: Failed) -> list[MembersCall]:
+        """Find the image at which the service itself fails; what it settled all the same is told as such."""
+        left = await self._leave_out_settled(call.images)
+        if len(left) > 1:
+            return halve(replace(call, images=left))
+        self.refused |= dict.fromkeys(left, error)
+        return []
+
+    async def _read_lost(self, call: MembersCall, error: Broken) -> list[MembersCall]:
+        """Read back at once what an answer that got lost may have settled; the rest waits for the redelivery."""
+        self.results.postpone(await self._leave_out_settled(call.images), error)
+        return []
+
+    async def _divide_refused(self, call: MembersCall, error: Refused) -> list[MembersCall]:
+        failure = classify(code=error.code, status=error.status)
+        if failure is Failure.PASSING and call.attempt < ATTEMPTS:
+            return await self._wait(call, Unavailable(str(error)))
+        is_systemic = failure is Failure.PERMISSION and self.denied >= SYSTEMIC and not self.has_settled
+        is_divisible = failure in _DIVISIBLE and error.code not in _VAULT_UNUSABLE
+        if len(call.images) > 1 and is_divisible and not is_systemic:
+            return halve(call)
+        if failure is Failure.VAULT:
+            return self._move_on(call, error)
+        self.denied += failure is Failure.PERMISSION
+        self.refused |= dict.fromkeys(call.images, error)
+        return []
+
+    def _move_on(self, call: MembersCall, error: Refused) -> list[MembersCall]:
         """Give the images of a failed vault to the next one of the mapping; hold those that have none left."""
         moved: dict[str, list[str]] = {}
-        for image in part.images:
-            tried = (*self.results.asks[image].tried_vaults, part.vault_id or "")
-            ask = self.results.asks[image] = replace(self.results.asks[image], tried_vaults=tried)
-            share, decision = self.facts.pending[image], self.decided[image]
-            vault, _ = pick_vault(ask, share, decision, self.facts.vaults)
-            if vault is None or len(tried) >= MAX_TRIED_VAULTS:
-                self.results.outcomes.append(
-                    conclude(
-                        ask, share, decision, fate=OutcomeType.HELD, reason=Reason.VAULT_FAILED, error_code=error.code
-                    )
-                )
+        for image in call.images:
+            failed = self.failed_vaults[image] = (*self.failed_vaults.get(image, ()), call.vault_id or "")
+            request, share = self.results.requested[image], self.observed.pending[image]
+            vault, _ = pick_vault(request, share, self.decided[image], self.observed.vaults, failed=failed)
+            if vault is None:
+                self.refused[image] = error
             else:
                 moved.setdefault(vault, []).append(image)
-        return [replace(part, vault_id=vault, images=tuple(images)) for vault, images in moved.items()]
+        return [
+            replace(call, vault_id=vault, images=tuple(images), attempt=1, is_further=True)
+            for vault, images in moved.items()
+        ]
 
-    async def _follow(self, part: MembersCall, job_id: str) -> None:
-        shares = {
-            image: carried(self.results.asks[image], self.facts.pending[image], self.decided[image])
-            for image in part.images
-        }
-        await self.results.follow(part, job_id, shares=shares)
-
-    async def _settle_each(self, part: MembersCall) -> None:
+    async def _settle_each(self, call: MembersCall) -> None:
         """Settle images one by one where the cloud has no jobs, and say how they stand afterwards."""
-        errors = await asyncio.gather(*(self._settle(image, part) for image in part.images))
-        refused = {image: error for image, error in zip(part.images, errors, strict=True) if error is not None}
-        await self._conclude_refused(refused)
-        done = [image for image in part.images if image not in refused and image not in self.results.ended]
-        for image, share in (await self._read(done, part)).items():
+        ready = await self._prepare(call)
+        if ready is None:
+            return
+        done = [
+            image for image in await asyncio.gather(*(self._settle(image, ready) for image in ready.images)) if image
+        ]
+        for image, share in (await self._read_settled(done, ready) if done else {}).items():
             self.results.outcomes.append(
-                judge(
-                    self.results.asks[image],
+                after_call(
+                    self.results.requested[image],
                     share,
                     self.decided[image],
+                    wanted=ready.status,
                     project_id=self.results.context.project_id,
-                    wanted=part.status,
-                    otherwise=Reason.STILL_PENDING,
                 )
             )
 
-    async def _settle(self, image: str, part: MembersCall) -> Refused | None:
+    async def _read_settled(self, images: Sequence[str], call: MembersCall) -> dict[str, Share | None]:
         try:
-            await self.cloud.settle(image, status=part.status)
-        except Unavailable as error:
-            self.results.postpone([image], error)
-        except Refused as error:
-            return error
-        return None
-
-    async def _read(self, images: Sequence[str], part: MembersCall) -> dict[str, Share | None]:
-        try:
-            return await read_back(self.cloud, images, status=part.status) if images else {}
+            return await read_back(self.results.context.cloud, images, status=call.status)
         except Unavailable as error:
             self.results.postpone(images, error)
             return {}
 
-    async def _conclude_refused(self, refused: Mapping[str, Refused]) -> None:
-        """Say what became of images whose settling was refused, from how they stand now."""
-        if not refused:
-            return
-        try:
-            standings = await read_current(self.cloud, list(refused))
-        except Unavailable as error:
-            self.results.postpone(refused, error)
-            return
-        again = []
-        for image, refusal in refused.items():
-            ask, share, decision = self.results.asks[image], standings[image], self.decided[image]
-            failure = classify(code=refusal.code, status=refusal.status)
-            known = self.facts.pending[image]
-            if share is None or share.member_status != known.member_status:
-                self.results.outcomes.append(conclude_settled(ask, share, decision))
-            elif failure is Failure.PASSING and ask.tries < MAX_TRIES:
-                again.append(image)
+    async def _settle(self, image: str, call: MembersCall) -> str | None:
+        """Settle one image; gives it back where the cloud took the call."""
+        one: MembersCall | None = replace(call, images=(image,))
+        while one is not None:
+            try:
+                await self.results.context.cloud.settle(one.images, status=one.status)
+            except Busy as error:
+                one = await self._wait_for_one(one, error)
+                continue
+            except Failed as error:
+                self.refused[image] = error
+            except Broken as error:
+                await self._read_lost(one, error)
+            except Unavailable as error:
+                self.results.postpone([image], error)
+            except Refused as error:
+                self.refused[image] = error
             else:
-                self._log_refusal(image, refusal, failure)
-                fate, reason = _REFUSED.get(failure, (OutcomeType.FAILED, Reason.REQUEST_REFUSED))
-                self.results.outcomes.append(
-                    conclude(ask, known, decision, fate=fate, reason=reason, error_code=refusal.code)
-                )
-        if again:
-            await self.results.repeat(again)
+                self.has_settled = True
+                return image
+            return None
+        return None
 
-    def _log_refusal(self, image: str, error: Refused, failure: Failure) -> None:
+    async def _wait_for_one(self, call: MembersCall, error: Busy) -> MembersCall | None:
+        waited = await self._wait(call, error)
+        return await self._renew(waited[0]) if waited else None
+
+    async def _read(self, images: Sequence[str]) -> dict[str, Share | None]:
+        """Read how images stand of which most should wait; where that cannot be done, they are postponed."""
+        cloud = self.results.context.cloud
+        try:
+            waiting = await cloud.pending(images)
+            rest = [image for image in images if image not in waiting]
+            return {**waiting, **(await read_current(cloud, rest) if rest else {})}
+        except Unavailable as error:
+            self.results.postpone(images, error)
+            return {}
+
+    def _conclude_settled(self, current: Mapping[str, Share | None]) -> None:
+        """Say how images ended that did not wait any more when they were looked at again."""
+        self.results.outcomes.extend(
+            before_call(
+                self.results.requested[image],
+                share,
+                self.decided[image],
+                project_id=self.results.context.project_id,
+            )
+            for image, share in current.items()
+        )
+
+    async def _conclude_refused(self) -> None:
+        """Say what became of images whose settling was refused, from how they stand now."""
+        if not self.refused:
+            return
+        current = await self._read(list(self.refused))
+        for image, error in ((image, self.refused[image]) for image in current):
+            if isinstance(error, Failed) and not self.has_settled:
+                # Nobody fares better: it is the cloud that fails, not the image.
+                self.results.postpone([image], error)
+                continue
+            refusal = error if isinstance(error, Refused) else Refused(str(error), code="500", status=500)
+            end = after_refusal(
+                self.results.requested[image],
+                self.observed.pending[image],
+                current[image],
+                self.decided[image],
+                refusal=refusal,
+                project_id=self.results.context.project_id,
+            )
+            if isinstance(end, Again):
+                self.suspects.append(image)
+            else:
+                self._log_refusal(image, refusal)
+                self.results.outcomes.append(end)
+
+    def _log_refusal(self, image: str, error: Refused) -> None:
+        is_denied = classify(code=error.code, status=error.status) is Failure.PERMISSION
         logger().warning(
             "members.refused",
             project_id=self.results.context.project_id,
             image_id=image,
             error_code=error.code,
-            missing_right="ims:images:share" if failure is Failure.PERMISSION else None,
+            missing_right="ims:images:share" if is_denied else None,
         )
-
-
-def _is_divisible(error: Refused, failure: Failure) -> bool:
-    return failure in _DIVISIBLE and error.code not in _VAULT_UNUSABLE
-
-
-def _halve(part: MembersCall) -> list[MembersCall]:
-    middle = (len(part.images) + 1) // 2
-    return [replace(part, images=part.images[middle:]), replace(part, images=part.images[:middle])]

@@ -153,7 +153,7 @@ class ProjectRun:
 
 
 def _find_late(ended: Ended) -> dict[str, Unavailable]:
-    return {image: word for image, word in ended.items() if isinstance(word, Unavailable)}
+    return {image: end for image, end in ended.items() if isinstance(end, Unavailable)}
 
 
 def is_passing(error: Unavailable) -> bool:

@@ -10,6 +10,8 @@ from functools import partial
 
 import httpx
 
+from doorman.cloud.api.glance import Glance
+from doorman.cloud.api.ims import Ims
 from doorman.cloud.auth.credentials import Credentials, from_settings
 from doorman.cloud.client import CALLS_AT_ONCE, ApiClient, Throttle
 from doorman.cloud.project import Cloud
@@ -118,7 +120,7 @@ class Projects:
                 clock=self._clock,
                 throttle=Throttle(clock=self._clock, shared=self._calls),
             ),
-            is_ims=settings.api == "ims",
+            service=Ims() if settings.api == "ims" else Glance(),
         )
         region = credentials.region or settings.identity.region
         writer = EventWriter(project_id=project_id, region=region, policy_digest=self._policy.digest)

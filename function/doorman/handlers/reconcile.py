@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from doorman.errors import Unavailable
-from doorman.events.outcomes import tell
+from doorman.events.outcomes import outcome_events
 from doorman.handlers.context import ProjectContext
 from doorman.handlers.project_run import ProjectRun, is_passing
 from doorman.handlers.review import Review, review, review_use
@@ -22,7 +22,7 @@ async def reconcile(project_run: ProjectRun, *, is_enforced: bool, has_usage: bo
     try:
         seen = await project_run.persist(lambda: review(context), is_worth_it=is_passing)
         outcomes = [conclude_drift(drift, cause=project_run.cause.id) for drift in seen.drifts]
-        events = tell(context.writer, outcomes, causes=[project_run.cause], now=context.clock.now())
+        events = outcome_events(context.writer, outcomes, causes=[project_run.cause], now=context.clock.now())
         await project_run.persist(lambda: context.emit(events))
     except Unavailable as error:
         project_run.give_up(error)
@@ -33,7 +33,7 @@ async def reconcile(project_run: ProjectRun, *, is_enforced: bool, has_usage: bo
 
 
 def settle_anew(context: ProjectContext) -> ProjectContext:
-    """Let this desk settle what was settled otherwise."""
+    """Let the project settle what was settled otherwise."""
     return replace(context, policy=replace(context.policy, settles_anew=True))
 
 
@@ -44,7 +44,7 @@ async def _tell_use(project_run: ProjectRun, seen: Review) -> None:
         now = context.clock.now()
         outcomes = [conclude_withdrawn(image, cause=cause.id) for image in withdrawn]
         events = [
-            *tell(context.writer, outcomes, causes=[cause], now=now),
+            *outcome_events(context.writer, outcomes, causes=[cause], now=now),
             *tell_uses(context.writer, uses, cause=cause, now=now),
         ]
         await project_run.persist(lambda: context.emit(events))

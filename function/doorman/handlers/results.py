@@ -1,6 +1,6 @@
-"""The ledger of one round: what has come of each asked image so far, and the events that say so.
+"""What has come of each requested image of one batch so far, and the events that say so.
 
-An image counts as ended only when the sink took the event that tells it. What is to be done is `settling`'s concern.
+An image counts as ended only when the sink took the event that tells it. What is to be done is `execute`'s concern.
 """
 
 import asyncio
@@ -9,105 +9,137 @@ from dataclasses import dataclass, field
 
 from doorman.errors import Unavailable
 from doorman.events.messages import CheckData, CheckedShare
-from doorman.events.outcomes import tell
-from doorman.events.writing import follow, notify
+from doorman.events.outcomes import decided_events, outcome_events
+from doorman.events.writing import job_check_event, share_notified_event
 from doorman.handlers.context import ProjectContext
-from doorman.models import MAX_TRIED_VAULTS, Cause, CloudEvent, Outcome, OutcomeType
+from doorman.models import MAX_TRIED_VAULTS, Cause, CloudEvent, Onward, Outcome, OutcomeType
 from doorman.planning.batch import RequestedImage
-from doorman.planning.plan import MembersCall
+from doorman.planning.plan import MembersCall, regroup
 
-SUBMITTED = "submitted"
-"""The word for an image whose job was started: its outcome is told by `check_job`."""
-
-REPEATED = "repeated"
-"""The word for an image that is notified again, after an error that may pass."""
-
-Ended = Mapping[str, str | Unavailable]
-"""By image: how it ended (a fate, SUBMITTED or REPEATED), or why it must be asked for again."""
+Ended = Mapping[str, OutcomeType | Onward | Unavailable]
+"""By image: how it ended, how it goes on, or why it must be asked for again."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Results:
-    """What was asked in one round, and what has come of it.
+    """What was requested in one batch, and what has come of it.
 
     Attributes:
-        asks: by image; a vault that fails is entered here.
+        requested: by image.
         outcomes: still to be told.
         ended: by image, what has come of it for good.
+        recorded: what stands on record of an image: the status and vault of its last `share.decided`.
     """
 
     context: ProjectContext
-    asks: dict[str, RequestedImage]
+    requested: Mapping[str, RequestedImage]
     outcomes: list[Outcome] = field(default_factory=list)
-    ended: dict[str, str | Unavailable] = field(default_factory=dict)
+    ended: dict[str, OutcomeType | Onward | Unavailable] = field(default_factory=dict)
+    recorded: dict[str, tuple[str, str | None]] = field(default_factory=dict)
 
     def postpone(self, images: Iterable[str], error: Unavailable) -> None:
-        """Enter that these images must be asked for again."""
+        """Note that these images must be asked for again."""
         self.ended |= dict.fromkeys(images, error)
 
-    async def follow(self, part: MembersCall, job_id: str, *, shares: Mapping[str, CheckedShare]) -> None:
+    async def record(self, call: MembersCall, outcomes: Sequence[Outcome]) -> bool:
+        """Put on record what is about to be settled; only then may the call be made.
+
+        Args:
+            outcomes: of the images of the call.
+
+        Returns:
+            Whether the sink took it; where it did not, the images are postponed.
+        """
+        evidence = (call.status, call.vault_id)
+        new = [outcome for outcome in outcomes if self.recorded.get(outcome.image_id) != evidence]
+        if not new:
+            return True
+        causes = self._causes([outcome.image_id for outcome in new])
+        now = self.context.clock.now()
+        try:
+            await self.context.emit(
+                decided_events(
+                    self.context.writer, new, status=call.status, vault_id=call.vault_id, causes=causes, now=now
+                )
+            )
+        except Unavailable as error:
+            self.postpone(call.images, error)
+            return False
+        self.recorded |= dict.fromkeys((outcome.image_id for outcome in new), evidence)
+        return True
+
+    async def follow(
+        self, call: MembersCall, job_id: str, *, shares: Mapping[str, CheckedShare], failed_vaults: Sequence[str]
+    ) -> None:
         """Hand a job that was started over to `check_job`."""
         now = self.context.clock.now()
+        tried = dict.fromkeys((*self._tried_vaults(call.images), *failed_vaults))
         check = CheckData(
             project_id=self.context.project_id,
             job_id=job_id,
-            status=part.status,
-            images=part.images,
-            vault_id=part.vault_id,
+            status=call.status,
+            images=call.images,
+            vault_id=call.vault_id,
             submitted_at=now,
             attempt=1,
-            tries=self._tries(part.images),
-            tried_vaults=self._tried_vaults(part.images),
+            tries=self._tries(call.images),
+            tried_vaults=tuple(tried)[:MAX_TRIED_VAULTS],
             shares=dict(shares),
         )
-        event = follow(self.context.writer, check, cause=self._causes(part.images)[0], now=now)
-        await self._emit([event], dict.fromkeys(part.images, SUBMITTED))
+        event = job_check_event(self.context.writer, check, cause=self._causes(call.images)[0], now=now)
+        await self._emit([event], dict.fromkeys(call.images, Onward.SUBMITTED))
 
     async def repeat(self, images: Sequence[str]) -> None:
-        """Notify again what met an error that may pass; `tries` travels along, so that this ends."""
-        event = notify(
+        """Notify suspects again, in smaller groups; `tries` travels along, so that this ends."""
+        tries = self._tries(images) + 1
+        await asyncio.gather(*(self._repeat(group, tries) for group in regroup(images, tries=tries)))
+
+    async def tell(self) -> None:
+        """Tell the outcomes, one event per type."""
+        types: dict[OutcomeType, list[Outcome]] = {}
+        for outcome in self.outcomes:
+            types.setdefault(outcome.type, []).append(outcome)
+        await asyncio.gather(*(self._tell(kind, outcomes) for kind, outcomes in types.items()))
+
+    async def _repeat(self, images: Sequence[str], tries: int) -> None:
+        event = share_notified_event(
             self.context.writer,
             images,
             cause=self._causes(images)[0],
             now=self.context.clock.now(),
-            tries=self._tries(images) + 1,
+            tries=tries,
             tried_vaults=self._tried_vaults(images),
         )
-        await self._emit([event], dict.fromkeys(images, REPEATED))
+        await self._emit([event], dict.fromkeys(images, Onward.REPEATED))
 
-    async def tell(self) -> None:
-        """Tell the outcomes, one event per fate."""
-        fates: dict[OutcomeType, list[Outcome]] = {}
-        for outcome in self.outcomes:
-            fates.setdefault(outcome.fate, []).append(outcome)
-        await asyncio.gather(*(self._tell_fate(fate, outcomes) for fate, outcomes in fates.items()))
-
-    async def _tell_fate(self, fate: OutcomeType, outcomes: Sequence[Outcome]) -> None:
+    async def _tell(self, kind: OutcomeType, outcomes: Sequence[Outcome]) -> None:
         images = [outcome.image_id for outcome in outcomes]
-        events = tell(self.context.writer, outcomes, causes=self._causes(images), now=self.context.clock.now())
-        await self._emit(events, dict.fromkeys(images, fate.value))
+        events = outcome_events(
+            self.context.writer, outcomes, causes=self._causes(images), now=self.context.clock.now()
+        )
+        await self._emit(events, dict.fromkeys(images, kind))
 
-    async def _emit(self, events: Sequence[CloudEvent], ended: Mapping[str, str]) -> None:
+    async def _emit(self, events: Sequence[CloudEvent], ended: Mapping[str, OutcomeType | Onward]) -> None:
         """Hand events over; only then do their images count as ended."""
         try:
             await self.context.emit(events)
         except Unavailable as error:
             self.postpone(ended, error)
             return
-        for image, word in ended.items():
+        for image, end in ended.items():
             # An image told twice (a rule on trial beside the enforced ones) has ended when both were taken.
             if not isinstance(self.ended.get(image), Unavailable):
-                self.ended[image] = word
+                self.ended[image] = end
 
     def _causes(self, images: Collection[str]) -> list[Cause]:
         """Give the causing events of these images in order of arrival, each once."""
         wanted = set(images)
-        found = {ask.cause.id: ask.cause for image, ask in self.asks.items() if image in wanted}
+        found = {each.cause.id: each.cause for image, each in self.requested.items() if image in wanted}
         return list(found.values())
 
     def _tries(self, images: Iterable[str]) -> int:
-        return max(self.asks[image].tries for image in images)
+        return min(self.requested[image].tries for image in images)
 
     def _tried_vaults(self, images: Iterable[str]) -> tuple[str, ...]:
-        tried = dict.fromkeys(vault for image in images for vault in self.asks[image].tried_vaults)
+        tried = dict.fromkeys(vault for image in images for vault in self.requested[image].tried_vaults)
         return tuple(tried)[:MAX_TRIED_VAULTS]

@@ -2,12 +2,17 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from doorman.handlers.context import ProjectContext
 from doorman.models import Share
+from doorman.planning.batch import Observed
 from doorman.planning.drift import Drift, find_drift
 from doorman.planning.image_usage import Use, find_strange, find_uses
+from doorman.planning.outcomes import WANTED
+from doorman.policy import decision as decisions
+from doorman.policy.policy import Policy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +33,22 @@ async def review(context: ProjectContext) -> Review:
     settled = {image: share for image, share in {**accepted, **rejected}.items() if share.owner != context.project_id}
     drifts = find_drift(settled.values(), context.policy, project_id=context.project_id, now=context.clock.now())
     return Review(settled=settled, drifts=drifts)
+
+
+def reopen(observed: Observed, policy: Policy, *, project_id: str, now: datetime) -> Observed:
+    """Move the shares that are settled otherwise to those that wait to be settled, where the policy or a command asks.
+
+    Who settled them, a person or an earlier policy, no cloud tells.
+    """
+    again = {
+        image: share
+        for image, share in observed.current.items()
+        if share is not None
+        and share.owner not in {None, project_id}
+        and WANTED.get(decisions.decide(share, policy, now=now).action, share.member_status) != share.member_status
+    }
+    left = {image: share for image, share in observed.current.items() if image not in again}
+    return replace(observed, pending={**observed.pending, **again}, current=left)
 
 
 async def review_use(context: ProjectContext, seen: Review) -> tuple[Sequence[Use], Sequence[str]]:

@@ -5,27 +5,24 @@ settled earlier, and tells what today's policy would settle otherwise.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Any
+from dataclasses import dataclass
+from typing import Literal
 
 from doorman.errors import Unavailable
-from doorman.events.advice import approve_command
-from doorman.events.outcomes import digest, tell
-from doorman.events.writing import notify
+from doorman.events.outcomes import outcome_events, pending_report
+from doorman.events.writing import share_notified_event
 from doorman.handlers.context import ProjectContext
 from doorman.handlers.review import review
-from doorman.models import MAX_IMAGES, Cause, Share
-from doorman.planning.batch import RequestedImage
+from doorman.models import Cause, Share
+from doorman.planning.batch import Observed, decide, find_crowds
 from doorman.planning.drift import Drift, conclude_drift
-from doorman.planning.plan import pick_vault
+from doorman.planning.report import SweepPlan, hold_without_vault, plan_sweep
 from doorman.policy import decision as decisions
 from doorman.policy.decision import Decision
 from doorman.policy.policy import expired
 from doorman.runtime.logs import logger
 
-LISTED = 500
-"""Shares in one digest, the oldest first."""
+Scope = Literal["pending", "settled"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,64 +35,80 @@ class Swept:
     error: str | None = None
 
 
-async def sweep(context: ProjectContext, *, cause: Cause) -> Swept:
-    """Look at all pending shares of one project.
+async def sweep(
+    context: ProjectContext, *, cause: Cause, scope: Scope | None = None, marks: Mapping[str, str] | None = None
+) -> Swept:
+    """Look at all shares of one project: gather, plan, emit.
+
+    Args:
+        scope: only what is pending, or only what was settled; None: both.
+        marks: extensions that the tick's own events pass on, such as `daily`.
 
     Raises:
         Unavailable: the sink took not everything; the same tick may be run again.
     """
+    drifts = () if scope == "pending" else await _find_drift(context)
+    plan = SweepPlan()
     try:
-        shares, decided = await look(context, cause=cause)
+        if scope != "settled":
+            shares, decided = await look(context, cause=cause)
+            plan = plan_sweep(shares, decided, drifts if context.policy.settles_anew else ())
     except Unavailable as error:
-        await context.emit(
-            digest(context.writer, [], count=0, oldest=None, error=str(error), cause=cause, now=context.clock.now())
-        )
+        await _report(context, plan, cause=cause, marks=marks, error=str(error))
         return Swept(error=str(error))
-    drifts = await _find_drift(context)
-    to_settle = sorted(image for image, decision in decided.items() if decision.action != "hold")
-    if context.policy.settles_anew:
-        to_settle += [drift.share.image_id for drift in drifts if drift.wanted is not None]
     now = context.clock.now()
-    parts = [to_settle[start : start + MAX_IMAGES] for start in range(0, len(to_settle), MAX_IMAGES)]
-    await context.emit([notify(context.writer, part, cause=cause, now=now) for part in parts])
-    waiting = sorted((share for share in shares if decided[share.image_id].action == "hold"), key=_age)
-    entries = [_entry(share, decided[share.image_id]) for share in waiting[:LISTED]]
-    oldest = min(shares, key=_age, default=None)
-    await context.emit(
-        digest(
-            context.writer,
-            entries,
-            count=len(shares),
-            oldest=_write_time(oldest.created_at) if oldest else None,
-            error=None,
-            cause=cause,
-            now=now,
-            expired=[rule.name for rule in expired(context.policy, now.date())],
-        )
-    )
+    await context.emit([share_notified_event(context.writer, part, cause=cause, now=now) for part in plan.notices])
+    if scope != "settled":
+        await _report(context, plan, cause=cause, marks=marks)
     outcomes = [conclude_drift(drift, cause=cause.id) for drift in drifts if context.policy.tells_drift]
-    await context.emit(tell(context.writer, outcomes, causes=[cause], now=now))
-    return Swept(pending=len(shares), notified=len(to_settle), drifted=len(drifts))
+    await context.emit(outcome_events(context.writer, outcomes, causes=[cause], now=now, marks=marks))
+    return Swept(pending=plan.count, notified=plan.notified, drifted=len(drifts))
 
 
-async def look(context: ProjectContext, *, cause: Cause) -> tuple[Sequence[Share], Mapping[str, Decision]]:
+async def look(context: ProjectContext, *, cause: Cause) -> tuple[Mapping[str, Share], Mapping[str, Decision]]:
     """Read the pending shares of others' images, and decide each; an accept that finds no vault is held.
 
     Raises:
         Unavailable: the cloud cannot be read now.
     """
     listed = await context.cloud.pending()
-    shares = [share for share in listed.values() if share.owner != context.project_id]
-    decided = decisions.decide_all(shares, context.policy, now=context.clock.now())
+    now, project_id = context.clock.now(), context.project_id
+    shares = {image: share for image, share in listed.items() if share.owner != project_id}
+    crowds = find_crowds(shares.values(), context.policy, project_id=project_id, now=now)
+    observed = Observed(pending=shares, crowds=crowds)
+    decided = decide(observed, context.policy, project_id=project_id, now=now)
     needs = any(decisions.needs_vaults(decision) for decision in decided.values())
-    vaults = await context.cloud.vaults() if needs else None
-    for share in shares:
-        _, missing = pick_vault(
-            RequestedImage(image_id=share.image_id, cause=cause), share, decided[share.image_id], vaults
+    try:
+        vaults = await context.cloud.vaults() if needs else None
+    except Unavailable as error:
+        # Who needs none goes on; the others are notified, and wait there until the vaults can be read.
+        logger().warning("vaults.unread", project_id=project_id, error=str(error))
+        return shares, decided
+    return shares, hold_without_vault(shares, decided, vaults, cause=cause)
+
+
+async def _report(
+    context: ProjectContext,
+    plan: SweepPlan,
+    *,
+    cause: Cause,
+    marks: Mapping[str, str] | None,
+    error: str | None = None,
+) -> None:
+    now = context.clock.now()
+    await context.emit(
+        pending_report(
+            context.writer,
+            plan.entries,
+            count=plan.count,
+            oldest=plan.oldest,
+            error=error,
+            cause=cause,
+            now=now,
+            consumer=marks,
+            expired=[rule.name for rule in expired(context.policy, now.date())],
         )
-        if missing is not None:
-            decided[share.image_id] = replace(decided[share.image_id], action="hold", reason=missing)
-    return shares, decided
+    )
 
 
 async def _find_drift(context: ProjectContext) -> Sequence[Drift]:
@@ -108,23 +121,3 @@ async def _find_drift(context: ProjectContext) -> Sequence[Drift]:
         # What waits matters more; the next tick looks again.
         logger().warning("drift.unread", project_id=context.project_id, error=str(error))
         return ()
-
-
-def _age(share: Share) -> tuple[float, str]:
-    return (share.created_at.timestamp() if share.created_at else float("inf"), share.image_id)
-
-
-def _entry(share: Share, decision: Decision) -> dict[str, Any]:
-    return {
-        "image_id": share.image_id,
-        "name": share.name,
-        "owner": share.owner,
-        "rule": decision.rule,
-        "reason": decision.reason.value,
-        "created_at": _write_time(share.created_at),
-        "approve": approve_command(share.image_id, project_id=share.project_id, reason=decision.reason),
-    }
-
-
-def _write_time(moment: datetime | None) -> str | None:
-    return moment.isoformat().replace("+00:00", "Z") if moment else None

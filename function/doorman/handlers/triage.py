@@ -1,24 +1,22 @@
 """The first function: looks at the shares that notices name, decides them by policy, and has the cloud settle them.
 
-Gather, draw the plan, perform. It takes notices of one project in batches, one being a batch of one; which notices
-share a round is `rounds`' concern, how a job ends is `check_job`'s.
+Look, plan, perform. It takes notices of one project in batches, one being a batch of one; which notices share one
+is `batching`'s concern, how a job ends is `check_job`'s.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from doorman.cloud.member_status import read_current
+from doorman.errors import Unavailable
 from doorman.handlers.context import ProjectContext
 from doorman.handlers.execute import Execution
-from doorman.handlers.reopening import reopen
 from doorman.handlers.results import Ended, Results
-from doorman.models import Action, Notice, Status
-from doorman.planning.batch import Facts, RequestedImage, decide, merge_notices
+from doorman.handlers.review import reopen
+from doorman.models import Notice, Share
+from doorman.planning.batch import Observed, RequestedImage, decide, find_crowds, merge_notices
 from doorman.planning.plan import make_plan
 from doorman.policy import decision as decisions
-from doorman.policy.decision import Decision
-
-_OPPOSITE: Mapping[Action, Status] = {"accept": "rejected", "reject": "accepted"}
 
 
 async def triage(context: ProjectContext, notices: Sequence[Notice]) -> Ended:
@@ -30,68 +28,61 @@ async def triage(context: ProjectContext, notices: Sequence[Notice]) -> Ended:
     Raises:
         Unavailable: the cloud cannot be read, so nothing was done.
     """
-    asks = merge_notices(notices, now=context.clock.now(), window=context.settings.visibility_window)
-    facts, decided = await remember(context, asks) or await look(context, asks)
+    now = context.clock.now()
+    requested = merge_notices(notices, now=now, window=context.settings.visibility_window)
+    looked_at = context.clock.monotonic()
+    observed = await look(context, requested)
+    decided = decide(observed, context.policy, project_id=context.project_id, now=now)
     if any(decisions.needs_vaults(decision) for decision in decided.values()):
-        facts = replace(facts, vaults=await context.cloud.vaults())
+        observed = await _read_vaults(context, observed)
     plan = make_plan(
-        asks,
-        facts,
+        requested,
+        observed,
         decided,
         project_id=context.project_id,
         is_audit=context.is_audit,
         max_images=context.settings.max_images_per_call,
     )
-    return await Execution(results=Results(context=context, asks=asks), facts=facts, decided=decided).perform(plan)
+    results = Results(context=context, requested=requested)
+    return await Execution(results=results, observed=observed, decided=decided, looked_at=looked_at).perform(plan)
 
 
-async def look(context: ProjectContext, asks: Mapping[str, RequestedImage]) -> tuple[Facts, dict[str, Decision]]:
-    """Read what the cloud says of the asked images, and decide them.
-
-    Raises:
-        Unavailable: the cloud cannot be read now.
-    """
-    facts = await gather(context, asks)
-    if context.policy.settles_anew:
-        facts = await reopen(context, facts)
-    return facts, decide(facts, context.policy, project_id=context.project_id, now=context.clock.now())
-
-
-async def remember(
-    context: ProjectContext, asks: Mapping[str, RequestedImage]
-) -> tuple[Facts, dict[str, Decision]] | None:
-    """Decide from what the round before this one read a moment ago, where that does no harm; None: look again.
-
-    What somebody else settled meanwhile must not be settled the other way: the list where it would stand is read now.
+async def look(context: ProjectContext, requested: Mapping[str, RequestedImage]) -> Observed:
+    """Read what the cloud says of the requested images.
 
     Raises:
         Unavailable: the cloud cannot be read now.
     """
-    if (listed := context.cloud.recall(asks)) is None:
-        return None
-    facts = Facts(pending=listed)
-    decided = decide(facts, context.policy, project_id=context.project_id, now=context.clock.now())
-    for action, opposite in _OPPOSITE.items():
-        images = [image for image, decision in decided.items() if decision.action == action]
-        if images and await context.cloud.find_briefly(opposite, images) != frozenset():
-            return None
-    return facts, decided
-
-
-async def gather(context: ProjectContext, asks: Mapping[str, RequestedImage]) -> Facts:
-    """Read what the cloud says of the asked images.
-
-    Raises:
-        Unavailable: the cloud cannot be read now.
-    """
-    listed = await context.cloud.pending(asks.keys())
-    absent = [image for image in asks if image not in listed]
-    standings = await read_current(context.cloud, absent) if absent else {}
-    waiting = {image for image, share in standings.items() if share and share.member_status == "pending"}
-    if waiting:
-        listed = {**listed, **(await context.cloud.pending(waiting))}
-    return Facts(
-        pending={image: listed[image] for image in asks if image in listed},
-        standings={image: share for image, share in standings.items() if image not in listed and image not in waiting},
-        unlisted=frozenset(waiting - listed.keys()),
+    listed, crowds = await _read_pending(context, requested)
+    absent = [image for image in requested if image not in listed]
+    current = await read_current(context.cloud, absent) if absent else {}
+    # The row says that it waits, but no list shows it: its owner hides it, or the list lags. The image itself tells.
+    waiting = {image: share for image, share in current.items() if share and share.member_status == "pending"}
+    observed = Observed(
+        pending={image: share for image, share in {**listed, **waiting}.items() if share.owner is not None},
+        current={image: share for image, share in current.items() if image not in waiting},
+        unreadable=frozenset(image for image, share in {**listed, **waiting}.items() if share.owner is None),
+        crowds=crowds,
     )
+    if not context.policy.settles_anew:
+        return observed
+    return reopen(observed, context.policy, project_id=context.project_id, now=context.clock.now())
+
+
+async def _read_pending(
+    context: ProjectContext, requested: Mapping[str, RequestedImage]
+) -> tuple[dict[str, Share], frozenset[str | None]]:
+    """Read the pending shares that are requested; all of them where the policy's limit has to be counted."""
+    if context.policy.accepts_per_owner is None:
+        return await context.cloud.pending(requested.keys()), frozenset()
+    everything = await context.cloud.pending()
+    crowds = find_crowds(everything.values(), context.policy, project_id=context.project_id, now=context.clock.now())
+    return {image: everything[image] for image in requested if image in everything}, crowds
+
+
+async def _read_vaults(context: ProjectContext, observed: Observed) -> Observed:
+    """Read the vaults; who needs none goes on without them."""
+    try:
+        return replace(observed, vaults=await context.cloud.vaults())
+    except Unavailable as error:
+        return replace(observed, vaults_error=str(error))

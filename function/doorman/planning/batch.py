@@ -1,73 +1,135 @@
-"""What a round is about: the images that events asked for, what the cloud says of them, and how policy decides. Pure.
+"""What a batch is about: the images that events asked for, what the cloud says of them, and how policy decides. Pure.
 
-What is done about it is `plan`'s concern.
+What is done about it is `plan`'s concern, how each image ends that of `outcomes`.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from doorman.events.messages import CLOCK_SKEW
-from doorman.models import Cause, Notice, Share, Vault
+from doorman.models import Cause, Notice, Reason, Share, Vault
 from doorman.policy import decision as decisions
 from doorman.policy.decision import Decision
 from doorman.policy.policy import Policy
 
+LOOK_BACK = timedelta(days=1)
+"""What was settled longer ago is never told as done for an event, whatever time the event bears."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestedImage:
-    """One image that events asked about; `is_young`: the cloud may not show it yet."""
+    """One image that events asked about.
+
+    Attributes:
+        since: what was settled from then on (whole seconds) was settled for the event; None: nobody can tell.
+        is_young: the cloud may not show it yet.
+    """
 
     image_id: str
     cause: Cause
     tries: int = 1
     tried_vaults: tuple[str, ...] = ()
+    since: datetime | None = None
     is_young: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """What the cloud says of the asked images.
+class Observed:
+    """What the cloud says of the requested images.
 
     Attributes:
-        pending: from the pending list.
-        standings: of those that it does not show; None where the cloud knows no share.
-        unlisted: pending by their own row, yet in no list: nothing is known to decide them by.
-        vaults: for a choice by capacity; None where none was needed.
+        pending: shares to be decided, with all facts.
+        current: of those that do not wait; None where the cloud knows no share.
+        unreadable: pending by their own row, yet nothing else is known of them: nothing to decide them by.
+        crowds: owners with more acceptable shares pending than the policy's limit.
+        vaults: for a choice by capacity; None where none was needed, or it could not be read.
+        vaults_error: why the vaults could not be read.
     """
 
     pending: Mapping[str, Share]
-    standings: Mapping[str, Share | None] = field(default_factory=dict)
-    unlisted: frozenset[str] = frozenset()
+    current: Mapping[str, Share | None] = field(default_factory=dict)
+    unreadable: frozenset[str] = frozenset()
+    crowds: frozenset[str | None] = frozenset()
     vaults: Sequence[Vault] | None = None
+    vaults_error: str | None = None
 
 
 def merge_notices(notices: Iterable[Notice], *, now: datetime, window: float) -> dict[str, RequestedImage]:
-    """Merge what notices ask, by image: the first to arrive is the cause, tries and tried vaults add up.
+    """Merge what notices ask, by image: the first to arrive is the cause.
+
+    What notices claim counts only as far as all of them claim it: the fewest tries, the vaults that all name.
 
     Args:
         window: seconds during which a share may not be visible yet.
     """
-    asks: dict[str, RequestedImage] = {}
+    requested: dict[str, RequestedImage] = {}
     for notice in notices:
-        is_young = notice.sent_at is not None and -CLOCK_SKEW <= now - notice.sent_at < timedelta(seconds=window)
+        asked = _read_notice(notice, now=now, window=window)
         for image in notice.images:
-            known = asks.get(image)
-            asks[image] = RequestedImage(
-                image_id=image,
-                cause=known.cause if known else notice.cause,
-                tries=max(known.tries, notice.tries) if known else notice.tries,
-                tried_vaults=tuple(dict.fromkeys((known.tried_vaults if known else ()) + notice.tried_vaults)),
-                is_young=is_young or (known is not None and known.is_young),
-            )
-    return asks
+            known = requested.get(image)
+            requested[image] = replace(asked, image_id=image) if known is None else _merge(known, asked)
+    return requested
 
 
-def decide(facts: Facts, policy: Policy, *, project_id: str, now: datetime) -> dict[str, Decision]:
-    """Decide every share that the cloud shows, except our own images and those that are settled."""
-    foreign = [share for share in facts.pending.values() if share.owner != project_id]
-    decided = decisions.decide_all(foreign, policy, now=now)
-    for image, share in facts.standings.items():
-        if share is not None:
+def decide(observed: Observed, policy: Policy, *, project_id: str, now: datetime) -> dict[str, Decision]:
+    """Decide every share that the cloud shows, except our own images; crowds are held."""
+    unknown = Decision(action="hold", reason=Reason.FACT_UNKNOWN, facts={"owner": "unknown"})
+    decided = {
+        image: unknown if share.owner is None else decisions.decide(share, policy, now=now)
+        for image, share in observed.pending.items()
+        if share.owner != project_id
+    }
+    for image, share in observed.current.items():
+        if share is not None and share.owner not in {None, project_id}:
             decided[image] = decisions.decide(share, policy, now=now)
+    for image, share in observed.pending.items():
+        if share.owner in observed.crowds and image in decided and decided[image].action == "accept":
+            decided[image] = _brake(decided[image], policy.accepts_per_owner)
     return decided
+
+
+def find_crowds(pending: Iterable[Share], policy: Policy, *, project_id: str, now: datetime) -> frozenset[str | None]:
+    """Find the owners of whom more shares wait, which the policy would accept, than its limit allows.
+
+    Args:
+        pending: all pending shares of the project.
+    """
+    if policy.accepts_per_owner is None:
+        return frozenset()
+    acceptable = Counter(
+        share.owner
+        for share in pending
+        if share.owner != project_id and decisions.decide(share, policy, now=now).action == "accept"
+    )
+    return frozenset(owner for owner, count in acceptable.items() if count > policy.accepts_per_owner)
+
+
+def _read_notice(notice: Notice, *, now: datetime, window: float) -> RequestedImage:
+    sent_at = notice.sent_at
+    since = None if sent_at is None else max(sent_at, now - LOOK_BACK).replace(microsecond=0)
+    return RequestedImage(
+        image_id="",
+        cause=notice.cause,
+        tries=notice.tries,
+        tried_vaults=notice.tried_vaults,
+        since=since,
+        is_young=sent_at is not None and -CLOCK_SKEW <= now - sent_at < timedelta(seconds=window),
+    )
+
+
+def _merge(known: RequestedImage, asked: RequestedImage) -> RequestedImage:
+    moments = [each for each in (known.since, asked.since) if each is not None]
+    return replace(
+        known,
+        tries=min(known.tries, asked.tries),
+        tried_vaults=tuple(vault for vault in known.tried_vaults if vault in asked.tried_vaults),
+        since=min(moments, default=None),
+        is_young=known.is_young or asked.is_young,
+    )
+
+
+def _brake(decision: Decision, limit: int | None) -> Decision:
+    facts = {**decision.facts, "accepts_per_owner": str(limit)}
+    return replace(decision, action="hold", reason=Reason.LIMIT_REACHED, facts=facts, vaults=())

@@ -47,7 +47,7 @@ def find_drift(settled: Iterable[Share], policy: Policy, *, project_id: str, now
     """
     found = []
     for share in sorted(settled, key=lambda share: share.image_id):
-        if share.owner != project_id:
+        if share.owner not in {None, project_id}:
             decision = decisions.decide(share, policy, now=now)
             if not _is_as_decided(share, decision):
                 found.append(Drift(share=share, decision=decision))
@@ -58,7 +58,7 @@ def conclude_drift(drift: Drift, *, cause: str) -> Outcome:
     """Put drift into the words of an outcome; its reason is why the policy would decide so today."""
     share, decision = drift.share, drift.decision
     return Outcome(
-        fate=OutcomeType.DRIFTED,
+        type=OutcomeType.DRIFTED,
         image_id=share.image_id,
         reason=Reason.EXCEPTION_EXPIRED if "expired_exception" in decision.facts else decision.reason,
         cause=cause,

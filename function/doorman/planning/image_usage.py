@@ -7,8 +7,8 @@ from typing import Any
 
 from doorman.cloud.api.nova import Server
 from doorman.events.messages import EventType
-from doorman.events.outcomes import dedupe, pack
-from doorman.events.writing import EventWriter, event, only
+from doorman.events.outcomes import pack, weigh
+from doorman.events.writing import EventWriter, derive, make_event, only
 from doorman.models import Cause, CloudEvent, Outcome, OutcomeType, Reason, Share
 from doorman.planning.drift import Drift
 from doorman.policy import decision as decisions
@@ -58,7 +58,7 @@ def find_uses(
 
 def conclude_withdrawn(image_id: str, *, cause: str) -> Outcome:
     """Say that an image in use is shared no longer; whose it was, nobody knows any more."""
-    return Outcome(fate=OutcomeType.DRIFTED, image_id=image_id, reason=Reason.WITHDRAWN, cause=cause)
+    return Outcome(type=OutcomeType.DRIFTED, image_id=image_id, reason=Reason.WITHDRAWN, cause=cause)
 
 
 def tell_uses(writer: EventWriter, uses: Iterable[Use], *, cause: Cause, now: datetime) -> tuple[CloudEvent, ...]:
@@ -71,18 +71,9 @@ def tell_uses(writer: EventWriter, uses: Iterable[Use], *, cause: Cause, now: da
             "policy_digest": writer.policy_digest,
             "servers": [entry for _, entry in part],
         }
-        consumer = {"severity": "action", "dedupekey": dedupe(writer, EventType.USED, servers, [])}
+        consumer = weigh("action", derive(EventType.USED, writer.project_id, sorted(servers)))
         events.append(
-            event(
-                writer,
-                EventType.USED,
-                data,
-                parts=[[cause.id], servers],
-                subject=only(servers),
-                cause=cause,
-                now=now,
-                consumer=consumer,
-            )
+            make_event(writer, EventType.USED, data, subject=only(servers), cause=cause, now=now, consumer=consumer)
         )
     return tuple(events)
 

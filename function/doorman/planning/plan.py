@@ -1,16 +1,16 @@
-"""Draws the plan of a round: which members calls to make, and which outcomes to tell without one. Pure; does nothing.
+"""Makes the plan of a batch: which members calls to make, and which outcomes to tell without one. Pure; does nothing.
 
-What is asked and known comes from `asks`, the words for what became of an image from `verdicts`.
+What was requested and observed comes from `batch`, how an image ends from `outcomes`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from doorman.events.messages import CheckedShare
 from doorman.events.outcomes import MAX_EVENT, pack_size
-from doorman.models import MAX_IMAGES, Outcome, OutcomeType, Reason, Share, Status, Vault
-from doorman.planning.batch import Facts, RequestedImage
-from doorman.planning.outcomes import WANTED, conclude, conclude_settled, disown
+from doorman.models import MAX_IMAGES, MAX_TRIES, Outcome, Reason, Share, Status, Vault
+from doorman.planning.batch import Observed, RequestedImage
+from doorman.planning.outcomes import WANTED, before_call, hold, trials
 from doorman.policy import decision as decisions
 from doorman.policy.decision import Decision
 from doorman.policy.vault_choice import reserve
@@ -18,105 +18,142 @@ from doorman.policy.vault_choice import reserve
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MembersCall:
-    """One members call to make."""
+    """One members call to make.
+
+    Attributes:
+        attempt: how often it was made, from 1, where the cloud had no time for it.
+        is_further: another call came before it, so that somebody may have settled its images since they were looked at.
+    """
 
     status: Status
     vault_id: str | None
     images: tuple[str, ...]
+    attempt: int = 1
+    is_further: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What is to be done: calls, outcomes that need none, and images that are not visible yet."""
+    """What is to be done: calls, outcomes that need none, and why other images must be asked for again."""
 
     calls: tuple[MembersCall, ...] = ()
     outcomes: tuple[Outcome, ...] = ()
-    invisible: frozenset[str] = frozenset()
+    later: Mapping[str, str]
 
 
 def make_plan(
-    asks: Mapping[str, RequestedImage],
-    facts: Facts,
+    requested: Mapping[str, RequestedImage],
+    observed: Observed,
     decided: Mapping[str, Decision],
     *,
     project_id: str,
     is_audit: bool,
     max_images: int,
 ) -> Plan:
-    """Draw the plan for a round; every asked image ends in exactly one of its parts.
+    """Make the plan for a batch; every requested image ends in exactly one of its parts.
 
     Args:
         max_images: images in one members call, and never more than one `job.check` can carry.
     """
     groups: dict[tuple[Status, str | None], list[str]] = {}
     outcomes: list[Outcome] = []
-    vaults = facts.vaults
-    invisible = frozenset(image for image, ask in asks.items() if _is_invisible(ask, facts))
-    for image in (image for image in asks if image not in invisible):
-        ask, share, standing = asks[image], facts.pending.get(image), facts.standings.get(image)
-        if (known := share or standing) is not None and known.owner == project_id:
-            outcomes.append(disown(ask, known))
-        elif share is None:
-            outcomes.append(conclude_settled(ask, standing, decided.get(image)))
+    later = {image: why for image, each in requested.items() if (why := _find_delay(each, observed, decided))}
+    vaults = observed.vaults
+    for image, request in requested.items():
+        if image in later:
+            continue
+        share = observed.pending.get(image)
+        if share is None or share.owner == project_id:
+            current = share or observed.current.get(image)
+            outcomes.append(before_call(request, current, decided.get(image), project_id=project_id))
+            continue
+        decision = replace(decided[image], audit=decided[image].audit or is_audit)
+        outcomes += trials(request, share, decision)
+        vault, missing = pick_vault(request, share, decision, vaults)
+        vaults = reserve(vaults, vault, share) if vault else vaults
+        wanted = None if missing else WANTED.get(decision.action)
+        if wanted is None or decision.audit:
+            outcomes.append(hold(request, share, decision, missing, vault))
         else:
-            decision = decided[image]
-            outcomes += _try_rules(ask, share, decision)
-            vault, missing = pick_vault(ask, share, decision, vaults)
-            vaults = reserve(vaults, vault, share) if vault else vaults
-            wanted = None if missing else WANTED.get(decision.action)
-            is_trial = is_audit or decision.audit
-            if wanted is None or is_trial:
-                fate, reason = OutcomeType.AUDITED if is_trial else OutcomeType.HELD, missing or decision.reason
-                outcomes.append(conclude(ask, share, decision, fate=fate, reason=reason, vault_id=vault))
-            else:
-                groups.setdefault((wanted, vault), []).append(image)
-    return Plan(
-        calls=tuple(
-            MembersCall(status=status, vault_id=vault, images=tuple(part))
-            for (status, vault), images in groups.items()
-            for part in _chunk(
-                images, lambda image: carried(asks[image], facts.pending[image], decided[image]), max_images
-            )
-        ),
-        outcomes=tuple(outcomes),
-        invisible=invisible,
+            groups.setdefault((wanted, vault), []).append(image)
+    carry = {
+        image: check_share(requested[image], observed.pending[image], decided[image])
+        for images in groups.values()
+        for image in images
+    }
+    calls = (
+        MembersCall(status=status, vault_id=vault, images=tuple(part))
+        for (status, vault), images in groups.items()
+        for part in _chunk(images, carry.__getitem__, max_images)
     )
+    return Plan(calls=tuple(calls), outcomes=tuple(outcomes), later=later)
 
 
 def pick_vault(
-    ask: RequestedImage, share: Share, decision: Decision, vaults: Sequence[Vault] | None
+    requested: RequestedImage,
+    share: Share,
+    decision: Decision,
+    vaults: Sequence[Vault] | None,
+    *,
+    failed: Collection[str] = (),
 ) -> tuple[str | None, Reason | None]:
-    """Choose the vault for an accept of a full-ECS image; without one, give the reason to hold instead."""
+    """Choose the vault for an accept of a full-ECS image; without one, give the reason to hold instead.
+
+    Args:
+        failed: vaults that failed in this invocation. What the request claims to have been tried is avoided as long
+            as there is another vault; it never leaves a share without one.
+    """
     if not decision.vaults:
         return None, None
-    vault = decisions.choose_vault(decision, share, tried=ask.tried_vaults, vaults=vaults)
+    tried = {*requested.tried_vaults, *failed}
+    vault = decisions.choose_vault(decision, share, tried=tried, vaults=vaults)
+    if vault is None and not failed:
+        vault = decisions.choose_vault(decision, share, tried=(), vaults=vaults)
     if vault is not None:
         return vault, None
-    return None, Reason.VAULT_FAILED if ask.tried_vaults else Reason.VAULT_MISSING
+    return None, Reason.VAULT_FAILED if failed else Reason.VAULT_MISSING
 
 
-def carried(ask: RequestedImage, share: Share, decision: Decision) -> CheckedShare:
-    """Give what `job.check` carries of one image."""
-    return CheckedShare(name=share.name, owner=share.owner, rule=decision.rule, cause=ask.cause.id)
-
-
-def _is_invisible(ask: RequestedImage, facts: Facts) -> bool:
-    """Say whether the cloud may yet show more of the image than it does now."""
-    if ask.image_id in facts.pending:
-        return False
-    return ask.image_id in facts.unlisted or (ask.is_young and facts.standings.get(ask.image_id) is None)
-
-
-def _try_rules(ask: RequestedImage, share: Share, decision: Decision) -> list[Outcome]:
-    """Tell what rules in audit mode would have done, beside what the enforced ones do."""
+def halve(call: MembersCall) -> list[MembersCall]:
+    """Divide a call, to find out which of its images is to blame."""
+    middle = (len(call.images) + 1) // 2
     return [
-        replace(
-            conclude(ask, share, decision, fate=OutcomeType.AUDITED, reason=trial.reason),
-            rule=trial.rule,
-            decision=trial.action,
-        )
-        for trial in decision.trials
+        replace(call, images=part, attempt=1, is_further=True) for part in (call.images[middle:], call.images[:middle])
     ]
+
+
+def max_extra_calls(images: int) -> int:
+    """Give the members calls that a batch may cause beyond its own: enough to find a few suspects among many."""
+    return 2 * max(images - 1, 1).bit_length() + 8
+
+
+def regroup(images: Sequence[str], *, tries: int) -> Iterator[tuple[str, ...]]:
+    """Divide suspects into smaller groups, each for an event of its own; at the last try each is alone.
+
+    Args:
+        tries: of the event that they go into.
+    """
+    size = 1 if tries >= MAX_TRIES else max(1, round(len(images) ** 0.5))
+    for start in range(0, len(images), size):
+        yield tuple(images[start : start + size])
+
+
+def check_share(requested: RequestedImage, share: Share, decision: Decision) -> CheckedShare:
+    """Give what `job.check` carries of one image."""
+    return CheckedShare(name=share.name, owner=share.owner, rule=decision.rule, cause=requested.cause.id)
+
+
+def _find_delay(requested: RequestedImage, observed: Observed, decided: Mapping[str, Decision]) -> str | None:
+    """Say why the image must be asked for again; None where all is known that it takes."""
+    image = requested.image_id
+    if image in observed.unreadable:
+        return "the share waits, but its image cannot be read now"
+    if image in observed.pending:
+        needs = image in decided and decisions.needs_vaults(decided[image])
+        return observed.vaults_error if needs and observed.vaults is None else None
+    if requested.is_young and observed.current.get(image) is None:
+        return "the share is not visible yet"
+    return None
 
 
 def _chunk(images: Sequence[str], carry: Callable[[str], CheckedShare], most: int) -> list[list[str]]:

@@ -4,16 +4,17 @@
 """
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from http import HTTPStatus
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
-from doorman.errors import Broken, Busy, Refused, Rejected, Unavailable
-from doorman.models import MemberStatus
-from doorman.parsing import parse_json
+from doorman.errors import Broken, Busy, Denied, Failed, Refused, Rejected
+from doorman.models import MemberRow, MemberStatus, Status
+from doorman.parsing import parse_json, parse_time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +26,14 @@ class Request:
     service: Literal["image", "cbr", "compute"] = "image"
     params: tuple[tuple[str, str], ...] = ()
     json: Mapping[str, Any] | None = None
+
+    def after(self, marker: str) -> "Request":
+        """Give the request for the page of a list that begins after this image."""
+        return self.with_param("marker", marker)
+
+    def with_param(self, name: str, value: str) -> "Request":
+        """Give the same request with this parameter, in the place of one by that name."""
+        return replace(self, params=(*(pair for pair in self.params if pair[0] != name), (name, value)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +51,42 @@ class Page:
 
     rows: Mapping[str, Mapping[str, Any]]
     next: Request | None
+
+
+class ImageService(Protocol):
+    """How one kind of image service is asked for lists and for settling shares; `ims` and `glance` are two.
+
+    Attributes:
+        page: images on a page at most.
+        has_jobs: a members call takes many images and starts a job; else it settles one image at once.
+        has_whole_images: there are images of whole servers (full-ECS), which may be told by a list of their own alone.
+    """
+
+    page: int
+    has_jobs: bool
+    has_whole_images: bool
+
+    def list_shares(
+        self, status: MemberStatus, *, image_id: str | None = None, whole: bool = False
+    ) -> Sequence[Request]:
+        """Build the requests for the first pages of all lists that may show a share with this status.
+
+        Args:
+            image_id: only this image. whole: only images of whole servers.
+        """
+        ...
+
+    def read_page(self, answer: Answer, asked: Request) -> Page:
+        """Read one page, and what to ask for the next one. Raises as `read_object`."""
+        ...
+
+    def settle(self, images: Sequence[str], *, project_id: str, status: Status, vault_id: str | None) -> Request:
+        """Build the call that settles images: one image where there are no jobs."""
+        ...
+
+    def read_settled(self, answer: Answer) -> str:
+        """Read the answer to `settle`: the job's ID, empty where there are no jobs. Raises as `read_object`."""
+        ...
 
 
 class Failure(StrEnum):
@@ -100,8 +145,9 @@ def check(answer: Answer) -> None:
 
     Raises:
         Busy: the service throttles or is down for now; `retry_after` is what it asked for.
+        Failed: the service answered with an error of its own (500).
         Broken: the service failed on the way; whether it did what was asked is not known.
-        Unavailable: the service refuses the login.
+        Denied: the service refuses the login.
         Refused: the service said no to this request, with its code.
     """
     if answer.status // 100 == 2:  # noqa: PLR2004 - the class of success
@@ -110,10 +156,12 @@ def check(answer: Answer) -> None:
     failure = classify(code=code, status=answer.status)
     if failure is Failure.THROTTLED or answer.status == HTTPStatus.SERVICE_UNAVAILABLE:
         raise Busy(f"the cloud answers {answer.status} ({code})", retry_after=_retry_after(answer))
+    if answer.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise Failed(f"the cloud answers 500 ({code})", retry_after=_retry_after(answer))
     if failure is Failure.UNREACHABLE:
         raise Broken(f"the cloud answers {answer.status} ({code})", retry_after=_retry_after(answer))
     if failure is Failure.LOGIN:
-        raise Unavailable(f"the cloud refuses our login ({code}); check the credentials")
+        raise Denied(f"the cloud refuses our login ({code}); check the credentials")
     raise Refused(f"the cloud refuses the request ({code})", code=code, status=answer.status)
 
 
@@ -140,8 +188,8 @@ def read_object(answer: Answer, what: str) -> dict[str, Any]:
     return value
 
 
-def read_member(answer: Answer) -> MemberStatus | None:
-    """Read a member row: its status, or None where the cloud knows no such share.
+def read_member(answer: Answer) -> MemberRow | None:
+    """Read a member row; None where the cloud knows no such share.
 
     Raises:
         Unavailable, Refused: see `read_object`; a status of none of the three words is an unusable answer.
@@ -155,7 +203,15 @@ def read_member(answer: Answer) -> MemberStatus | None:
     status = _MEMBER.get(str(value.get("status")).lower())
     if status is None:
         raise Broken("member: the cloud's answer has no status")
-    return status
+    return MemberRow(
+        status=status, created_at=read_time(value, "created_at"), updated_at=read_time(value, "updated_at")
+    )
+
+
+def read_time(row: Mapping[str, Any], field: str) -> datetime | None:
+    """Read a moment from a row; None where it is missing or none."""
+    value = row.get(field)
+    return parse_time(value) if isinstance(value, str) else None
 
 
 def _read_code(body: bytes) -> str | None:

@@ -40,7 +40,7 @@ def read_vaults(answer: Answer) -> VaultPage:
     """Read one page of vaults; rows without an ID or a size are left out.
 
     Raises:
-        Unavailable, Refused: see `api.read_object`.
+        Unavailable, Refused: see `base.read_object`.
     """
     rows = read_object(answer, "vault list").get("vaults")
     if not isinstance(rows, list):

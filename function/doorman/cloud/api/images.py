@@ -2,16 +2,18 @@
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from dataclasses import dataclass, replace
 from typing import Any
 
-from doorman.cloud.api.base import Answer, read_object
+from doorman.cloud.api.base import Answer, read_object, read_time
 from doorman.errors import Broken
-from doorman.models import Kind, MemberStatus, Share, is_image_id
-from doorman.parsing import parse_time
+from doorman.models import Kind, MemberRow, MemberStatus, Share, is_image_id
 
-MAX_TEXT = 255
-"""Characters of a foreign text that are kept; image services allow no longer names."""
+MAX_TEXT = 1000
+"""Characters of a foreign text; a longer one is unknown: it is matched whole or not at all."""
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_ID = re.compile(rb'(?<!\\)"id":\s*"([0-9a-fA-F-]{36})"')
 
 _KINDS: dict[str, Kind] = {
     "fusioncompute": "server",
@@ -35,34 +37,75 @@ def read_rows(answer: Answer) -> tuple[dict[str, Any], dict[str, Mapping[str, An
     return value, {image_id: row for image_id, row in named if is_image_id(image_id)}
 
 
-def read_share(row: Mapping[str, Any], *, project_id: str, status: MemberStatus | None) -> Share:
+@dataclass(frozen=True, slots=True)
+class ImageRow:
+    """One image as a row tells it. It is no share yet: of most rows another list says whether it is full-ECS."""
+
+    _share: Share
+
+    @property
+    def tells_full_ecs(self) -> bool:
+        """Whether the row says by itself whether the image is of a whole server."""
+        return self._share.full_ecs is not None
+
+    @property
+    def owner(self) -> str | None:
+        """The sharer's project."""
+        return self._share.owner
+
+    def complete(self, full_ecs: bool | None, member: MemberRow | None = None) -> Share:  # noqa: FBT001 - one fact
+        """Make the share.
+
+        Args:
+            full_ecs: what another list said; counts where the row does not tell. None: nobody tells.
+            member: our own member row, where it was read.
+        """
+        share = self._share if self.tells_full_ecs else replace(self._share, full_ecs=full_ecs)
+        if member is None:
+            return share
+        return replace(share, member_status=member.status, shared_at=member.created_at, settled_at=member.updated_at)
+
+
+def read_row(row: Mapping[str, Any], *, project_id: str, status: MemberStatus | None) -> ImageRow:
     """Read one image of a list; what is missing or of a strange type is unknown, never guessed."""
     tags = row.get("tags")
-    return Share(
-        image_id=(_text(row.get("id")) or "").lower(),
-        project_id=project_id,
-        owner=_text(row.get("owner")),
-        name=_text(row.get("name")),
-        member_status=status,
-        created_at=_time(row.get("created_at")),
-        full_ecs=True if _text(row.get("__backup_id")) else _truth(row.get("__whole_image")),
-        kind=_KINDS.get((_text(row.get("virtual_env_type")) or "").lower()),
-        os_type=_text(row.get("__os_type")) or _text(row.get("os_type")),
-        os_version=_text(row.get("__os_version")) or _text(row.get("os_version")),
-        platform=_text(row.get("__platform")) or _text(row.get("os_distro")),
-        architecture=_architecture(row),
-        min_disk=_number(row.get("min_disk")),
-        min_ram=_number(row.get("min_ram")),
-        size=_number(row.get("__image_size")) if "__image_size" in row else _number(row.get("size")),
-        tags=frozenset(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else None,
-        encrypted=_encrypted(row),
-        firmware=_text(row.get("hw_firmware_type")),
-        hash_value=_text(row.get("os_hash_value")),
+    return ImageRow(
+        Share(
+            image_id=(_text(row.get("id")) or "").lower(),
+            project_id=project_id,
+            owner=_text(row.get("owner")),
+            name=_text(row.get("name")),
+            member_status=status,
+            created_at=read_time(row, "created_at"),
+            full_ecs=True if _text(row.get("__backup_id")) else _truth(row.get("__whole_image")),
+            kind=_KINDS.get((_text(row.get("virtual_env_type")) or "").lower()),
+            os_type=_text(row.get("__os_type")) or _text(row.get("os_type")),
+            os_version=_text(row.get("__os_version")) or _text(row.get("os_version")),
+            platform=_text(row.get("__platform")) or _text(row.get("os_distro")),
+            architecture=_architecture(row),
+            min_disk=_number(row.get("min_disk")),
+            min_ram=_number(row.get("min_ram")),
+            size=_number(row.get("__image_size")) if "__image_size" in row else _number(row.get("size")),
+            tags=_read_tags(tags),
+            encrypted=_encrypted(row),
+            firmware=_text(row.get("hw_firmware_type")),
+            hash_value=_text(row.get("os_hash_value")),
+        )
     )
 
 
+def read_first_id(start: bytes) -> str | None:
+    """Find the ID of the first image in the beginning of a list that is too large to be read whole.
+
+    Within a value the quotes would be escaped, so only a field of that name is found.
+    """
+    found = _ID.search(start)
+    return found[1].decode().lower() if found else None
+
+
 def _text(value: Any) -> str | None:
-    return value[:MAX_TEXT] if isinstance(value, str) and value else None
+    is_usable = isinstance(value, str) and 0 < len(value) <= MAX_TEXT and not _SURROGATE.search(value)
+    return value if is_usable else None
 
 
 def _number(value: Any) -> int | None:
@@ -76,8 +119,9 @@ def _truth(value: Any) -> bool | None:
     return {"true": True, "false": False}.get(value.lower()) if isinstance(value, str) else None
 
 
-def _time(value: Any) -> datetime | None:
-    return parse_time(value) if isinstance(value, str) else None
+def _read_tags(value: Any) -> frozenset[str] | None:
+    tags = [_text(tag) for tag in value] if isinstance(value, list) else [None]
+    return None if None in tags else frozenset(tag for tag in tags if tag)
 
 
 def _architecture(row: Mapping[str, Any]) -> str | None:
@@ -86,5 +130,9 @@ def _architecture(row: Mapping[str, Any]) -> str | None:
     return _text(row.get("architecture"))
 
 
-def _encrypted(row: Mapping[str, Any]) -> bool:
-    return bool(_text(row.get("__system__cmkid")) or _text(row.get("cinder_encryption_key_id")))
+def _encrypted(row: Mapping[str, Any]) -> bool | None:
+    """Say whether it carries a key; one of a strange type, or too long, is a key that we cannot read."""
+    keys = [row.get(name) for name in ("__system__cmkid", "cinder_encryption_key_id")]
+    if any(_text(key) for key in keys):
+        return True
+    return False if all(key is None or key == "" for key in keys) else None

@@ -41,7 +41,7 @@ def read_servers(answer: Answer) -> ServerPage:
     """Read one page; servers of which no image is told, such as those booted from a volume, are left out.
 
     Raises:
-        Unavailable, Refused: see `api.read_object`.
+        Unavailable, Refused: see `base.read_object`.
     """
     value = read_object(answer, "server list")
     rows = value.get("servers")

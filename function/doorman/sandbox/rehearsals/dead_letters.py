@@ -21,7 +21,10 @@ def play(rehearsal: Rehearsal) -> None:
     with open_stage(logs=rehearsal.folder) as stage:
         stage.broker.triggers = [replace(each, policy=IMPATIENT) for each in stage.broker.triggers]
         settings = environment(stage.cloud_url, stage.sink, rehearsal.folder / "policy.yaml")
-        shares = {stage.cloud.add_share(owner, world.RECEIVER): owner for owner in [*WANTED] * (SHARES // len(WANTED))}
+        shares = {
+            stage.cloud.add_share(owner, world.RECEIVER, name="golden-chaos"): owner
+            for owner in [*WANTED] * (SHARES // len(WANTED))
+        }
         stage.cloud.faults.seed(1)
         # Some members calls are carried out and only their answer is lost: nobody knows then what was done.
         stage.cloud.faults.add("reset", method="PUT", path="members", rate=0.4, performed=True)

@@ -1,0 +1,83 @@
+"""Makes the plan of one sweep: which shares to notify, and what the pending report lists. Pure; emits nothing."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from doorman.events.advice import approve_command
+from doorman.events.outcomes import write_time
+from doorman.models import MAX_IMAGES, Cause, Share, Vault
+from doorman.planning.batch import RequestedImage
+from doorman.planning.drift import Drift
+from doorman.planning.plan import pick_vault
+from doorman.policy.decision import Decision
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepPlan:
+    """What one tick tells of one project.
+
+    Attributes:
+        notices: images of each `share.notified` to emit.
+        entries: what the pending report lists, the oldest first.
+        count: all pending shares, own images excluded.
+        oldest: when the oldest of them was made; None where there is none.
+    """
+
+    notices: tuple[tuple[str, ...], ...] = ()
+    entries: tuple[Mapping[str, Any], ...] = ()
+    count: int = 0
+    oldest: str | None = None
+
+    @property
+    def notified(self) -> int:
+        """How many shares are notified."""
+        return sum(map(len, self.notices))
+
+
+def plan_sweep(shares: Mapping[str, Share], decided: Mapping[str, Decision], drifts: Sequence[Drift] = ()) -> SweepPlan:
+    """Plan one tick: what the policy would settle is notified, all else is listed.
+
+    Args:
+        shares: all pending shares, own images excluded. decided: each of them.
+        drifts: settled shares that are to be settled anew.
+    """
+    to_settle = sorted(image for image, decision in decided.items() if decision.action != "hold")
+    to_settle += [drift.share.image_id for drift in drifts if drift.wanted is not None]
+    waiting = sorted((share for image, share in shares.items() if decided[image].action == "hold"), key=_age)
+    oldest = min(shares.values(), key=_age, default=None)
+    return SweepPlan(
+        notices=tuple(tuple(to_settle[start : start + MAX_IMAGES]) for start in range(0, len(to_settle), MAX_IMAGES)),
+        entries=tuple(_entry(share, decided[share.image_id]) for share in waiting),
+        count=len(shares),
+        oldest=write_time(oldest.created_at) if oldest else None,
+    )
+
+
+def hold_without_vault(
+    shares: Mapping[str, Share], decided: Mapping[str, Decision], vaults: Sequence[Vault] | None, *, cause: Cause
+) -> dict[str, Decision]:
+    """Hold each accept that finds no vault, as `triage` would."""
+    found = dict(decided)
+    for image, decision in decided.items():
+        _, missing = pick_vault(RequestedImage(image_id=image, cause=cause), shares[image], decision, vaults)
+        if missing is not None:
+            found[image] = replace(decision, action="hold", reason=missing)
+    return found
+
+
+def _age(share: Share) -> tuple[float, str]:
+    return (share.created_at.timestamp() if share.created_at else float("inf"), share.image_id)
+
+
+def _entry(share: Share, decision: Decision) -> dict[str, Any]:
+    return {
+        "image_id": share.image_id,
+        "name": share.name,
+        "owner": share.owner,
+        "rule": decision.rule,
+        "reason": decision.reason.value,
+        "created_at": write_time(share.created_at),
+        "shared_at": write_time(share.shared_at),
+        "approve": approve_command(share.image_id, project_id=share.project_id, reason=decision.reason),
+    }
