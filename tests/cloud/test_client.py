@@ -1,15 +1,16 @@
-"""Requests are repeated where that can do no harm, pauses are shared, and no exception of the transport gets out."""
+"""Reads are repeated and writes are not, answers are bounded, and no exception of the transport gets out."""
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
 
 from doorman.cloud.api.base import Request, read_object
-from doorman.cloud.client import MAX_PAUSE, PAUSES, ApiClient, counting
-from doorman.errors import Broken, Busy, DoormanError, Refused, Unavailable
+from doorman.cloud.client import MAX_ANSWER, MAX_PAUSE, PAUSES, ApiClient, counting
+from doorman.errors import Broken, Busy, Denied, DoormanError, Failed, Refused, TimedOut, TooLarge, Unavailable
 from tests.builders import FakeClock, Script
 
 pytestmark = pytest.mark.anyio
@@ -32,8 +33,9 @@ def code(number: str) -> httpx.Response:
 
 
 async def send(line: ApiClient, request: Request = GET) -> dict[str, Any]:
-    """Send a request whose answer is an object."""
-    return await line.send(request, lambda answer: read_object(answer, "answer"))
+    """Send a request whose answer is an object, as its method asks for."""
+    way = line.send if request.method == "GET" else line.write
+    return await way(request, lambda answer: read_object(answer, "answer"))
 
 
 async def error_of(script: Script, clock: FakeClock, request: Request = GET) -> tuple[type[Exception], str, int]:
@@ -44,7 +46,7 @@ async def error_of(script: Script, clock: FakeClock, request: Request = GET) -> 
 
 
 async def test_request_is_sent(clock: FakeClock) -> None:
-    """To the service's own base URL, as JSON, with what its answer shall be."""
+    """To the service's own base URL, as JSON, with what its answer shall be: JSON, and not compressed."""
     script = Script([OK])
     assert await send(script.client(clock)) == OK
     await send(script.client(clock), PUT)
@@ -54,30 +56,58 @@ async def test_request_is_sent(clock: FakeClock) -> None:
         "http://cloud.test/v1/cloudimages/members",
         "http://cbr.test/v3/p/vaults",
     ]
-    assert [request.headers["accept"] for request in script.requests] == ["application/json"] * 3
+    assert {(request.headers["accept"], request.headers["accept-encoding"]) for request in script.requests} == {
+        ("application/json", "identity")
+    }
     assert json.loads(script.requests[1].content) == {"images": ["ä"]}
 
 
-@pytest.mark.parametrize("request_", [GET, PUT])
-@pytest.mark.parametrize(
-    "busy", [429, 503, code("0060"), httpx.ConnectError("x"), httpx.ConnectTimeout("x"), httpx.PoolTimeout("x")]
-)
-async def test_nothing_was_done(clock: FakeClock, request_: Request, busy: Any) -> None:
-    """Then even a write is repeated, after a pause that holds back the other calls of the project too."""
+BUSY = [429, 503, code("0060"), httpx.ConnectError("x"), httpx.ConnectTimeout("x"), httpx.PoolTimeout("x")]
+
+
+@pytest.mark.parametrize("busy", BUSY)
+async def test_nothing_was_done(clock: FakeClock, busy: Any) -> None:
+    """A read is repeated, after a pause that holds back the other calls of the project too."""
     script = Script([busy, busy, OK])
     line = script.client(clock)
-    assert await send(line, request_) == OK
+    assert await send(line) == OK
     assert len(script.requests) == 3
     assert sum(PAUSES[:2]) / 2 <= clock.seconds <= sum(PAUSES[:2]) * 1.2
 
 
-@pytest.mark.parametrize("broken", [500, 502, 504, 408, 520, RESET, httpx.ReadError("x"), httpx.DecodingError("x")])
-async def test_lost_answer(clock: FakeClock, broken: Any) -> None:
-    """A read is repeated; of a write nobody knows whether it was done, so it is left to the next delivery."""
+@pytest.mark.parametrize("busy", BUSY)
+async def test_a_write_is_sent_once(clock: FakeClock, busy: Any) -> None:
+    """Even where nothing was done: it is worth a fresh look first, and that waits out the pause."""
+    script = Script([busy, OK])
+    line = script.client(clock)
+    with pytest.raises(Busy):
+        await send(line, PUT)
+    assert (len(script.requests), clock.seconds) == (1, 0.0)
+    assert await send(line, PUT) == OK
+    assert PAUSES[-1] <= clock.seconds <= PAUSES[-1] * 1.2
+
+
+@pytest.mark.parametrize(("asked", "wait"), [("3", 3.0), ("3600", MAX_PAUSE)])
+async def test_pause_that_a_write_is_asked_for(clock: FakeClock, asked: str, wait: float) -> None:
+    """The next call of the project waits as long as the cloud asks, or as long as is waited at all."""
+    line = Script([throttled(asked), OK]).client(clock)
+    with pytest.raises(Busy) as caught:
+        await send(line, PUT)
+    await send(line)
+    assert caught.value.retry_after == float(asked)
+    assert wait <= clock.seconds <= wait * 1.2
+
+
+LOST = [502, 504, 408, 520, RESET, httpx.ReadError("x"), httpx.DecodingError("x")]
+
+
+@pytest.mark.parametrize(("broken", "kind"), [*((each, Broken) for each in LOST), (500, Failed)])
+async def test_lost_answer(clock: FakeClock, broken: Any, kind: type[Exception]) -> None:
+    """A read is repeated; of a write nobody knows whether it was done, so the caller looks first."""
     script = Script([broken, OK])
     assert await send(script.client(clock)) == OK
     assert PAUSES[0] / 2 <= clock.seconds <= PAUSES[0]
-    assert (await error_of(Script([broken]), clock, PUT))[::2] == (Broken, 1)
+    assert (await error_of(Script([broken]), clock, PUT))[::2] == (kind, 1)
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b'{"a": ', b"[]"])
@@ -89,6 +119,54 @@ async def test_unusable_answer(clock: FakeClock, body: bytes) -> None:
     assert (kind, attempts) == (Broken, 1)
 
 
+class Endless(httpx.AsyncByteStream):
+    """A body without end; counts the bytes that were taken of it."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Go on."""
+        while True:
+            self.taken += 1 << 20
+            yield b"x" * (1 << 20)
+
+
+@pytest.mark.parametrize("request_", [GET, PUT])
+async def test_answer_without_end(clock: FakeClock, request_: Request) -> None:
+    """It is read as far as the bound and asked for once; how it began is told."""
+    body = Endless()
+    script = Script([httpx.Response(200, stream=body)])
+    with pytest.raises(TooLarge, match=rf"^{request_.path}: the answer is larger than {MAX_ANSWER} bytes$") as caught:
+        await send(script.client(clock), request_)
+    assert (body.taken, len(script.requests)) == (MAX_ANSWER + (1 << 20), 1)
+    assert caught.value.start == b"x" * body.taken
+
+
+async def test_largest_answer(clock: FakeClock) -> None:
+    """Up to the bound it is read."""
+    body = b'{"a": "' + b"x" * (MAX_ANSWER - 9) + b'"}'
+    assert len(body) == MAX_ANSWER
+    assert await send(Script([httpx.Response(200, content=body)]).client(clock)) == {"a": "x" * (MAX_ANSWER - 9)}
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "identity, gzip", "br"])
+async def test_compressed_answer(clock: FakeClock, encoding: str) -> None:
+    """Nobody asked for it, and small bytes could become many: it is not read."""
+    packed = httpx.Response(200, headers={"content-encoding": encoding}, stream=httpx.ByteStream(b"x"))
+    assert await send(Script([packed, OK]).client(clock)) == OK
+    assert (await error_of(Script([packed]), clock, PUT))[:2] == (
+        Broken,
+        "/v1/cloudimages/members: the answer is compressed, which nobody asked for",
+    )
+
+
+async def test_answer_that_says_that_it_is_plain(clock: FakeClock) -> None:
+    """In whatever case."""
+    plain = httpx.Response(200, headers={"content-encoding": "Identity"}, json=OK)
+    assert await send(Script([plain]).client(clock)) == OK
+
+
 async def test_repetitions_end(clock: FakeClock) -> None:
     """After some attempts the error is told; the broker comes back later."""
     assert await error_of(Script([503]), clock) == (Busy, "the cloud answers 503 (503)", ATTEMPTS)
@@ -97,7 +175,7 @@ async def test_repetitions_end(clock: FakeClock) -> None:
         "the connection to the cloud broke (RemoteProtocolError)",
         ATTEMPTS,
     )
-    assert await error_of(Script([httpx.ConnectError("x")]), clock, PUT) == (
+    assert await error_of(Script([httpx.ConnectError("x")]), clock) == (
         Busy,
         "the cloud cannot be reached (ConnectError)",
         ATTEMPTS,
@@ -108,15 +186,15 @@ async def test_silence_is_not_waited_for_twice(clock: FakeClock) -> None:
     """A read that timed out has used up its time."""
     for timeout in (httpx.ReadTimeout("x"), httpx.WriteTimeout("x")):
         found = await error_of(Script([timeout]), clock)
-        assert found == (Unavailable, "the cloud does not answer in time", 1)
+        assert found == (TimedOut, "the cloud does not answer in time", 1)
 
 
-@pytest.mark.parametrize("request_", [GET, PUT])
-async def test_perhaps_passing_refusal(clock: FakeClock, request_: Request) -> None:
-    """It is worth a few tries; then it is a refusal."""
-    assert await send(Script([code("0064"), OK]).client(clock), request_) == OK
-    kind, text, attempts = await error_of(Script([code("0064")]), clock, request_)
-    assert (kind, text, attempts) == (Refused, "the cloud refuses the request (IMG.0064)", ATTEMPTS)
+async def test_perhaps_passing_refusal(clock: FakeClock) -> None:
+    """It is worth a few tries of a read; then it is a refusal, as it is at once of a write."""
+    assert await send(Script([code("0064"), OK]).client(clock)) == OK
+    refusal = (Refused, "the cloud refuses the request (IMG.0064)")
+    assert await error_of(Script([code("0064")]), clock) == (*refusal, ATTEMPTS)
+    assert await error_of(Script([code("0064")]), clock, PUT) == (*refusal, 1)
 
 
 @pytest.mark.parametrize("refusal", [403, 404, 409, code("0182"), code("0027"), code("0067")])
@@ -129,7 +207,7 @@ async def test_refusal(clock: FakeClock, refusal: Any) -> None:
 async def test_login_that_is_refused(clock: FakeClock) -> None:
     """Who may renew it has done so already."""
     kind, text, attempts = await error_of(Script([401]), clock)
-    assert (kind, text, attempts) == (Unavailable, "the cloud refuses our login (401); check the credentials", 1)
+    assert (kind, text, attempts) == (Denied, "the cloud refuses our login (401); check the credentials", 1)
 
 
 async def test_asked_pause_is_kept(clock: FakeClock) -> None:

@@ -93,7 +93,7 @@ async def test_pause_holds_back_those_who_wait_for_a_place(clock: FakeClock, cal
 
 
 async def test_pause_that_begins_while_waiting_for_all(clock: FakeClock, calls: Calls) -> None:
-    """Who waits for one of the shared places when his project is told to pause gives it back and waits."""
+    """Who waits for one of the shared places when their project is told to pause gives it back and waits."""
     shared = asyncio.Semaphore(1)
     throttle = Throttle(clock=clock, shared=shared)
     await shared.acquire()

@@ -242,6 +242,17 @@ def test_spelling_and_missing_results(api: Api, cloud: Cloud) -> None:
     assert job_of(api, answer)["entities"] == {}
 
 
+@pytest.mark.parametrize(("spelling", "word"), [("lower", "running"), ("upper", "RUNNING")])
+def test_results_before_the_end(api: Api, cloud: Cloud, spelling: Any, word: str) -> None:
+    """A job lists its images once it has ended, or from its start on, as it is set."""
+    cloud.settings.job_seconds, cloud.settings.job_spelling = None, spelling
+    image = cloud.add_share(OWNER, ME)
+    answer = put(api, [image])
+    assert job_of(api, answer)["entities"] == {}
+    cloud.settings.job_results_early = True
+    assert job_of(api, answer)["entities"]["results"] == [{"image_id": image, "project_id": ME, "status": word}]
+
+
 def test_jobs_of_others_and_forgotten_ones(api: Api, sharer: Api, cloud: Cloud) -> None:
     """A job of another project, an unknown and a forgotten one are all 404; another project's path is 403."""
     job_id = put(api, [cloud.add_share(OWNER, ME)]).json()["job_id"]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from doorman.sandbox.state import Cloud
-from tests.sandbox.asking import ME, OTHER, OWNER, Api
+from tests.sandbox.asking import ME, OTHER, OWNER, Api, HandClock
 
 NOWHERE = "6596628c-42d4-4ff1-8660-8ea5ae61f243"
 
@@ -14,6 +14,12 @@ NOWHERE = "6596628c-42d4-4ff1-8660-8ea5ae61f243"
 def share(cloud: Cloud) -> str:
     """One pending share."""
     return cloud.add_share(OWNER, ME)
+
+
+def listed(api: Api, **query: str) -> list[str]:
+    """List the IDs of pending shares."""
+    params = {"visibility": "shared", "member_status": "pending", **query}
+    return [image["id"] for image in api("GET", "/v2/images", params=params).json()["images"]]
 
 
 def settle(api: Api, share: str, body: Any, member: str = ME) -> int:
@@ -50,6 +56,27 @@ def test_settling(api: Api, cloud: Cloud, share: str) -> None:
     for status in ("accepted", "accepted", "rejected", "pending"):
         assert settle(api, share, {"status": status, "vault_id": "any"}) == 200
         assert cloud.member_status(share, ME) == status
+
+
+def test_the_same_status_again_changes_no_row(api: Api, cloud: Cloud, clock: HandClock, share: str) -> None:
+    """A row tells when it was made, and when its status last changed."""
+    times = []
+    for status in ("accepted", "accepted", "rejected"):
+        clock.now += 60
+        settle(api, share, {"status": status})
+        row = api("GET", f"/v2/images/{share}/members/{ME}").json()
+        times.append((row["created_at"][-9:], row["updated_at"][-9:]))
+    assert times == [("22:13:20Z", "22:14:20Z"), ("22:13:20Z", "22:14:20Z"), ("22:13:20Z", "22:16:20Z")]
+
+
+def test_hidden_images(api: Api, cloud: Cloud, share: str) -> None:
+    """Their owner takes them out of ordinary lists; they have a list of their own, and are read by ID as before."""
+    hidden = cloud.add_share(OWNER, ME)
+    assert api("GET", f"/v2/images/{hidden}").json()["os_hidden"] is False
+    cloud.hide(hidden)
+    assert api("GET", f"/v2/images/{hidden}").json()["os_hidden"] is True
+    assert api("GET", f"/v2/images/{hidden}/members/{ME}").json()["status"] == "pending"
+    assert [listed(api), listed(api, os_hidden="false"), listed(api, os_hidden="True")] == [[share], [share], [hidden]]
 
 
 @pytest.mark.parametrize("body", [{"status": "ACCEPTED"}, {"status": None}, {"status": 1}, {}, [], None])

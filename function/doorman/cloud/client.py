@@ -17,7 +17,7 @@ from doorman.cloud.api.base import Answer, Failure, Request, classify
 from doorman.cloud.auth.credentials import Credentials
 from doorman.errors import Broken, Busy, Misconfigured, Refused, TimedOut, TooLarge, Unavailable
 from doorman.runtime.clock import Clock
-from doorman.runtime.transport import locate
+from doorman.runtime.transport import locate, untie
 
 CALLS_AT_ONCE = 32
 """In one process, over all projects."""
@@ -163,6 +163,7 @@ class ApiClient:
                 raise Unavailable(f"the endpoint of the {request.service} service is no URL: correct it") from error
             except httpx.HTTPError as error:
                 raise Broken(f"the connection to the cloud broke ({type(error).__name__})") from error
+        untie(response)
         return Answer(status=response.status_code, body=body, headers=response.headers)
 
 
@@ -171,7 +172,7 @@ async def _read_bounded(response: httpx.Response, request: Request) -> bytes:
     if response.headers.get("content-encoding", "identity").lower() != "identity":
         raise Broken(f"{request.path}: the answer is compressed, which nobody asked for")
     body = bytearray()
-    async for part in response.aiter_raw():
+    async for part in response.aiter_bytes():
         body += part
         if len(body) > MAX_ANSWER:
             raise TooLarge(f"{request.path}: the answer is larger than {MAX_ANSWER} bytes", start=bytes(body))

@@ -41,6 +41,12 @@ class Gallery:
         self._touch(image.owner)
         return image
 
+    def hide(self, image_id: str) -> None:
+        """Leave an image out of ordinary lists; whoever knows its ID reads it as before."""
+        image = self.images[image_id]
+        image.hidden = True
+        image.rendered.clear()
+
     def delete(self, image_id: str) -> None:
         """Delete an image and all its shares."""
         for project_id in list(self.members[image_id]):
@@ -77,15 +83,15 @@ class Gallery:
         return True
 
     def settle(self, image_id: str, project_id: str, status: MemberStatus) -> bool:
-        """Set a member's status; say whether there is such a member."""
+        """Set a member's status, which changes nothing where it is that already; say whether there is such a member."""
         member = self.members.get(image_id, {}).get(project_id)
         if member is None:
             return False
         if member.status != status:
             self._withdraw(member)
             member.status = status
+            member.updated_at = self.clock()
             self._receive(member)
-        member.updated_at = self.clock()
         return True
 
     def member(self, image_id: str, project_id: str) -> Member | None:

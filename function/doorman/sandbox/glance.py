@@ -67,7 +67,7 @@ def _list(cloud: Cloud, caller: Caller, query: list[tuple[str, str]]) -> Respons
         status=cast("ListedStatus", status),
         after=_marker(cloud, caller, asked.get("marker")),
         limit=limit,
-        tests=chosen(query),
+        tests=chosen([("os_hidden", "false"), *query]),
     )
     links = [("schema", "/v2/schemas/images"), ("first", _link(asked, None))]
     if found and len(found) == limit:
@@ -113,5 +113,5 @@ def _write(image: Image) -> dict[str, object]:
         "checksum": md5(image.id.encode(), usedforsecurity=False).hexdigest(),
         "os_hash_algo": "sha512",
         "os_hash_value": sha512(image.id.encode()).hexdigest(),
-        "os_hidden": False,
+        "os_hidden": image.hidden,
     } | image.properties  # fmt: skip

@@ -16,6 +16,7 @@ FILTERS: Mapping[str, Callable[[Image, str], bool]] = {
     "disk_format": lambda image, value: image.disk_format in value.removeprefix("in:").split(","),
     "tag": lambda image, value: value in image.tags,
     "protected": lambda image, value: image.protected == (value.lower() == "true"),
+    "os_hidden": lambda image, value: image.hidden == (value.lower() == "true"),
     "min_disk": lambda image, value: str(image.min_disk) == value,
     "min_ram": lambda image, value: str(image.min_ram) == value,
     "__whole_image": lambda image, value: image.full_ecs == (value.lower() == "true"),

@@ -115,11 +115,11 @@ def _find(cloud: Cloud, caller: Caller, job_id: str, other_endpoint: str) -> Job
 
 def _describe(cloud: Cloud, job: Job) -> dict[str, Any]:
     entities: dict[str, Any] = {}
-    if cloud.settings.job_results and job.has_ended:
-        words = {True: "success", False: "failed"}
+    if cloud.settings.job_results and (job.has_ended or cloud.settings.job_results_early):
+        words = {True: "success", False: "failed", None: "running"}
         if cloud.settings.job_spelling == "upper":
-            words = {True: "SUCCESS", False: "FAIL"}
-        results = [{"image_id": i, "status": words[job.results[i]]} for i in job.images]
+            words = {True: "SUCCESS", False: "FAIL", None: "RUNNING"}
+        results = [{"image_id": i, "status": words[job.results.get(i)]} for i in job.images]
         entities = {"results": [result | {"project_id": job.project_id} for result in results]}
     return {
         "job_id": job.id,

@@ -118,6 +118,7 @@ class Image:
     size_gb: float = 1.0
     tags: list[str] = field(default_factory=list)
     protected: bool = False
+    hidden: bool = False
     disk_format: str = "zvhd2"
     properties: dict[str, Any] = field(default_factory=dict)
     rendered: dict[str, bytes] = field(default_factory=dict, repr=False)

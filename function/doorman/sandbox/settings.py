@@ -14,6 +14,7 @@ class Settings:
         job_seconds: how long a members job takes; None: until `Cloud.finish_job`.
         job_spelling: how sub-results are written: `success` or `SUCCESS`.
         job_results: whether a job tells results per image.
+        job_results_early: whether it lists its images also while it runs.
         job_endpoints: which of the two job queries exist.
         partial_job: state of a job in which some images failed.
         vault_check: whether a bad vault is told at submission or by the job.
@@ -30,6 +31,7 @@ class Settings:
     job_seconds: float | None = 0.02
     job_spelling: Literal["lower", "upper"] = "lower"
     job_results: bool = True
+    job_results_early: bool = False
     job_endpoints: JobEndpoints = "both"
     partial_job: Literal["FAIL", "SUCCESS"] = "FAIL"
     vault_check: Literal["submit", "job"] = "job"

@@ -134,6 +134,10 @@ class Cloud:
         """Delete an image, as its owner may at any moment."""
         self.gallery.delete(image_id)
 
+    def hide(self, image_id: str) -> None:
+        """Hide an image (`os_hidden`), as its owner may at any moment."""
+        self.gallery.hide(image_id)
+
     def set_status(self, image_id: str, project_id: str, status: MemberStatus) -> None:
         """Settle a share as somebody else in the receiving project would."""
         self.gallery.settle(image_id, project_id, status)

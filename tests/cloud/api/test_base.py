@@ -3,14 +3,27 @@
 import json
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from doorman.cloud.api.base import Answer, Failure, check, classify, classify_job, find_code, read_member, read_object
-from doorman.errors import Broken, Busy, DoormanError, Refused, Unavailable
+from doorman.cloud.api.base import (
+    Answer,
+    Failure,
+    Request,
+    check,
+    classify,
+    classify_job,
+    find_code,
+    read_member,
+    read_object,
+    read_time,
+)
+from doorman.errors import Broken, Busy, Denied, DoormanError, Failed, Refused, Unavailable
+from doorman.models import MemberRow
 
 
 def answer(status: int, value: Any = None, headers: Mapping[str, str] | None = None) -> Answer:
@@ -28,6 +41,14 @@ def error_of(told: Answer) -> DoormanError:
     with pytest.raises(DoormanError) as caught:
         check(told)
     return caught.value
+
+
+def test_requests_for_other_pages() -> None:
+    """The same request with one parameter more, or with another value in its place; the first stays as it is."""
+    asked = Request(method="GET", path="/x", params=(("limit", "5"), ("id", "a")))
+    assert asked.after("b").params == (("limit", "5"), ("id", "a"), ("marker", "b"))
+    assert asked.after("b").after("c") == asked.after("c")
+    assert asked.with_param("limit", "1") == Request(method="GET", path="/x", params=(("id", "a"), ("limit", "1")))
 
 
 CATALOGUE = {
@@ -95,10 +116,12 @@ def test_success(status: int) -> None:
         (answer(429), Busy, "the cloud answers 429 (429)"),
         (answer(503), Busy, "the cloud answers 503 (503)"),
         (ims(503, "IMG.0144"), Busy, "the cloud answers 503 (IMG.0144)"),
+        (answer(500), Failed, "the cloud answers 500 (500)"),
+        (ims(500, "IMG.9999"), Failed, "the cloud answers 500 (IMG.9999)"),
         (answer(502), Broken, "the cloud answers 502 (502)"),
         (answer(408), Broken, "the cloud answers 408 (408)"),
-        (answer(401), Unavailable, "the cloud refuses our login (401); check the credentials"),
-        (ims(400, "IMG.0030"), Unavailable, "the cloud refuses our login (IMG.0030); check the credentials"),
+        (answer(401), Denied, "the cloud refuses our login (401); check the credentials"),
+        (ims(400, "IMG.0030"), Denied, "the cloud refuses our login (IMG.0030); check the credentials"),
         (answer(403), Refused, "the cloud refuses the request (403)"),
         (ims(400, "IMG.0182"), Refused, "the cloud refuses the request (IMG.0182)"),
         (answer(302), Refused, "the cloud refuses the request (302)"),
@@ -173,7 +196,7 @@ DATE = "Fri, 02 Jan 2026 03:04:05 GMT"
         ({"retry-after": "Fri, 02 Jan 99999999999999999999 03:04:35 GMT", "date": DATE}, None),
     ],
 )
-@pytest.mark.parametrize("status", [429, 502])
+@pytest.mark.parametrize("status", [429, 500, 502])
 def test_retry_after(headers: Mapping[str, str], wait: float | None, status: int) -> None:
     """Seconds, or a date that counts from the answer's own; anything else says nothing."""
     error = error_of(answer(status, headers=headers))
@@ -206,8 +229,21 @@ def test_answer_that_is_none(body: bytes, text: str) -> None:
 
 @pytest.mark.parametrize("word", ["pending", "accepted", "rejected", "ACCEPTED"])
 def test_member_row(word: str) -> None:
-    """One of three words, whatever its case."""
-    assert read_member(answer(200, {"status": word})) == word.lower()
+    """One of three words, whatever its case; when it was made and changed, where the cloud tells."""
+    assert read_member(answer(200, {"status": word})) == MemberRow(status=word.lower())  # type: ignore[arg-type]
+    times = {"created_at": "2026-01-02T03:04:05Z", "updated_at": "2026-01-03T03:04:05Z"}
+    assert read_member(answer(200, {"status": word, **times})) == MemberRow(
+        status=word.lower(),  # type: ignore[arg-type]
+        created_at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
+        updated_at=datetime(2026, 1, 3, 3, 4, 5, tzinfo=UTC),
+    )
+
+
+@pytest.mark.parametrize("value", [None, 5, "", "now", "2026-01-02", "2026-01-02T03:04:05"])
+def test_times_that_are_none(value: Any) -> None:
+    """Unknown, not a guess; that is no reason to refuse the row."""
+    assert read_time({"updated_at": value}, "updated_at") is None
+    assert read_member(answer(200, {"status": "accepted", "updated_at": value})) == MemberRow(status="accepted")
 
 
 @pytest.mark.parametrize("told", [answer(404, {"message": "no"}), ims(400, "IMG.0027"), ims(404, "IMG.0086")])

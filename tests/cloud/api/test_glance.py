@@ -7,7 +7,8 @@ import pytest
 
 from doorman.cloud.api import glance
 from doorman.cloud.api.base import Answer, Page, Request
-from doorman.errors import Refused
+from doorman.errors import Broken, Refused
+from doorman.models import Share
 from tests.builders import image_id
 
 ONE, TWO = image_id(1), image_id(2)
@@ -16,28 +17,29 @@ FIRST = Request(
     path="/v2/images",
     params=(("member_status", "pending"), ("visibility", "shared"), ("limit", "1000")),
 )
+HIDDEN = FIRST.with_param("os_hidden", "true")
+SERVICE = glance.Glance()
 
 
-def page(rows: list[Any], **more: Any) -> Page:
+def page(rows: list[Any], *, asked: Request = FIRST, **more: Any) -> Page:
     """Read one page."""
     body = json.dumps({"images": rows, **more}).encode()
-    return glance.read_page(Answer(status=200, body=body), FIRST)
+    return SERVICE.read_page(Answer(status=200, body=body), asked)
 
 
 def test_first_page() -> None:
-    """As many as Glance gives; there are no images of whole servers to ask for."""
-    assert glance.list_shares("pending") == glance.list_shares("pending", full_ecs=True) == FIRST
+    """As many as Glance gives, of what shows and of what its owner hides; none of whole servers are to be asked for."""
+    assert SERVICE.list_shares("pending") == SERVICE.list_shares("pending", whole=True) == (FIRST, HIDDEN)
+    assert (SERVICE.page, SERVICE.has_jobs, SERVICE.has_whole_images) == (1000, False, False)
 
 
 def test_filters() -> None:
-    """One image, after a marker."""
-    assert glance.list_shares("rejected", image_id=ONE, marker=TWO).params == (
-        ("member_status", "rejected"),
-        ("visibility", "shared"),
-        ("id", ONE),
-        ("limit", "1000"),
-        ("marker", TWO),
-    )
+    """One image, in both lists."""
+    one = (("member_status", "rejected"), ("visibility", "shared"), ("id", ONE), ("limit", "1000"))
+    assert [asked.params for asked in SERVICE.list_shares("rejected", image_id=ONE)] == [
+        one,
+        (*one, ("os_hidden", "true")),
+    ]
 
 
 def following(link: str) -> dict[str, str]:
@@ -52,6 +54,13 @@ def test_next_page() -> None:
     """The link is relative to the host's root."""
     link = f"/v2/images?member_status=pending&visibility=shared&limit=1000&marker={ONE}"
     assert following(link) == {**dict(FIRST.params), "marker": ONE}
+
+
+def test_next_page_of_what_is_hidden() -> None:
+    """Whatever the link says, the walk stays in its list."""
+    read = page([{"id": ONE}], asked=HIDDEN, next=f"/v2/images?limit=1000&marker={ONE}")
+    assert read.next is not None
+    assert dict(read.next.params) == {**dict(HIDDEN.params), "marker": ONE}
 
 
 @pytest.mark.parametrize(
@@ -90,16 +99,27 @@ def test_member() -> None:
     """Our own row of an image, to read and to set."""
     path = f"/v2/images/{ONE}/members/receiver"
     assert glance.show_member(ONE, project_id="receiver") == Request(method="GET", path=path)
-    asked = glance.update_member(ONE, project_id="receiver", status="accepted")
+    asked = SERVICE.settle([ONE], project_id="receiver", status="accepted", vault_id="ignored")
     assert asked == Request(method="PUT", path=path, json={"status": "accepted"})
 
 
+def test_one_image_at_a_time() -> None:
+    """There are no jobs."""
+    with pytest.raises(ValueError, match="too many"):
+        SERVICE.settle([ONE, TWO], project_id="receiver", status="accepted", vault_id=None)
+
+
 def test_updated_row() -> None:
-    """The answer echoes what was asked; a missing image is no status, a missing right is a refusal."""
-    assert glance.read_updated(Answer(status=200, body=b'{"status": "accepted"}')) == "accepted"
-    assert glance.read_updated(Answer(status=404, body=b"{}")) is None
-    with pytest.raises(Refused):
-        glance.read_updated(Answer(status=403, body=b"{}"))
+    """No job; the answer echoes what was asked, so a missing image is no refusal either: its row will tell."""
+    assert SERVICE.read_settled(Answer(status=200, body=b'{"status": "accepted"}')) == ""
+    assert SERVICE.read_settled(Answer(status=404, body=b"{}")) == ""
+
+
+@pytest.mark.parametrize(("status", "body", "kind"), [(403, b"{}", Refused), (200, b"<html>", Broken)])
+def test_row_that_was_not_updated(status: int, body: bytes, kind: type[Exception]) -> None:
+    """A missing right is a refusal, a proxy's page no answer."""
+    with pytest.raises(kind):
+        SERVICE.read_settled(Answer(status=status, body=body))
 
 
 @pytest.mark.parametrize(("status", "is_visible"), [(200, True), (404, False)])
@@ -114,6 +134,22 @@ def test_an_image_that_is_not_shown(status: int, found: str) -> None:
     """Nothing is known of it, whatever the refusal: it was asked for only to know more."""
     answer = Answer(status=status, body=json.dumps({"id": found, "owner": "o"}).encode())
     assert glance.read_image(answer, ONE, project_id="p") is None
+
+
+def test_an_image_that_is_shown() -> None:
+    """Its row, whatever the case of its ID; in which status it is shared with us, it does not tell."""
+    answer = Answer(status=200, body=json.dumps({"id": ONE.upper(), "owner": "o", "tags": ["a"]}).encode())
+    row = glance.read_image(answer, ONE, project_id="p")
+    assert row is not None
+    assert row.complete(full_ecs=None) == Share(
+        image_id=ONE, project_id="p", owner="o", tags=frozenset({"a"}), encrypted=False, full_ecs=None
+    )
+
+
+def test_an_image_without_an_answer() -> None:
+    """Half a body says nothing."""
+    with pytest.raises(Broken):
+        glance.read_image(Answer(status=200, body=b"{"), ONE, project_id="p")
 
 
 def test_a_refused_look_at_an_image_is_none() -> None:

@@ -1,6 +1,7 @@
 """Rows of an image list become shares; what is missing or of a strange type is unknown, never guessed."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from doorman.cloud.api.base import Answer
-from doorman.cloud.api.images import MAX_TEXT, read_rows, read_share
+from doorman.cloud.api.images import MAX_TEXT, ImageRow, read_first_id, read_row, read_rows
 from doorman.errors import Broken, Refused
-from doorman.models import Share
+from doorman.models import MemberRow, Share
 from tests.builders import image_id
 
 ONE = image_id(1)
@@ -58,8 +59,8 @@ GLANCE_ROW: dict[str, Any] = {
 
 
 def read(row: dict[str, Any]) -> Share:
-    """Read one row."""
-    return read_share(row, project_id="receiver", status="pending")
+    """Read one row, of which no other list says whether it is full-ECS."""
+    return read_row(row, project_id="receiver", status="pending").complete(full_ecs=None)
 
 
 def test_row_of_the_image_service() -> None:
@@ -103,12 +104,15 @@ def test_row_of_glance() -> None:
         tags=frozenset(),
         encrypted=True,
         hash_value="abc",
+        full_ecs=None,
     )
 
 
 def test_empty_row() -> None:
     """Nothing is known; an encrypted image would carry the ID of its key."""
-    assert read({}) == Share(image_id="", project_id="receiver", member_status="pending", encrypted=False)
+    assert read({}) == Share(
+        image_id="", project_id="receiver", member_status="pending", encrypted=False, full_ecs=None
+    )
 
 
 @pytest.mark.parametrize(
@@ -130,7 +134,24 @@ def test_empty_row() -> None:
 )
 def test_full_ecs(row: dict[str, Any], *, whole: bool | None) -> None:
     """Told by a backup, or by a word that only some clouds tell; else it must be asked for."""
-    assert read(row).full_ecs is whole
+    found = read_row(row, project_id="receiver", status="pending")
+    assert found.tells_full_ecs is (whole is not None)
+    assert [found.complete(told).full_ecs for told in (None, True, False)] == (
+        [None, True, False] if whole is None else [whole] * 3
+    )
+
+
+def test_row_is_no_share_yet() -> None:
+    """Only whoever says what is known of full-ECS gets one; our own member row completes it, where it was read."""
+    made, settled = datetime(2026, 1, 2, tzinfo=UTC), datetime(2026, 1, 3, tzinfo=UTC)
+    row = read_row({"id": ONE, "owner": "o"}, project_id="receiver", status=None)
+    share = Share(image_id=ONE, project_id="receiver", owner="o", encrypted=False, full_ecs=True)
+    assert row == ImageRow(replace(share, full_ecs=None))
+    assert (row.owner, row.complete(full_ecs=True)) == ("o", share)
+    member = MemberRow(status="rejected", created_at=made, updated_at=settled)
+    assert row.complete(True, member) == replace(  # noqa: FBT003 - one fact
+        share, member_status="rejected", shared_at=made, settled_at=settled
+    )
 
 
 @pytest.mark.parametrize(
@@ -176,15 +197,67 @@ def test_texts_of_other_types(value: Any) -> None:
     assert read(dict.fromkeys(names, value)) == read({})
 
 
-def test_long_texts_are_cut() -> None:
-    """Nobody's words fill our events."""
-    assert read({"name": "x" * 10_000}).name == "x" * MAX_TEXT
+@pytest.mark.parametrize("text", ["x" * (MAX_TEXT + 1), "x" * 10_000, "\ud800", "a\udfff"])
+def test_texts_that_are_too_long_or_none(text: str) -> None:
+    """They are unknown as a whole: a rule is never matched by half a text, and nobody's words fill our events."""
+    assert read({"name": text, "owner": text, "tags": [text]}) == read({"tags": None})
+    assert read({"name": "x" * MAX_TEXT}).name == "x" * MAX_TEXT
 
 
-@pytest.mark.parametrize(("tags", "read_tags"), [(["a", 5, None, "b"], {"a", "b"}), ("ab", None), ({"a": 1}, None)])
+@pytest.mark.parametrize(
+    ("tags", "read_tags"),
+    [
+        (["a", "b", "a"], {"a", "b"}),
+        ([], set()),
+        (["a", 5], None),
+        (["a", None], None),
+        (["a", ""], None),
+        (["a", "x" * (MAX_TEXT + 1)], None),
+        ("ab", None),
+        ({"a": 1}, None),
+        (None, None),
+    ],
+)
 def test_tags(tags: Any, read_tags: set[str] | None) -> None:
-    """A list of texts."""
+    """A list of texts; where one of them cannot be read, they are not known."""
     assert read({"tags": tags}).tags == read_tags
+
+
+@pytest.mark.parametrize(
+    ("row", "is_encrypted"),
+    [
+        ({}, False),
+        ({"__system__cmkid": ""}, False),
+        ({"__system__cmkid": None, "cinder_encryption_key_id": ""}, False),
+        ({"__system__cmkid": "k"}, True),
+        ({"__system__cmkid": 5, "cinder_encryption_key_id": "k"}, True),
+        ({"__system__cmkid": 5}, None),
+        ({"cinder_encryption_key_id": "x" * (MAX_TEXT + 1)}, None),
+    ],
+)
+def test_encrypted(row: dict[str, Any], *, is_encrypted: bool | None) -> None:
+    """By the ID of a key; of one that cannot be read nobody knows what it means."""
+    assert read(row).encrypted is is_encrypted
+
+
+OTHER = image_id(2)
+
+
+@pytest.mark.parametrize(
+    ("start", "found"),
+    [
+        (f'{{"images": [{{"id": "{ONE.upper()}", "name": "x', ONE),
+        (f'{{"images": [{{"id":   "{ONE}"}}, {{"id": "{OTHER}"', ONE),
+        (f'{{"images": [{{"name": "\\"id\\": \\"{ONE}\\"", "id": "{OTHER}"', OTHER),
+        (f'{{"images": [{{"__backup_id": "{ONE}", "id": "{OTHER}"', OTHER),
+        (f'{{"images": [{{"name": "{{\\"id\\":\\"{ONE}\\"}}', None),
+        ('{"images": [{"id": "../x"', None),
+        ("", None),
+    ],
+)
+def test_first_id(start: str, found: str | None) -> None:
+    """That of the first image in the beginning of a list; a sharer's words do not look like one."""
+    assert read_first_id(start.encode()) == found
 
 
 @pytest.mark.parametrize("value", ["2026-01-02", "now", 5, "2026-01-02T03:04:05"])

@@ -1,6 +1,7 @@
 """What is asked of the image service of T Cloud Public and Huawei Cloud, and how its answers read."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -21,6 +22,9 @@ FIRST = Request(
 )
 
 
+SERVICE = ims.Ims()
+
+
 def ok(value: Any) -> Answer:
     """Make a successful answer."""
     return Answer(status=200, body=json.dumps(value).encode())
@@ -33,7 +37,7 @@ def refused(status: int, code: str) -> Answer:
 
 def page(rows: list[Any], asked: Request = FIRST) -> Page:
     """Read one page."""
-    return ims.read_page(ok({"images": rows}), asked)
+    return SERVICE.read_page(ok({"images": rows}), asked)
 
 
 class TestLists:
@@ -41,11 +45,12 @@ class TestLists:
 
     def test_first_page(self) -> None:
         """All shares of one status, 500 at a time."""
-        assert ims.list_shares("pending") == FIRST
+        assert SERVICE.list_shares("pending") == (FIRST,)
+        assert (SERVICE.page, SERVICE.has_jobs, SERVICE.has_whole_images) == (500, True, True)
 
     def test_filters(self) -> None:
-        """One image, only whole servers, after a marker."""
-        asked = ims.list_shares("accepted", image_id=ONE, full_ecs=True, marker=TWO)
+        """One image, only whole servers."""
+        (asked,) = SERVICE.list_shares("accepted", image_id=ONE, whole=True)
         assert asked.params == (
             ("member_status", "accepted"),
             ("visibility", "shared"),
@@ -53,7 +58,6 @@ class TestLists:
             ("__whole_image", "true"),
             ("id", ONE),
             ("limit", "500"),
-            ("marker", TWO),
         )
 
     @pytest.mark.parametrize("rows", [[], [{"id": ONE}], [{"id": image_id(number)} for number in range(499)]])
@@ -71,9 +75,15 @@ class TestLists:
         )
         assert page(rows, following).next == following
 
+    def test_small_pages(self) -> None:
+        """A page is full by the limit that was asked for."""
+        asked = FIRST.with_param("limit", "2")
+        assert page([{"id": ONE}, {"id": TWO}], asked).next == asked.after(TWO)
+        assert page([{"id": ONE}], asked).next is None
+
     def test_short_page_with_a_next_one(self) -> None:
         """A service may give fewer than asked for; of its link nothing is taken but that there is more."""
-        read = ims.read_page(ok({"images": [{"id": ONE}], "next": "https://evil.test/x?limit=1"}), FIRST)
+        read = SERVICE.read_page(ok({"images": [{"id": ONE}], "next": "https://evil.test/x?limit=1"}), FIRST)
         assert read.next == Request(method="GET", path="/v2/cloudimages", params=(*FIRST.params, ("marker", ONE)))
 
     def test_full_page_of_nothing(self) -> None:
@@ -90,10 +100,10 @@ class TestMembers:
 
     def test_call(self) -> None:
         """Images, receiver and status; a vault only where one is needed."""
-        asked = ims.update_members([ONE, TWO], project_id="receiver", status="accepted", vault_id=None)
+        asked = SERVICE.settle([ONE, TWO], project_id="receiver", status="accepted", vault_id=None)
         body = {"images": [ONE, TWO], "project_id": "receiver", "status": "accepted"}
         assert asked == Request(method="PUT", path="/v1/cloudimages/members", json=body)
-        with_vault = ims.update_members([ONE], project_id="receiver", status="rejected", vault_id="v")
+        with_vault = SERVICE.settle([ONE], project_id="receiver", status="rejected", vault_id="v")
         assert with_vault.json == {
             "images": [ONE],
             "project_id": "receiver",
@@ -103,19 +113,20 @@ class TestMembers:
 
     def test_job_id(self) -> None:
         """The job to follow."""
-        assert ims.read_job_id(ok({"job_id": "9a175ac692fa12540193005c340f321c"})) == "9a175ac692fa12540193005c340f321c"
+        job_id = "9a175ac692fa12540193005c340f321c"
+        assert SERVICE.read_settled(ok({"job_id": job_id})) == job_id
 
     @pytest.mark.parametrize("job_id", [None, "", 5, "../x", "a b", "x" * 65])
     def test_no_job_id(self, job_id: Any) -> None:
         """Whether something was started nobody knows; an ID that could not be asked for is none."""
         with pytest.raises(Broken, match=r"^members call: the cloud's answer has no job_id$"):
-            ims.read_job_id(ok({"job_id": job_id}))
+            SERVICE.read_settled(ok({"job_id": job_id}))
 
     @pytest.mark.parametrize(("told", "kind"), [(refused(400, "IMG.0182"), Refused), (refused(400, "IMG.0060"), Busy)])
     def test_refusals(self, told: Answer, kind: type[DoormanError]) -> None:
         """As the catalogue has them."""
         with pytest.raises(kind):
-            ims.read_job_id(told)
+            SERVICE.read_settled(told)
 
 
 # the reference's own sample of a members job
@@ -143,7 +154,11 @@ class TestJobs:
 
     def test_sample(self) -> None:
         """The reference's own."""
-        assert ims.read_job(ok(SAMPLE)) == Job(state=JobState.SUCCESS)
+        assert ims.read_job(ok(SAMPLE)) == Job(
+            state=JobState.SUCCESS,
+            begin_time=datetime(2024, 11, 6, 7, 24, 22, 925000, tzinfo=UTC),
+            images=frozenset({"6596628c-42d4-4ff1-8660-8ea5ae61f243"}),
+        )
 
     @pytest.mark.parametrize(
         ("word", "state"),
@@ -184,22 +199,34 @@ class TestJobs:
             state=JobState.FAIL, error_code=code, fail_reason=reason
         )
 
-    def test_failed_images(self) -> None:
-        """In either spelling and case; of others nothing is said."""
+    def test_images(self) -> None:
+        """All that it lists, running, failed or done, those that failed in either spelling and case; no other rows."""
         results = [
             {"image_id": ONE.upper(), "status": "FAIL"},
             {"image_id": TWO, "status": "failed"},
             {"image_id": image_id(3), "status": "SUCCESS"},
             {"image_id": image_id(4)},
+            {"image_id": image_id(5), "status": "running"},
+            {"image_id": "../x", "status": "FAIL"},
+            {"status": "FAIL"},
             5,
         ]
         read = ims.read_job(ok({"status": "FAIL", "entities": {"results": results}}))
-        assert read.failed == {ONE, TWO}
+        assert (read.images, read.failed) == (frozenset({ONE, TWO, *map(image_id, (3, 4, 5))}), frozenset({ONE, TWO}))
 
-    @pytest.mark.parametrize("entities", [None, [], {}, {"results": None}, {"results": {}}, {"process_percent": 100}])
+    @pytest.mark.parametrize(
+        "entities",
+        [None, [], {}, {"results": None}, {"results": {}}, {"results": []}, {"results": [5]}, {"process_percent": 100}],
+    )
     def test_no_results(self, entities: Any) -> None:
-        """The second endpoint tells none."""
-        assert ims.read_job(ok({"status": "FAIL", "entities": entities})).failed == frozenset()
+        """The second endpoint tells none: that is not the same as a job of no images."""
+        read = ims.read_job(ok({"status": "FAIL", "entities": entities}))
+        assert (read.images, read.failed) == (None, frozenset())
+
+    @pytest.mark.parametrize("begin", [None, 5, "", "soon"])
+    def test_no_begin(self, begin: Any) -> None:
+        """When it began stays unknown."""
+        assert ims.read_job(ok({"status": "INIT", "begin_time": begin})).begin_time is None
 
     @pytest.mark.parametrize(
         "told",
