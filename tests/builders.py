@@ -18,7 +18,7 @@ from doorman.errors import Unavailable
 from doorman.events.cloudevents import write
 from doorman.handlers.context import ProjectContext
 from doorman.handlers.projects import Projects
-from doorman.models import Cause, CloudEvent
+from doorman.models import Cause, CloudEvent, Share
 from doorman.policy.policy import Policy, load
 from doorman.sandbox.cloud import create_app
 from doorman.sandbox.state import Cloud as State
@@ -65,6 +65,11 @@ ENVIRON: Mapping[str, str] = {
 def image_id(number: int) -> str:
     """Give the image ID with this number."""
     return f"00000000-0000-4000-8000-{number:012d}"
+
+
+def share(**fields: Any) -> Share:
+    """Make a share of which is known what `fields` say."""
+    return Share(**{"image_id": image_id(1), "project_id": RECEIVER, "full_ecs": None, **fields})
 
 
 LIMIT = 200_000

@@ -1,6 +1,8 @@
 """How shares stand is read from the cloud, by rows or by lists, and no share is taken for gone that is not."""
 
 from collections.abc import Collection
+from dataclasses import replace
+from datetime import timedelta
 
 import httpx
 import pytest
@@ -10,7 +12,7 @@ from doorman.cloud.project import Cloud
 from doorman.errors import Unavailable
 from doorman.handlers.context import ProjectContext
 from doorman.models import MemberStatus, Share
-from tests.builders import GOLDEN, RECEIVER, Play, State, image_id
+from tests.builders import GOLDEN, RECEIVER, START, MakeContext, Play, State, image_id
 
 pytestmark = pytest.mark.anyio
 
@@ -70,6 +72,35 @@ async def test_few_are_read_by_rows_and_many_by_lists(state: State, cloud: Cloud
     assert [call.path for call in state.calls] == ["/v2/cloudimages"] * 3
 
 
+@pytest.mark.parametrize("api", ["ims", "glance"])
+async def test_rows_tell_when(play: Play, make_context: MakeContext, api: str) -> None:
+    """When it was shared and when it was settled, as lists do not; and whether it is full-ECS."""
+    state, cloud = play.state, (await make_context(DOORMAN_API=api)).cloud
+    image = state.add_share(GOLDEN, RECEIVER)
+    play.clock.seconds += 60
+    state.set_status(image, RECEIVER, "rejected")
+    play.clock.seconds += 60
+    share = (await read_current(cloud, [image]))[image]
+    (listed,) = (await cloud.settled("rejected")).values()
+    assert share == replace(listed, shared_at=START, settled_at=START + timedelta(seconds=60))
+    assert (listed.settled_at, listed.full_ecs) == (None, False)
+
+
+@pytest.mark.parametrize("is_denied", [False, True])
+async def test_plain_openstack_is_read_without_lists(play: Play, make_context: MakeContext, *, is_denied: bool) -> None:
+    """Two calls an image; a login that may not read it by itself costs what is known of it, not how it stands."""
+    cloud = (await make_context(DOORMAN_API="glance")).cloud
+    image = play.state.add_share(GOLDEN, RECEIVER, status="accepted", name="golden")
+    if is_denied:
+        play.state.faults.add("status", path=f"/v2/images/{image}$", status=401)
+    found = await read_current(cloud, [image, UNKNOWN])
+    (known, unknown) = found.values()
+    assert known is not None
+    assert (known.member_status, known.full_ecs, unknown) == ("accepted", False, None)
+    assert (known.name, known.owner) == ((None, None) if is_denied else ("golden", GOLDEN))
+    assert not [call for call in play.state.calls if call.path == "/v2/images"]
+
+
 async def test_row_that_no_list_shows(play: Play, state: State, cloud: Cloud) -> None:
     """The row is the truth of the status, and where a list lags behind, the image itself says whose it is."""
     image = state.add_share(GOLDEN, RECEIVER, status="pending", name="golden")
@@ -96,7 +127,14 @@ async def test_row_that_nothing_else_shows(play: Play, state: State, cloud: Clou
 
     play.hooks.append(hide)
     assert await read_current(cloud, [image]) == {
-        image: Share(image_id=image, project_id=RECEIVER, member_status="pending")
+        image: Share(
+            image_id=image,
+            project_id=RECEIVER,
+            member_status="pending",
+            full_ecs=None,
+            shared_at=START,
+            settled_at=START,
+        )
     }
 
 
@@ -130,14 +168,36 @@ class TestReadingBack:
         wanted: dict[str, str | None] = {**seed(state, 2), UNKNOWN: None}
         assert statuses(await read_back(cloud, list(wanted), status="accepted")) == wanted
 
-    @pytest.mark.parametrize("count", [1, FEW_ROWS + 5])
+    @pytest.mark.parametrize("count", [1, FEW_ROWS - 1])
     async def test_lists_that_lag(self, state: State, cloud: Cloud, count: int) -> None:
-        """However many they are, only its own row says that a share is gone; the image itself says whose it was."""
+        """Only its own row says that a share is gone; the image itself says whose it was."""
         images = [state.add_share(GOLDEN, RECEIVER, status="accepted") for _ in range(count)]
-        lagging = LaggingCloud(project_id=RECEIVER, client=cloud.client, is_ims=True)
+        lagging = LaggingCloud(project_id=RECEIVER, client=cloud.client, service=cloud.service)
         found = await read_back(lagging, [*images, UNKNOWN], status="accepted")
         assert statuses(found) == {**dict.fromkeys(images, "accepted"), UNKNOWN: None}
         assert {share.owner for share in found.values() if share} == {GOLDEN}
+
+    async def test_few_that_many_lists_do_not_show(self, play: Play, state: State, cloud: Cloud) -> None:
+        """Of many that are not settled, the few that no list shows are asked for by their own rows."""
+        images = [state.add_share(GOLDEN, RECEIVER) for _ in range(FEW_ROWS + 5)]
+
+        def settle(request: httpx.Request) -> None:
+            # after the list of accepted ones was read, and after that of pending ones, one more is settled
+            if request.url.params.get("member_status") == "rejected":
+                state.set_status(images[0], RECEIVER, "accepted")
+
+        play.hooks.append(settle)
+        found = await read_back(cloud, [*images, UNKNOWN], status="accepted")
+        assert statuses(found) == {**dict.fromkeys(images, "pending"), UNKNOWN: None}
+        assert [call.path for call in state.calls if "/members/" in call.path] == [
+            f"/v2/images/{UNKNOWN}/members/{RECEIVER}"
+        ]
+
+    async def test_many_that_no_list_shows(self, state: State, cloud: Cloud) -> None:
+        """So many rows would be more calls than they are worth: they are gone."""
+        gone = [image_id(number) for number in range(FEW_ROWS + 1)]
+        assert statuses(await read_back(cloud, gone, status="accepted")) == dict.fromkeys(gone)
+        assert not [call for call in state.calls if "/members/" in call.path]
 
     async def test_none_asked(self, state: State, cloud: Cloud) -> None:
         """Nothing to do."""

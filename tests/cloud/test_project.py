@@ -1,17 +1,22 @@
 """What one project asks of its cloud: whole lists however they are paged, rows, jobs and vaults."""
 
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
-from doorman.cloud.client import counting
+from doorman.cloud.api.base import ImageService
+from doorman.cloud.api.glance import Glance
+from doorman.cloud.api.ims import Ims
+from doorman.cloud.client import MAX_ANSWER, counting
 from doorman.cloud.listing import RESTARTS
-from doorman.cloud.project import FEW, MANY, MEMORY, Cloud
-from doorman.errors import Busy, Refused, Unavailable
+from doorman.cloud.project import FEW, Cloud
+from doorman.errors import Busy, Denied, Refused, Unavailable
 from doorman.handlers.context import ProjectContext
-from doorman.models import Job, JobState
-from tests.builders import GOLDEN, RECEIVER, FakeClock, MakeContext, Play, Script, State, image_id
+from doorman.models import Job, JobState, MemberRow, Share
+from tests.builders import GOLDEN, RECEIVER, START, FakeClock, MakeContext, Play, Script, State, image_id
 
 pytestmark = pytest.mark.anyio
 
@@ -31,10 +36,10 @@ async def native(make_context: MakeContext) -> Cloud:
     return (await make_context(DOORMAN_API="glance")).cloud
 
 
-def scripted(clock: FakeClock, *answers: Any, is_ims: bool = True) -> tuple[Cloud, Script]:
+def scripted(clock: FakeClock, *answers: Any, service: ImageService | None = None) -> tuple[Cloud, Script]:
     """Make the view of a cloud that answers like this."""
     script = Script(answers)
-    return Cloud(project_id=RECEIVER, client=script.client(clock), is_ims=is_ims), script
+    return Cloud(project_id=RECEIVER, client=script.client(clock), service=service or Ims()), script
 
 
 def page(*numbers: int, **more: Any) -> dict[str, Any]:
@@ -67,18 +72,13 @@ class TestPending:
         found = await cloud.pending()
         assert {image: share.full_ecs for image, share in found.items()} == {plain: False, whole: True}
 
-    async def test_kind_is_asked_once(self, state: State, cloud: Cloud) -> None:
-        """An image never changes from one kind to the other."""
-        images = [state.add_share(GOLDEN, RECEIVER, full_ecs=kind) for kind in (False, True)]
-        calls = []
-        for _ in range(3):
+    async def test_kind_is_asked_every_time(self, state: State, cloud: Cloud) -> None:
+        """Nothing is remembered: what is decided of a share rests on what was just read."""
+        image = state.add_share(GOLDEN, RECEIVER)
+        for calls in (2, 2):
             with counting() as tally:
-                await cloud.pending()
-            calls.append(tally.calls)
-        state.add_share(GOLDEN, RECEIVER)
-        with counting() as tally:
-            assert (await cloud.pending())[images[1]].full_ecs is True
-        assert [*calls, tally.calls] == [2, 1, 1, 2]
+                assert (await cloud.pending())[image].full_ecs is False
+            assert tally.calls == calls
 
     async def test_one_image(self, state: State, cloud: Cloud) -> None:
         """Only this one, and whether it is a whole server's."""
@@ -88,20 +88,12 @@ class TestPending:
         assert {key: share.full_ecs for key, share in found.items()} == {image: True}
         assert await cloud.pending([UNKNOWN]) == {}
 
-    async def test_one_image_of_a_known_kind(self, state: State, cloud: Cloud) -> None:
-        """What the whole list taught need not be asked again."""
-        image = state.add_share(GOLDEN, RECEIVER)
-        await cloud.pending()
-        with counting() as tally:
-            assert (await cloud.pending([image]))[image].full_ecs is False
-        assert tally.calls == 1
-
     async def test_own_images(self, state: State, cloud: Cloud) -> None:
-        """They are among it, and nobody asks of what kind they are."""
+        """They are among it, and for them alone nobody asks which images are of whole servers."""
         own = state.add_image(RECEIVER).id
         with counting() as tally:
             found = await cloud.pending()
-        assert (found[own].owner, found[own].full_ecs, tally.calls) == (RECEIVER, None, 1)
+        assert (found[own].owner, tally.calls) == (RECEIVER, 1)
 
     async def test_settled_shares(self, state: State, cloud: Cloud) -> None:
         """They do not wait."""
@@ -115,6 +107,23 @@ class TestPending:
         found = await native.pending()
         assert {image: share.full_ecs for image, share in found.items()} == dict.fromkeys(images, False)
 
+    async def test_hidden_images(self, state: State, native: Cloud) -> None:
+        """Their owner takes them out of ordinary lists; they wait for a decision all the same."""
+        shown, hidden = state.add_share(GOLDEN, RECEIVER), state.add_share(GOLDEN, RECEIVER)
+        state.hide(hidden)
+        assert (await native.pending()).keys() == {shown, hidden}
+        assert (await native.find("pending", [hidden])).keys() == {hidden}
+        assert ((await native.image(hidden)).owner, await native.is_visible(hidden)) == (GOLDEN, True)
+
+    @pytest.mark.parametrize("api", ["ims", "glance"])
+    async def test_image_that_nobody_can_read(self, state: State, make_context: MakeContext, api: str) -> None:
+        """However large a sharer makes an image, all others are read as ever; of this one nothing is known."""
+        cloud = (await make_context(DOORMAN_API=api)).cloud
+        images = {state.add_share(GOLDEN, RECEIVER, name="n") for _ in range(3)}
+        large = state.add_share(GOLDEN, RECEIVER, properties={"x": "x" * MAX_ANSWER})
+        found = await cloud.pending()
+        assert {image: share.owner for image, share in found.items()} == {**dict.fromkeys(images, GOLDEN), large: None}
+
 
 class TestWalk:
     """Lists, page by page."""
@@ -126,11 +135,11 @@ class TestWalk:
         assert (await cloud.pending()).keys() == images
 
     async def test_all_native_pages(self, state: State, native: Cloud) -> None:
-        """By the links of OpenStack, the last of which leads to an empty page."""
+        """By the links of OpenStack, the last of which leads to an empty page; and one list of what is hidden."""
         images = {state.add_share(GOLDEN, RECEIVER) for _ in range(2000)}
         with counting() as tally:
             assert (await native.pending()).keys() == images
-        assert tally.calls == 3
+        assert tally.calls == 4
 
     @pytest.mark.parametrize("api", ["ims", "glance"])
     @pytest.mark.parametrize("act", ["unshare", "delete"])
@@ -178,98 +187,30 @@ class TestWalk:
     async def test_link_that_leads_back(self, clock: FakeClock) -> None:
         """Nor one whose pages lead in a circle."""
         first, second = (page(number, next=f"/v2/images?marker={image_id(number)}") for number in (1, 2))
-        cloud, script = scripted(clock, first, second, first, is_ims=False)
+        cloud, script = scripted(clock, first, second, first, page(), service=Glance())
         assert (await cloud.pending()).keys() == {image_id(1), image_id(2)}
-        assert markers(script) == [None, image_id(1), image_id(2)]
+        assert markers(script) == [None, image_id(1), image_id(2), None]
 
     async def test_login_that_ends_on_the_way(self, clock: FakeClock) -> None:
         """It is told as such, and the walk not begun again."""
         cloud, script = scripted(clock, FULL, 401)
-        with pytest.raises(Unavailable, match="refuses our login"):
+        with pytest.raises(Denied, match="refuses our login"):
             await cloud.pending()
         assert len(script.requests) == 2
-
-
-class TestMemory:
-    """What may serve again for a moment."""
-
-    async def test_long_list(self, clock: FakeClock) -> None:
-        """A list of several pages, for a second; what it lacks must be asked for."""
-        cloud, script = scripted(clock, FULL, page(600, 601, backup=True), page())
-        found = await cloud.pending([image_id(601)])
-        assert cloud.recall([image_id(601)]) == found
-        assert (cloud.recall([image_id(3), image_id(600)]) or {}).keys() == {image_id(3), image_id(600)}
-        assert cloud.recall([image_id(3), UNKNOWN]) is None
-        clock.seconds += MEMORY
-        assert cloud.recall([image_id(3)]) is not None
-        clock.seconds += 0.01
-        assert cloud.recall([image_id(3)]) is None
-        assert len(script.requests) == 2
-
-    async def test_short_list(self, clock: FakeClock) -> None:
-        """A list of one page is as quickly read again."""
-        cloud, _ = scripted(clock, page(1, 2, backup=True))
-        await cloud.pending([image_id(1)])
-        assert cloud.recall([image_id(1)]) is None
-
-    async def test_image_of_unknown_kind(self, clock: FakeClock) -> None:
-        """Whether it needs a vault must be asked for."""
-        own = {"images": [{"id": image_id(600), "owner": RECEIVER}]}
-        cloud, _ = scripted(clock, FULL, own)
-        await cloud.pending([image_id(600)])
-        assert cloud.recall([image_id(600)]) is None
-        assert cloud.recall([image_id(1)]) is not None
-
-    async def test_image_that_is_being_settled(self, state: State, cloud: Cloud) -> None:
-        """It is looked at afresh, and asked for its kind again."""
-        images = [state.add_share(GOLDEN, RECEIVER) for _ in range(501)]
-        await cloud.pending(images)
-        assert cloud.recall(images[:2]) is not None
-        await cloud.submit(images[:1], status="accepted", vault_id=None)
-        assert cloud.recall(images[:2]) is None
-        assert cloud.recall(images[1:3]) is not None
-        state.set_status(images[0], RECEIVER, "pending")
-        with counting() as tally:
-            assert (await cloud.pending(images[:1]))[images[0]].full_ecs is False
-        assert tally.calls == 2
-
-    async def test_short_list_of_the_other_status(self, state: State, cloud: Cloud) -> None:
-        """One call tells which images stand there."""
-        there, elsewhere = state.add_share(GOLDEN, RECEIVER, status="rejected"), state.add_share(GOLDEN, RECEIVER)
-        assert await cloud.find_briefly("rejected", [there, elsewhere]) == frozenset({there})
-        assert await cloud.find_briefly("accepted", [there, elsewhere]) == frozenset()
-
-    async def test_long_list_of_the_other_status(self, clock: FakeClock) -> None:
-        """One call may find an image, and does not tell that another is not there; then it is not asked again."""
-        cloud, script = scripted(clock, FULL)
-        assert await cloud.find_briefly("rejected", [image_id(1), UNKNOWN]) == frozenset({image_id(1)})
-        assert await cloud.find_briefly("rejected", [UNKNOWN]) is None
-        assert await cloud.find_briefly("rejected", [image_id(1)]) is None
-        assert len(script.requests) == 2
-
-
-async def test_known_kinds_are_bounded(clock: FakeClock) -> None:
-    """However many images a project is ever told of: some time they are asked for anew."""
-    script = Script([page(30_000), page(), page(7), page()])
-    known = {image_id(number): False for number in range(MANY + 1)}
-    cloud = Cloud(project_id=RECEIVER, client=script.client(clock), is_ims=True, _whole=known)
-    await cloud.pending()
-    await cloud.pending([image_id(7)])
-    assert len(script.requests) == 4
 
 
 class TestFind:
     """Images in the list of one status."""
 
     async def test_few_are_asked_for_one_by_one(self, state: State, cloud: Cloud) -> None:
-        """Each by its ID; one list says which are of whole servers."""
+        """Each by its ID, and where it does not say by another call whether it is of a whole server."""
         images = [state.add_share(GOLDEN, RECEIVER, status="accepted", name="n") for _ in range(FEW)]
         with counting() as tally:
             found = await cloud.find("accepted", [*images[:-1], UNKNOWN])
         assert {image: (share.name, share.member_status) for image, share in found.items()} == dict.fromkeys(
             images[:-1], ("n", "accepted")
         )
-        assert tally.calls == FEW + 1
+        assert tally.calls == 2 * (FEW - 1) + 1
 
     async def test_many_are_looked_for_in_the_list(self, state: State, cloud: Cloud) -> None:
         """Others that stand there are left out."""
@@ -297,7 +238,7 @@ class TestFind:
     @pytest.mark.parametrize("count", [1, FEW, FEW + 1])
     @pytest.mark.parametrize("status", ["pending", "accepted", "rejected"])
     async def test_whole_servers(self, state: State, cloud: Cloud, status: Any, count: int) -> None:
-        """Each is told to be one or not, by one more list where the rows do not say; that is asked once."""
+        """Each is told to be one or not, by one more list where the rows do not say."""
         kinds = {
             state.add_share(GOLDEN, RECEIVER, status=status, full_ecs=kind): kind
             for kind in (True, False)
@@ -306,15 +247,8 @@ class TestFind:
         for image in kinds:
             state.gallery.images[image].backup_id = None
         wanted = list(kinds)[count - 1 :]
-        calls = []
-        for _ in range(2):
-            with counting() as tally:
-                found = await cloud.find(status, wanted)
-            assert {image: share.full_ecs for image, share in found.items()} == {
-                image: kinds[image] for image in wanted
-            }
-            calls.append(tally.calls)
-        assert calls[0] == calls[1] + 1
+        found = await cloud.find(status, wanted)
+        assert {image: share.full_ecs for image, share in found.items()} == {image: kinds[image] for image in wanted}
 
     async def test_rows_that_say_it(self, state: State, cloud: Cloud) -> None:
         """Then nothing more is asked."""
@@ -329,6 +263,43 @@ class TestFind:
         with counting() as tally:
             found = [(await native.find("accepted", [image]))[image], await native.image(image)]
         assert ([share.full_ecs for share in found], tally.calls) == ([False, False], 2)
+
+
+class TestImage:
+    """One image by itself, where no list shows it."""
+
+    async def test_what_it_tells(self, state: State, cloud: Cloud) -> None:
+        """All but how it stands and whether it is of a whole server; the member row says how it stands."""
+        image = state.add_share(GOLDEN, RECEIVER, name="golden", status="accepted")
+        share = await cloud.image(image)
+        assert (share.owner, share.name, share.member_status, share.full_ecs) == (GOLDEN, "golden", None, None)
+        assert await cloud.image(image, await cloud.member(image)) == replace(
+            share, member_status="accepted", shared_at=START, settled_at=START
+        )
+
+    async def test_image_that_is_not_shown(self, cloud: Cloud, native: Cloud) -> None:
+        """Nothing is known of it; on plain OpenStack it is no whole server."""
+        nothing = Share(image_id=UNKNOWN, project_id=RECEIVER, full_ecs=None)
+        assert await cloud.image(UNKNOWN) == nothing
+        assert await native.image(UNKNOWN, MemberRow(status="rejected")) == replace(
+            nothing, full_ecs=False, member_status="rejected"
+        )
+
+    async def test_image_that_the_login_may_not_read(self, clock: FakeClock) -> None:
+        """An application credential may be kept to some calls: the event goes on, and the log says what to allow."""
+        cloud, _ = scripted(clock, 401)
+        with capture_logs() as logs:
+            found = await cloud.image(UNKNOWN, MemberRow(status="pending"))
+        assert found == Share(image_id=UNKNOWN, project_id=RECEIVER, member_status="pending", full_ecs=None)
+        assert logs == [
+            {
+                "event": "image.denied",
+                "log_level": "warning",
+                "project_id": RECEIVER,
+                "image_id": UNKNOWN,
+                "fix": "let the access rules name GET /v2/images/{image_id}",
+            }
+        ]
 
 
 class TestSettled:
@@ -350,23 +321,24 @@ class TestRows:
 
     @pytest.mark.parametrize("status", ["pending", "accepted", "rejected"])
     async def test_status(self, state: State, cloud: Cloud, status: Any) -> None:
-        """As it stands."""
-        assert await cloud.member_status(state.add_share(GOLDEN, RECEIVER, status=status)) == status
+        """As it stands, and since when."""
+        image = state.add_share(GOLDEN, RECEIVER, status=status)
+        assert await cloud.member(image) == MemberRow(status=status, created_at=START, updated_at=START)
 
     async def test_no_share(self, state: State, cloud: Cloud) -> None:
         """Unknown, unshared, somebody else's and our own image look the same."""
         unshared = state.add_share(GOLDEN, RECEIVER)
         state.unshare(unshared, RECEIVER)
         for image in (UNKNOWN, unshared, state.add_share(GOLDEN, "another"), state.add_image(RECEIVER).id):
-            assert await cloud.member_status(image) is None
+            assert await cloud.member(image) is None
 
     async def test_right_that_is_missing(self, clock: FakeClock) -> None:
         """It is named, and says nothing about the share."""
         cloud, _ = scripted(clock, FORBIDDEN)
         with pytest.raises(Unavailable) as caught:
-            await cloud.member_status(UNKNOWN)
+            await cloud.member(UNKNOWN)
         assert str(caught.value) == (
-            "the cloud refuses us to read (IMG.0106); grant ims:images:list and ims:images:get in this project"
+            "the cloud denied the image list (IMG.0106): grant ims:images:list and ims:images:get in this project"
         )
 
 
@@ -376,34 +348,42 @@ class TestSettling:
     async def test_job(self, state: State, cloud: Cloud) -> None:
         """One call for many images, and the job that it started."""
         images = [state.add_share(GOLDEN, RECEIVER) for _ in range(3)]
-        job_id = await cloud.submit(images, status="accepted", vault_id=None)
+        job_id = await cloud.settle(images, status="accepted")
         assert (state.jobs[job_id].images, state.jobs[job_id].status) == (images, "accepted")
         assert len(state.writes) == 1
+
+    async def test_vault(self, state: State, cloud: Cloud) -> None:
+        """Where one is needed it is named."""
+        vault = state.add_vault(RECEIVER)
+        image = state.add_share(GOLDEN, RECEIVER, full_ecs=True)
+        job_id = await cloud.settle([image], status="accepted", vault_id=vault.id)
+        assert state.jobs[job_id].vault_id == vault.id
 
     async def test_refused_call(self, state: State, cloud: Cloud) -> None:
         """With its code: whoever asked decides what comes next."""
         with pytest.raises(Refused) as caught:
-            await cloud.submit([UNKNOWN], status="accepted", vault_id=None)
+            await cloud.settle([UNKNOWN], status="accepted")
         assert caught.value.code == "IMG.0027"
 
     async def test_throttled_call(self, state: State, cloud: Cloud) -> None:
-        """Not now."""
+        """Not now, and not again without a fresh look."""
         state.settings.max_running_jobs = 0
-        with pytest.raises(Busy):
-            await cloud.submit([state.add_share(GOLDEN, RECEIVER)], status="accepted", vault_id=None)
+        with counting() as tally, pytest.raises(Busy):
+            await cloud.settle([state.add_share(GOLDEN, RECEIVER)], status="accepted")
+        assert tally.calls == 1
 
     async def test_at_once(self, state: State, native: Cloud) -> None:
         """Where the cloud has no jobs."""
         image = state.add_share(GOLDEN, RECEIVER)
-        await native.settle(image, status="rejected")
+        assert await native.settle([image], status="rejected") == ""
         assert state.member_status(image, RECEIVER) == "rejected"
 
     async def test_refused_at_once(self, clock: FakeClock) -> None:
         """A missing right is told as a refusal; of an image that is gone the row will tell."""
-        cloud, _ = scripted(clock, 403, 404, is_ims=False)
+        cloud, _ = scripted(clock, 403, 404, service=Glance())
         with pytest.raises(Refused):
-            await cloud.settle(UNKNOWN, status="accepted")
-        await cloud.settle(UNKNOWN, status="accepted")
+            await cloud.settle([UNKNOWN], status="accepted")
+        assert await cloud.settle([UNKNOWN], status="accepted") == ""
 
 
 class TestJobs:
@@ -414,10 +394,18 @@ class TestJobs:
         """The newer one is asked where the classic one does not know the job."""
         play.state.settings.job_endpoints = endpoints
         image = play.state.add_share(GOLDEN, RECEIVER)
-        job_id = await cloud.submit([image], status="accepted", vault_id=None)
-        assert (await cloud.job(job_id)).state is JobState.RUNNING
+        job_id = await cloud.settle([image], status="accepted")
+        assert await cloud.job(job_id) == Job(state=JobState.RUNNING, begin_time=START)
         play.clock.seconds += 1
-        assert await cloud.job(job_id) == Job(state=JobState.SUCCESS)
+        images = None if endpoints == "new" else frozenset({image})
+        assert await cloud.job(job_id) == Job(state=JobState.SUCCESS, begin_time=START, images=images)
+
+    async def test_running_job_that_lists_its_images(self, state: State, cloud: Cloud) -> None:
+        """What is listed of them before the end says that they are its own, no more."""
+        state.settings.job_results_early = True
+        image = state.add_share(GOLDEN, RECEIVER)
+        job_id = await cloud.settle([image], status="accepted")
+        assert await cloud.job(job_id) == Job(state=JobState.RUNNING, begin_time=START, images=frozenset({image}))
 
     async def test_unknown_job(self, cloud: Cloud) -> None:
         """Neither knows it."""
@@ -464,7 +452,7 @@ class TestVaults:
     async def test_right_that_is_missing(self, clock: FakeClock) -> None:
         """It is named."""
         cloud, _ = scripted(clock, 403)
-        with pytest.raises(Unavailable, match=r"^the cloud refuses us to read \(403\); grant cbr:vaults:list in this"):
+        with pytest.raises(Unavailable, match=r"^the cloud denied the cbr list \(403\): grant cbr:vaults:list in this"):
             await cloud.vaults()
 
 
@@ -485,7 +473,7 @@ class TestUsage:
             for number in range(3)
         ]
         script = Script([*pages, pages[1]])
-        cloud = Cloud(project_id=RECEIVER, client=script.client(clock, compute="http://ecs.test"), is_ims=True)
+        cloud = Cloud(project_id=RECEIVER, client=script.client(clock, compute="http://ecs.test"), service=Ims())
         assert [server.server_id for server in await cloud.servers()] == ["s0", "s1", "s2"]
         assert markers(script) == [None, "s0", "s1", "s2"]
 

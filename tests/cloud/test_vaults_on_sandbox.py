@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from doorman.cloud.project import Cloud
+from doorman.events.messages import OUTCOMES
 from doorman.models import Status
 from tests.chain import GOLDEN, RECEIVER, SECOND_VAULT, VAULT, Chain
 
@@ -18,10 +19,11 @@ MB = 1024
 
 
 def ends(chain: Chain) -> list[tuple[str, str, str | None]]:
-    """Give (fate, reason, vault) of every outcome told."""
+    """Give (type, reason, vault) of every outcome told."""
     return sorted(
         (event.type.split(".")[3], entry["reason"], entry["vault_id"])
-        for event in chain.outcomes()
+        for event in chain.tray.events
+        if event.type in OUTCOMES
         for entry in event.data["images"]
     )
 
@@ -64,8 +66,8 @@ async def test_a_vault_takes_what_just_fits(used: int, end: str) -> None:
     chain = Chain(policy=CHOICE)
     for vault in (VAULT, SECOND_VAULT):
         chain.cloud.vaults[vault].used = used
-    [(fate, reason, _)] = await accept(chain)
-    assert (fate, reason) == (end, "allowed_owner" if end == "accepted" else "vault_missing")
+    [(kind, reason, _)] = await accept(chain)
+    assert (kind, reason) == (end, "allowed_owner" if end == "accepted" else "vault_missing")
     assert chain.members_calls() == ([200] if end == "accepted" else [])
 
 
@@ -128,9 +130,9 @@ async def test_deleted_between_choice_and_call(check: str) -> None:
     chain.cloud.vaults[VAULT].size = 9000
 
     class Vanishing(Cloud):
-        async def submit(self, images: Sequence[str], *, status: Status, vault_id: str | None) -> str:
+        async def settle(self, images: Sequence[str], *, status: Status, vault_id: str | None = None) -> str:
             chain.cloud.vaults.pop(VAULT, None)
-            return await super().submit(images, status=status, vault_id=vault_id)
+            return await super().settle(images, status=status, vault_id=vault_id)
 
     await chain.swap(Vanishing)
     assert await accept(chain) == [("accepted", "allowed_owner", SECOND_VAULT)]

@@ -1,4 +1,4 @@
-"""Reads what events claim of their images: notifications, checks, outcomes and digests; nothing from others."""
+"""What events claim of their images: notifications, checks, decisions, outcomes, pending reports; others nothing."""
 
 from typing import Any
 
@@ -7,7 +7,8 @@ import pytest
 from doorman.errors import Rejected
 from doorman.events.claims import read_claims
 from doorman.events.messages import EventType
-from doorman.models import CloudEvent, Share
+from doorman.models import CloudEvent
+from tests.builders import share
 
 IMAGE = "6596628c-42d4-4ff1-8660-8ea5ae61f243"
 OTHER = "7a96628c-42d4-4ff1-8660-8ea5ae61f243"
@@ -22,8 +23,8 @@ def test_a_notification_claims_one_owner_for_all() -> None:
     """Each image of it, with the owner that it names, if any."""
     data = {"project_id": "receiver", "images": [IMAGE, OTHER], "owner": "aaa"}
     assert read_claims(event(EventType.NOTIFIED, data)) == [
-        Share(image_id=IMAGE, project_id="receiver", owner="aaa"),
-        Share(image_id=OTHER, project_id="receiver", owner="aaa"),
+        share(image_id=IMAGE, project_id="receiver", owner="aaa"),
+        share(image_id=OTHER, project_id="receiver", owner="aaa"),
     ]
 
 
@@ -39,12 +40,12 @@ def test_a_check_carries_names_and_owners() -> None:
         "shares": {IMAGE: {"name": "golden", "owner": "aaa"}},
     }
     assert read_claims(event(EventType.CHECK, data)) == [
-        Share(image_id=IMAGE, project_id="receiver", owner="aaa", name="golden"),
-        Share(image_id=OTHER, project_id="receiver"),
+        share(image_id=IMAGE, project_id="receiver", owner="aaa", name="golden"),
+        share(image_id=OTHER, project_id="receiver"),
     ]
 
 
-def test_outcomes_and_digests_can_be_asked_about() -> None:
+def test_what_was_told_can_be_asked_about() -> None:
     """Why was this held? The outcome event itself is enough to ask."""
     entry = {"image_id": IMAGE, "name": "golden", "owner": "aaa", "rule": None, "reason": "owner_not_allowed"}
     held = {
@@ -53,21 +54,24 @@ def test_outcomes_and_digests_can_be_asked_about() -> None:
         "policy_digest": "0" * 16,
         "images": [{**entry, "member_status": "pending", "error_code": None, "vault_id": None, "cause": "c"}],
     }
-    digest = {
+    decided = {**held, "status": "accepted", "vault_id": None}
+    report = {
         "project_id": "receiver",
         "count": 1,
         "oldest_created_at": None,
         "images": [{**entry, "created_at": None}],
         "error": None,
     }
-    share = Share(image_id=IMAGE, project_id="receiver", owner="aaa", name="golden")
-    assert read_claims(event(EventType.HELD, held)) == [share]
-    assert read_claims(event(EventType.PENDING, digest)) == [share]
+    claimed = [share(image_id=IMAGE, project_id="receiver", owner="aaa", name="golden")]
+    assert read_claims(event(EventType.HELD, held)) == claimed
+    assert read_claims(event(EventType.DECIDED, decided)) == claimed
+    assert read_claims(event(EventType.PENDING, report)) == claimed
 
 
-def test_other_types_claim_nothing() -> None:
-    """A scheduler's tick names no image."""
-    assert read_claims(event("dev.knative.sources.ping", {"images": [IMAGE]})) == []
+@pytest.mark.parametrize("kind", ["dev.knative.sources.ping", EventType.USED])
+def test_other_types_claim_nothing(kind: str) -> None:
+    """A scheduler's tick names no image, and servers are none."""
+    assert read_claims(event(kind, {"images": [IMAGE]})) == []
 
 
 def test_malformed_data_is_refused() -> None:

@@ -1,5 +1,6 @@
-"""Doorman's events: what is read out of them, what they pass on, and that the same fact has the same id."""
+"""Doorman's events: what is read out of them, what they pass on, and that one id says one thing."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -13,20 +14,22 @@ from doorman.events.cloudevents import read, write
 from doorman.events.messages import CheckData, CheckedShare, EventType, NotifiedData, validate
 from doorman.events.writing import (
     MAX_CHECK,
+    MAX_PASSED,
+    MAX_TRACESTATE,
     EventWriter,
     cause_of,
     derive,
-    event,
-    follow,
-    notify,
+    job_check_event,
+    make_event,
     only,
     read_check,
     read_notice,
+    share_notified_event,
 )
 from doorman.models import Cause, CloudEvent, Notice
 from tests.builders import CAUSE, START, image_id
 
-TELLER = EventWriter(project_id="receiver", region="eu-de", policy_digest="0123456789abcdef")
+WRITER = EventWriter(project_id="receiver", region="eu-de", policy_digest="0123456789abcdef")
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 SENT = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
 ONE, TWO = image_id(1), image_id(2)
@@ -143,6 +146,8 @@ class TestCause:
             (TRACE, "", (TRACE, None)),
             (TRACE, "x" * 512, (TRACE, "x" * 512)),
             (TRACE, "x" * 513, (TRACE, None)),
+            (TRACE, "€" * 56, (TRACE, "€" * 56)),
+            (TRACE, "€" * 57, (TRACE, None)),
             (TRACE.upper(), "a=1", (None, None)),
             (TRACE + "\u0661", "a=1", (None, None)),
             ("", "a=1", (None, None)),
@@ -157,27 +162,49 @@ class TestCause:
         cause = cause_of(notified(extensions={name: value for name, value in sent.items() if value is not None}))
         assert (cause.traceparent, cause.tracestate) == passed
 
+    @pytest.mark.parametrize(
+        ("text", "is_passed"),
+        [("x" * 256, True), ("ä" * 116, True), ("ä" * 117, False), ("😀" * 58, True), ("%" * 234, False)],
+    )
+    def test_what_would_fill_a_header(self, text: str, *, is_passed: bool) -> None:
+        """An id counts by the bytes that it takes in a header: a longer one travels as a hash of itself."""
+        passed = text if is_passed else derive(text)
+        assert cause_of(notified(id=text)) == Cause(id=passed, correlation=passed)
+        sent = cause_of(notified(extensions={"correlationid": text}))
+        assert sent == Cause(id="1", correlation=text if is_passed else "1")
+
+    @given(st.text(max_size=256), st.text(max_size=300), st.text(max_size=600))
+    def test_what_is_passed_on_is_bounded(self, event_id: str, correlation: str, tracestate: str) -> None:
+        """Whatever comes, at most 2 KB of headers follow from it."""
+        extensions = {"correlationid": correlation, "traceparent": TRACE, "tracestate": tracestate}
+        cause = cause_of(notified(id=event_id, extensions=extensions))
+        headers, _ = write(share_notified_event(WRITER, [ONE], cause=cause, now=START))
+        passed = [headers.get(f"ce-{name}", "") for name in ("causationid", "correlationid", "tracestate")]
+        bounds = (MAX_PASSED, MAX_PASSED, MAX_TRACESTATE)
+        assert all(len(value) <= bound for value, bound in zip(passed, bounds, strict=True))
+
 
 class TestWriting:
     """Follow-up events."""
 
     def test_notification(self) -> None:
         """The whole event; the first try is not worth mentioning."""
-        assert notify(TELLER, [TWO, ONE], cause=CAUSE, now=START) == CloudEvent(
-            id=derive(EventType.NOTIFIED, "receiver", ["cause-1"], [ONE, TWO]),
+        data = {"project_id": "receiver", "images": [TWO, ONE]}
+        assert share_notified_event(WRITER, [TWO, ONE], cause=CAUSE, now=START) == CloudEvent(
+            id=derive("dev.doorman.share.notified.v1", "/doorman/eu-de/receiver", "cause-1", data),
             source="/doorman/eu-de/receiver",
             type="dev.doorman.share.notified.v1",
             subject=None,
             time=START,
             dataschema="urn:doorman:schema:dev.doorman.share.notified.v1",
             extensions={"causationid": "cause-1", "correlationid": "correlation-1"},
-            data={"project_id": "receiver", "images": [TWO, ONE]},
+            data=data,
         )
 
     def test_repeated_notification(self) -> None:
         """Tries and tried vaults travel along; one image is the subject; a trace is passed on."""
         cause = Cause(id="1", correlation="2", traceparent=TRACE, tracestate="a=1")
-        told = notify(TELLER, [ONE], cause=cause, now=START, tries=2, tried_vaults=("v",))
+        told = share_notified_event(WRITER, [ONE], cause=cause, now=START, tries=2, tried_vaults=("v",))
         assert told.subject == ONE
         assert told.extensions == {
             "causationid": "1",
@@ -188,18 +215,21 @@ class TestWriting:
         assert told.data == {"project_id": "receiver", "images": [ONE], "tries": 2, "tried_vaults": ["v"]}
 
     def test_hand_over(self) -> None:
-        """The check's data as JSON; its id is of project, job and attempt alone."""
-        told = follow(TELLER, CHECK, cause=CAUSE, now=START)
+        """The check's data as JSON; told again by the same check it has the same id, whenever that is."""
+        told = job_check_event(WRITER, CHECK, cause=CAUSE, now=START)
         assert (told.type, told.subject, told.data) == (EventType.CHECK, "job-1", CHECK.model_dump(mode="json"))
-        later = follow(TELLER, CHECK, cause=Cause(id="x", correlation="y"), now=START + timedelta(1))
-        assert later.id == told.id == derive(EventType.CHECK, "receiver", "job-1", 1)
-        second = follow(TELLER, CHECK.model_copy(update={"attempt": 2}), cause=CAUSE, now=START)
-        assert second.id != told.id
+        assert job_check_event(WRITER, CHECK, cause=CAUSE, now=START + timedelta(1)).id == told.id
+        second = CHECK.model_copy(update={"attempt": 2})
+        others = [
+            job_check_event(WRITER, second, cause=CAUSE, now=START),
+            job_check_event(WRITER, CHECK, cause=Cause(id="x", correlation="correlation-1"), now=START),
+        ]
+        assert len({told.id, *(each.id for each in others)}) == 3
 
     def test_consumers_extensions(self) -> None:
         """They stand beside those that every event has."""
-        told = event(
-            TELLER, EventType.HELD, {}, parts=["a"], subject=None, cause=CAUSE, now=START, consumer={"severity": "info"}
+        told = make_event(
+            WRITER, EventType.HELD, {}, subject=None, cause=CAUSE, now=START, consumer={"severity": "info"}
         )
         assert told.extensions == {"causationid": "cause-1", "correlationid": "correlation-1", "severity": "info"}
 
@@ -219,24 +249,42 @@ class TestWriting:
 
 
 class TestIdentifiers:
-    """The same fact told twice has the same id."""
+    """Two events with one id say the same."""
 
     def test_id_is_a_uuid_5(self) -> None:
         """Derived, not drawn; pinned, since consumers remember ids across versions of ours."""
         assert UUID(derive("a", 1, ["b"])).version == 5
         assert derive("a", 1, ["b"]) == "a140b9de-122f-50e1-b972-7889d6441097"
 
-    @given(st.lists(st.lists(st.text(st.characters(exclude_categories=["Cs"])), max_size=3), min_size=2, max_size=4))
+    def test_keys_of_objects_come_in_any_order(self) -> None:
+        """They say the same; models and moments count as the JSON that they become."""
+        assert derive({"a": 1, "b": CHECK}) == derive({"b": CHECK.model_dump(mode="json"), "a": 1})
+
+    @given(st.lists(st.lists(st.text(), max_size=3), min_size=2, max_size=4))
     def test_other_parts_give_another_id(self, parts: list[list[str]]) -> None:
         """Also where the joined texts are the same."""
         ids = {derive(*part) for part in parts}
         assert len(ids) == len({tuple(part) for part in parts})
 
-    @given(st.permutations([image_id(number) for number in range(5)]))
-    def test_order_of_images_means_nothing(self, images: list[str]) -> None:
-        """The list of the cloud may come in any order."""
-        told = notify(TELLER, images, cause=CAUSE, now=START)
-        assert told.id == notify(TELLER, sorted(images), cause=CAUSE, now=START).id
+    def test_whatever_an_event_says_is_in_its_id(self) -> None:
+        """Who tells it, what type it is of, what caused it, and its data; not when it is told."""
+        said: list[tuple[EventWriter, EventType, dict[str, Any], Cause]] = [
+            (WRITER, EventType.HELD, {"a": [1]}, CAUSE),
+            (replace(WRITER, region=None), EventType.HELD, {"a": [1]}, CAUSE),
+            (replace(WRITER, project_id="p"), EventType.HELD, {"a": [1]}, CAUSE),
+            (WRITER, EventType.FAILED, {"a": [1]}, CAUSE),
+            (WRITER, EventType.HELD, {"a": [2]}, CAUSE),
+            (WRITER, EventType.HELD, {"a": [1]}, Cause(id="x", correlation="correlation-1")),
+        ]
+        ids = [
+            [
+                make_event(writer, kind, data, subject=None, cause=cause, now=START + timedelta(days)).id
+                for days in range(2)
+            ]
+            for writer, kind, data, cause in said
+        ]
+        assert all(first == again for first, again in ids)
+        assert len({first for first, _ in ids}) == len(said)
 
     def test_only(self) -> None:
         """One value is a subject, none or several are not."""
@@ -250,7 +298,7 @@ class TestIdentifiers:
 )
 def test_notification_reads_as_it_was_written(images: list[str], tries: int, vaults: list[str]) -> None:
     """Over the wire and back, what is notified is what is noticed; the event is its own cause."""
-    told = notify(TELLER, images, cause=CAUSE, now=START, tries=tries, tried_vaults=vaults)
+    told = share_notified_event(WRITER, images, cause=CAUSE, now=START, tries=tries, tried_vaults=vaults)
     (heard,) = read(*write(told))
     assert validate(NotifiedData, heard.data).images == tuple(images)
     assert read_notice(heard) == Notice(
@@ -279,5 +327,5 @@ def test_notification_reads_as_it_was_written(images: list[str], tries: int, vau
 def test_check_reads_as_it_was_written(shares: dict[str, CheckedShare]) -> None:
     """Whatever the sharers call their images."""
     check = CHECK.model_copy(update={"images": tuple(shares), "shares": shares})
-    (heard,) = read(*write(follow(TELLER, check, cause=CAUSE, now=START)))
+    (heard,) = read(*write(job_check_event(WRITER, check, cause=CAUSE, now=START)))
     assert read_check(heard, now=START) == check

@@ -58,30 +58,27 @@ class Listing:
         """
         walked = Walked()
         for first in self.service.list_shares(status, image_id=image_id, whole=whole):
-            if wanted is None or not wanted <= walked.ids:
-                await self._walk(first, status, wanted=wanted, walked=walked)
+            left = None if wanted is None else wanted - walked.ids
+            if left is None or left:
+                part = await self._walk(first, status, wanted=left)
+                walked.ids |= part.ids
+                walked.rows |= part.rows
         return walked
 
-    async def _walk(
-        self, first: Request, status: MemberStatus, *, wanted: frozenset[str] | None, walked: Walked
-    ) -> None:
+    async def _walk(self, first: Request, status: MemberStatus, *, wanted: frozenset[str] | None) -> Walked:
         for _ in range(RESTARTS):
             try:
-                await self._walk_once(first, status, wanted=wanted, walked=walked)
+                return await self._walk_once(first, status, wanted=wanted)
             except _MarkerLostError:
                 continue
-            return
         raise Unavailable("image list: it changes faster than it can be read")
 
-    async def _walk_once(
-        self, first: Request, status: MemberStatus, *, wanted: frozenset[str] | None, walked: Walked
-    ) -> None:
+    async def _walk_once(self, first: Request, status: MemberStatus, *, wanted: frozenset[str] | None) -> Walked:
+        walked = Walked()
         request: Request | None = first
-        seen: set[str] = set()
         while request is not None:
             page = await self._page(request, is_first=request is first)
-            fresh = page.rows.keys() - seen
-            seen |= fresh
+            fresh = page.rows.keys() - walked.ids
             walked.ids |= fresh
             walked.rows |= {
                 image_id: read_row(row, project_id=self.project_id, status=status)
@@ -90,6 +87,7 @@ class Listing:
             }
             is_enough = wanted is not None and wanted <= walked.ids
             request = page.next if fresh and not is_enough else None
+        return walked
 
     async def _page(self, request: Request, *, is_first: bool) -> Page:
         """Read one page; one that is too large is asked for in smaller pages, down to a single image."""
