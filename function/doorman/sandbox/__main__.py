@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from doorman.sandbox import world
 from doorman.sandbox.assembly import POLICY, Stage, environment, open_stage
-from doorman.sandbox.demo import OUTCOME, Demo
+from doorman.sandbox.demo import DECIDED, OUTCOME, Demo
 from doorman.sandbox.envelope import Event
 from doorman.sandbox.processes import NotStartedError
 from doorman.sandbox.report import Progress
@@ -103,7 +103,7 @@ def _curl(url: str) -> str:
 def _tell(event: Event) -> None:
     """Print what became of each image, as it is told."""
     data = event.value()
-    if not event.type.startswith(OUTCOME) or "policy_digest" not in data:
+    if not event.type.startswith(OUTCOME) or event.type == DECIDED or "policy_digest" not in data:
         return
     fate = event.type.removeprefix(OUTCOME).partition(".")[0]
     for entry in data["images"]:
