@@ -12,10 +12,10 @@ from doorman.sandbox import world
 from doorman.sandbox.broker import Broker
 from doorman.sandbox.delivery import Policy, Profile, Trigger
 from doorman.sandbox.processes import Function
+from doorman.sandbox.samples import POLICY
 from doorman.sandbox.serving import serve
 from doorman.sandbox.state import Cloud
 
-POLICY = Path(__file__).with_name("policy.yaml")
 JOB_SECONDS = 0.4
 TYPES = {
     "triage": "dev.doorman.share.notified.v1",
