@@ -90,7 +90,7 @@ def _run(command: Command, arguments: argparse.Namespace) -> int:
         sys.stderr.write(f"doorman: {error}\n")
         return WRONG_USAGE if isinstance(error, Misconfigured) else NO
     except BrokenPipeError:
-        # the reader went away (`| head`): nobody is left to tell, and the interpreter must not flush again
+        # the reader closed the pipe (`| head`): the interpreter must not flush into it again
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return NO
     except KeyboardInterrupt:
