@@ -11,7 +11,7 @@ import httpx
 from doorman.sandbox import world
 from doorman.sandbox.assembly import Stage
 from doorman.sandbox.report import Progress, table
-from doorman.sandbox.samples import EVENTS, load
+from doorman.sandbox.samples import EVENTS, is_batch, load
 
 WAIT_SECONDS = 30.0
 OUTCOME = "dev.doorman.share."
@@ -46,7 +46,7 @@ class Demo:
         others = [name for name in _event_names() if name != TICK]
         self._send(others)
         self._await(others)
-        self._send(tick)  # last, so that the sweep finds what nobody told of
+        self._send(tick)  # last, so that the sweep finds what no event told of
         self._await(tick)
         self.progress.end()
         return self._report()
@@ -55,7 +55,7 @@ class Demo:
         with httpx.Client(trust_env=False, timeout=60) as client:
             for name in names:
                 message = load(EVENTS / name)
-                url = self.stage.functions["triage"].url if message.is_batch else self.stage.sink
+                url = self.stage.functions["triage"].url if is_batch(message) else self.stage.sink
                 self.sent_at[name] = time.time()
                 answer = client.post(url, headers=message.headers, content=message.body)
                 self.answers[name] = (answer.status_code, answer.text)
@@ -139,9 +139,9 @@ class Demo:
 
     def _summary(self) -> str:
         reports = [a.event.value() for a in list(self.stage.broker.arrivals) if a.event.type == REPORT]
-        held = f"{reports[-1]['count']} shares are pending" if reports else "there was none"
+        held = f"{reports[-1]['count']} shares are pending" if reports else "there was no pending report"
         writes = len(self.stage.cloud.writes)
-        return f"\n{len(world.SAMPLES)} images, {writes} writing calls to the cloud. The sweep's report: {held}.\n"
+        return f"\n{len(world.SAMPLES)} images, {writes} writing calls to the cloud. The sweep reports: {held}.\n"
 
 
 def _file_of(event_id: str) -> str:

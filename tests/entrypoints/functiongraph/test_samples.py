@@ -21,9 +21,9 @@ from doorman.handlers.projects import Projects
 from doorman.models import CloudEvent
 from doorman.policy.policy import load as load_policy
 from doorman.sandbox import world
-from doorman.sandbox.assembly import POLICY, environment
+from doorman.sandbox.assembly import environment
 from doorman.sandbox.cloud import create_app
-from doorman.sandbox.samples import EVENTS, load
+from doorman.sandbox.samples import EVENTS, POLICY, load
 from doorman.sandbox.state import Cloud
 from doorman.settings import Settings
 from doorman.sinks.inbox import Inbox
