@@ -5,7 +5,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -15,7 +15,7 @@ from doorman.cloud.auth.accounts import Endpoints
 from doorman.cloud.auth.credentials import BareCredentials
 from doorman.cloud.client import ApiClient, Throttle
 from doorman.errors import Unavailable
-from doorman.events.cloudevents import write
+from doorman.events.cloudevents import data_of, write
 from doorman.handlers.context import ProjectContext
 from doorman.handlers.projects import Projects
 from doorman.models import Cause, CloudEvent
@@ -65,6 +65,11 @@ ENVIRON: Mapping[str, str] = {
 def image_id(number: int) -> str:
     """Give the image ID with this number."""
     return f"00000000-0000-4000-8000-{number:012d}"
+
+
+def whole(event: CloudEvent) -> CloudEvent:
+    """Give an event that was read with its data."""
+    return replace(event, data=data_of(event))
 
 
 LIMIT = 200_000
