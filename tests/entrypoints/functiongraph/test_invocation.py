@@ -17,6 +17,7 @@ from doorman.cloud.auth.credentials import from_settings
 from doorman.entrypoints.functiongraph.invocation import Invocations
 from doorman.entrypoints.http import Reply
 from doorman.events.cloudevents import read, to_structured
+from doorman.events.messages import TICK
 from doorman.models import CloudEvent
 from doorman.policy.policy import load
 from doorman.runtime.clock import SystemClock
@@ -24,6 +25,7 @@ from doorman.sandbox.cloud import create_app
 from doorman.sandbox.serving import serve
 from doorman.sandbox.state import Cloud
 from doorman.settings import Settings
+from tests.builders import whole
 
 RECEIVER, GOLDEN, STRANGER = "receiver", "golden-images", "stranger"
 POLICY = load(
@@ -62,7 +64,7 @@ def sink(told: list[CloudEvent]) -> Iterator[str]:
     """The URL of that sink."""
 
     async def take(request: Request) -> Response:
-        told.extend(read(request.headers, await request.body()))
+        told.extend(whole(event) for event in read(request.headers, await request.body()))
         return Response(status_code=202)
 
     with serve(Starlette(routes=[Route("/", take, methods=["POST"])])) as url:
@@ -147,6 +149,21 @@ def test_without_a_sink_a_tick_is_the_whole_run(cloud: Cloud) -> None:
     (handled,) = (line for line in lines if line["event"] == "event.handled")
     assert (handled["event_type"], handled["accepted"], handled["held"]) == ("dev.knative.sources.ping", 1, 1)
     assert handled["api_calls"] == len(cloud.calls_to("GET", "/v2/cloudimages")) + 2
+
+
+def test_ticks_of_one_payload_are_one_run(cloud: Cloud) -> None:
+    """However many it brings; a compressed payload is refused by that name."""
+    golden = cloud.add_share(GOLDEN, RECEIVER)
+    ticks = [json.dumps({"specversion": "1.0", "id": str(n), "source": "/s", "type": TICK}) for n in range(100)]
+    with capture_logs() as lines:
+        (reply,) = invoke(cloud, {"trigger_type": "KAFKA", "records": [{"messages": ticks}]})
+    assert reply.status == 200
+    assert cloud.member_status(golden, RECEIVER) == "accepted"
+    assert len(cloud.calls) < 20
+    assert told_in(lines) == [("accepted", ["allowed_owner"])]
+    assert invoke(cloud, TIMER, headers={"content-encoding": "gzip"}) == [
+        Reply(status=415, text="content-encoding: gzip is not read; send the body as it is")
+    ]
 
 
 def test_a_run_that_gave_up_is_tried_again(cloud: Cloud) -> None:

@@ -14,10 +14,11 @@ from pydantic_core import to_json
 from doorman.bootstrap import make_sink
 from doorman.cloud.auth.credentials import Credentials, from_invocation
 from doorman.cloud.client import counting
-from doorman.entrypoints.functiongraph.payload import TICK, Grant, Unwrapped, read_grant, read_payload, unwrap
+from doorman.entrypoints.functiongraph.payload import Grant, Unwrapped, read_grant, read_payload, unwrap
 from doorman.entrypoints.http import Reply, refuse, work_off
 from doorman.errors import Rejected, Unavailable
-from doorman.events.messages import EventType
+from doorman.events.cloudevents import check_encoding
+from doorman.events.messages import TICK, EventType
 from doorman.handlers.dispatch import Handler, handle_check, handle_sweep, handle_triage
 from doorman.handlers.projects import Projects
 from doorman.handlers.run import run_once
@@ -27,7 +28,7 @@ from doorman.runtime.clock import Clock
 from doorman.runtime.logs import logger
 from doorman.settings import Settings
 from doorman.sinks.huaweicloud import find_beside
-from doorman.sinks.inbox import Inbox
+from doorman.sinks.loopback import LogSink, LoopbackSink
 
 HANDLERS: Mapping[str, Handler] = {
     EventType.NOTIFIED: handle_triage,
@@ -63,25 +64,35 @@ class Invocations:
 
     async def answer(self, *, headers: Mapping[str, str], body: bytes) -> Reply:
         """Answer one `POST /invoke`; success is 200 and says what was done."""
+        waiting: list[CloudEvent] | None = None if self._settings.sink else []
         try:
-            payload = read_payload(body)
-            inbox = None if self._settings.sink else Inbox()
-            served = self._open(read_grant(headers), inbox)
-            unwrapped = unwrap(payload, served=await _list_served(served))
+            served, unwrapped = await self._read(headers, body, waiting)
         except (Rejected, Unavailable) as error:
             return refuse(error, policy_digest=self._policy.digest)
         if unwrapped.ignored:
             logger().info("payload.ignored", reasons=[reason.value for reason in unwrapped.ignored])
-        return _sum_up(unwrapped, await _work_off_all(served, unwrapped.events, inbox))
+        return _sum_up(unwrapped, await _work_off_all(served, unwrapped.events, waiting))
 
-    def _open(self, grant: Grant | None, inbox: Inbox | None) -> Projects:
-        """Find the office that works with these credentials; the last one is kept, for its tokens and its rounds."""
-        if inbox is None and self._last and self._last[0] == grant:
+    async def _read(
+        self, headers: Mapping[str, str], body: bytes, waiting: list[CloudEvent] | None
+    ) -> tuple[Projects, Unwrapped]:
+        """Read a payload, which is not kept: it may be thirty times as large as its bytes."""
+        check_encoding(headers)
+        payload = read_payload(body)
+        served = self._open(read_grant(headers), waiting)
+        return served, unwrap(payload, served=await _list_served(served))
+
+    def _open(self, grant: Grant | None, waiting: list[CloudEvent] | None) -> Projects:
+        """Find the projects that are served with these credentials; the last ones are kept, for their tokens."""
+        if waiting is None and self._last and self._last[0] == grant:
             return self._last[1]
         settings, clock, credentials = self._settings, self._clock, self._lend(grant)
-        sink = inbox or make_sink(settings, clock=clock, client=self._sink_client, credentials=credentials)
+        if waiting is None:
+            sink = make_sink(settings, clock=clock, client=self._sink_client, credentials=credentials)
+        else:
+            sink = LoopbackSink(outer=LogSink(), go_on=waiting.append)
         served = Projects(settings, self._policy, clock=clock, client=self._client, credentials=credentials, sink=sink)
-        if inbox is None:
+        if waiting is None:
             self._last = (grant, served)
         return served
 
@@ -111,29 +122,31 @@ async def _list_served(served: Projects) -> set[str]:
     return {context.project_id for context in contexts}
 
 
-async def _work_off_all(served: Projects, events: Sequence[CloudEvent], inbox: Inbox | None) -> list[Reply]:
-    """Work off the events, each for itself, and without a sink also those that follow from them."""
-    handlers = HANDLERS if inbox is None else {**HANDLERS, TICK: handle_run}
+async def _work_off_all(
+    served: Projects, events: Sequence[CloudEvent], waiting: list[CloudEvent] | None
+) -> list[Reply]:
+    """Work off the events, each for itself but the ticks, and without a sink also those that follow from them."""
+    handlers = HANDLERS if waiting is None else {**HANDLERS, TICK: handle_run}
     replies: list[Reply] = []
     while events:
-        replies += await asyncio.gather(*(work_off(served, handlers[event.type], [event]) for event in events))
-        events = inbox.take() if inbox else ()
+        ticks = [event for event in events if event.type == TICK]
+        groups = [[event] for event in events if event.type != TICK] + ([ticks] if ticks else [])
+        replies += await asyncio.gather(*(work_off(served, handlers[group[0].type], group) for group in groups))
+        events = tuple(waiting or ())
+        if waiting:
+            waiting.clear()
     return replies
 
 
 async def handle_run(served: Projects, events: Sequence[CloudEvent]) -> Sequence[Handled]:
-    """Do the whole job once for each tick, as `doorman run` does."""
-    return [await _run(served, event) for event in events]
-
-
-async def _run(served: Projects, event: CloudEvent) -> Handled:
+    """Do the whole job once for all ticks, as `doorman run` does; the first is told what came of it."""
     with counting() as tally:
-        report = await run_once(served, run_id=event.id)
+        report = await run_once(served, run_id=events[0].id)
     counts = Counter(kind.type.split(".")[-2] for kind in report.told for _ in kind.data["images"])
     for trouble in report.troubles:
         logger().warning("run.trouble", project_id=trouble.project_id, error=trouble.message, images=trouble.images)
     error = Unavailable(report.troubles[0].message) if report.troubles else None
-    return Handled(counts=counts, api_calls=tally.calls, error=error)
+    return [Handled(counts=counts, api_calls=tally.calls, error=error), *(Handled(error=error) for _ in events[1:])]
 
 
 def _sum_up(unwrapped: Unwrapped, replies: Sequence[Reply]) -> Reply:
