@@ -76,8 +76,9 @@ def invoke(
     *payloads: Any,
     environ: Mapping[str, str] = OURS,
     headers: Mapping[str, str] | None = None,
+    at_once: bool = False,
 ) -> list[Reply]:
-    """Invoke one process once for each payload."""
+    """Invoke one process once for each payload, in turn or at once."""
     settings = Settings.from_environ(environ, is_sink_required=False, is_login_required=False)
 
     async def run() -> list[Reply]:
@@ -88,11 +89,9 @@ def invoke(
             door = Invocations(
                 settings, POLICY, clock=clock, client=client, sink_client=sink_client, credentials=credentials
             )
-            replies = []
-            for payload in payloads:
-                body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
-                replies.append(await door.answer(headers=httpx.Headers(headers or {}), body=body))
-            return replies
+            bodies = [each if isinstance(each, bytes) else json.dumps(each).encode() for each in payloads]
+            calls = [door.answer(headers=httpx.Headers(headers or {}), body=body) for body in bodies]
+            return await asyncio.gather(*calls) if at_once else [await call for call in calls]
 
     return asyncio.run(run())
 
@@ -164,6 +163,15 @@ def test_ticks_of_one_payload_are_one_run(cloud: Cloud) -> None:
     assert invoke(cloud, TIMER, headers={"content-encoding": "gzip"}) == [
         Reply(status=415, text="content-encoding: gzip is not read; send the body as it is")
     ]
+
+
+def test_calls_join_a_run(cloud: Cloud) -> None:
+    """Ten timers at once are two runs at most."""
+    cloud.add_share(STRANGER, RECEIVER)
+    with capture_logs() as lines:
+        replies = invoke(cloud, *[TIMER] * 10, at_once=True)
+    assert [reply.status for reply in replies] == [200] * 10
+    assert told_in(lines) in ([("held", ["owner_not_allowed"])], [("held", ["owner_not_allowed"])] * 2)
 
 
 def test_a_run_that_gave_up_is_tried_again(cloud: Cloud) -> None:

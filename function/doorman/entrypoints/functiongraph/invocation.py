@@ -7,6 +7,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import httpx
 from pydantic_core import to_json
@@ -19,6 +20,7 @@ from doorman.entrypoints.http import Reply, refuse, work_off
 from doorman.errors import Rejected, Unavailable
 from doorman.events.cloudevents import check_encoding
 from doorman.events.messages import TICK, EventType
+from doorman.handlers.batching import Shared
 from doorman.handlers.dispatch import Handler, handle_check, handle_sweep, handle_triage
 from doorman.handlers.projects import Projects
 from doorman.handlers.run import run_once
@@ -61,25 +63,37 @@ class Invocations:
         self._sink_client = sink_client
         self._credentials = credentials
         self._last: tuple[Grant | None, Projects] | None = None
+        self._runs = Shared()
 
     async def answer(self, *, headers: Mapping[str, str], body: bytes) -> Reply:
         """Answer one `POST /invoke`; success is 200 and says what was done."""
         waiting: list[CloudEvent] | None = None if self._settings.sink else []
+        grant = read_grant(headers)
         try:
-            served, unwrapped = await self._read(headers, body, waiting)
+            check_encoding(headers)
+            served, unwrapped = await self._read(grant, body, waiting)
         except (Rejected, Unavailable) as error:
             return refuse(error, policy_digest=self._policy.digest)
         if unwrapped.ignored:
             logger().info("payload.ignored", reasons=[reason.value for reason in unwrapped.ignored])
-        return _sum_up(unwrapped, await _work_off_all(served, unwrapped.events, waiting))
+        handlers = dict(HANDLERS)
+        if waiting is not None:
+            handlers[TICK] = partial(self._share_run, grant)
+        return _sum_up(unwrapped, await _work_off_all(served, unwrapped.events, handlers, waiting))
+
+    async def _share_run(
+        self, grant: Grant | None, served: Projects, events: Sequence[CloudEvent]
+    ) -> Sequence[Handled]:
+        """Do the whole job once for all calls that come with the same credentials while another run is under way."""
+        (done, *_) = await self._runs.join(grant, partial(handle_run, served, events))
+        return [done, *(Handled(error=done.error) for _ in events[1:])]
 
     async def _read(
-        self, headers: Mapping[str, str], body: bytes, waiting: list[CloudEvent] | None
+        self, grant: Grant | None, body: bytes, waiting: list[CloudEvent] | None
     ) -> tuple[Projects, Unwrapped]:
         """Read a payload, which is not kept: it may be thirty times as large as its bytes."""
-        check_encoding(headers)
         payload = read_payload(body)
-        served = self._open(read_grant(headers), waiting)
+        served = self._open(grant, waiting)
         return served, unwrap(payload, served=await _list_served(served))
 
     def _open(self, grant: Grant | None, waiting: list[CloudEvent] | None) -> Projects:
@@ -123,10 +137,12 @@ async def _list_served(served: Projects) -> set[str]:
 
 
 async def _work_off_all(
-    served: Projects, events: Sequence[CloudEvent], waiting: list[CloudEvent] | None
+    served: Projects,
+    events: Sequence[CloudEvent],
+    handlers: Mapping[str, Handler],
+    waiting: list[CloudEvent] | None,
 ) -> list[Reply]:
     """Work off the events, each for itself but the ticks, and without a sink also those that follow from them."""
-    handlers = HANDLERS if waiting is None else {**HANDLERS, TICK: handle_run}
     replies: list[Reply] = []
     while events:
         ticks = [event for event in events if event.type == TICK]
@@ -139,14 +155,14 @@ async def _work_off_all(
 
 
 async def handle_run(served: Projects, events: Sequence[CloudEvent]) -> Sequence[Handled]:
-    """Do the whole job once for all ticks, as `doorman run` does; the first is told what came of it."""
+    """Do the whole job once for all ticks, as `doorman run` does."""
     with counting() as tally:
         report = await run_once(served, run_id=events[0].id)
     counts = Counter(kind.type.split(".")[-2] for kind in report.told for _ in kind.data["images"])
     for trouble in report.troubles:
         logger().warning("run.trouble", project_id=trouble.project_id, error=trouble.message, images=trouble.images)
     error = Unavailable(report.troubles[0].message) if report.troubles else None
-    return [Handled(counts=counts, api_calls=tally.calls, error=error), *(Handled(error=error) for _ in events[1:])]
+    return [Handled(counts=counts, api_calls=tally.calls, error=error)]
 
 
 def _sum_up(unwrapped: Unwrapped, replies: Sequence[Reply]) -> Reply:
