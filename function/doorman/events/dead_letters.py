@@ -151,7 +151,8 @@ def _read_record(record: Mapping[str, Any]) -> Mapping[str, Any]:
 
     See https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md
     """
-    headers, payload = record.get("headers") or [], record["payload"]
+    headers, payload = record.get("headers"), record["payload"]
+    headers = headers if isinstance(headers, list) else []
     told = {str(n).lower(): str(v) for n, v in zip(headers[::2], headers[1::2], strict=False) if v is not None}
     attributes = {name.removeprefix("ce_"): value for name, value in told.items() if name.startswith("ce_")}
     body = payload.encode() if isinstance(payload, str) else b"" if payload is None else to_json(payload)
