@@ -5,7 +5,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -15,7 +15,7 @@ from doorman.cloud.auth.accounts import Endpoints
 from doorman.cloud.auth.credentials import BareCredentials
 from doorman.cloud.client import ApiClient, Throttle
 from doorman.errors import Unavailable
-from doorman.events.cloudevents import write
+from doorman.events.cloudevents import data_of, write
 from doorman.handlers.context import ProjectContext
 from doorman.handlers.projects import Projects
 from doorman.models import Cause, CloudEvent, Share
@@ -70,6 +70,11 @@ def image_id(number: int) -> str:
 def share(**fields: Any) -> Share:
     """Make a share of which is known what `fields` say."""
     return Share(**{"image_id": image_id(1), "project_id": RECEIVER, "full_ecs": None, **fields})
+
+
+def whole(event: CloudEvent) -> CloudEvent:
+    """Give an event that was read with its data."""
+    return replace(event, data=data_of(event))
 
 
 LIMIT = 200_000

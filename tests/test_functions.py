@@ -19,6 +19,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Message
 
 from doorman.sandbox.cloud import create_app
 from doorman.sandbox.serving import serve
@@ -77,7 +78,7 @@ def deployed(target: str, environ: dict[str, str]) -> Iterator[tuple[str, list[d
         port = probe.getsockname()[1]
     command = [FRAMEWORK, "--source", SOURCE, "--target", target, "--host", "127.0.0.1", "--port", str(port)]
     log: list[dict[str, Any]] = []
-    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         try:
             transport = httpx.HTTPTransport(retries=7)
             with httpx.Client(transport=transport) as client:
@@ -134,14 +135,20 @@ def test_the_deployed_chain_settles_a_share(cloud: Cloud, environ: dict[str, str
 
 
 def test_only_a_post_runs_the_function(environ: dict[str, str]) -> None:
-    """Probes and strange verbs are answered without running anything; a body that is no event is refused."""
+    """Probes and strange verbs run nothing; a body that is no event is refused, one that breaks off is a line."""
     with deployed("triage", environ) as (url, log):
         verbs = [("GET", "/"), ("PUT", "/"), ("HEAD", "/x")]
         answers = [httpx.request(verb, url + path).status_code for verb, path in verbs]
         refused = httpx.post(f"{url}/any/path", content=b"x" * (1 << 20) + b"y")
+        for start in (b"Content-Length: 10\r\n\r\n{", b"Transfer-Encoding: chunked\r\n\r\n5\r\n{"):
+            with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as client:
+                client.sendall(b"POST /broken HTTP/1.1\r\nHost: x\r\n" + start)
+        assert httpx.get(f"{url}/healthz").status_code == 200
     assert answers == [404, 405, 404]
     assert (refused.status_code, refused.text.split(":")[0]) == (400, "body")
-    assert [line["event"] for line in log] == ["started", "event.handled"]
+    lines = [(line["event"], line.get("path")) for line in log]
+    broken = [("request.broken_off", "/broken")] * 2
+    assert lines == [("started", None), ("event.handled", None), *broken]
 
 
 @pytest.mark.parametrize(
@@ -188,8 +195,23 @@ def test_a_broken_policy_is_told_with_line_and_column(environ: dict[str, str]) -
     assert "Traceback" not in ended.stderr
 
 
+async def break_off(app: ASGIApp) -> int:
+    """Post an event whose body does not come; the status that nobody hears."""
+    statuses: list[int] = []
+
+    async def receive() -> Message:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        statuses.extend([message["status"]] if "status" in message else [])
+
+    scope = {"type": "http", "method": "POST", "path": "/", "query_string": b"", "headers": []}
+    await app(scope, receive, send)
+    return statuses[0]
+
+
 @pytest.mark.anyio
-@pytest.mark.parametrize(("target", "expected"), [("triage", 503), ("check_job", 400), ("sweep", 503)])
+@pytest.mark.parametrize(("target", "expected"), [("triage", 503), ("check_job", 400), ("sweep", 204)])
 async def test_each_target_is_loaded_by_path(
     target: str, expected: int, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -208,6 +230,7 @@ async def test_each_target_is_loaded_by_path(
             (await client.post("/", headers=JSON, json=notice(str(uuid4())))).status_code,
         ]
         done = [await client.post("/", headers=BATCH, json=[]) for _ in range(2)]
+    assert await break_off(app) == 400
     assert answers == [200, 405, 400, expected]
     assert [(each.status_code, each.content, dict(each.headers)) for each in done] == [(204, b"", {})] * 2
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from doorman.errors import Rejected
-from doorman.parsing import parse_json, parse_time
+from doorman.parsing import as_utf8, parse_json, parse_time, visible
 
 
 @pytest.mark.parametrize(
@@ -71,11 +71,13 @@ def test_reading_json_never_crashes(text: bytes | str) -> None:
         ("2026-01-31T08:30:00.5+02:00", datetime(2026, 1, 31, 6, 30, 0, 500_000, tzinfo=UTC)),
         ("2026-01-31T08:30:00.123456789Z", datetime(2026, 1, 31, 8, 30, 0, 123_456, tzinfo=UTC)),
         ("2026-01-31T08:30:00-00:00", datetime(2026, 1, 31, 8, 30, tzinfo=UTC)),
+        ("2016-12-31T23:59:60Z", datetime(2017, 1, 1, tzinfo=UTC)),
+        ("2017-01-01t00:59:60.5+01:00", datetime(2017, 1, 1, 0, 0, 0, 500_000, tzinfo=UTC)),
         ("0001-01-01T00:00:00+23:59", datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=23, minutes=59)))),
     ],
 )
 def test_time_is_read(text: str, moment: datetime) -> None:
-    """RFC 3339 in either case, with any fraction and offset; what is finer than a microsecond is cut off."""
+    """RFC 3339 in either case, any fraction and offset, leap seconds; what is finer than a microsecond is cut off."""
     assert parse_time(text) == moment
 
 
@@ -91,6 +93,10 @@ def test_time_is_read(text: str, moment: datetime) -> None:
         "2026-02-30T08:30:00Z",
         "2026-01-31T24:00:00Z",
         "2026-01-31T08:30:60Z",
+        "2016-12-31T23:59:60+01:00",
+        "2016-12-31T23:59:61Z",
+        "9999-12-31T23:59:60Z",
+        "0001-01-01T00:00:60+23:59",
         "2026-01-31T08:30:00+24:00",
         "2026-01-31T08:30:00+23:60",
         "2026-01-31T08:60:00Z",
@@ -120,3 +126,28 @@ OFFSETS = st.integers(-1439, 1439).map(lambda minutes: timezone(timedelta(minute
 def test_time_reads_as_it_was_written(moment: datetime) -> None:
     """Every time with an offset of whole minutes comes back as it was."""
     assert parse_time(moment.isoformat()) == moment
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain äöü 漢字 🙂", "plain äöü 漢字 🙂"),
+        ("two\nlines", "two\\nlines"),
+        ("\x1b[31mred", "\\x1b[31mred"),
+        ("a\rb\tc\x07", "a\\rb\\tc\\x07"),
+        ("\u202egnp.exe", "\\u202egnp.exe"),
+        ("zero\u200bwidth\u2028", "zero\\u200bwidth\\u2028"),
+        ("\ud800", "\\ud800"),
+    ],
+)
+def test_what_would_fool_a_reader_is_escaped(text: str, shown: str) -> None:
+    """Control characters, direction marks and invisible ones; letters of any script stay."""
+    assert visible(text) == shown
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_text_of_windows_is_utf8(encoding: str) -> None:
+    """With a mark or in UTF-16, as PowerShell writes; what is broken stays as it is."""
+    assert as_utf8('{"a": "ä😀"}'.encode(encoding)) == '{"a": "ä😀"}'.encode()
+    assert as_utf8(b"\xfe\xff\x00a") == b"a"
+    assert as_utf8(b"\xff\xfea") == b"\xff\xfea"

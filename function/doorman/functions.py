@@ -10,12 +10,13 @@ import os
 gc.disable()  # nothing of what is loaded now is garbage, and to look for it takes a tenth of the start; see `tuning`
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # else it searches all that is installed for some
 
-from functools import cache
+from collections.abc import Awaitable, Callable
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import functions_framework.aio
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from doorman.bootstrap import check_trust, connect, connect_sink, make_sink
@@ -25,6 +26,7 @@ from doorman.errors import DoormanError
 from doorman.events.cloudevents import MAX_BODY
 from doorman.handlers.dispatch import Handler, handle_check, handle_sweep, handle_triage
 from doorman.handlers.projects import Projects
+from doorman.parsing import as_utf8
 from doorman.policy.policy import Policy, expired, load
 from doorman.runtime import logs, telemetry, tuning
 from doorman.runtime.clock import SystemClock
@@ -54,7 +56,7 @@ def _start() -> tuple[Settings, Policy]:
 
 def _load(path: str) -> Policy:
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = as_utf8(Path(path).read_bytes()).decode()
     except (OSError, UnicodeDecodeError) as error:
         raise SystemExit(f"doorman: DOORMAN_POLICY: cannot read {path} ({type(error).__name__})") from None
     return load(text, file=path)
@@ -109,13 +111,22 @@ async def functiongraph(request: Request) -> Response:
         return Response()
     if request.url.path != "/invoke":
         return Response(status_code=404)
-    return _respond(await _invocations().answer(headers=_headers(request), body=await _read(request)))
+    return await _take(request, _invocations().answer)
 
 
 async def _serve(request: Request, handle: Handler) -> Response:
     if request.method != "POST":
         return _decline(request)
-    return _respond(await answer(_served(), handle, headers=_headers(request), body=await _read(request)))
+    return await _take(request, partial(answer, _served(), handle))
+
+
+async def _take(request: Request, work: Callable[..., Awaitable[Reply]]) -> Response:
+    try:
+        body = await _read(request)
+    except ClientDisconnect:
+        logs.logger().info("request.broken_off", path=request.url.path[:100])
+        return Response(status_code=400)  # which nobody hears
+    return _respond(await work(headers=_headers(request), body=body))
 
 
 def _decline(request: Request) -> Response:
@@ -132,7 +143,7 @@ async def _read(request: Request) -> bytes:
     body = bytearray()
     async for part in request.stream():
         body += part
-        if len(body) >= MAX_BODY:
+        if len(body) > MAX_BODY:
             break
     return bytes(body)
 

@@ -1,7 +1,12 @@
-"""Foreign text into values, strictly: JSON, and the timestamps of RFC 3339. What the values mean is others' concern."""
+"""Foreign text into values, strictly: JSON, and the timestamps of RFC 3339; and into text that people can be shown.
 
+What the values mean is others' concern.
+"""
+
+import codecs
 import re
-from datetime import datetime
+import unicodedata
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic_core import from_json
@@ -9,7 +14,17 @@ from pydantic_core import from_json
 from doorman.errors import Rejected
 
 _HOUR = r"(?:[01]\d|2[0-3])"
-_TIME = re.compile(rf"\d{{4}}-\d\d-\d\d[Tt]{_HOUR}:[0-5]\d:[0-5]\d(?:\.\d+)?(?:[Zz]|[+-]{_HOUR}:[0-5]\d)", re.ASCII)
+_TIME = re.compile(
+    rf"\d{{4}}-\d\d-\d\d[Tt]{_HOUR}:[0-5]\d:(?:[0-5]\d|60)(?:\.\d+)?(?:[Zz]|[+-]{_HOUR}:[0-5]\d)", re.ASCII
+)
+_SECONDS = slice(17, 19)
+_MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+
+
+class Json(bytes):
+    """JSON that nobody has read yet: many times smaller than what it holds, which is built where it is needed alone."""
+
+    __slots__ = ()
 
 
 def parse_json(body: bytes | str, where: str) -> Any:
@@ -25,10 +40,34 @@ def parse_json(body: bytes | str, where: str) -> Any:
 
 
 def parse_time(text: str) -> datetime | None:
-    """Read an RFC 3339 timestamp with its offset; None where it is none."""
+    """Read an RFC 3339 timestamp with its offset, a leap second as the moment after it; None where it is none."""
     if _TIME.fullmatch(text) is None:
         return None
     try:
-        return datetime.fromisoformat(text.upper())
-    except ValueError:
+        if text[_SECONDS] != "60":
+            return datetime.fromisoformat(text.upper())
+        moment = datetime.fromisoformat(f"{text[: _SECONDS.start]}59{text[_SECONDS.stop :]}".upper())
+        is_leap = moment.astimezone(UTC).strftime("%H:%M") == "23:59"  # elsewhere there are none
+        return moment + timedelta(seconds=1) if is_leap else None
+    except (ValueError, OverflowError):
         return None
+
+
+def as_utf8(data: bytes) -> bytes:
+    """Give a text file as UTF-8 without a byte order mark; Windows writes UTF-16, or such a mark."""
+    for mark, encoding in _MARKS.items():
+        if data.startswith(mark):
+            try:
+                return data[len(mark) :].decode(encoding).encode()
+            except UnicodeDecodeError:
+                break
+    return data
+
+
+def visible(text: str) -> str:
+    """Escape what would move the cursor, change colours or hide text: an image's name is its sharer's own words."""
+    return "".join(each if not _is_hidden(each) else repr(each)[1:-1] for each in text)
+
+
+def _is_hidden(character: str) -> bool:
+    return unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"}

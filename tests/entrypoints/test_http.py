@@ -10,10 +10,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from doorman.cloud.project import Cloud
-from doorman.entrypoints.http import answer
+from doorman.entrypoints.http import Reply, answer
 from doorman.events.messages import EventType
 from doorman.handlers.context import ProjectContext
-from doorman.handlers.dispatch import handle_triage
+from doorman.handlers.dispatch import handle_sweep, handle_triage
 from doorman.handlers.projects import Projects
 from doorman.handlers.results import Ended
 from doorman.handlers.triage import triage
@@ -141,6 +141,62 @@ async def test_each_event_has_one_line_in_the_log() -> None:
     assert (good["submitted"], good["held"], good["api_calls"]) == (1, 1, 3)
     assert good["policy_digest"] == chain.served.policy_digest
     assert (bad["http_status"], bad["error"].split(":")[0]) == (400, "data.images[0]")
+
+
+async def test_what_is_refused_is_one_short_line() -> None:
+    """A batch however large, and a type however long, of which nobody wants to read more."""
+    chain = Chain()
+    with capture_logs() as log:
+        for body in ([event(id=f"{n:0256}", type="é" * 1000) for n in range(100)], event(type="é" * 30_000)):
+            assert (await chain.post(EventType.NOTIFIED, body)).status == 400
+    assert [(line["event"], line["event_id"]) for line in log] == [("event.handled", None), ("event.handled", "e")]
+    assert max(len(json.dumps(line)) for line in log) < 2000
+
+
+async def test_a_compressed_body_is_a_415_that_says_so() -> None:
+    """It is not unpacked: nobody knows how large it would become."""
+    headers = {"content-type": "application/cloudevents+json", "content-encoding": "gzip"}
+    reply = await answer(Chain().served, handle_triage, headers=headers, body=b"\x1f\x8b")
+    assert reply == Reply(status=415, text="content-encoding: gzip is not read; send the body as it is")
+
+
+TICK = {"ce-specversion": "1.0", "ce-id": "t", "ce-source": "/s", "ce-type": "any.type"}
+
+
+@pytest.mark.parametrize("body", [b"", b"tick", b"[" * 1000, b"\xff"])
+async def test_a_tick_is_any_event_whatever_is_in_it(body: bytes) -> None:
+    """A PingSource may send plain text without a content type."""
+    chain = Chain()
+    assert await answer(chain.served, handle_sweep, headers=TICK, body=body) == Reply()
+    assert len(chain.of(EventType.PENDING)) == 1
+
+
+@pytest.mark.parametrize("kind", [EventType.NOTIFIED, EventType.PENDING, "dev.doorman.unknown.v1"])
+async def test_our_own_events_start_no_sweep(kind: str) -> None:
+    """A sweep that heard itself would never end; beside a tick they do no harm."""
+    chain = Chain()
+    ours = event(type=kind, id="ours")
+    headers = {"content-type": "application/cloudevents+json"}
+    assert await answer(chain.served, handle_sweep, headers=headers, body=json.dumps(ours).encode()) == Reply()
+    assert not chain.cloud.calls
+    assert not chain.tray.events
+    headers = {"content-type": "application/cloudevents-batch+json"}
+    with capture_logs() as log:
+        await answer(chain.served, handle_sweep, headers=headers, body=json.dumps([ours, event(type="t")]).encode())
+    assert [(line["event_id"], line["api_calls"] > 0) for line in log] == [("ours", False), ("e", True)]
+
+
+async def test_ticks_join_a_sweep() -> None:
+    """Forty at once are at most three sweeps, and so are a hundred in one batch; each tick is answered."""
+    chain = Chain()
+    replies = await asyncio.gather(*(chain.tick(f"tick-{number}") for number in range(40)))
+    assert replies == [Reply()] * 40
+    assert len(chain.of(EventType.PENDING)) <= 3
+    batch = json.dumps([event(type="t", id=str(number)) for number in range(100)]).encode()
+    headers = {"content-type": "application/cloudevents-batch+json"}
+    swept = len(chain.of(EventType.PENDING))
+    assert await answer(chain.served, handle_sweep, headers=headers, body=batch) == Reply()
+    assert len(chain.of(EventType.PENDING)) == swept + 1
 
 
 async def test_a_defect_is_a_500_that_tells_the_sender_nothing() -> None:

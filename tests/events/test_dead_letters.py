@@ -14,6 +14,7 @@ from doorman.errors import Rejected
 from doorman.events.cloudevents import from_structured, read, write
 from doorman.events.dead_letters import Letter, read_delivery, read_letters
 from doorman.models import CloudEvent
+from tests.builders import whole
 
 DATA = {"project_id": "receiver", "images": ["6596628c-42d4-4ff1-8660-8ea5ae61f243"]}
 EVENT = {"specversion": "1.0", "id": "e1", "source": "/s", "type": "t", "data": DATA}
@@ -29,14 +30,22 @@ DIED = {
 
 def letters(text: str | bytes) -> list[Letter]:
     """Read kept letters."""
-    return read_letters(text, "dead.jsonl")
+    return read_letters(text if isinstance(text, bytes) else text.encode(errors="replace"), "dead.jsonl")
 
 
-def record(event: dict[str, Any]) -> dict[str, Any]:
+def record(event: dict[str, Any], *, prefix: str = "ce_") -> dict[str, Any]:
     """Write an event as `kcat -J` does a record in binary mode."""
-    headers = [word for name, value in event.items() if name != "data" for word in (f"ce_{name}", value)]
+    headers = [word for name, value in event.items() if name != "data" for word in (f"{prefix}{name}", value)]
     headers += ["content-type", "application/json"]
     return {"topic": "t", "partition": 0, "headers": headers, "key": None, "payload": json.dumps(event["data"])}
+
+
+def structured(event: dict[str, Any], *headers: str | None) -> dict[str, Any]:
+    """Write an event as `kcat -J` does a record in structured mode."""
+    return {"topic": "t", "offset": 2, "headers": headers, "key": "", "payload": json.dumps(event)}
+
+
+KIND = ("Content-Type", "application/cloudevents+json; charset=UTF-8", "x", None)
 
 
 @pytest.mark.parametrize(
@@ -47,10 +56,19 @@ def record(event: dict[str, Any]) -> dict[str, Any]:
         "\n".join([json.dumps(DIED), "", json.dumps(DIED)]),
         json.dumps([{"attributes": {key: DIED[key] for key in DIED if key != "data"}, "data": DATA, "trigger": "x"}]),
         json.dumps(record(DIED)),
+        json.dumps(record(DIED, prefix="CE_")),
+        json.dumps(structured(DIED, *KIND)),
+        json.dumps({"topic": "t", "payload": json.dumps(DIED)}),
+        json.dumps({"topic": "t", "headers": None, "payload": DIED}),
+        f"{json.dumps(DIED)}\r\n{json.dumps(DIED)}\r\n".encode("utf-8-sig"),
+        json.dumps(DIED).encode("utf-16"),
     ],
-    ids=["one", "array", "lines", "attributes and data", "kcat"],
+    ids=[
+        *("one", "array", "lines", "attributes and data", "kcat", "upper case", "structured", "no headers", "object"),
+        *("Windows' UTF-8", "UTF-16"),
+    ],
 )
-def test_every_form_is_read_and_each_event_once(text: str) -> None:
+def test_every_form_is_read_and_each_event_once(text: str | bytes) -> None:
     """Structured, as the sandbox's broker lists them, and as Kafka keeps them: the same letter."""
     (letter,) = letters(text)
     assert (letter.key, letter.code, letter.said) == (("/s", "e1"), 503, "the cloud cannot be reached")
@@ -58,6 +76,42 @@ def test_every_form_is_read_and_each_event_once(text: str) -> None:
         **EVENT,
         "datacontenttype": "application/json",
     }
+
+
+def test_no_letter_is_lost_in_another() -> None:
+    """Records with different payloads are different letters, whatever their headers; so are events of one id."""
+    others: list[dict[str, Any]] = [{**DIED, "id": "e2"}, {**DIED, "data": {}}, {"type": "t"}, {"type": "u"}]
+    lines = [json.dumps(structured(event, *KIND)) for event in [DIED, *others]]
+    assert [letter.event for letter in letters("\n".join([*lines, *lines]))] == [DIED, *others]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"headers": [], "payload": None},
+        {"payload": ""},
+        {"payload": "[]"},
+        {"headers": ["content-type", "text/plain"], "payload": "x"},
+    ],
+)
+def test_a_record_without_an_event_stops_nothing(fields: dict[str, Any]) -> None:
+    """A tombstone, or somebody else's: it is shown, and the others are read."""
+    none, letter = letters("\n".join(json.dumps(value) for value in ({"topic": "t", **fields}, DIED)))
+    assert (none.key, none.why) == (("", ""), "there is no event in this record: nothing to send")
+    assert letter.key == ("/s", "e1")
+
+
+def test_a_tombstone_with_headers_is_an_event_without_data() -> None:
+    """Its attributes are all there is."""
+    (letter,) = letters(json.dumps({**record(EVENT), "payload": None}))
+    assert letter.event == {key: EVENT[key] for key in EVENT if key != "data"}
+
+
+def test_a_line_ends_where_it_says() -> None:
+    """Other separators may stand in names."""
+    event = {**DIED, "subject": "a\u2028b"}
+    (letter,) = letters(json.dumps(event, ensure_ascii=False) + "\n\n" + json.dumps(event))
+    assert letter.event == event
 
 
 def test_bytes_are_lines_as_well() -> None:
@@ -83,7 +137,7 @@ def test_what_is_no_event_is_refused(text: str) -> None:
         ("500", "a defect"),
         ("503", "send it again"),
         ("200", "no need to send it again"),
-        (None, "no answer in time"),
+        (None, "no answer in time, none at all, or one with a body: send it again"),
         ("soon", "no answer in time"),
         ("99999", "no answer in time"),
     ],
@@ -91,6 +145,33 @@ def test_what_is_no_event_is_refused(text: str) -> None:
 def test_why_it_died(code: str | None, word: str) -> None:
     """By the last answer of the subscriber."""
     assert word in Letter({**EVENT, **({"knativeerrorcode": code} if code else {})}).why
+
+
+@pytest.mark.parametrize(
+    ("told", "why"),
+    [
+        (
+            {
+                "knativeerrorcode": "500",
+                "knativeerrordata": base64.b64encode(
+                    b'dispatch error: Post "http://triage/": dial tcp 10.0.0.1:80: connect: connection refused'
+                ).decode(),
+            },
+            "nobody answered: send it again",
+        ),
+        (
+            {
+                "knativeerrorcode": "400",
+                "knativeerrordest": "http://broker-ingress.knative-eventing.svc.cluster.local/ns/doorman",
+            },
+            "the broker refused the event that the subscriber answered with: no need to send this one again",
+        ),
+    ],
+    ids=["refused connection", "invalid reply"],
+)
+def test_what_a_broker_says_itself(told: dict[str, str], why: str) -> None:
+    """Letters as the real one writes them: it uses the codes of HTTP for what was no answer of the subscriber's."""
+    assert Letter({**EVENT, **told}).why == why
 
 
 @pytest.mark.parametrize(("told", "said"), [("%%%", "%%%"), (5, "5"), (None, ""), ("/w==", "\ufffd")])
@@ -104,8 +185,10 @@ def test_a_delivery_in_binary_mode() -> None:
     event = CloudEvent(id="e1", source="/s", type="t", data=DATA, extensions={"knativeerrorcode": "503", "x": "ä"})
     headers, body = write(event)
     kept = read_delivery(headers, body)
-    assert from_structured(kept) == event
-    assert read({"content-type": "application/cloudevents+json"}, to_json(Letter(kept).revive()))[0].data == DATA
+    assert whole(from_structured(kept)) == event
+    (revived,) = read({"content-type": "application/cloudevents+json"}, to_json(Letter(kept).revive()))
+    assert whole(revived).data == DATA
+    assert read_delivery({**headers, "ce-x": "%FF"}, body) == {**kept, "x": "%FF"}
 
 
 def test_a_delivery_in_structured_mode() -> None:

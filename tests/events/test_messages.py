@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from doorman.errors import Rejected
-from doorman.events.messages import CheckData, CheckedShare, EventType, NotifiedData, validate
+from doorman.events.messages import TICK, CheckData, CheckedShare, EventType, NotifiedData, known_type, validate
 from doorman.events.schemas import DATA
 from doorman.models import OutcomeType
 
@@ -198,3 +198,11 @@ def test_refusals_are_short(fields: dict[str, Any]) -> None:
             continue
         assert text.startswith("data")
         assert len(text.encode()) <= 512
+
+
+def test_labels_are_few() -> None:
+    """Of foreign types there may be any number."""
+    assert [known_type(text) for text in (EventType.HELD, TICK, "", "dev.doorman.unknown.v1", "x" * 9999)] == [
+        *("dev.doorman.share.held.v1", TICK),
+        *["other"] * 3,
+    ]

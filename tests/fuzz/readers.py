@@ -1,23 +1,36 @@
 """Everything that reads foreign bytes, by name: each must give something or say what is wrong, whatever it is fed."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
+
+from pydantic_core import to_json
 
 from doorman.cloud.api import cbr, glance, ims, nova
 from doorman.cloud.api.base import Answer, check, read_member
 from doorman.cloud.api.images import read_share
-from doorman.cloud.auth.environ import Identity
+from doorman.cloud.auth.catalog import TYPES, find_endpoint
+from doorman.cloud.auth.clouds_yaml import read_entry
+from doorman.cloud.auth.environ import Identity, read_accounts
 from doorman.cloud.auth.keystone import read_token
 from doorman.entrypoints.functiongraph.payload import read_payload, unwrap
-from doorman.errors import DoormanError
-from doorman.events.cloudevents import read, write
+from doorman.entrypoints.http import MAX_TEXT, Reply, answer, work_off
+from doorman.errors import DoormanError, Misconfigured, Refused, Rejected
+from doorman.events.cloudevents import write
+from doorman.events.dead_letters import read_delivery, read_letters
+from doorman.events.files import read_message
+from doorman.events.messages import EventType
 from doorman.events.writing import read_check, read_notice
-from doorman.models import CloudEvent
+from doorman.handlers.projects import Projects
+from doorman.models import CloudEvent, Handled
 from doorman.policy.policy import load
+from doorman.policy.tools import share_file
 
 NOW = datetime(2026, 1, 31, 8, 30, tzinfo=UTC)
 SERVED = frozenset({"7f2a9c4e1b6d4f0e8a3c5d7b9e1f2a4c", "receiver"})
+DOOR = cast("Projects", SimpleNamespace(policy_digest="0" * 16))
 ACCOUNT = Identity.from_environ(
     {
         "OS_AUTH_URL": "https://iam.test/v3",
@@ -39,33 +52,70 @@ def survives(reader: str, data: bytes) -> bool:
     return True
 
 
-def _follow(events: tuple[CloudEvent, ...]) -> None:
+async def _read_all(_: Projects, events: Sequence[CloudEvent]) -> Sequence[Handled]:
+    """Read events as the functions do, before they ask a cloud."""
     for event in events:
-        write(event)
-        for reader in (read_notice, lambda event: read_check(event, now=NOW)):
-            try:
-                reader(event)
-            except DoormanError as error:
-                str(error).encode()
+        if event.type == EventType.NOTIFIED:
+            read_notice(event)
+        elif event.type == EventType.CHECK:
+            read_check(event, now=NOW)
+        with suppress(Rejected):  # what a sweep does not read may be no JSON
+            write(event)
+    return [Handled() for _ in events]
+
+
+def _post(headers: Mapping[str, str], body: bytes) -> None:
+    _judge(answer(DOOR, _read_all, headers=headers, body=body))
+
+
+def _judge(replying: Coroutine[Any, Any, Reply]) -> None:
+    """Take the answer of a door behind which nobody waits; refused is an error of ours, and 5xx a find."""
+    try:
+        replying.send(None)
+    except StopIteration as end:
+        reply: Reply = end.value
+    assert reply.status < 500, reply
+    assert len(reply.text.encode()) <= MAX_TEXT
+    if reply.status >= 400:
+        raise Rejected(reply.text)
 
 
 def _structured(data: bytes) -> None:
-    _follow(read({"content-type": "application/cloudevents+json"}, data))
+    _post({"content-type": "application/cloudevents+json"}, data)
 
 
 def _batched(data: bytes) -> None:
-    _follow(read({"content-type": "application/cloudevents-batch+json"}, data))
+    _post({"content-type": "application/cloudevents-batch+json"}, data)
+
+
+def _split(data: bytes) -> tuple[dict[str, str], bytes]:
+    head, _, body = data.partition(b"\n\n")
+    pairs = (line.partition(":") for line in head.decode("latin-1").splitlines())
+    return {name.strip().lower(): value.strip() for name, _, value in pairs}, body
 
 
 def _binary(data: bytes) -> None:
-    head, _, body = data.partition(b"\n\n")
-    pairs = (line.partition(":") for line in head.decode("latin-1").splitlines())
-    _follow(read({name.strip().lower(): value.strip() for name, _, value in pairs}, body))
+    _post(*_split(data))
+
+
+def _file(data: bytes) -> None:
+    message = read_message(data)
+    _post(message.headers, message.body)
 
 
 def _functiongraph(data: bytes) -> None:
-    unwrapped = unwrap(read_payload(data), served=SERVED)
-    _follow(tuple(unwrapped.events))
+    for event in unwrap(read_payload(data), served=SERVED).events:
+        _judge(work_off(DOOR, _read_all, [event]))
+
+
+def _letters(data: bytes) -> None:
+    for letter in read_letters(data, "file"):
+        f"{letter.why} {letter.key} {letter.code} {letter.said}".encode(errors="surrogatepass")
+        to_json(letter.revive())
+
+
+def _delivery(data: bytes) -> None:
+    read_delivery(*_split(data))
 
 
 def _list(data: bytes) -> None:
@@ -77,7 +127,8 @@ def _list(data: bytes) -> None:
 
 def _error(data: bytes) -> None:
     status, _, body = data.partition(b" ")
-    check(Answer(status=int(status) if status.isdigit() and len(status) < 5 else 400, body=body))
+    with suppress(Refused):  # as an error that was read is told
+        check(Answer(status=int(status) if status.isdigit() and len(status) < 5 else 400, body=body))
 
 
 def _answered(reader: Callable[[Answer], Any]) -> Callable[[bytes], None]:
@@ -88,18 +139,33 @@ def _answered(reader: Callable[[Answer], Any]) -> Callable[[bytes], None]:
 
 
 def _token(data: bytes) -> None:
-    read_token(201, {"X-Subject-Token": "t"}, data, account=ACCOUNT, now=NOW)
+    token = read_token(201, {"X-Subject-Token": "t"}, data, account=ACCOUNT, now=NOW)
+    for service in TYPES:
+        with suppress(Misconfigured):
+            find_endpoint(token.catalog, service, region="eu-de", interface="public")
+
+
+def _clouds_yaml(data: bytes) -> None:
+    text = data.decode(errors="replace")
+    read_accounts(read_entry(text, None, cloud="otc", file="clouds.yaml", fallbacks={}))
 
 
 def _policy(data: bytes) -> None:
     load(data.decode(errors="replace"))
 
 
+def _shares(data: bytes) -> None:
+    share_file.load(data.decode(errors="replace"), file="shares.yaml")
+
+
 READERS: Mapping[str, Callable[[bytes], None]] = {
     "structured": _structured,
     "batched": _batched,
     "binary": _binary,
+    "file": _file,
     "functiongraph": _functiongraph,
+    "letters": _letters,
+    "delivery": _delivery,
     "list": _list,
     "members_call": _answered(ims.read_job_id),
     "job": _answered(ims.read_job),
@@ -108,5 +174,7 @@ READERS: Mapping[str, Callable[[bytes], None]] = {
     "servers": _answered(nova.read_servers),
     "error": _error,
     "token": _token,
+    "clouds_yaml": _clouds_yaml,
     "policy": _policy,
+    "shares": _shares,
 }

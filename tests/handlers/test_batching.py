@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import pytest
 
 from doorman.errors import Unavailable
-from doorman.handlers.batching import YIELDS, Batcher, Turns
+from doorman.handlers.batching import YIELDS, Batcher, Shared, Turns
 from doorman.handlers.results import Ended
 from doorman.models import Cause, Notice
 from tests.builders import image_id
@@ -214,3 +215,41 @@ async def test_projects_take_turns() -> None:
         work.go_on(2)
     await asyncio.gather(*tasks)
     assert works[0].batcher == [[1], [2]]
+
+
+class TestShared:
+    """Work that many ask for at once."""
+
+    async def test_who_comes_while_it_runs_shares_the_next(self) -> None:
+        """All that come before it begins share the first; other work waits for its turn."""
+        shared, done, places = Shared(), list[str](), asyncio.Semaphore(0)
+
+        async def work(what: str) -> int:
+            await places.acquire()
+            done.append(what)
+            return len(done)
+
+        first = [asyncio.create_task(shared.join("a", partial(work, "a"))) for _ in range(20)]
+        await asyncio.sleep(0.0)
+        await asyncio.sleep(0.0)
+        second = [asyncio.create_task(shared.join(what, partial(work, what))) for what in "a" * 20 + "b"]
+        await asyncio.sleep(0.0)
+        second[0].cancel()  # takes nobody with it
+        for _ in range(3):
+            places.release()
+        assert await asyncio.gather(*first, *second[1:]) == [1] * 20 + [2] * 19 + [3]
+        assert done == ["a", "a", "b"]
+
+    async def test_what_goes_wrong_is_told_to_all_and_stops_nothing(self) -> None:
+        """The next one starts afresh."""
+        shared = Shared()
+
+        async def stumble() -> int:
+            raise ZeroDivisionError
+
+        async def work() -> int:
+            return 1
+
+        answers = await asyncio.gather(*(shared.join("a", stumble) for _ in range(2)), return_exceptions=True)
+        assert [type(each) for each in answers] == [ZeroDivisionError] * 2
+        assert await shared.join("a", work) == 1

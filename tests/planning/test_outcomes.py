@@ -317,7 +317,7 @@ def test_nothing_is_told_that_the_reading_does_not_support(  # noqa: C901 - one 
         seen = current.member_status if current and current.owner != RECEIVER else None
         assert end.member_status == seen
         if end.type in {OutcomeType.ACCEPTED, OutcomeType.REJECTED}:
-            assert seen == end.type
+            assert seen == end.type.value
         if end.type is OutcomeType.HELD:
             assert seen == "pending"
         if end.reason is Reason.JOB_FAILED:

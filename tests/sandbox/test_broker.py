@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import h11
 import httpx
 import pytest
 from starlette.applications import Starlette
@@ -13,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from doorman.events.dead_letters import Letter
 from doorman.sandbox.broker import Broker, create_app
 from doorman.sandbox.delivery import Policy, Profile, Trigger
 from doorman.sandbox.envelope import Event, NotACloudEventError, binary_headers, read
@@ -29,10 +31,12 @@ class Subscriber:
 
     answers: list[Answer | Exception]
     got: list[tuple[str, Mapping[str, str], bytes]] = field(default_factory=list)
+    methods: list[str] = field(default_factory=list)
 
-    async def __call__(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    async def __call__(self, url: str, headers: Mapping[str, str], body: bytes, *, method: str = "POST") -> Answer:
         """Note the request and answer it."""
         self.got.append((url, headers, body))
+        self.methods.append(method)
         answer = self.answers[min(len(self.got), len(self.answers)) - 1]
         if isinstance(answer, Exception):
             raise answer
@@ -45,7 +49,11 @@ def answer(status: int, body: bytes = b"", headers: Mapping[str, str] | None = N
 
 
 def deliver(
-    *answers: Answer | Exception, profile: Profile, policy: Policy, dead_letters: str | None = None
+    *answers: Answer | Exception,
+    profile: Profile,
+    policy: Policy,
+    dead_letters: str | None = None,
+    passed: Mapping[str, str] | None = None,
 ) -> tuple[Broker, Subscriber, list[float], bool]:
     """Send one event through a broker with one trigger; also the pauses that it made, and what the ingress said."""
     pauses: list[float] = []
@@ -54,7 +62,7 @@ def deliver(
         pauses.append(seconds)
 
     async def run() -> bool:
-        taken = await broker.take(EVENT)
+        taken = await broker.take(EVENT, passed)
         await broker.settle()
         await broker.aclose()
         return taken
@@ -74,22 +82,81 @@ def test_empty_success_is_done(profile: Profile) -> None:
     """A 204 without a body ends the delivery, in binary mode with escaped attributes."""
     broker, subscriber, pauses, taken = deliver(answer(204), profile=profile, policy=THRICE)
     ((_, headers, body),) = subscriber.got
-    assert (headers["ce-id"], headers["ce-subject"], headers["ce-knativebrokerttl"], body) == (
-        "1",
-        "a%20b",
-        "255",
-        b"{}",
-    )
+    assert (headers["ce-id"], headers["ce-subject"], body) == ("1", "a%20b", b"{}")
     assert "ce-knativearrivaltime" in headers
     assert (pauses, broker.dead_letters, taken) == ([], [], True)
 
 
+def test_which_headers_a_subscriber_gets() -> None:
+    """MT adds two, passes a few on, and keeps the time to live for itself."""
+    passed = {"traceparent": "00-1-2-01"}
+    ((_, mt, _),) = deliver(answer(204), profile="mt", policy=THRICE, passed=passed)[1].got
+    ((_, kafka, _),) = deliver(answer(204), profile="kafka", policy=THRICE, passed=passed)[1].got
+    more = {"prefer": "reply", "kn-namespace": "default", **passed}
+    assert mt.keys() == {*binary_headers(EVENT), "ce-knativearrivaltime", *more}
+    assert more.items() <= mt.items()
+    assert kafka.keys() == {*binary_headers(EVENT), "ce-knativearrivaltime", "ce-knativebrokerttl"}
+
+
 def test_success_with_a_foreign_body_is_tried_again_by_mt_and_dead_for_kafka() -> None:
-    """A 200 with the body "OK" is no success for a Knative broker."""
+    """A 200 with the body "OK" is no success for a Knative broker; MT's dead letter does not say so."""
     mt, at_mt, _, _ = deliver(answer(200, b"OK"), profile="mt", policy=THRICE)
     kafka, at_kafka, _, _ = deliver(answer(200, b"OK"), profile="kafka", policy=THRICE)
     assert (len(at_mt.got), len(at_kafka.got)) == (4, 1)
-    assert [d.event.attributes["knativeerrorcode"] for d in (*mt.dead_letters, *kafka.dead_letters)] == ["502", "200"]
+    assert told_by(mt) == {}
+    assert told_by(kafka) == {"knativeerrordest": URL, "knativeerrordata": "OK", "knativeerrorcode": "200"}
+
+
+def told_by(broker: Broker) -> dict[str, str]:
+    """Give what the only dead letter says of why it died."""
+    (letter,) = broker.dead_letters
+    told = {name: value for name, value in letter.event.attributes.items() if name.startswith("knativeerror")}
+    if "knativeerrordata" in told:
+        told["knativeerrordata"] = base64.b64decode(told["knativeerrordata"]).decode()
+    return told
+
+
+@pytest.mark.parametrize("error", [ConnectionRefusedError("connection refused"), h11.RemoteProtocolError("reset")])
+def test_nobody_answers(error: Exception) -> None:
+    """For MT it is a 500 of the subscriber's, with what its client said; it can be read as what it is."""
+    broker, subscriber, _, _ = deliver(error, profile="mt", policy=THRICE)
+    assert len(subscriber.got) == 4
+    told = told_by(broker)
+    assert told == {
+        "knativeerrordest": URL,
+        "knativeerrordata": f'dispatch error: Post "{URL}": {error}',
+        "knativeerrorcode": "500",
+    }
+    assert Letter(broker.dead_letters[0].event.attributes).why == "nobody answered: send it again"
+
+
+@pytest.mark.parametrize(
+    "headers", [{"content-type": "application/cloudevents+json"}, {"ce-specversion": "1.0", "ce-id": "1"}]
+)
+def test_an_answer_that_is_a_broken_event(headers: dict[str, str]) -> None:
+    """MT's own ingress refuses it, after one try; for Kafka it is a foreign body."""
+    mt, subscriber, _, _ = deliver(answer(200, b"{}", headers), profile="mt", policy=THRICE)
+    assert len(subscriber.got) == 1
+    told = told_by(mt)
+    assert (told["knativeerrorcode"], told["knativeerrordest"]) == (
+        "400",
+        "http://broker-ingress.knative-eventing.svc.cluster.local/default/doorman",
+    )
+    assert "refused the event that the subscriber answered with" in Letter(mt.dead_letters[0].event.attributes).why
+    kafka, _, _, _ = deliver(answer(200, b"{}", headers), profile="kafka", policy=THRICE)
+    assert told_by(kafka)["knativeerrorcode"] == "200"
+
+
+@pytest.mark.parametrize(("status", "method", "body"), [(301, "GET", b""), (302, "GET", b""), (307, "POST", b"{}")])
+def test_redirects(status: int, method: str, body: bytes) -> None:
+    """MT follows them, and what comes of that counts; for Kafka they are the end."""
+    moved = answer(status, b"", {"location": "/other"})
+    mt, subscriber, _, _ = deliver(moved, answer(204), profile="mt", policy=THRICE)
+    assert (mt.dead_letters, subscriber.methods) == ([], ["POST", method])
+    assert (subscriber.got[1][0], subscriber.got[1][2]) == (f"{URL}other", body)
+    endless, _, _, _ = deliver(moved, profile="mt", policy=THRICE)
+    kafka, _, _, _ = deliver(moved, answer(204), profile="kafka", policy=THRICE)
+    assert [told_by(broker)["knativeerrorcode"] for broker in (endless, kafka)] == [str(status)] * 2
 
 
 @pytest.mark.parametrize(
@@ -173,8 +240,14 @@ def test_replies_do_not_go_round_for_ever() -> None:
     assert broker.events[-1].attributes["knativebrokerttl"] == "1"
 
 
-def test_filters_are_exact() -> None:
-    """All attributes must be exactly so, and a missing one does not match."""
+def test_filters() -> None:
+    """All attributes must be exactly so, or begin so, and a missing one does not match."""
+    begun = Trigger(name="t", subscriber=URL, filters={"type": "told"}, prefixes={"source": "/te"})
+    assert [begun.matches(e) for e in (EVENT, EVENT.extended(source="/other"), EVENT.without("source"))] == [
+        True,
+        False,
+        False,
+    ]
     trigger = Trigger(name="t", subscriber=URL, filters={"type": "told", "severity": "error"})
     assert [trigger.matches(e) for e in (EVENT, EVENT.extended(severity="error"), EVENT.extended(severity="err"))] == [
         False,
@@ -203,7 +276,8 @@ def test_disorder_is_repeatable() -> None:
     ("headers", "body", "why"),
     [
         ({}, b"", "specversion is missing"),
-        ({"ce-specversion": "0.3", "ce-id": "1", "ce-source": "s", "ce-type": "t"}, b"", "specversion is not 1.0"),
+        ({"ce-specversion": "0.2", "ce-id": "1", "ce-source": "s", "ce-type": "t"}, b"", "specversion is none of 1.0"),
+        ({"ce-specversion": "1.0", "ce-id": "%FF", "ce-source": "s", "ce-type": "t"}, b"", "id: not UTF-8"),
         ({"ce-specversion": "1.0", "ce-id": "1", "ce-source": "s"}, b"", "type is missing"),
         ({"ce-specversion": "1.0", "ce-id": "1", "ce-source": "s", "ce-type": "t", "ce-time": "x"}, b"", "time is"),
         ({"ce-specversion": "1.0", "ce-id": "1", "ce-source": "s", "ce-type": "t", "ce-a_b": "x"}, b"", "'a_b' is no"),
@@ -214,7 +288,7 @@ def test_disorder_is_repeatable() -> None:
     ],
 )
 def test_what_is_no_event(headers: dict[str, str], body: bytes, why: str) -> None:
-    """The ingress takes single CloudEvents of version 1.0, and nothing else."""
+    """The ingress takes single CloudEvents, and nothing else."""
     with pytest.raises(NotACloudEventError, match=why):
         read(headers, body)
 
@@ -230,7 +304,7 @@ def test_structured_mode_is_read() -> None:
 
 
 def test_ingress_over_http() -> None:
-    """202 for an event, 400 for none, 404 for another broker, 405 for another verb; what happened can be read."""
+    """202 for an event, old ones too, 400 for none or one that lived too long, 404 for another broker, 405, 200."""
     got: list[str] = []
 
     async def subscriber(request: Request) -> Response:
@@ -246,10 +320,15 @@ def test_ingress_over_http() -> None:
             lost = client.post("/default/doorman", headers=binary_headers(EVENT.extended(type="lost")))
             others = [client.post("/default/doorman"), client.post("/x/y"), client.get("/default/doorman")]
             assert [r.status_code for r in (*sent, lost, *others)] == [202, 202, 500, 400, 404, 405]
-            assert got == ["a", "b"]
-            assert [(e["attributes"]["id"], e["tries"]) for e in client.get("/events").json()][:2] == [
-                ("a", [["t", 204]]),
-                ("b", [["t", 204]]),
+            old, over = EVENT.extended(specversion="0.3", id="c"), EVENT.extended(knativebrokerttl="0", id="d")
+            rest = [
+                client.post("/default/doorman/", headers=binary_headers(old)),
+                client.post("/default/doorman", headers=binary_headers(over)),
+                client.options("/default/doorman"),
             ]
+            assert [r.status_code for r in rest] == [202, 400, 200]
+            assert got == ["a", "b", "c"]
+            seen = [(e["attributes"]["id"], e["tries"]) for e in client.get("/events").json()]
+            assert [each for each in seen if each[0] in "abcd"] == [(id_, [["t", 204]]) for id_ in "abc"]
             assert [d["trigger"] for d in client.get("/dead-letters").json()] == ["dead"]
             assert client.get("/").text.endswith("1 dead letters\n")

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from doorman.sandbox import world
-from doorman.sandbox.assembly import POLICY, environment
+from doorman.sandbox.assembly import environment
 from doorman.sandbox.processes import Function, NotStartedError
 from doorman.sandbox.samples import EVENTS, POLICY, load
 
@@ -88,6 +88,14 @@ def test_port_in_use_is_one_clear_line() -> None:
     assert "in use" in done.stderr
 
 
+def test_a_function_of_a_killed_sandbox_is_not_taken_for_a_new_one(tmp_path: Path) -> None:
+    """Who listens at its port already answers its health check, too: that ends the start, and says why."""
+    with socket.create_server(("127.0.0.1", 0)) as old:
+        port = old.getsockname()[1]
+        with pytest.raises(NotStartedError, match=f"^port {port} is in use, perhaps by a function of a sandbox"):
+            Function("triage", port=port, settings={}, log=tmp_path / "log")
+
+
 def test_command_passes_options_on() -> None:
     """`doorman sandbox --port x` is refused by the sandbox, not by the command around it."""
     command = "import sys; from doorman.entrypoints.cli.main import main; sys.exit(main(sys.argv[1:]))"
@@ -112,13 +120,15 @@ def test_function_that_does_not_start(tmp_path: Path) -> None:
 
 
 def test_foreign_settings_stay_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Nothing of a real cloud in our environment reaches the functions; one that is killed can be started again."""
+    """Nothing of a real cloud reaches the functions, nor they others; one that is killed can be started again."""
     monkeypatch.setenv("OS_CLOUD", "production")
     monkeypatch.setenv("DOORMAN_MODE", "nonsense")
     settings = environment("http://127.0.0.1:1", "http://127.0.0.1:1/", POLICY)
     function = Function("sweep", port=0, settings=settings, log=tmp_path / "log")
     try:
         function.await_start()
+        with pytest.raises(OSError, match="refused"), socket.create_connection(("127.0.0.2", function.port), 5):
+            pass
         function.kill()
         with pytest.raises(httpx.ConnectError):
             httpx.get(function.url)

@@ -16,6 +16,7 @@ from doorman.sandbox import world
 from doorman.sandbox.report import table
 from doorman.sandbox.samples import EVENTS, POLICY, is_batch, load
 from doorman.sandbox.state import Cloud
+from tests.builders import whole
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted(path.name for path in EVENTS.iterdir() if path.is_file() and path.name != "README.md")
@@ -34,7 +35,7 @@ def test_every_file_is_in_the_world_and_explained() -> None:
 def test_files_name_the_images_of_the_world(name: str) -> None:
     """Each sample is a CloudEvent, and names exactly the images that the world has for it."""
     message = load(EVENTS / name)
-    events = cloudevents.read(message.headers, message.body)
+    events = [whole(event) for event in cloudevents.read(message.headers, message.body)]
     named = [image for event in events for image in (event.data or {}).get("images", [])]
     expected = [sample.image_id for sample in world.SAMPLES if sample.event == name]
     if expected and name != "ping-tick.json":
@@ -56,7 +57,7 @@ def test_files_that_are_no_events(name: str) -> None:
 
 def test_one_sample_per_event_kind_that_we_tell() -> None:
     """Each kind of event that the functions emit has a sample, with the fields that the kind promises."""
-    told = [cloudevents.read(m.headers, m.body)[0] for m in map(load, sorted((EVENTS / "told").iterdir()))]
+    told = [whole(cloudevents.read(m.headers, m.body)[0]) for m in map(load, sorted((EVENTS / "told").iterdir()))]
     fates = {"accepted", "rejected", "held", "failed", "skipped", "audited"}
     assert {event.type for event in told} == {
         *(f"dev.doorman.share.{fate}.v1" for fate in fates),

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from doorman.errors import Rejected, Unavailable
-from doorman.events.cloudevents import read
+from doorman.events.cloudevents import Encoded, read
 from doorman.handlers.dispatch import Handler
 from doorman.handlers.projects import Projects
 from doorman.models import CloudEvent, Handled
@@ -18,6 +18,9 @@ from doorman.runtime.logs import logger
 
 MAX_TEXT = 512
 """Bytes of an error's body: a longer one crashes a broker's dispatcher."""
+
+MAX_TYPE = 100
+"""Characters of a foreign event's type in the log."""
 
 RETRY_AFTER = 2.0
 """Seconds to name where nobody said when to come back."""
@@ -50,7 +53,7 @@ async def work_off(served: Projects, handle: Handler, events: Sequence[CloudEven
         handled = await handle(served, watch.events if watch else events)
         reply = _reply([each.error for each in handled if each.error])
     except Rejected as error:
-        reply = Reply(status=400, text=_short(str(error)))
+        reply = _decline(error)
     except Unavailable as error:
         handled, reply = [Handled(error=error) for _ in events], _reply([error])
     except Exception:  # noqa: BLE001 - a defect of ours is said in the log, not to the sender
@@ -65,7 +68,7 @@ async def work_off(served: Projects, handle: Handler, events: Sequence[CloudEven
 
 def refuse(error: Rejected | Unavailable, *, policy_digest: str) -> Reply:
     """Answer what cannot be read into events, or of which nobody can tell now whether it concerns us; and log it."""
-    reply = _reply([error]) if isinstance(error, Unavailable) else Reply(status=400, text=_short(str(error)))
+    reply = _reply([error]) if isinstance(error, Unavailable) else _decline(error)
     _log((), [], reply, seconds=0.0, policy_digest=policy_digest)
     return reply
 
@@ -77,6 +80,10 @@ def _reply(errors: Sequence[Unavailable]) -> Reply:
     return Reply(status=503, text=_short(str(errors[0])), headers={"Retry-After": str(math.ceil(wait))})
 
 
+def _decline(error: Rejected) -> Reply:
+    return Reply(status=415 if isinstance(error, Encoded) else 400, text=_short(str(error)))
+
+
 def _short(text: str) -> str:
     return text.encode()[:MAX_TEXT].decode(errors="ignore")
 
@@ -86,13 +93,12 @@ def _log(
 ) -> None:
     log = logger()
     told: list[tuple[CloudEvent | None, Handled]] = list(zip(events, handled, strict=False))
-    told = told or [(event, Handled()) for event in events] or [(None, Handled())]
-    for event, each in told:
-        # Each event of a batch counts for itself; the answer that the sender saw is the batch's.
+    # Each event of a batch counts for itself; the answer that the sender saw is the batch's. Refused it is one line.
+    for event, each in told or [(events[0] if len(events) == 1 else None, Handled())]:
         log.info(
             "event.handled",
             event_id=event.id if event else None,
-            event_type=event.type if event else None,
+            event_type=event.type[:MAX_TYPE] if event else None,
             project_id=each.project_id,
             policy_digest=policy_digest,
             **each.counts,

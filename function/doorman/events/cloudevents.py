@@ -10,15 +10,20 @@ import binascii
 import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote_to_bytes
 
 from pydantic_core import to_json
 
 from doorman.errors import Rejected
 from doorman.models import CloudEvent
-from doorman.parsing import parse_json, parse_time
+from doorman.parsing import Json, parse_json, parse_time
 
-MAX_BODY = 1 << 20
+MAX_BODY = 256 * 1024
+"""Bytes: near what brokers carry."""
+
+MAX_BATCH = 100
+"""Events in one batch."""
+
 MAX_ID = 256
 
 _NAME = re.compile(r"[a-z0-9]+", re.ASCII)
@@ -27,18 +32,24 @@ _CORE = frozenset({"specversion", "id", "source", "type", "subject", "time", "da
 _HEADER_SAFE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"%')
 
 
+class Encoded(Rejected):
+    """The body is compressed, which nobody asked for: unpacked it may be a thousand times larger."""
+
+
 def read(headers: Mapping[str, str], body: bytes) -> tuple[CloudEvent, ...]:
-    """Read the events of one HTTP message in binary, structured or batched mode.
+    """Read the events of one HTTP message in binary, structured or batched mode; their data stays unread.
 
     Args:
-        headers: names in lower case.
+        headers: names in lower case, values decoded as Latin-1, as servers do.
         body: the whole message body.
 
     Raises:
+        Encoded: the message is compressed.
         Rejected: the message is no valid CloudEvent; the text names the field.
     """
-    if len(body) >= MAX_BODY:
-        raise Rejected(f"body: {len(body)} bytes; send less than {MAX_BODY}")
+    check_encoding(headers)
+    if len(body) > MAX_BODY:
+        raise Rejected(f"body: more than {MAX_BODY} bytes; send at most those")
     media = _media_type(headers.get("content-type", ""))
     if media == "application/cloudevents+json":
         return (_read_structured(parse_json(body, "body"), ""),)
@@ -46,6 +57,8 @@ def read(headers: Mapping[str, str], body: bytes) -> tuple[CloudEvent, ...]:
         batch = parse_json(body, "body")
         if not isinstance(batch, list):
             raise Rejected("body: a batch is a JSON array of events")
+        if len(batch) > MAX_BATCH:
+            raise Rejected(f"body: a batch of {len(batch)} events; send at most {MAX_BATCH}")
         return tuple(_read_structured(member, f"[{place}].") for place, member in enumerate(batch))
     if media.startswith("application/cloudevents"):
         raise Rejected(f"content-type: {media[:80]} is not read; send application/cloudevents+json")
@@ -54,6 +67,26 @@ def read(headers: Mapping[str, str], body: bytes) -> tuple[CloudEvent, ...]:
             "not a CloudEvent: send ce-specversion and the other ce- headers, or application/cloudevents+json"
         )
     return (_read_binary(headers, media, body),)
+
+
+def check_encoding(headers: Mapping[str, str]) -> None:
+    """Make sure that a body is sent as it is.
+
+    Raises:
+        Encoded: it is compressed.
+    """
+    encoding = headers.get("content-encoding", "").strip().lower()
+    if encoding not in {"", "identity"}:
+        raise Encoded(f"content-encoding: {encoding[:40]} is not read; send the body as it is")
+
+
+def data_of(event: CloudEvent) -> Any:
+    """Read the data of an event.
+
+    Raises:
+        Rejected: it is no JSON.
+    """
+    return parse_json(event.data, "data") if isinstance(event.data, Json) else event.data
 
 
 def write(event: CloudEvent) -> tuple[dict[str, str], bytes]:
@@ -69,7 +102,8 @@ def write(event: CloudEvent) -> tuple[dict[str, str], bytes]:
         **event.extensions,
     }
     headers = {f"ce-{name}": quote(value, safe=_HEADER_SAFE) for name, value in attributes.items() if value is not None}
-    return {"content-type": "application/json", **headers}, to_json(event.data)
+    data = event.data if isinstance(event.data, Json) else to_json(event.data)
+    return {"content-type": "application/json", **headers}, data
 
 
 def to_structured(event: CloudEvent) -> dict[str, Any]:
@@ -84,7 +118,7 @@ def to_structured(event: CloudEvent) -> dict[str, Any]:
         "datacontenttype": "application/json",
         "dataschema": event.dataschema,
     }
-    return {**{k: v for k, v in attributes.items() if v is not None}, **event.extensions, "data": event.data}
+    return {**{k: v for k, v in attributes.items() if v is not None}, **event.extensions, "data": data_of(event)}
 
 
 def from_structured(message: Any) -> CloudEvent:
@@ -112,19 +146,20 @@ def _read_structured(message: Any, where: str) -> CloudEvent:
         if data is not None:
             raise Rejected(f"{where}data_base64: comes beside data; send one of them")
         decoded = _decode_base64(encoded, where)
-        is_json = _is_json(message.get("datacontenttype"))
-        data = parse_json(decoded, f"{where}data_base64") if is_json else None
+        data = decoded if _is_json(message.get("datacontenttype")) else None
     attributes = {}
     for name, value in message.items():
         if name in {"data", "data_base64"} or value is None:
             continue
         attributes[name] = value if name in _CORE else _canonical(value, f"{where}{name[:40]!r}")
+    if data is not None and encoded is None:
+        data = Json(to_json(data))
     return _build(attributes, data, where)
 
 
 def _read_binary(headers: Mapping[str, str], media: str, body: bytes) -> CloudEvent:
-    attributes = {name[3:]: _decode_header(name, value) for name, value in headers.items() if name.startswith("ce-")}
-    return _build(attributes, parse_json(body, "data") if body and _is_json(media) else None, "")
+    attributes = {name[3:]: decode_header(name, value) for name, value in headers.items() if name.startswith("ce-")}
+    return _build(attributes, Json(body) if body and _is_json(media) else None, "")
 
 
 def _is_json(media: object) -> bool:
@@ -133,16 +168,22 @@ def _is_json(media: object) -> bool:
     return kind in {"", "application/json", "text/json"} or kind.endswith("+json")
 
 
-def _decode_header(name: str, value: str) -> str:
-    """Undo the encoding of a header's value: double quotes, as older senders write them, then percent signs."""
-    if '"' not in value and "%" not in value:
+def decode_header(name: str, value: str) -> str:
+    """Undo the encoding of a header's value: double quotes, as older senders write them, percent signs, then UTF-8.
+
+    The specification percent-encodes what is not ASCII; the SDKs of Go and Java send it raw, as UTF-8.
+
+    Raises:
+        Rejected: the bytes are no UTF-8.
+    """
+    if value.isascii() and '"' not in value and "%" not in value:
         return value
     if len(value) > 1 and value[0] == value[-1] == '"':
         value = re.sub(r"\\(.)", r"\1", value[1:-1])
     try:
-        return unquote(value, errors="strict")
-    except UnicodeDecodeError as error:
-        raise Rejected(f"{name[3:43]}: its percent-encoding is not UTF-8") from error
+        return unquote_to_bytes(value.encode("latin-1")).decode()
+    except UnicodeError as error:
+        raise Rejected(f"{name[3:43]}: not UTF-8, whether raw or percent-encoded") from error
 
 
 def _build(attributes: Mapping[str, Any], data: Any, where: str) -> CloudEvent:
@@ -185,8 +226,8 @@ def _canonical(value: object, where: str) -> str:
     raise Rejected(f"{where}: expected a string, an integer or a boolean")
 
 
-def _decode_base64(text: object, where: str) -> bytes:
+def _decode_base64(text: object, where: str) -> Json:
     try:
-        return base64.b64decode(text if isinstance(text, str) else "!", validate=True)
+        return Json(base64.b64decode(text if isinstance(text, str) else "!", validate=True))
     except (binascii.Error, ValueError) as error:
         raise Rejected(f"{where}data_base64: not base64") from error

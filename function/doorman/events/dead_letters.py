@@ -7,32 +7,39 @@ See https://knative.dev/docs/eventing/event-delivery/ for the attributes that a 
 
 import base64
 import binascii
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import unquote
+
+from pydantic_core import to_json
 
 from doorman.errors import Rejected
-from doorman.parsing import parse_json
+from doorman.events.cloudevents import decode_header
+from doorman.parsing import as_utf8, parse_json
 
 _STRUCTURED = "application/cloudevents+json"
 _ADDED = "knative"
 """What the names of the attributes begin with that a broker adds; it adds them anew."""
 
 _PASSING = frozenset({404, 408, 409, 429})
-_KAFKA = "ce_"
+_NOBODY = "dispatch error: "
+"""What a broker says instead of an answer, with code 500, where the subscriber refused or reset the connection."""
+
+_INGRESS = "//broker-ingress."
+"""What is in the URL of Knative's own ingress, which takes what subscribers answer with."""
 
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """One dead letter, as a CloudEvent in the JSON of structured mode, whatever form it was kept in."""
+    """One dead letter, as a CloudEvent in the JSON of structured mode, whatever form it was kept in; empty: none."""
 
     event: Mapping[str, Any]
 
     @property
     def key(self) -> tuple[str, str]:
-        """What makes the event the same as another one: its source and id."""
+        """What names the event: its source and id."""
         return str(self.event.get("source", "")), str(self.event.get("id", ""))
 
     @property
@@ -53,35 +60,45 @@ class Letter:
     @property
     def why(self) -> str:
         """Why it died, and whether sending it again can help."""
-        code = self.code
-        if code is None:
-            return "no answer in time, or none at all: send it again"
-        if code == HTTPStatus.INTERNAL_SERVER_ERROR:
-            return "a defect of the subscriber, or of the event: see its log first"
-        if code in _PASSING or code > HTTPStatus.INTERNAL_SERVER_ERROR:
-            return "not possible at that time: send it again"
-        if code < HTTPStatus.MULTIPLE_CHOICES:
-            return "taken for an error, since the answer had a body: no need to send it again"
-        return "refused for good: put right what it says, before or instead of sending it again"
+        if not self.event:
+            return "there is no event in this record: nothing to send"
+        if self.code == HTTPStatus.INTERNAL_SERVER_ERROR and self.said.startswith(_NOBODY):
+            return "nobody answered: send it again"
+        if self.code == HTTPStatus.BAD_REQUEST and _INGRESS in str(self.event.get("knativeerrordest")):
+            return "the broker refused the event that the subscriber answered with: no need to send this one again"
+        return _explain(self.code)
 
     def revive(self) -> dict[str, Any]:
         """Give the event as it was before it died; its id stays, so that nobody hears of the same thing twice."""
         return {name: value for name, value in self.event.items() if not name.startswith(_ADDED)}
 
 
-def read_letters(text: bytes | str, where: str) -> list[Letter]:
-    """Read kept dead letters: a JSON array, one object, or one object a line; each event once.
+def _explain(code: int | None) -> str:
+    """Say what an answer means."""
+    if code is None:
+        return "no answer in time, none at all, or one with a body: send it again"
+    if code == HTTPStatus.INTERNAL_SERVER_ERROR:
+        return "a defect of the subscriber, or of the event: see its log first"
+    if code in _PASSING or code > HTTPStatus.INTERNAL_SERVER_ERROR:
+        return "not possible at that time: send it again"
+    if code < HTTPStatus.MULTIPLE_CHOICES:
+        return "taken for an error, since the answer had a body: no need to send it again"
+    return "refused for good: put right what it says, before or instead of sending it again"
+
+
+def read_letters(data: bytes, where: str) -> list[Letter]:
+    """Read kept dead letters: a JSON array, one object, or one object a line; the same event once.
 
     Each is a CloudEvent in structured mode, an object with `attributes` and `data`, or a record of Kafka as `kcat -J`
-    writes it.
+    writes it. Two are the same event where all of them is, but for what brokers added: an id may be missing or wrong.
 
     Raises:
         Rejected: this is neither; the text names the line.
     """
-    found: dict[tuple[str, str], Letter] = {}
-    for place, value in _split(text, where):
+    found: dict[str, Letter] = {}
+    for place, value in _split(as_utf8(data), where):
         letter = Letter(_read(value, place))
-        found.setdefault(letter.key, letter)
+        found.setdefault(json.dumps(letter.revive() or value, sort_keys=True), letter)
     return list(found.values())
 
 
@@ -94,24 +111,22 @@ def read_delivery(headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
     Raises:
         Rejected: it is no CloudEvent at all.
     """
-    media = headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media == _STRUCTURED:
-        value = parse_json(body, "body")
-        if not isinstance(value, dict):
-            raise Rejected("body: an event is a JSON object")
-        return value
-    attributes = {name[3:]: unquote(value) for name, value in headers.items() if name.startswith("ce-")}
-    if not attributes:
-        raise Rejected("not a CloudEvent: no ce- headers")
-    return {**attributes, **_data(media, body)}
+    attributes = {name[3:]: _decode(name, value) for name, value in headers.items() if name.startswith("ce-")}
+    return _read_message(headers.get("content-type", ""), attributes, body)
 
 
-def _split(text: bytes | str, where: str) -> Iterator[tuple[str, Any]]:
+def _decode(name: str, value: str) -> str:
     try:
-        whole = parse_json(text, where)
+        return decode_header(name, value)
     except Rejected:
-        lines = (text.decode(errors="replace") if isinstance(text, bytes) else text).splitlines()
-        for number, line in enumerate(lines, start=1):
+        return value  # perhaps it died of that
+
+
+def _split(data: bytes, where: str) -> Iterator[tuple[str, Any]]:
+    try:
+        whole = parse_json(data, where)
+    except Rejected:
+        for number, line in enumerate(data.split(b"\n"), start=1):
             if line.strip():
                 yield f"{where}:{number}", parse_json(line, f"{where}:{number}")
     else:
@@ -122,21 +137,41 @@ def _split(text: bytes | str, where: str) -> Iterator[tuple[str, Any]]:
 def _read(value: Any, where: str) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         raise Rejected(f"{where}: expected a CloudEvent as a JSON object")
-    attributes, headers = value.get("attributes"), value.get("headers")
-    if isinstance(attributes, dict):
+    if isinstance(attributes := value.get("attributes"), dict):
         return {**attributes, "data": value.get("data")}
-    if isinstance(headers, list):
-        return _read_record(headers, value.get("payload"))
+    if "topic" in value and "payload" in value:
+        return _read_record(value)
     if "id" not in value or "type" not in value:
         raise Rejected(f"{where}: neither a CloudEvent nor a record of Kafka as `kcat -J` writes it")
     return value
 
 
-def _read_record(headers: list[Any], payload: Any) -> dict[str, Any]:
-    """Read a record of Kafka: names and values of its headers follow each other."""
-    told = dict(zip(map(str, headers[::2]), map(str, headers[1::2]), strict=False))
-    attributes = {name.removeprefix(_KAFKA): value for name, value in told.items() if name.startswith(_KAFKA)}
-    return {**attributes, **_data(told.get("content-type", ""), str(payload or "").encode())}
+def _read_record(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Read a record of Kafka: names and values of its headers follow each other; without any it may be structured.
+
+    See https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md
+    """
+    headers, payload = record.get("headers"), record["payload"]
+    headers = headers if isinstance(headers, list) else []
+    told = {str(n).lower(): str(v) for n, v in zip(headers[::2], headers[1::2], strict=False) if v is not None}
+    attributes = {name.removeprefix("ce_"): value for name, value in told.items() if name.startswith("ce_")}
+    body = payload.encode() if isinstance(payload, str) else b"" if payload is None else to_json(payload)
+    try:
+        return _read_message(told.get("content-type", "" if attributes else _STRUCTURED), attributes, body)
+    except Rejected:
+        return {}  # such as a tombstone
+
+
+def _read_message(content_type: str, attributes: Mapping[str, str], body: bytes) -> dict[str, Any]:
+    media = content_type.partition(";")[0].strip().lower()
+    if media == _STRUCTURED:
+        event = parse_json(body, "body")
+        if not isinstance(event, dict):
+            raise Rejected("body: an event is a JSON object")
+        return event
+    if not attributes:
+        raise Rejected("not a CloudEvent: no ce- headers")
+    return {**attributes, **_data(media, body)}
 
 
 def _data(media: str, body: bytes) -> dict[str, Any]:

@@ -14,7 +14,7 @@ _VERBS: Final = (b"POST ", b"PUT ")
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """An HTTP message without its address; header names in lower case."""
+    """An HTTP message without its address; header names in lower case, values decoded as Latin-1, as servers do."""
 
     headers: Mapping[str, str]
     body: bytes
@@ -29,5 +29,5 @@ def read_message(data: bytes) -> Message:
 
 def _read_request(data: bytes) -> Message:
     head, _, body = data.partition(b"\n\n")
-    lines = (line.partition(":") for line in head.decode("utf-8", "replace").split("\n")[1:])
+    lines = (line.partition(":") for line in head.decode("latin-1").split("\n")[1:])
     return Message({name.strip().lower(): value.strip() for name, _, value in lines}, body)

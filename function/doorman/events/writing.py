@@ -19,7 +19,7 @@ from doorman.errors import Rejected
 from doorman.events.cloudevents import MAX_ID
 from doorman.events.messages import CLOCK_SKEW, CheckData, EventType, NotifiedData, validate
 from doorman.models import Cause, CloudEvent, Notice
-from doorman.parsing import parse_time
+from doorman.parsing import Json, parse_time
 
 MAX_CHECK = 185_000
 """Bytes of a `job.check`'s data: it is handed on as it came, and brokers refuse more."""
@@ -177,6 +177,6 @@ def only(values: Sequence[str]) -> str | None:
 def _data_of(event: CloudEvent, wanted: EventType) -> Any:
     if event.type != wanted:
         raise Rejected(f"type: expected {wanted}, got {event.type[:80]}")
-    if not isinstance(event.data, dict):
+    if not isinstance(event.data, dict | Json):
         raise Rejected("data: expected a JSON object, sent as application/json")
     return event.data

@@ -7,6 +7,7 @@ a malformed batch is found before any work begins.
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 
 from doorman.cloud.client import counting
 from doorman.errors import Unavailable
@@ -15,6 +16,8 @@ from doorman.handlers.batching import Batcher
 from doorman.handlers.projects import Projects
 from doorman.models import CloudEvent, Handled, Notice
 from doorman.runtime.logs import logger
+
+OURS = "dev.doorman."
 
 AT_ONCE = 8
 """Projects that one sweep reads at the same time."""
@@ -74,8 +77,16 @@ async def handle_check(served: Projects, events: Sequence[CloudEvent]) -> Sequen
 
 
 async def handle_sweep(served: Projects, events: Sequence[CloudEvent]) -> Sequence[Handled]:
-    """Sweep all served projects, once for each tick."""
-    return [await _sweep_all(served, event) for event in events]
+    """Sweep all served projects, once for all ticks of a batch, and for all that come while another sweep runs.
+
+    Any event is a tick, but for our own, which may be routed here and would go round for ever. Its data is not read.
+    """
+    ticks = [event for event in events if not event.type.startswith(OURS)]
+    if not ticks:
+        return [Handled() for _ in events]
+    swept = await served.sweeps.join("all", partial(_sweep_all, served, ticks[0]))
+    alike = Handled(error=swept.error)
+    return [swept if event is ticks[0] else alike if event in ticks else Handled() for event in events]
 
 
 async def _sweep_all(served: Projects, event: CloudEvent) -> Handled:

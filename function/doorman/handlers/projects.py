@@ -17,7 +17,7 @@ from doorman.cloud.client import CALLS_AT_ONCE, ApiClient, Throttle
 from doorman.cloud.project import Cloud
 from doorman.errors import DoormanError, Rejected, Unavailable
 from doorman.events.writing import EventWriter
-from doorman.handlers.batching import Batcher, Turns
+from doorman.handlers.batching import Batcher, Shared, Turns
 from doorman.handlers.context import ProjectContext
 from doorman.handlers.triage import triage
 from doorman.policy.policy import Policy
@@ -50,6 +50,7 @@ class Projects:
         self._sink = sink
         self._calls = asyncio.Semaphore(CALLS_AT_ONCE)
         self._turns = Turns()
+        self.sweeps = Shared()
         if credentials is None:
             credentials = from_settings(settings.identity, client=client, clock=clock)
         self._unresolved: list[Credentials] = list(credentials)

@@ -17,11 +17,23 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from doorman.sandbox.delivery import Arrival, Attempt, DeadLetter, Post, Profile, Sleep, Trigger, attempt, dead_letter
+from doorman.sandbox.delivery import (
+    PASSED,
+    TTL,
+    Arrival,
+    Attempt,
+    DeadLetter,
+    Post,
+    Profile,
+    Sleep,
+    Trigger,
+    attempt,
+    dead_letter,
+)
 from doorman.sandbox.envelope import Event, NotACloudEventError, read
 from doorman.sandbox.posting import Answer, Poster
 
-TTL = 255
+MAX_LIFE = 255
 MAX_EVENTS = 100_000
 
 
@@ -56,6 +68,7 @@ class Broker:
     ) -> None:
         self.triggers = list(triggers)
         self.profile: Profile = profile
+        self.namespace = namespace
         self.path = f"/{namespace}/{name}"
         self.arrivals: deque[Arrival] = deque(maxlen=MAX_EVENTS)
         self.dead_letters: list[DeadLetter] = []
@@ -80,18 +93,20 @@ class Broker:
         """Whether everything that came in is delivered or dead."""
         return self.in_flight == 0
 
-    async def take(self, event: Event) -> bool:
+    async def take(self, event: Event, passed: Mapping[str, str] | None = None) -> bool:
         """Take an event in; with `mt`, False where a trigger without dead letters failed.
 
         Its time to live ends chains of replies that would go round for ever.
+
+        Args:
+            passed: headers that subscribers get as well.
         """
-        told = event.attributes.get("knativebrokerttl", "")
-        life = int(told) if told.isascii() and told.isdigit() and len(told) <= len(str(TTL)) else TTL
+        life = life_of(event)
         if life == 0:
             return True
         now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        event = event.extended(knativebrokerttl=str(life), knativearrivaltime=now)
-        arrival = Arrival(event, time.time())
+        event = event.extended(**{TTL: str(life)}, knativearrivaltime=now)
+        arrival = Arrival(event, time.time(), passed or {})
         self.arrivals.append(arrival)
         if self.on_event is not None:
             self.on_event(event)
@@ -124,8 +139,8 @@ class Broker:
             last = await self._insist(arrival, trigger, arrival.event, trigger.subscriber)
             if last.verdict(self.profile) == "done":
                 if last.reply is not None:
-                    life = int(arrival.event.attributes["knativebrokerttl"]) - 1
-                    await self.take(last.reply.extended(knativebrokerttl=str(life)))
+                    life = life_of(arrival.event) - 1
+                    await self.take(last.reply.extended(**{TTL: str(life)}), arrival.passed)
                 return True
             return await self._bury(arrival, trigger, last)
         finally:
@@ -133,12 +148,16 @@ class Broker:
 
     async def _insist(self, arrival: Arrival, trigger: Trigger, event: Event, url: str) -> Attempt:
         """Deliver until it is done, dead, or tried often enough; the last attempt."""
-        policy = trigger.policy
+        policy, more = trigger.policy, dict[str, str]()
+        if self.profile == "mt":
+            event = event.without(TTL)
+            more = {"prefer": "reply", "kn-namespace": self.namespace, **arrival.passed}
         for number in range(policy.retry + 1):
             if number:
                 await self._sleep(policy.pause(number, self.profile))
             async with self._slots:
-                last = await attempt(event, url, self._within(policy.timeout))
+                post = self._within(policy.timeout)
+                last = await attempt(event, url, post, more=more, profile=self.profile)
             arrival.tries.append((trigger.name, last.error if last.status is None else last.status))
             if last.verdict(self.profile) != "retry":
                 break
@@ -146,7 +165,7 @@ class Broker:
 
     async def _bury(self, arrival: Arrival, trigger: Trigger, last: Attempt) -> bool:
         """Make a dead letter; say whether it reached a sink."""
-        event = dead_letter(arrival.event, trigger.subscriber, last, self.profile)
+        event = dead_letter(arrival.event, trigger.subscriber, last, profile=self.profile, path=self.path)
         is_lost = False
         if trigger.dead_letters is not None:
             sent = await self._insist(arrival, trigger, event, trigger.dead_letters)
@@ -155,26 +174,36 @@ class Broker:
         return trigger.dead_letters is not None and not is_lost
 
     def _within(self, seconds: float) -> Post:
-        async def post(url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        async def post(url: str, headers: Mapping[str, str], body: bytes, *, method: str = "POST") -> Answer:
             async with asyncio.timeout(seconds):
-                return await self._post(url, headers, body)
+                return await self._post(url, headers, body, method=method)
 
         return post
+
+
+def life_of(event: Event) -> int:
+    """Read the time to live of an event; the longest where it tells none."""
+    told = event.attributes.get(TTL, "")
+    return int(told) if told.isascii() and told.isdigit() and len(told) <= len(str(MAX_LIFE)) else MAX_LIFE
 
 
 def create_app(broker: Broker) -> Starlette:
     """Build the broker's ASGI application: its ingress, and what it saw under `/events` and `/dead-letters`."""
 
     async def ingress(request: Request) -> Response:
-        if request.url.path != broker.path:
+        if request.url.path.rstrip("/") != broker.path:
             return Response(status_code=404)
         if request.method != "POST":
-            return Response(status_code=405, headers={"Allow": "POST"})
+            is_asked = request.method == "OPTIONS"
+            return Response(status_code=200 if is_asked else 405, headers={"Allow": "POST, OPTIONS"})
         try:
             event = read(request.headers, await request.body())
         except NotACloudEventError as error:
             return PlainTextResponse(str(error), 400)
-        return Response(status_code=202 if await broker.take(event) else 500)
+        if life_of(event) == 0:
+            return PlainTextResponse("the time to live is over", 400)
+        passed = {name: request.headers[name] for name in PASSED if name in request.headers}
+        return Response(status_code=202 if await broker.take(event, passed) else 500)
 
     async def events(_: Request) -> Response:
         return JSONResponse([_describe(a.event) | {"at": a.at, "tries": a.tries} for a in broker.arrivals])
@@ -199,6 +228,7 @@ def create_app(broker: Broker) -> Starlette:
             Route("/events", events),
             Route("/dead-letters", dead_letters),
             Route("/{namespace}/{name}", ingress, methods=every_verb),
+            Route("/{namespace}/{name}/", ingress, methods=every_verb),
         ],
         lifespan=life,
     )

@@ -8,10 +8,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Literal, Protocol
+from urllib.parse import urljoin
 
 import h11
 
-from doorman.sandbox.envelope import Event, NotACloudEventError, binary_headers, read
+from doorman.sandbox.envelope import Event, NotACloudEventError, binary_headers, is_meant, read
 from doorman.sandbox.posting import Answer
 
 Profile = Literal["kafka", "mt"]
@@ -20,14 +21,22 @@ Sleep = Callable[[float], Awaitable[None]]
 
 RETRIED = {404, 408, 409, 429}
 MAX_ERROR_DATA = 1024
-TAKEN_FOR = 502
+TIMED_OUT = "timed out"
 SUCCESS = 2  # the hundreds of a status
+MAX_REDIRECTS = 10
+REDIRECTS = {301: "GET", 302: "GET", 303: "GET", 307: "POST", 308: "POST"}
+"""How MT's HTTP client follows: what comes of a GET counts as delivered, though it brings no event."""
+
+INGRESS = "http://broker-ingress.knative-eventing.svc.cluster.local"
+TTL = "knativebrokerttl"
+PASSED = ("traceparent", "tracestate", "x-request-id")
+"""Headers that MT passes on; others do not survive."""
 
 
 class Post(Protocol):
     """What sends a request and brings its answer."""
 
-    async def __call__(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    async def __call__(self, url: str, headers: Mapping[str, str], body: bytes, *, method: str = "POST") -> Answer:
         """Raise OSError, TimeoutError or h11.RemoteProtocolError where no answer came."""
         ...
 
@@ -51,27 +60,32 @@ class Policy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trigger:
-    """Who gets which events: `filters` are attributes that must be exactly so; none lets every event through."""
+    """Who gets which events: `filters` are attributes that must be exactly so, `prefixes` such as begin so."""
 
     name: str
     subscriber: str
     filters: Mapping[str, str] = field(default_factory=dict)
+    prefixes: Mapping[str, str] = field(default_factory=dict)
     policy: Policy = field(default_factory=Policy)
     dead_letters: str | None = None
 
     def matches(self, event: Event) -> bool:
         """Say whether this event is wanted; a missing attribute does not match."""
-        return all(event.attributes.get(name) == value for name, value in self.filters.items())
+        told = event.attributes
+        return all(told.get(name) == value for name, value in self.filters.items()) and all(
+            name in told and told[name].startswith(value) for name, value in self.prefixes.items()
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One try: the HTTP status, or None with what happened instead."""
+    """One try: the HTTP status, or None with what happened instead; `reply_error`: why its event is none."""
 
     status: int | None
     error: str = ""
     body: bytes = b""
     reply: Event | None = None
+    reply_error: str = ""
 
     def verdict(self, profile: Profile) -> Verdict:
         """Judge an answer as the broker does."""
@@ -79,23 +93,19 @@ class Attempt:
         if status is None:
             return "retry"
         if status // 100 == SUCCESS:
-            if self.reply is not None or not self.body:
+            if self.reply is not None or not (self.body or self.reply_error):
                 return "done"
-            return "retry" if profile == "mt" else "dead"
+            return "retry" if profile == "mt" and not self.reply_error else "dead"
         return "retry" if status in RETRIED or status >= HTTPStatus.INTERNAL_SERVER_ERROR else "dead"
-
-    def code(self, profile: Profile) -> int | None:
-        """Name the code that a dead letter tells."""
-        is_strange = self.status is not None and self.status // 100 == SUCCESS
-        return TAKEN_FOR if is_strange and profile == "mt" else self.status
 
 
 @dataclass(slots=True)
 class Arrival:
-    """An event that came in, when, and every try to deliver it: trigger, status or error."""
+    """An event that came in, when, the headers to pass on, and every try to deliver it: trigger, status or error."""
 
     event: Event
     at: float
+    passed: Mapping[str, str] = field(default_factory=dict)
     tries: list[tuple[str, int | str]] = field(default_factory=list)
 
 
@@ -109,32 +119,48 @@ class DeadLetter:
     is_lost: bool
 
 
-async def attempt(event: Event, url: str, post: Post) -> Attempt:
-    """Deliver an event once, in binary mode."""
+async def attempt(event: Event, url: str, post: Post, *, more: Mapping[str, str], profile: Profile) -> Attempt:
+    """Deliver an event once, in binary mode, with some headers more."""
+    headers = {**binary_headers(event), **more}
     try:
-        answer = await post(url, binary_headers(event), event.data)
+        answer = await post(url, headers, event.data)
+        for _ in range(MAX_REDIRECTS if profile == "mt" else 0):
+            if answer.status not in REDIRECTS or "location" not in answer.headers:
+                break
+            url, method = urljoin(url, answer.headers["location"]), REDIRECTS[answer.status]
+            answer = await post(url, headers, event.data if method == "POST" else b"", method=method)
     except TimeoutError:
-        return Attempt(status=None, error="timed out")
+        return Attempt(status=None, error=TIMED_OUT)
     except (OSError, h11.RemoteProtocolError) as error:
         return Attempt(status=None, error=str(error) or type(error).__name__)
-    return Attempt(status=answer.status, body=answer.body, reply=_reply(answer))
+    return _read_answer(answer)
 
 
-def dead_letter(event: Event, url: str, last: Attempt, profile: Profile) -> Event:
-    """Add why an event died. MT says nothing after a time-out, and cuts what the subscriber answered."""
-    code = last.code(profile)
-    if code is None and profile == "mt":
+def dead_letter(event: Event, url: str, last: Attempt, *, profile: Profile, path: str) -> Event:
+    """Add why an event died.
+
+    MT says nothing after a time-out or a success with a foreign body, calls it a 500 where nobody answered, and cuts
+    what the subscriber said. An event that nobody can read was refused by the broker itself, at its `path`.
+    """
+    status, data = last.status, last.body or last.error.encode()
+    is_mt, is_success = profile == "mt", status is not None and status // 100 == SUCCESS
+    if is_mt and last.reply_error:
+        status, data, url = HTTPStatus.BAD_REQUEST, last.reply_error.encode(), INGRESS + path
+    elif is_mt and (is_success or last.error == TIMED_OUT):
         return event
-    data = base64.b64encode(last.body or last.error.encode()).decode()
-    told = {"knativeerrordest": url, "knativeerrordata": data[:MAX_ERROR_DATA] if profile == "mt" else data}
-    return event.extended(**told if code is None else told | {"knativeerrorcode": str(code)})
+    elif is_mt and status is None:
+        status, data = HTTPStatus.INTERNAL_SERVER_ERROR, f'dispatch error: Post "{url}": {last.error}'.encode()
+    encoded = base64.b64encode(data).decode()
+    told = {"knativeerrordest": url, "knativeerrordata": encoded[:MAX_ERROR_DATA] if is_mt else encoded}
+    return event.extended(**told if status is None else told | {"knativeerrorcode": str(int(status))})
 
 
-def _reply(answer: Answer) -> Event | None:
-    """Read the event that a subscriber answered with, where it did."""
-    if answer.status // 100 != SUCCESS:
-        return None
-    try:
-        return read(answer.headers, answer.body)
-    except NotACloudEventError:
-        return None
+def _read_answer(answer: Answer) -> Attempt:
+    """Read what a subscriber answered, which may be an event."""
+    reply, reply_error = None, ""
+    if answer.status // 100 == SUCCESS:
+        try:
+            reply = read(answer.headers, answer.body)
+        except NotACloudEventError as error:
+            reply_error = str(error) if is_meant(answer.headers) else ""
+    return Attempt(status=answer.status, body=answer.body, reply=reply, reply_error=reply_error)

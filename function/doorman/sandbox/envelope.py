@@ -9,11 +9,14 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
-from urllib.parse import unquote
+
+from doorman.errors import Rejected
+from doorman.events.cloudevents import decode_header
+from doorman.parsing import parse_time
 
 STRUCTURED, BATCH = "application/cloudevents+json", "application/cloudevents-batch"
+VERSIONS = ("1.0", "0.3")
 REQUIRED = ("specversion", "id", "source", "type")
 NAME = re.compile(r"[a-z0-9]{1,64}", re.ASCII)
 NEEDS_ESCAPE = re.compile(r"[^\x21\x23\x24\x26-\x7e]")
@@ -44,6 +47,10 @@ class Event:
         """Copy the event with more attributes, or others."""
         return Event({**self.attributes, **attributes}, self.data)
 
+    def without(self, name: str) -> "Event":
+        """Copy the event without one of its attributes."""
+        return Event({key: value for key, value in self.attributes.items() if key != name}, self.data)
+
     def value(self) -> Any:
         """Read the data as JSON, else as text."""
         try:
@@ -63,10 +70,18 @@ def read(headers: Mapping[str, str], body: bytes) -> Event:
         return _checked(*_structured(body))
     if content_type.startswith(BATCH):
         raise NotACloudEventError("this is a batch; a broker takes single events, so send it to the function itself")
-    attributes = {name.removeprefix("ce-"): unquote(value) for name, value in headers.items() if name.startswith("ce-")}
+    try:
+        attributes = {name[3:]: decode_header(name, value) for name, value in headers.items() if name.startswith("ce-")}
+    except Rejected as error:
+        raise NotACloudEventError(str(error)) from error
     if content_type:
         attributes["datacontenttype"] = headers["content-type"]
     return _checked(attributes, body)
+
+
+def is_meant(headers: Mapping[str, str]) -> bool:
+    """Say whether a message means to be a CloudEvent, sound or not."""
+    return "ce-specversion" in headers or headers.get("content-type", "").lower().startswith("application/cloudevents")
 
 
 def binary_headers(event: Event) -> dict[str, str]:
@@ -115,14 +130,11 @@ def _checked(attributes: dict[str, str], data: bytes) -> Event:
     for name in REQUIRED:
         if not attributes.get(name):
             raise NotACloudEventError(f"the attribute {name} is missing")
-    if attributes["specversion"] != "1.0":
-        raise NotACloudEventError("specversion is not 1.0")
+    if attributes["specversion"] not in VERSIONS:
+        raise NotACloudEventError(f"specversion is none of {', '.join(VERSIONS)}")
     for name in attributes:
         if not NAME.fullmatch(name):
             raise NotACloudEventError(f"{name!r} is no attribute name")
-    if "time" in attributes:
-        try:
-            datetime.fromisoformat(attributes["time"])
-        except ValueError as error:
-            raise NotACloudEventError("time is no timestamp") from error
+    if "time" in attributes and parse_time(attributes["time"]) is None:
+        raise NotACloudEventError("time is no timestamp")
     return Event(attributes, data)

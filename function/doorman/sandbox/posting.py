@@ -68,8 +68,8 @@ class Poster:
     def __init__(self) -> None:
         self._idle: dict[Address, deque[Connection]] = {}
 
-    async def __call__(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        """POST `body` to `url`.
+    async def __call__(self, url: str, headers: Mapping[str, str], body: bytes, *, method: str = "POST") -> Answer:
+        """Send `body` to `url`.
 
         Raises:
             OSError, h11.RemoteProtocolError: the server is not there, or broke the connection.
@@ -80,7 +80,7 @@ class Poster:
         fields = [*headers.items(), ("host", parts.netloc), ("content-length", str(len(body)))]
         connection = await self._connect(address)
         try:
-            answer = await connection.exchange(h11.Request(method="POST", target=target, headers=fields), body)
+            answer = await connection.exchange(h11.Request(method=method, target=target, headers=fields), body)
         except BaseException:  # also when cancelled: the connection stands in the middle of an answer
             connection.writer.close()
             raise

@@ -16,6 +16,7 @@ import httpx
 import doorman
 
 START_SECONDS, STOP_SECONDS = 30.0, 10.0
+HOST = "127.0.0.1"
 FOREIGN = ("OS_", "DOORMAN_", "K_", "LOG_")
 SOURCE = Path(doorman.__file__ or "").with_name("functions.py")
 
@@ -32,11 +33,14 @@ class Function:
         port: 0 takes a free one.
         settings: its environment, beside ours without anything that would lead to a real cloud.
         log: where its output goes; None: where ours goes.
+
+    Raises:
+        NotStartedError: somebody listens at the port, who would be taken for this function.
     """
 
     def __init__(self, target: str, *, port: int, settings: Mapping[str, str], log: Path | None) -> None:
         self.target = target
-        self.port = port or _free_port()
+        self.port = _claim_port(port)
         self.log = log
         self._settings = settings
         self._process = self._start()
@@ -44,7 +48,7 @@ class Function:
     @property
     def url(self) -> str:
         """Where it takes events."""
-        return f"http://127.0.0.1:{self.port}/"
+        return f"http://{HOST}:{self.port}/"
 
     def await_start(self) -> None:
         """Wait until it serves.
@@ -91,7 +95,7 @@ class Function:
         with contextlib.ExitStack() as stack:
             output = stack.enter_context(self.log.open("ab")) if self.log else None
             return subprocess.Popen(
-                [_command(), "--source", str(SOURCE), "--target", self.target, "--port", str(self.port)],
+                [*_command(), "--source", str(SOURCE), "--target", self.target, "--port", str(self.port)],
                 env=own_environment(self._settings),
                 stdout=output,
                 stderr=subprocess.STDOUT if output else None,
@@ -105,13 +109,13 @@ class Function:
             return False
 
 
-def _command() -> str:
-    """Find functions-framework beside the Python that runs us, else on the path."""
+def _command() -> tuple[str, ...]:
+    """Find functions-framework beside the Python that runs us, else on the path; loopback is where it listens."""
     beside = Path(sys.executable).with_name("functions-framework")
     found = str(beside) if beside.exists() else shutil.which("functions-framework")
     if found is None:
         raise NotStartedError("functions-framework is not installed beside this Python: install Doorman anew")
-    return found
+    return found, "--host", HOST
 
 
 def own_environment(settings: Mapping[str, str]) -> dict[str, str]:
@@ -119,9 +123,16 @@ def own_environment(settings: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)} | dict(settings)
 
 
-def _free_port() -> int:
+def _claim_port(port: int) -> int:
+    """Make sure that nobody listens at a port; 0 finds a free one."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    assert isinstance(port, int)  # noqa: S101 - what getsockname gives for AF_INET, which its type does not say
-    return port
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of a former one may linger
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            raise NotStartedError(
+                f"port {port} is in use, perhaps by a function of a sandbox that was killed; --port 0 takes free ports"
+            ) from error
+        claimed = probe.getsockname()[1]
+    assert isinstance(claimed, int)  # noqa: S101 - what getsockname gives for AF_INET, which its type does not say
+    return claimed

@@ -7,13 +7,22 @@ from collections.abc import Callable
 
 from doorman.events.messages import EventType
 from doorman.models import CloudEvent
+from doorman.runtime.logs import logger
 from doorman.sinks.base import Sink
 
 _FOLLOW_UPS = frozenset({EventType.CHECK, EventType.NOTIFIED})
 
 
+class LogSink:
+    """Tells events in the log, where nobody else listens."""
+
+    async def emit(self, event: CloudEvent) -> None:
+        """Tell one event."""
+        logger().info("event.told", event_id=event.id, event_type=event.type, data=event.data)
+
+
 class LoopbackSink:
-    """One project's outbox; `go_on` is handed each follow-up event once."""
+    """A sink that hands each follow-up event to `go_on`, once."""
 
     def __init__(self, *, outer: Sink, go_on: Callable[[CloudEvent], None]) -> None:
         self._outer = outer

@@ -103,6 +103,16 @@ def test_with_facts_everything_is_told(folder: Path, capsys: pytest.CaptureFixtu
     assert lines[-2] == "    rule rest (reject): not reached"
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_files_of_windows_are_read(encoding: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Events, shares and policy, as PowerShell writes them."""
+    (folder / "e.json").write_text(json.dumps(event()), encoding=encoding)
+    (folder / "s.yaml").write_text(f"- {{image_id: {IMAGE}, owner: bbb}}", encoding=encoding)
+    (folder / "policy.yaml").write_text(POLICY, encoding=encoding)
+    code, lines = ask("explain e.json --shares s.yaml", capsys)
+    assert (code, lines[3]) == (0, "  would be rejected: rejected_by_rule, rule rest")
+
+
 def test_a_policy_in_audit_mode_only_tells(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The decision says that nothing is done."""
     (folder / "e.json").write_text(json.dumps(event(owner="bbb")))

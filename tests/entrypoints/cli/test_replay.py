@@ -149,6 +149,25 @@ def test_wrong_usage(words: tuple[str, ...], message: str, file: str, capsys: py
     assert capsys.readouterr().err.startswith(f"doorman: {message}")
 
 
+def test_a_record_without_an_event_is_not_sent(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is shown, and fails the command, so that nobody takes it for sent."""
+    path = tmp_path / "dead.jsonl"
+    path.write_text(json.dumps({"topic": "t", "key": "k", "payload": None}))
+    assert main(["replay", str(path), "--send", "--to", "http://127.0.0.1:9/"]) == 1
+    assert capsys.readouterr().out.splitlines()[1].endswith("not sent (no event)")
+
+
+@pytest.mark.parametrize("path", ["", "broken", "dead"])
+def test_no_password_is_shown(path: str, broker: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither of where they are fetched, whatever goes wrong there, nor of where they are sent."""
+    url = f"{broker.replace('//', '//user:pass-word@')}/{path}"
+    assert main(["replay", url]) == 1
+    assert main(["replay", "http://user:pass-word/@127.0.0.1:1/"]) == 1
+    shown = capsys.readouterr()
+    assert "***@127.0.0.1" in shown.err
+    assert "word" not in shown.out + shown.err
+
+
 def test_a_broker_that_is_gone(file: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing was sent, and that is said."""
     assert main(["replay", file, "--send", "--to", "http://127.0.0.1:9/"]) == 1
@@ -169,16 +188,30 @@ def test_from_stdin(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
 async def test_what_is_collected_can_be_replayed(tmp_path: Path) -> None:
     """Appended line by line, given back on request; what is no event, or too large, is refused."""
     file = tmp_path / "dead.jsonl"
-    transport = httpx.ASGITransport(app=create_app(file))
+    transport = httpx.ASGITransport(app=create_app(file, is_giving=False))
     async with httpx.AsyncClient(transport=transport, base_url="http://dead") as client:
         for event in (DIED, REFUSED):
             answer = await client.post("/", json=event, headers=STRUCTURED)
             assert (answer.status_code, answer.content) == (204, b"")
         assert (await client.post("/", content=b"x")).status_code == 400
-        assert (await client.post("/", content=b"x" * ((1 << 20) + 1))).status_code == 413
+        assert (await client.post("/", content=b"x" * (256 * 1024 + 1))).status_code == 413
         given = await client.get("/all")
     assert [json.loads(line) for line in given.text.splitlines()] == [DIED, REFUSED]
     assert file.read_text() == given.text
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("host", "is_giving", "status"),
+    [("::1", False, 200), ("192.0.2.7", False, 403), ("192.0.2.7", True, 200), ("socket", False, 403)],
+)
+async def test_letters_are_for_this_machine(tmp_path: Path, host: str, is_giving: bool, status: int) -> None:  # noqa: FBT001 - parametrized
+    """Whoever may post may not read what others posted, unless that was asked for."""
+    app = create_app(tmp_path / "dead.jsonl", is_giving=is_giving)
+    transport = httpx.ASGITransport(app=app, client=(host, 1))
+    async with httpx.AsyncClient(transport=transport, base_url="http://dead") as client:
+        assert (await client.post("/", json=DIED, headers=STRUCTURED)).status_code == 204
+        assert (await client.get("/")).status_code == status
 
 
 def test_it_collects_until_it_is_stopped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

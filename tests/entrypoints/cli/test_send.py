@@ -55,24 +55,25 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "one.json").write_text(json.dumps(EVENT))
     (tmp_path / "two.json").write_text(json.dumps([EVENT, EVENT]))
     (tmp_path / "raw.http").write_text(REQUEST)
+    (tmp_path / "windows.json").write_text(json.dumps(EVENT), encoding="utf-16")
+    (tmp_path / "umlaut.http").write_text(REQUEST.replace("7", "ü"), encoding="utf-8")
     (tmp_path / "bad.json").write_text("garbage")
     return tmp_path
 
 
 def test_each_file_is_posted_in_its_form(folder: Path, door: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Structured, batched and binary, with our name on it."""
+    """Structured, batched and binary, with our name on it, also those that Windows wrote; bytes stay as they are."""
     assert folder.is_dir()
-    assert main(["send", "one.json", "two.json", "raw.http", "--to", f"{door}/default/doorman"]) == 0
-    assert capsys.readouterr().out.splitlines() == [
-        "one.json: 204 No Content",
-        "two.json: 204 No Content",
-        "raw.http: 204 No Content",
-    ]
+    files = ["one.json", "two.json", "raw.http", "windows.json", "umlaut.http"]
+    assert main(["send", *files, "--to", f"{door}/default/doorman"]) == 0
+    assert capsys.readouterr().out.splitlines() == [f"{file}: 204 No Content" for file in files]
     path = "/default/doorman"
     assert Door.came == [
         (path, USER_AGENT, "application/cloudevents+json", None, json.dumps(EVENT).encode()),
         (path, USER_AGENT, "application/cloudevents-batch+json", None, json.dumps([EVENT, EVENT]).encode()),
         (path, USER_AGENT, "application/json", "7", b"{}"),
+        (path, USER_AGENT, "application/cloudevents+json", None, json.dumps(EVENT).encode()),
+        (path, USER_AGENT, "application/json", "ü".encode().decode("latin-1"), b"{}"),
     ]
 
 
@@ -94,13 +95,17 @@ def test_what_is_refused_is_shown_with_its_reason(
     [
         ("http://127.0.0.1:1", "Connection refused"),
         ("smn:urn:x", "missing an 'http://' or 'https://' protocol"),
-        ("http://\x7f", "Invalid non-printable ASCII"),
+        ("http://\x7f", "this is no URL"),
+        ("http://user:pass-word@127.0.0.1:1", "Connection refused"),
+        ("http://user:pass-word/@127.0.0.1", "to http://***@127.0.0.1: this is no URL"),
+        ("user:pass-word@127.0.0.1", "missing an 'http://' or 'https://' protocol"),
     ],
 )
 def test_where_nobody_is_it_is_said(url: str, text: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """No stack trace for a wrong address."""
+    """No stack trace for a wrong address, and no password."""
     assert folder.is_dir()
     assert main(["send", "one.json", "--to", url]) == 1
     line = capsys.readouterr().out
     assert line.startswith("one.json: not sent to ")
     assert text in line
+    assert "word" not in line

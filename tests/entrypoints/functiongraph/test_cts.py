@@ -66,6 +66,8 @@ NATIVE: dict[str, Any] = {"request": {"member": RECEIVER}, "response": {"member_
         {**NATIVE, "request": "free text", "response": json.dumps(NATIVE["response"])},
         {"request": None, "response": None, "project_id": RECEIVER},
         {"code": "201", "service_type": "ims", "trace_name": "ADDMEMBER"},
+        *({"code": code} for code in (None, 0, "0", "", 2, 2000)),
+        {"code": 200, "trace_rating": "warning"},
     ],
 )
 def test_a_share_is_read_however_the_trace_spells_it(changes: dict[str, Any]) -> None:
@@ -104,7 +106,11 @@ def test_the_person_in_a_trace_is_not_passed_on() -> None:
             ({"trace_name": name}, Ignored.OTHER_OPERATION)
             for name in ("createImage", "updateMember", "deleteMember", "deleteMemeber", "", None, ["addMember"])
         ),
-        *(({"code": code}, Ignored.OPERATION_FAILED) for code in (400, "403", 500, None, 2, 2000, "2xx", "", "200 ")),
+        *(({"code": code}, Ignored.OPERATION_FAILED) for code in (400, "403", 500, 302)),
+        *(
+            ({"code": 0, "trace_rating": rating}, Ignored.OPERATION_FAILED)
+            for rating in ("warning", "incident", None, "", 7)
+        ),
         ({"request": {"images": [IMAGE], "projects": [SHARER]}}, Ignored.PROJECT_NOT_SERVED),
         ({"request": {"images": [IMAGE]}}, Ignored.PROJECT_NOT_SERVED),
         ({"request": {"images": [IMAGE]}, "project_id": None}, Ignored.PROJECT_NOT_SERVED),

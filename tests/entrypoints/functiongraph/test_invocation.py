@@ -17,6 +17,7 @@ from doorman.cloud.auth.credentials import from_settings
 from doorman.entrypoints.functiongraph.invocation import Invocations
 from doorman.entrypoints.http import Reply
 from doorman.events.cloudevents import read, to_structured
+from doorman.events.messages import TICK
 from doorman.models import CloudEvent
 from doorman.policy.policy import load
 from doorman.runtime.clock import SystemClock
@@ -24,6 +25,7 @@ from doorman.sandbox.cloud import create_app
 from doorman.sandbox.serving import serve
 from doorman.sandbox.state import Cloud
 from doorman.settings import Settings
+from tests.builders import whole
 
 RECEIVER, GOLDEN, STRANGER = "receiver", "golden-images", "stranger"
 POLICY = load(
@@ -62,7 +64,7 @@ def sink(told: list[CloudEvent]) -> Iterator[str]:
     """The URL of that sink."""
 
     async def take(request: Request) -> Response:
-        told.extend(read(request.headers, await request.body()))
+        told.extend(whole(event) for event in read(request.headers, await request.body()))
         return Response(status_code=202)
 
     with serve(Starlette(routes=[Route("/", take, methods=["POST"])])) as url:
@@ -74,8 +76,9 @@ def invoke(
     *payloads: Any,
     environ: Mapping[str, str] = OURS,
     headers: Mapping[str, str] | None = None,
+    at_once: bool = False,
 ) -> list[Reply]:
-    """Invoke one process once for each payload."""
+    """Invoke one process once for each payload, in turn or at once."""
     settings = Settings.from_environ(environ, is_sink_required=False, is_login_required=False)
 
     async def run() -> list[Reply]:
@@ -86,11 +89,9 @@ def invoke(
             door = Invocations(
                 settings, POLICY, clock=clock, client=client, sink_client=sink_client, credentials=credentials
             )
-            replies = []
-            for payload in payloads:
-                body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
-                replies.append(await door.answer(headers=httpx.Headers(headers or {}), body=body))
-            return replies
+            bodies = [each if isinstance(each, bytes) else json.dumps(each).encode() for each in payloads]
+            calls = [door.answer(headers=httpx.Headers(headers or {}), body=body) for body in bodies]
+            return await asyncio.gather(*calls) if at_once else [await call for call in calls]
 
     return asyncio.run(run())
 
@@ -147,6 +148,30 @@ def test_without_a_sink_a_tick_is_the_whole_run(cloud: Cloud) -> None:
     (handled,) = (line for line in lines if line["event"] == "event.handled")
     assert (handled["event_type"], handled["accepted"], handled["held"]) == ("dev.knative.sources.ping", 1, 1)
     assert handled["api_calls"] == len(cloud.calls_to("GET", "/v2/cloudimages")) + 3
+
+
+def test_ticks_of_one_payload_are_one_run(cloud: Cloud) -> None:
+    """However many it brings; a compressed payload is refused by that name."""
+    golden = cloud.add_share(GOLDEN, RECEIVER)
+    ticks = [json.dumps({"specversion": "1.0", "id": str(n), "source": "/s", "type": TICK}) for n in range(100)]
+    with capture_logs() as lines:
+        (reply,) = invoke(cloud, {"trigger_type": "KAFKA", "records": [{"messages": ticks}]})
+    assert reply.status == 200
+    assert cloud.member_status(golden, RECEIVER) == "accepted"
+    assert len(cloud.calls) < 20
+    assert told_in(lines) == [("accepted", ["allowed_owner"])]
+    assert invoke(cloud, TIMER, headers={"content-encoding": "gzip"}) == [
+        Reply(status=415, text="content-encoding: gzip is not read; send the body as it is")
+    ]
+
+
+def test_calls_join_a_run(cloud: Cloud) -> None:
+    """Ten timers at once are two runs at most."""
+    cloud.add_share(STRANGER, RECEIVER)
+    with capture_logs() as lines:
+        replies = invoke(cloud, *[TIMER] * 10, at_once=True)
+    assert [reply.status for reply in replies] == [200] * 10
+    assert told_in(lines) in ([("held", ["owner_not_allowed"])], [("held", ["owner_not_allowed"])] * 2)
 
 
 def test_a_run_that_gave_up_is_tried_again(cloud: Cloud) -> None:

@@ -11,10 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from doorman.entrypoints.functiongraph.cts import Ignored
-from doorman.entrypoints.functiongraph.payload import MAX_PAYLOAD, TICK, Unwrapped, read_payload, unwrap
+from doorman.entrypoints.functiongraph.payload import MAX_PAYLOAD, Unwrapped, read_payload, unwrap
 from doorman.errors import Rejected
 from doorman.events.cloudevents import to_structured
+from doorman.events.messages import TICK
 from doorman.models import CloudEvent
+from tests.builders import whole
 
 RECEIVER = "5a1f0c7e2b944d0f8d3c6b7a8e9f0012"
 IMAGE = "6596628c-42d4-4ff1-8660-8ea5ae61f243"
@@ -81,7 +83,8 @@ def kafka(*records: Any) -> dict[str, Any]:
 
 def take(body: bytes) -> Unwrapped:
     """Unwrap the body of an invocation."""
-    return unwrap(read_payload(body), served={RECEIVER})
+    found = unwrap(read_payload(body), served={RECEIVER})
+    return Unwrapped(tuple(map(whole, found.events)), found.ignored)
 
 
 def read(payload: Any) -> Unwrapped:
@@ -211,6 +214,18 @@ def test_a_malformed_payload_is_refused_by_name(body: bytes, message: str) -> No
     with pytest.raises(Rejected) as caught:
         take(body)
     assert str(caught.value).startswith(message)
+
+
+def test_a_payload_may_bring_a_hundred_ticks_and_checks() -> None:
+    """More are refused, whole; notices and traces are not counted, since they are worked off together."""
+
+    def ticks(count: int) -> list[str]:
+        return [json.dumps(to_structured(CloudEvent(id=str(n), source="/s", type=TICK))) for n in range(count)]
+
+    traces = [json.dumps({**TRACE, "trace_id": str(number)}) for number in range(101)]
+    assert len(read(kafka({"messages": ticks(100) + traces})).events) == 201
+    with pytest.raises(Rejected, match=r"^payload: 101 checks and ticks; send at most 100$"):
+        read(kafka({"messages": ticks(101)}))
 
 
 def test_the_largest_payload_is_taken() -> None:

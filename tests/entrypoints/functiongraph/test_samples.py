@@ -12,10 +12,9 @@ from structlog.testing import capture_logs
 
 from doorman.cloud.auth.credentials import from_settings
 from doorman.entrypoints.functiongraph.invocation import HANDLERS, Invocations, handle_run
-from doorman.entrypoints.functiongraph.payload import TICK
 from doorman.entrypoints.http import work_off
 from doorman.events.cloudevents import read
-from doorman.events.messages import EventType
+from doorman.events.messages import TICK, EventType
 from doorman.handlers.dispatch import Handler
 from doorman.handlers.projects import Projects
 from doorman.models import CloudEvent
@@ -26,7 +25,7 @@ from doorman.sandbox.cloud import create_app
 from doorman.sandbox.samples import EVENTS, POLICY, load
 from doorman.sandbox.state import Cloud
 from doorman.settings import Settings
-from doorman.sinks.inbox import Inbox
+from doorman.sinks.loopback import LogSink, LoopbackSink
 from tests.builders import FakeClock
 
 PAYLOADS = sorted((EVENTS / "functiongraph").glob("*.json"))
@@ -62,13 +61,16 @@ class Scene:
 
     async def deliver(self, events: Sequence[CloudEvent], handlers: Mapping[str, Handler]) -> list[int]:
         """Deliver CloudEvents, and what follows from them, until nothing is left."""
-        inbox, statuses = Inbox(), []
+        waiting: list[CloudEvent] = []
+        statuses: list[int] = []
+        sink = LoopbackSink(outer=LogSink(), go_on=waiting.append)
         async with self.client() as client:
-            served = Projects(self.settings, RULES, clock=self.clock, client=client, sink=inbox)
+            served = Projects(self.settings, RULES, clock=self.clock, client=client, sink=sink)
             while events:
                 replies = [await work_off(served, handlers[event.type], [event]) for event in events]
                 statuses += [reply.status for reply in replies]
-                events = inbox.take()
+                events = list(waiting)
+                waiting.clear()
         return statuses
 
     def standing(self) -> dict[str, str | None]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+from ipaddress import ip_address
 from pathlib import Path
 
 import uvicorn
@@ -19,13 +20,17 @@ from doorman.events.dead_letters import read_delivery
 MAX_PORT = 65535
 
 
-def collect(file: str, place: str) -> int:
+def collect(file: str, place: str, *, is_giving: bool) -> int:
     """Collect dead letters until Ctrl-C.
+
+    Args:
+        place: `[HOST:]PORT`.
+        is_giving: other machines may read them too; they hold names of images, owners and projects.
 
     Raises:
         Misconfigured: the place or the file is wrong.
     """
-    app = create_app(Path(file))
+    app = create_app(Path(file), is_giving=is_giving)
     with _listen(place) as listener:
         host, port = listener.getsockname()[:2]
         say(f"collecting dead letters into {file}: POST them to http://{host}:{port}/, GET gives them back")
@@ -35,7 +40,7 @@ def collect(file: str, place: str) -> int:
     return 0
 
 
-def create_app(file: Path) -> Starlette:
+def create_app(file: Path, *, is_giving: bool) -> Starlette:
     """Build the sink.
 
     Raises:
@@ -62,11 +67,20 @@ def create_app(file: Path) -> Starlette:
             kept.write(to_json(event) + b"\n")
         return Response(status_code=204)
 
-    async def give(_: Request) -> Response:
+    async def give(request: Request) -> Response:
         """Give everything that was kept, one event a line."""
+        if not is_giving and not _is_here(request):
+            return PlainTextResponse("given on this machine only; --give allows others", 403)
         return FileResponse(file, media_type="application/x-ndjson")
 
     return Starlette(routes=[Route("/{_:path}", take, methods=["POST"]), Route("/{_:path}", give, methods=["GET"])])
+
+
+def _is_here(request: Request) -> bool:
+    try:
+        return request.client is not None and ip_address(request.client.host).is_loopback
+    except ValueError:
+        return False
 
 
 def _listen(place: str) -> socket.socket:

@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import Final, Protocol, cast
 
 from doorman.errors import DoormanError, Misconfigured
+from doorman.parsing import visible
 from doorman.policy.document.faults import BrokenFile
 from doorman.version import VERSION
 
@@ -84,10 +85,10 @@ def _run(command: Command, arguments: argparse.Namespace) -> int:
         code = command.run(arguments)
         sys.stdout.flush()
     except BrokenFile as error:
-        sys.stderr.write(f"{error}\n")
+        _complain(str(error))
         return WRONG_USAGE
     except DoormanError as error:
-        sys.stderr.write(f"doorman: {error}\n")
+        _complain(f"doorman: {error}")
         return WRONG_USAGE if isinstance(error, Misconfigured) else NO
     except BrokenPipeError:
         # the reader closed the pipe (`| head`): the interpreter must not flush into it again
@@ -96,3 +97,8 @@ def _run(command: Command, arguments: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         return _INTERRUPTED
     return code
+
+
+def _complain(text: str) -> None:
+    """Write to stderr; what files and clouds said may be quoted in it."""
+    sys.stderr.write("".join(f"{visible(line)}\n" for line in text.split("\n")))

@@ -3,8 +3,8 @@
 Nothing foreign reaches a terminal unescaped.
 """
 
+import re
 import sys
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +15,7 @@ from pydantic_core import to_json
 from doorman.errors import Misconfigured
 from doorman.events.cloudevents import to_structured
 from doorman.models import CloudEvent
+from doorman.parsing import as_utf8, visible
 from doorman.policy.document.faults import BrokenFile, Fault
 
 if TYPE_CHECKING:
@@ -24,13 +25,13 @@ _STYLES = {"bold": "1", "red": "31", "green": "32", "yellow": "33", "faint": "2"
 
 
 def read_bytes(path: str) -> bytes:
-    """Read a file.
+    """Read a file, `-` for stdin; text in UTF-8, however Windows wrote it.
 
     Raises:
         Misconfigured: it cannot be read.
     """
     try:
-        return Path(path).read_bytes()
+        return as_utf8(sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes())
     except OSError as error:
         raise Misconfigured(f"{path}: cannot be read: {error.strerror}") from error
 
@@ -51,6 +52,11 @@ def read_text(path: str) -> str:
         raise BrokenFile(path, [Fault(line, column, "this is not UTF-8: save the file as UTF-8")]) from error
 
 
+def bare(url: str) -> str:
+    """Give a URL without the user and password in it, however wrong the rest is: also where a slash stands in one."""
+    return re.sub(r"(?s)^(\w+://)?.*@", r"\1***@", url)
+
+
 def say(text: str = "", *, style: str | None = None) -> None:
     """Write one line to stdout, with a style where that is a terminal."""
     shown = visible(text)
@@ -65,20 +71,11 @@ def say_lines(text: str) -> None:
         say(line)
 
 
-def visible(text: str) -> str:
-    """Escape what would move the cursor, change colours or hide text: an image's name is its sharer's own words."""
-    return "".join(each if not _is_hidden(each) else repr(each)[1:-1] for each in text)
-
-
 def table(rows: Sequence[Sequence[str]]) -> list[str]:
     """Lay out rows in columns, wide enough for everything: nothing is cut."""
     shown = [[visible(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in shown]
-
-
-def _is_hidden(character: str) -> bool:
-    return unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
 
 COLUMNS = ("IMAGE", "NAME", "OWNER", "DECISION", "RULE", "REASON", "OUTCOME")

@@ -2,14 +2,13 @@
 
 import argparse
 import os
-import sys
 from typing import Final
 
 import httpx
 from pydantic_core import to_json
 
 from doorman.entrypoints.cli import dead_letter_sink
-from doorman.entrypoints.cli.output import NOTHING, read_bytes, say, table
+from doorman.entrypoints.cli.output import NOTHING, bare, read_bytes, say, table
 from doorman.errors import Misconfigured, Unavailable
 from doorman.events.dead_letters import Letter, read_letters
 from doorman.version import USER_AGENT
@@ -29,6 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--collect", metavar="[HOST:]PORT", help="be a dead letter sink there, and append what comes to FILE"
     )
+    parser.add_argument("--give", action="store_true", help="give what was collected to other machines as well")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -40,9 +40,9 @@ def run(arguments: argparse.Namespace) -> int:
         Rejected: what was read are no dead letters.
     """
     if arguments.collect:
-        return dead_letter_sink.collect(arguments.source, arguments.collect)
+        return dead_letter_sink.collect(arguments.source, arguments.collect, is_giving=arguments.give)
     url = _find_sink(arguments) if arguments.send else ""
-    letters = _choose(read_letters(_read(arguments.source), arguments.source), arguments.only)
+    letters = _choose(read_letters(_read(arguments.source), bare(arguments.source)), arguments.only)
     with httpx.Client(timeout=TIMEOUT, headers={"user-agent": USER_AGENT}) as client:
         results = [_send(client, url, letter) if url else None for letter in letters]
     _show(letters, results, arguments)
@@ -58,13 +58,13 @@ def _find_sink(arguments: argparse.Namespace) -> str:
 
 def _read(source: str) -> bytes:
     if not source.startswith(("http://", "https://")):
-        return sys.stdin.buffer.read() if source == "-" else read_bytes(source)
+        return read_bytes(source)
     try:
         answer = httpx.get(source, timeout=TIMEOUT, headers={"user-agent": USER_AGENT})
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise Unavailable(f"{source}: cannot be fetched ({type(error).__name__})") from error
+        raise Unavailable(f"{bare(source)}: cannot be fetched ({type(error).__name__})") from error
     if not answer.is_success:
-        raise Unavailable(f"{source}: answered {answer.status_code}")
+        raise Unavailable(f"{bare(source)}: answered {answer.status_code}")
     return answer.content
 
 
@@ -76,6 +76,8 @@ def _choose(letters: list[Letter], ids: list[str]) -> list[Letter]:
 
 
 def _send(client: httpx.Client, url: str, letter: Letter) -> str:
+    if not letter.event:
+        return "not sent (no event)"
     try:
         answer = client.post(url, content=to_json(letter.revive()), headers=_STRUCTURED)
     except (httpx.HTTPError, httpx.InvalidURL) as error:

@@ -5,10 +5,11 @@ import sys
 from argparse import ArgumentParser, Namespace
 from uuid import uuid4
 
-from doorman.entrypoints.cli.output import say, show, visible, write_lines
+from doorman.entrypoints.cli.output import say, show, write_lines
 from doorman.entrypoints.cli.progress import say_left, supervise
 from doorman.entrypoints.cli.session import add_json, add_projects, open_projects
 from doorman.handlers.run import Report, Run
+from doorman.parsing import visible
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
 

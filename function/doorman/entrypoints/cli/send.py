@@ -6,7 +6,7 @@ from typing import Final
 
 import httpx
 
-from doorman.entrypoints.cli.output import read_bytes, say
+from doorman.entrypoints.cli.output import bare, read_bytes, say
 from doorman.events.files import read_message
 from doorman.version import USER_AGENT
 
@@ -32,9 +32,12 @@ def run(arguments: argparse.Namespace) -> int:
 def _send(client: httpx.Client, url: str, file: str) -> bool:
     message = read_message(read_bytes(file))
     try:
-        answer = client.post(url, content=message.body, headers=dict(message.headers))
+        headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in message.headers.items()]
+        answer = client.post(url, content=message.body, headers=headers)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        say(f"{file}: not sent to {url}: {str(error) or type(error).__name__}", style="red")
+        # of a URL that is none, the error quotes a part, which may be half a password
+        why = "this is no URL" if isinstance(error, httpx.InvalidURL) else str(error) or type(error).__name__
+        say(f"{file}: not sent to {bare(url)}: {why}", style="red")
         return False
     is_taken = answer.status_code < _OK
     text = f"{file}: {answer.status_code} {answer.reason_phrase}: {answer.text.strip()}"

@@ -14,7 +14,7 @@ from functools import partial
 from uuid import uuid4
 
 from doorman.cloud.member_status import read_current
-from doorman.entrypoints.cli.output import NOTHING, say, table, visible
+from doorman.entrypoints.cli.output import NOTHING, say, table
 from doorman.entrypoints.cli.progress import supervise
 from doorman.entrypoints.cli.run import FAILED, exit_code, show_report
 from doorman.entrypoints.cli.session import add_json, open_projects
@@ -26,6 +26,7 @@ from doorman.handlers.project_run import ProjectRun
 from doorman.handlers.projects import Projects
 from doorman.handlers.run import Report, Run
 from doorman.models import Action, Reason, Share, is_image_id, is_plain_id
+from doorman.parsing import visible
 from doorman.planning.outcomes import WANTED
 from doorman.policy import decision as decisions
 from doorman.policy.override import override_by_hand

@@ -18,7 +18,7 @@ from doorman.events.messages import EventType
 from doorman.models import MAX_IMAGES, CloudEvent, is_image_id
 from doorman.parsing import parse_json, parse_time
 
-_SUCCESS = re.compile(r"2\d\d", re.ASCII)
+_STATUS = re.compile(r"[1-5]\d\d", re.ASCII)
 
 
 class Ignored(StrEnum):
@@ -52,7 +52,7 @@ def read_trace(trace: Mapping[str, Any], served: Collection[str]) -> list[CloudE
         return Ignored.OTHER_SERVICE
     if str(trace["trace_name"]).lower() != "addmember":
         return Ignored.OTHER_OPERATION
-    if _SUCCESS.fullmatch(str(trace.get("code"))) is None:
+    if _has_failed(trace):
         return Ignored.OPERATION_FAILED
     request, response = as_object(trace.get("request")), as_object(trace.get("response"))
     receivers = [project for project in _receivers(trace, request, response) if project in served]
@@ -72,6 +72,14 @@ def read_trace(trace: Mapping[str, Any], served: Collection[str]) -> list[CloudE
         for project in receivers
         for start in range(0, len(images), MAX_IMAGES)
     ]
+
+
+def _has_failed(trace: Mapping[str, Any]) -> bool:
+    """Say whether the operation failed: by its HTTP status; where services write none or a 0, by the trace's rating."""
+    code = str(trace.get("code"))
+    if _STATUS.fullmatch(code):
+        return not code.startswith("2")
+    return str(trace.get("trace_rating")).lower() != "normal"
 
 
 def _receivers(trace: Mapping[str, Any], request: Mapping[str, Any], response: Mapping[str, Any]) -> list[str]:

@@ -7,6 +7,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import httpx
 from pydantic_core import to_json
@@ -14,10 +15,12 @@ from pydantic_core import to_json
 from doorman.bootstrap import make_sink
 from doorman.cloud.auth.credentials import Credentials, from_invocation
 from doorman.cloud.client import counting
-from doorman.entrypoints.functiongraph.payload import TICK, Grant, Unwrapped, read_grant, read_payload, unwrap
+from doorman.entrypoints.functiongraph.payload import Grant, Unwrapped, read_grant, read_payload, unwrap
 from doorman.entrypoints.http import Reply, refuse, work_off
 from doorman.errors import Rejected, Unavailable
-from doorman.events.messages import EventType
+from doorman.events.cloudevents import check_encoding
+from doorman.events.messages import TICK, EventType
+from doorman.handlers.batching import Shared
 from doorman.handlers.dispatch import Handler, handle_check, handle_sweep, handle_triage
 from doorman.handlers.projects import Projects
 from doorman.handlers.run import run_once
@@ -27,7 +30,7 @@ from doorman.runtime.clock import Clock
 from doorman.runtime.logs import logger
 from doorman.settings import Settings
 from doorman.sinks.huaweicloud import find_beside
-from doorman.sinks.inbox import Inbox
+from doorman.sinks.loopback import LogSink, LoopbackSink
 
 HANDLERS: Mapping[str, Handler] = {
     EventType.NOTIFIED: handle_triage,
@@ -60,28 +63,50 @@ class Invocations:
         self._sink_client = sink_client
         self._credentials = credentials
         self._last: tuple[Grant | None, Projects] | None = None
+        self._runs = Shared()
 
     async def answer(self, *, headers: Mapping[str, str], body: bytes) -> Reply:
         """Answer one `POST /invoke`; success is 200 and says what was done."""
+        waiting: list[CloudEvent] | None = None if self._settings.sink else []
+        grant = read_grant(headers)
         try:
-            payload = read_payload(body)
-            inbox = None if self._settings.sink else Inbox()
-            served = self._open(read_grant(headers), inbox)
-            unwrapped = unwrap(payload, served=await _list_served(served))
+            check_encoding(headers)
+            served, unwrapped = await self._read(grant, body, waiting)
         except (Rejected, Unavailable) as error:
             return refuse(error, policy_digest=self._policy.digest)
         if unwrapped.ignored:
             logger().info("payload.ignored", reasons=[reason.value for reason in unwrapped.ignored])
-        return _sum_up(unwrapped, await _work_off_all(served, unwrapped.events, inbox))
+        handlers = dict(HANDLERS)
+        if waiting is not None:
+            handlers[TICK] = partial(self._share_run, grant)
+        return _sum_up(unwrapped, await _work_off_all(served, unwrapped.events, handlers, waiting))
 
-    def _open(self, grant: Grant | None, inbox: Inbox | None) -> Projects:
-        """Find the projects that these credentials serve; the last are kept, for their tokens and batches."""
-        if inbox is None and self._last and self._last[0] == grant:
+    async def _share_run(
+        self, grant: Grant | None, served: Projects, events: Sequence[CloudEvent]
+    ) -> Sequence[Handled]:
+        """Do the whole job once for all calls that come with the same credentials while another run is under way."""
+        (done, *_) = await self._runs.join(grant, partial(handle_run, served, events))
+        return [done, *(Handled(error=done.error) for _ in events[1:])]
+
+    async def _read(
+        self, grant: Grant | None, body: bytes, waiting: list[CloudEvent] | None
+    ) -> tuple[Projects, Unwrapped]:
+        """Read a payload, which is not kept: it may be thirty times as large as its bytes."""
+        payload = read_payload(body)
+        served = self._open(grant, waiting)
+        return served, unwrap(payload, served=await _list_served(served))
+
+    def _open(self, grant: Grant | None, waiting: list[CloudEvent] | None) -> Projects:
+        """Find the projects that are served with these credentials; the last ones are kept, for their tokens."""
+        if waiting is None and self._last and self._last[0] == grant:
             return self._last[1]
         settings, clock, credentials = self._settings, self._clock, self._lend(grant)
-        sink = inbox or make_sink(settings, clock=clock, client=self._sink_client, credentials=credentials)
+        if waiting is None:
+            sink = make_sink(settings, clock=clock, client=self._sink_client, credentials=credentials)
+        else:
+            sink = LoopbackSink(outer=LogSink(), go_on=waiting.append)
         served = Projects(settings, self._policy, clock=clock, client=self._client, credentials=credentials, sink=sink)
-        if inbox is None:
+        if waiting is None:
             self._last = (grant, served)
         return served
 
@@ -111,29 +136,33 @@ async def _list_served(served: Projects) -> set[str]:
     return {context.project_id for context in contexts}
 
 
-async def _work_off_all(served: Projects, events: Sequence[CloudEvent], inbox: Inbox | None) -> list[Reply]:
-    """Work off the events, each for itself, and without a sink also those that follow from them."""
-    handlers = HANDLERS if inbox is None else {**HANDLERS, TICK: handle_run}
+async def _work_off_all(
+    served: Projects,
+    events: Sequence[CloudEvent],
+    handlers: Mapping[str, Handler],
+    waiting: list[CloudEvent] | None,
+) -> list[Reply]:
+    """Work off the events, each for itself but the ticks, and without a sink also those that follow from them."""
     replies: list[Reply] = []
     while events:
-        replies += await asyncio.gather(*(work_off(served, handlers[event.type], [event]) for event in events))
-        events = inbox.take() if inbox else ()
+        ticks = [event for event in events if event.type == TICK]
+        groups = [[event] for event in events if event.type != TICK] + ([ticks] if ticks else [])
+        replies += await asyncio.gather(*(work_off(served, handlers[group[0].type], group) for group in groups))
+        events = tuple(waiting or ())
+        if waiting:
+            waiting.clear()
     return replies
 
 
 async def handle_run(served: Projects, events: Sequence[CloudEvent]) -> Sequence[Handled]:
-    """Do the whole job once for each tick, as `doorman run` does."""
-    return [await _run(served, event) for event in events]
-
-
-async def _run(served: Projects, event: CloudEvent) -> Handled:
+    """Do the whole job once for all ticks, as `doorman run` does."""
     with counting() as tally:
-        report = await run_once(served, run_id=event.id)
+        report = await run_once(served, run_id=events[0].id)
     counts = Counter(kind.type.split(".")[-2] for kind in report.told for _ in kind.data["images"])
     for trouble in report.troubles:
         logger().warning("run.trouble", project_id=trouble.project_id, error=trouble.message, images=trouble.images)
     error = Unavailable(report.troubles[0].message) if report.troubles else None
-    return Handled(counts=counts, api_calls=tally.calls, error=error)
+    return [Handled(counts=counts, api_calls=tally.calls, error=error)]
 
 
 def _sum_up(unwrapped: Unwrapped, replies: Sequence[Reply]) -> Reply:

@@ -17,16 +17,13 @@ from pydantic_core import to_json
 from doorman.cloud.auth.accounts import Keys
 from doorman.entrypoints.functiongraph.cts import Ignored, as_list, as_object, read_trace
 from doorman.errors import Rejected
-from doorman.events.cloudevents import from_structured
-from doorman.events.messages import EventType
+from doorman.events.cloudevents import MAX_BATCH, from_structured
+from doorman.events.messages import TICK, EventType
 from doorman.models import CloudEvent, is_plain_id
 from doorman.parsing import parse_json, parse_time
 
 MAX_PAYLOAD = 256 * 1024
 """Bytes of one asynchronous invocation; the engine takes no more."""
-
-TICK = "dev.knative.sources.ping"
-"""The type of a timer's event: PingSource's own, so that one tick is like another."""
 
 _NAMESPACE = uuid5(NAMESPACE_URL, "urn:doorman:functiongraph")
 _KINDS = frozenset({"record", "lts", "cts", "trace_name", "specversion"})
@@ -122,6 +119,9 @@ def _gather(items: Iterable[list[CloudEvent] | Ignored]) -> Unwrapped:
             events.setdefault(to_json((event.source, event.id, event.type, event.data)), event)
     if not events and not ignored:
         ignored.append(Ignored.NOTHING_INSIDE)
+    # Notices share their rounds, and a batch of traces is nobody's to make smaller; what else is there asks each time.
+    if (count := sum(event.type != EventType.NOTIFIED for event in events.values())) > MAX_BATCH:
+        raise Rejected(f"payload: {count} checks and ticks; send at most {MAX_BATCH}")
     return Unwrapped(tuple(events.values()), tuple(ignored))
 
 
