@@ -10,7 +10,7 @@ import pytest
 from doorman.errors import Unavailable
 from doorman.handlers.batching import YIELDS, Batcher, Shared, Turns
 from doorman.handlers.results import Ended
-from doorman.models import Cause, Notice
+from doorman.models import Cause, Notice, OutcomeType
 from tests.builders import image_id
 
 pytestmark = pytest.mark.anyio
@@ -52,7 +52,7 @@ class Work:
         for number in numbers:
             if number in self.errors:
                 raise self.errors[number]
-        return {image: "accepted" for each in notices for image in each.images}
+        return {image: OutcomeType.ACCEPTED for each in notices for image in each.images}
 
     def go_on(self, batcher: int = 1) -> None:
         """Let rounds end."""
