@@ -104,7 +104,7 @@ def to_share(facts: Facts, *, image_id: str = "", project_id: str = "unknown") -
     """Make a share of facts; the arguments stand in where they do not say."""
     known = facts.model_dump(exclude_none=True, exclude={"created_at", "tags"})
     return Share(
-        **{"image_id": image_id, "project_id": project_id, **known},
+        **{"image_id": image_id, "project_id": project_id, "full_ecs": None, **known},
         created_at=parse_time(facts.created_at) if facts.created_at else None,
         tags=None if facts.tags is None else frozenset(facts.tags),
     )
