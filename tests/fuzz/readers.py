@@ -5,8 +5,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from doorman.cloud.api import cbr, glance, ims, nova
-from doorman.cloud.api.base import Answer, check, read_member
-from doorman.cloud.api.images import read_share
+from doorman.cloud.api.base import Answer, ImageService, check, read_member
+from doorman.cloud.api.glance import Glance
+from doorman.cloud.api.images import read_first_id, read_row
+from doorman.cloud.api.ims import Ims
 from doorman.cloud.auth.environ import Identity
 from doorman.cloud.auth.keystone import read_token
 from doorman.entrypoints.functiongraph.payload import read_payload, unwrap
@@ -18,6 +20,7 @@ from doorman.policy.policy import load
 
 NOW = datetime(2026, 1, 31, 8, 30, tzinfo=UTC)
 SERVED = frozenset({"7f2a9c4e1b6d4f0e8a3c5d7b9e1f2a4c", "receiver"})
+IMAGE = "6596628c-42d4-4ff1-8660-8ea5ae61f243"
 ACCOUNT = Identity.from_environ(
     {
         "OS_AUTH_URL": "https://iam.test/v3",
@@ -69,10 +72,12 @@ def _functiongraph(data: bytes) -> None:
 
 
 def _list(data: bytes) -> None:
-    for dialect in (ims, glance):
-        page = dialect.read_page(Answer(status=200, body=data), dialect.list_shares("pending"))
+    read_first_id(data)
+    services: tuple[ImageService, ...] = (Ims(), Glance())
+    for service in services:
+        page = service.read_page(Answer(status=200, body=data), service.list_shares("pending")[0])
         for row in page.rows.values():
-            read_share(row, project_id="receiver", status="pending")
+            read_row(row, project_id="receiver", status="pending").complete(full_ecs=None)
 
 
 def _error(data: bytes) -> None:
@@ -101,9 +106,10 @@ READERS: Mapping[str, Callable[[bytes], None]] = {
     "binary": _binary,
     "functiongraph": _functiongraph,
     "list": _list,
-    "members_call": _answered(ims.read_job_id),
+    "members_call": _answered(Ims().read_settled),
     "job": _answered(ims.read_job),
     "member": _answered(read_member),
+    "image": _answered(lambda answer: glance.read_image(answer, IMAGE, project_id="receiver")),
     "vaults": _answered(cbr.read_vaults),
     "servers": _answered(nova.read_servers),
     "error": _error,
