@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: bench chaos fuzz help demo test lint unit test-openstack test-container test-asyncapi asyncapi sbom clean
+.PHONY: bench chaos fuzz help demo test lint unit test-openstack test-container test-wheel test-asyncapi asyncapi sbom clean
 
 help: ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -44,11 +44,14 @@ sbom: $(VENV)/bin/python ## what the image installs, with licences, as CycloneDX
 	  --output-format JSON --output-file .cache/doorman.cdx.json .cache/sbom/image/bin/python
 	@echo ".cache/doorman.cdx.json"
 
+test-wheel: $(VENV)/dev.stamp ## build the wheel, and use it where there is nothing else
+	@$(BIN)/pytest tests/wheel -o cache_dir=.cache/pytest
+
 test-openstack: $(VENV)/dev.stamp ## on a real Keystone and Glance, installed below .cache at the first time
 	@$(BIN)/python tests/openstack/install.py
 	@$(BIN)/pytest tests/openstack -o cache_dir=.cache/pytest
 
-bench: $(VENV)/bin/python ## measure everything, and write the figures into README and docs; five minutes
+bench: $(VENV)/bin/python ## measure everything, and write the figures into docs; five minutes
 	@# beside what the functions run with only the vendor's client: what else is installed would slow down the start
 	@$(BIN)/python -m venv .cache/bench
 	@.cache/bench/bin/pip install --quiet --quiet --disable-pip-version-check --requirement requirements.txt
@@ -79,5 +82,6 @@ $(VENV)/run.stamp: pyproject.toml $(VENV)/pins.txt
 
 $(VENV)/dev.stamp: pyproject.toml $(VENV)/pins.txt
 	@echo "Installing Doorman and its development tools into $(VENV) ..."
-	@$(BIN)/pip install --quiet --quiet --disable-pip-version-check --constraint $(VENV)/pins.txt --editable '.[dev]'
+	@$(BIN)/pip install --quiet --quiet --disable-pip-version-check 'pip>=25.1' # which knows groups
+	@$(BIN)/pip install --quiet --quiet --disable-pip-version-check --constraint $(VENV)/pins.txt --editable '.[otel]' --group dev
 	@touch $@ $(VENV)/run.stamp

@@ -1,4 +1,4 @@
-"""Runs every benchmark, and writes the figures into README.md and docs/performance.md, and the plot beside that.
+"""Runs every benchmark, and writes the figures into docs/performance.md, and the plot beside that.
 
 `make bench`, or `python bench/report.py [--quick]`: five minutes, or two with few pairs.
 """
@@ -19,7 +19,6 @@ import storm
 import transports
 
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
-README = harness.ROOT / "README.md"
 PAGE = harness.ROOT / "docs" / "performance.md"
 PLOT = harness.ROOT / "docs" / "scaling.svg"
 
@@ -167,7 +166,6 @@ if __name__ == "__main__":
     found = measure(**vars(parser.parse_args()))
     summary, details = write_summary(found), write_details(found)
     print(f"{summary}\n\n{details}")
-    write_into(README, summary)
     write_into(PAGE, f"{summary}\n\n{details}")
     PLOT.write_text(make_plan(found["scaling"]))
     check(found)

@@ -52,8 +52,8 @@ class Chain:
     async def swap(self, cloud: type[Cloud]) -> None:
         """Serve the project by another class of cloud."""
         context = await self.served.context(RECEIVER)
-        other = cloud(project_id=RECEIVER, client=context.cloud.client, is_ims=context.cloud.is_ims)
-        self.served._contexts[RECEIVER] = replace(context, cloud=other)  # noqa: SLF001 - the office has no door for this
+        other = cloud(project_id=RECEIVER, client=context.cloud.client, service=context.cloud.service)
+        self.served._contexts[RECEIVER] = replace(context, cloud=other)  # noqa: SLF001 - there is no door for this
 
     async def wait(self, seconds: float) -> None:
         """Let time pass."""
@@ -114,7 +114,7 @@ class Chain:
 
     def outcomes(self) -> Sequence[CloudEvent]:
         """Give the outcome events told so far."""
-        follow_ups = {EventType.NOTIFIED, EventType.CHECK, EventType.PENDING}
+        follow_ups = {EventType.NOTIFIED, EventType.CHECK, EventType.PENDING, EventType.DECIDED}
         return [event for event in self.tray.events if event.type not in follow_ups]
 
     def of(self, kind: EventType) -> list[CloudEvent]:

@@ -112,7 +112,7 @@ def test_the_deployed_chain_settles_a_share(cloud: Cloud, environ: dict[str, str
         with deployed("triage", environ) as (triage, log):
             reply = httpx.post(triage, headers=JSON, json=notice(image))
             assert (reply.status_code, reply.content) == (204, b"")
-        (kind, check), *_ = taken
+        _, (kind, check), *_ = taken
         assert kind == "dev.doorman.job.check.v1"
         with deployed("check_job", environ) as (check_job, _):
             event = notice() | {"type": kind, "data": check}
@@ -121,6 +121,7 @@ def test_the_deployed_chain_settles_a_share(cloud: Cloud, environ: dict[str, str
             event = notice() | {"type": "dev.knative.sources.ping", "data": None}
             assert httpx.post(sweep, headers=JSON, json=event).status_code == 204
     assert [kind for kind, _ in taken] == [
+        "dev.doorman.share.decided.v1",
         "dev.doorman.job.check.v1",
         "dev.doorman.share.accepted.v1",
         "dev.doorman.shares.pending.v1",

@@ -75,14 +75,17 @@ async def test_what_a_person_settled_is_told_as_with_or_against_the_policy(count
         for status in STATUSES[1:]
         for image in add(chain.cloud, name, status=status, count=count)
     ]
-    await chain.notify(*images)
+    await chain.wait(10)
+    await chain.notify(*images, age=5)
+    # Of many only the lists are read, which do not tell when: those speak for the event.
+    accepted, rejected = ("skipped", "skipped") if count == 1 else ("accepted", "rejected")
     assert entries(chain) == {
-        ("skipped", "already_settled", "images", "accept", "accepted", "None"),
+        (accepted, "already_settled", "images", "accept", "accepted", "None"),
         ("skipped", "settled_otherwise", "images", "accept", "rejected", "None"),
-        ("skipped", "already_settled", "servers", "accept", "accepted", "None"),
+        (accepted, "already_settled", "servers", "accept", "accepted", "None"),
         ("skipped", "settled_otherwise", "servers", "accept", "rejected", "None"),
         ("skipped", "settled_otherwise", "banned", "reject", "accepted", "None"),
-        ("skipped", "already_settled", "banned", "reject", "rejected", "None"),
+        (rejected, "already_settled", "banned", "reject", "rejected", "None"),
     }
     assert chain.members_calls() == []
 
@@ -110,8 +113,7 @@ class LateCloud(Cloud):
     async def find(self, status: MemberStatus, images: Collection[str]) -> dict[str, Share]:
         """Find nothing at first."""
         type(self).looks += 1
-        # The first look, and the one for shares whose row says that they stand there.
-        return {} if self.looks <= 2 else await Cloud.find(self, status, images)
+        return {} if self.looks <= 1 else await Cloud.find(self, status, images)
 
 
 async def test_lists_that_lag_behind_a_job() -> None:
@@ -137,12 +139,11 @@ async def test_every_standing_is_decided_as_its_whole_facts_are(api: str, count:
         for status in STATUSES
         for image in add(chain.cloud, name, status=status, count=count)
     }
-    for standings in (
+    for current in (
         await read_current(context.cloud, list(kinds)),
         await read_back(context.cloud, list(kinds), status="accepted"),
-        {image: await context.cloud.image(image) for image in kinds},
     ):
-        shares = [share for share in standings.values() if share]
+        shares = [share for share in current.values() if share]
         assert {share.image_id: share.full_ecs for share in shares} == kinds
         rules = {(share.name, decide(share, context.policy, now=context.clock.now()).rule) for share in shares}
         assert rules == {("image-1", "images"), ("server-1", "servers" if api == "ims" else "banned")}

@@ -1,11 +1,14 @@
 """A storm in which everything fails now and then: the cloud, the sink, the order of events, the functions themselves.
 
 `python tests/chaos/storm.py [--seed N] [--shares N] [--kills N] [--faults RATE]` plays one; it ends with 0 when every
-share ended as the policy says, none was written against it, and every outcome told is true.
+share ended as the policy says and was told as such, none was written against it or without its evidence before, every
+outcome told is true, and no two events with one id say different things. A password is rotated and a policy rolled out
+in the middle, and a forger sends notices and checks of their own beside it.
 """
 
 import argparse
 import json
+import math
 import random
 import sys
 import tempfile
@@ -14,6 +17,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -30,15 +34,24 @@ from doorman.sandbox.serving import serve
 from doorman.sandbox.state import Cloud
 
 TYPES = {"triage": "dev.doorman.share.notified.v1", "check_job": "dev.doorman.job.check.v1"}
-WANTED = {"golden": "accepted", "banned": "rejected", "stranger": "pending"}
-FATES = {"golden": "accepted", "banned": "rejected", "stranger": "held"}
+DECIDED = "dev.doorman.share.decided.v1"
+WANTED = {"golden": {"accepted"}, "banned": {"rejected"}, "stranger": {"pending"}, "newcomer": {"pending", "accepted"}}
+TOLD = {"golden": {"accepted"}, "banned": {"rejected"}, "stranger": {"held"}, "newcomer": {"held", "accepted"}}
 POLICY = """version: 1
 default: hold
 rules:
   - {name: golden-images, owners: [golden], decision: accept}
   - {name: known-bad, owners: [banned], decision: reject}
 """
+ROLLED_OUT = POLICY + "  - {name: newcomers, owners: [newcomer], decision: accept}\n"
+CLOUDS = """clouds:
+  storm:
+    auth: {auth_url: %s/identity/v3, username: doorman, password: %s, user_domain_name: Default, project_id: receiver}
+"""
 DELIVERY = Policy(retry=60, backoff="linear", delay=0.05, timeout=20)
+POISONED = 0.01
+"""Part of the images at which a call, or a job, fails once as a whole."""
+
 DEADLINE = 600.0
 """Seconds after which a storm counts as lost."""
 
@@ -68,18 +81,30 @@ def play(*, seed: int, shares: int, kills: int, rate: float) -> Verdict:
         cloud_url = stack.enter_context(serve(clouds.create_app(cloud)))
         flaky = Flaky(brokers.create_app(broker), dice=random.Random(seed + 1), rate=rate / 2)
         sink = stack.enter_context(serve(flaky)) + broker.path
-        functions = [stack.enter_context(_running(target, cloud_url, sink)) for target in TYPES]
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        (folder / "policy.yaml").write_text(POLICY)
+        (folder / "clouds.yaml").write_text(CLOUDS % (cloud_url, "secret"))
+        (folder / "clouds.yaml").chmod(0o600)
+        functions = [stack.enter_context(_running(target, folder, sink)) for target in TYPES]
         broker.triggers = [
             Trigger(name=each.target, subscriber=each.url, filters={"type": TYPES[each.target]}, policy=DELIVERY)
             for each in functions
         ]
         owners = {}
         for number in range(shares):
-            owner = dice.choices(list(WANTED), [8, 1, 1])[0]
+            owner = dice.choices(list(WANTED), [32, 4, 3, 1])[0]
             image = str(UUID(int=dice.getrandbits(128), version=4))
             owners[cloud.add_share(owner, "receiver", image_id=image, name=f"image-{number}")] = owner
+            if dice.random() < POISONED:
+                cloud.fail_image(image, dice.choice(["IMG.0064", "500"]), at="submit", times=1)
+            elif dice.random() < POISONED:
+                cloud.fail_image(image, "IMG.0064", at="job", times=1, whole=True)
+        cloud.settings.job_results = dice.random() < 0.5
         _send(sink, list(owners), dice)
-        _kill(functions, broker, kills, dice)
+        _forge(sink, cloud, list(owners), dice, count=shares // 20)
+        _kill(functions, broker, kills // 2, dice)
+        _roll_out(functions, cloud, folder, cloud_url)
+        _kill(functions, broker, kills - kills // 2, dice)
         _await_rest(broker)
         return _judge(cloud, broker, owners, seconds=time.monotonic() - start)
 
@@ -131,28 +156,65 @@ def _make_cloud(seed: int, rate: float) -> Cloud:
 
 
 @contextmanager
-def _running(target: str, cloud_url: str, sink: str) -> Iterator[Function]:
-    with tempfile.TemporaryDirectory() as folder:
-        policy = Path(folder) / "policy.yaml"
-        policy.write_text(POLICY)
-        settings = {
-            "DOORMAN_POLICY": str(policy),
-            "DOORMAN_REQUEST_TIMEOUT": "2",
-            "DOORMAN_SINK_TIMEOUT": "5",
-            "K_SINK": sink,
-            "LOG_LEVEL": "warning",
-            "OS_AUTH_URL": f"{cloud_url}/identity/v3",
-            "OS_USERNAME": "doorman",
-            "OS_PASSWORD": "secret",
-            "OS_USER_DOMAIN_NAME": "Default",
-            "OS_PROJECT_ID": "receiver",
-        }
-        function = Function(target, port=0, settings=settings, log=Path(folder) / "log")
-        try:
-            function.await_start()
-            yield function
-        finally:
-            function.kill()
+def _running(target: str, folder: Path, sink: str) -> Iterator[Function]:
+    settings = {
+        "DOORMAN_POLICY": str(folder / "policy.yaml"),
+        "DOORMAN_REQUEST_TIMEOUT": "2",
+        "DOORMAN_SINK_TIMEOUT": "5",
+        "K_SINK": sink,
+        "LOG_LEVEL": "warning",
+        "OS_CLIENT_CONFIG_FILE": str(folder / "clouds.yaml"),
+        "OS_CLOUD": "storm",
+    }
+    function = Function(target, port=0, settings=settings, log=folder / f"{target}.log")
+    try:
+        function.await_start()
+        yield function
+    finally:
+        function.kill()
+
+
+def _roll_out(functions: list[Function], cloud: Cloud, folder: Path, cloud_url: str) -> None:
+    """Rotate the password without a restart, and roll out another policy with one."""
+    cloud.directory.named("doorman", "Default").password = "rotated"  # type: ignore[union-attr]
+    (folder / "clouds.yaml").write_text(CLOUDS % (cloud_url, "rotated"))
+    (folder / "policy.yaml").write_text(ROLLED_OUT)
+    for function in functions:
+        function.kill()
+        function.restart()
+
+
+def _forge(sink: str, cloud: Cloud, images: list[str], dice: random.Random, *, count: int) -> None:
+    """Send events that nobody of ours sent: what they claim is meant to mislead."""
+    with httpx.Client(timeout=30) as client:
+        for number in range(count):
+            named = [*dice.sample(images, dice.choice([1, 1, 5])), *([str(UUID(int=dice.getrandbits(128), version=4))])]
+            claims = {"tries": dice.choice([1, 3]), "tried_vaults": dice.choice([[], ["v1", "v2"]])}
+            age = dice.choice([0, 30, 4000, 10**7])
+            body: dict[str, Any] = {"project_id": "receiver", "images": named[: dice.choice([1, len(named)])], **claims}
+            kind = dice.choice(list(TYPES))
+            if kind == "check_job":
+                jobs = list(cloud.jobs) or ["no-such-job"]
+                body |= {
+                    "job_id": dice.choice([*jobs[-3:], "no-such-job"]),
+                    "status": dice.choice(["accepted", "rejected"]),
+                    "vault_id": dice.choice([None, "invented"]),
+                    "submitted_at": _write_time(time.time() - age),
+                    "attempt": dice.choice([1, 1000]),
+                }
+            headers = {
+                "ce-specversion": "1.0",
+                "ce-id": f"forged-{number}",
+                "ce-source": "/evil",
+                "ce-type": TYPES[kind],
+                "ce-time": _write_time(time.time() - age + dice.choice([0, 30, 10**6])),
+            }
+            while not client.post(sink, json=body, headers=headers).is_success:
+                pass
+
+
+def _write_time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()
 
 
 def _send(sink: str, images: list[str], dice: random.Random) -> None:
@@ -199,27 +261,58 @@ def _judge(cloud: Cloud, broker: Broker, owners: dict[str, str], *, seconds: flo
     if not broker.is_idle:
         verdict.faults.append("events are still under way")
     for image, owner in owners.items():
-        if (status := cloud.member_status(image, "receiver")) != WANTED[owner]:
+        if (status := cloud.member_status(image, "receiver")) not in WANTED[owner]:
             verdict.faults.append(f"{image} of {owner} is {status}")
-    for call in cloud.writes:
-        asked = call.body or {}
-        verdict.faults += [
-            f"{image} of {owners[image]} was to be {asked['status']}"
-            for image in asked.get("images", [])
-            if WANTED[owners[image]] != asked["status"]
-        ]
+    verdict.faults += _judge_writes(cloud, broker, owners)
+    verdict.faults += _judge_ids(broker)
+    _judge_outcomes(verdict, cloud, broker, owners)
+    return verdict
+
+
+def _judge_outcomes(verdict: Verdict, cloud: Cloud, broker: Broker, owners: dict[str, str]) -> None:
+    """Look for untrue outcomes, and for shares that were settled and never told as such."""
     heard: dict[str, set[str]] = {image: set() for image in owners}
     for event in broker.events:
-        fate = event.type.split(".")[-2]
-        if event.type in TYPES.values():
+        kind = event.type.split(".")[-2]
+        if event.type in {*TYPES.values(), DECIDED}:
             continue
         for entry in event.value()["images"]:
-            verdict.told[f"{fate}/{entry['reason']}"] += 1
-            heard[entry["image_id"]].add(fate)
-            if (fate, entry["reason"]) != ("skipped", "already_settled") and fate != FATES[owners[entry["image_id"]]]:
-                verdict.faults.append(f"told of {owners[entry['image_id']]}: {fate} {entry['reason']}")
-    verdict.faults += [f"nothing told of {image}" for image, fates in heard.items() if not fates]
-    return verdict
+            verdict.told[f"{kind}/{entry['reason']}"] += 1
+            owner = owners.get(entry["image_id"], "")
+            is_quiet = (kind, entry["reason"]) in {("skipped", "already_settled"), ("skipped", "not_shared")}
+            if owner:
+                heard[entry["image_id"]].add(kind)
+            if not is_quiet and kind not in TOLD.get(owner, ()):
+                verdict.faults.append(f"told of {owner or 'a strange image'}: {kind} {entry['reason']}")
+    for image, owner in owners.items():
+        status = cloud.member_status(image, "receiver")
+        if (status or "") not in heard[image] | ({"pending"} if "held" in heard[image] else set()):
+            verdict.faults.append(f"{image} of {owner} is {status}, told was {sorted(heard[image])}")
+
+
+def _judge_writes(cloud: Cloud, broker: Broker, owners: dict[str, str]) -> Iterator[str]:
+    """Look for writes against the policy, and for those that were not on record before they were made."""
+    recorded: dict[tuple[str, str], float] = {}
+    for arrival in broker.arrivals:
+        if arrival.event.type == DECIDED:
+            data = arrival.event.value()
+            for entry in data["images"]:
+                recorded.setdefault((entry["image_id"], data["status"]), arrival.at)
+    for call in cloud.writes:
+        asked = call.body or {}
+        for image in asked.get("images", []):
+            if asked["status"] not in WANTED[owners[image]]:
+                yield f"{image} of {owners[image]} was to be {asked['status']}"
+            if recorded.get((image, asked["status"]), math.inf) > call.at:
+                yield f"{image} was written without evidence"
+
+
+def _judge_ids(broker: Broker) -> Iterator[str]:
+    """Look for events that share an id and say different things."""
+    said: dict[str, bytes] = {}
+    for event in broker.events:
+        if said.setdefault(event.id, event.data) != event.data:
+            yield f"two events {event.id} of {event.type} say different things"
 
 
 if __name__ == "__main__":

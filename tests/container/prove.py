@@ -91,6 +91,7 @@ def prove_content(proof: Proof) -> None:
     _say(f"{len(found)} distributions, as pinned; {version}; MB: " + _list({k: v / 1e6 for k, v in sizes.items()}))
     uncompiled = [path for path in (proof.root / "app").rglob("*.py") if not any(_bytecode(path))]
     must(not uncompiled, f"without bytecode: {uncompiled}")
+    must(not list((proof.root / "app").rglob("sandbox")), "the sandbox is in the image")
 
 
 def prove_read_only(proof: Proof) -> None:

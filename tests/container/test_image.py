@@ -11,6 +11,8 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tests.container.tree import ignored
+
 PROJECT = Path(__file__).parents[2]
 CONTAINERFILE = (PROJECT / "Containerfile").read_text("utf-8")
 FILES = {"requirements.txt": [], "requirements-otel.txt": ["otel"]}
@@ -52,6 +54,13 @@ def test_every_pin_has_hashes_and_no_address(file: str) -> None:
     entries = re.split(r"(?m)^(?=[a-z0-9-]+==)", pins)[1:]
     assert [entry.split("==")[0] for entry in entries if "--hash=sha256:" not in entry] == []
     assert re.findall(r"https?://|--index-url|--find-links", pins) == []
+
+
+def test_the_image_carries_no_sandbox_and_no_caches() -> None:
+    """What `COPY function` leaves out."""
+    package = PROJECT / "function" / "doorman"
+    assert ignored(str(package), ["sandbox", "__pycache__", "policy"]) == ["sandbox", "__pycache__"]
+    assert ignored(str(package / "policy"), ["sandbox", "__pycache__", "schema.py"]) == ["__pycache__"]
 
 
 def test_the_image_runs_as_a_user_without_rights() -> None:

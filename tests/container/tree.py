@@ -112,10 +112,18 @@ def copy(words: list[str], *, stages: dict[str, Path], to: Path, workdir: str) -
     source, target = source_root / words[0].lstrip("/"), to / workdir.lstrip("/")
     target = to / words[1].lstrip("/") if words[1].startswith("/") else target / words[1]
     if source.is_dir():
-        skip = shutil.ignore_patterns("__pycache__") if source_root == PROJECT else None  # as .containerignore says
+        skip = ignored if source_root == PROJECT else None
         shutil.copytree(source, target, dirs_exist_ok=True, ignore=skip)
     else:
         place(source, target / source.name if words[1].endswith(("/", ".")) else target)
+
+
+def ignored(folder: str, names: list[str]) -> list[str]:
+    """Give those of `names` that .containerignore keeps out of what is copied: its lines with a name or a path."""
+    lines = (PROJECT / ".containerignore").read_text("utf-8").splitlines()
+    patterns = [line.removeprefix("**/") for line in lines if line[:1] not in ("", "#", "!", "*") or line[:3] == "**/"]
+    below = Path(folder).relative_to(PROJECT)
+    return [name for name in names if name in patterns or str(below / name) in patterns]
 
 
 def run_step(step: str, root: Path, workdir: str) -> None:

@@ -76,13 +76,13 @@ async def test_a_job_that_outlives_the_budget_is_handed_over() -> None:
 
 
 async def test_a_job_past_its_deadline_has_timed_out() -> None:
-    """A job that never ends is given up, and what it left pending is told so."""
+    """A job that never ends is given up; where its record names no images, they are told as still waiting."""
     chain = Chain(DOORMAN_CHECK_BUDGET="20", DOORMAN_JOB_DEADLINE="60")
     chain.cloud.settings.job_seconds = None
     image = chain.share()
     await chain.notify(image)
     await chain.settle()
-    assert chain.told() == [(image, "failed", "job_timed_out")]
+    assert chain.told() == [(image, "failed", "still_pending")]
     assert len(chain.of(EventType.CHECK)) <= 4
 
 
@@ -100,7 +100,7 @@ async def test_a_job_that_nobody_knows_is_read_back_after_a_few_tries(budget: st
 
 
 async def test_a_forged_check_makes_no_untrue_outcome() -> None:
-    """A check that names a real job of other images, with invented owner and rule, tells only what the cloud says."""
+    """A check that names a real job of other images tells nothing: the job's record does not name them."""
     chain = Chain()
     mine = chain.share()
     await chain.notify(mine)
@@ -121,26 +121,17 @@ async def test_a_forged_check_makes_no_untrue_outcome() -> None:
         for event in chain.outcomes()
         for entry in event.data["images"]
     }
-    assert told == {
-        pending: ("failed", "still_pending", STRANGER, None, None),
-        settled: ("accepted", "policy_differs", STRANGER, None, None),
-        refused: ("failed", "settled_otherwise", BAD, "known-bad", None),
-        gone: ("skipped", "not_shared", None, None, None),
-        own: ("skipped", "own_image", "receiver", None, None),
-    }
+    assert told == {}
     assert len(chain.cloud.writes) == before
 
 
 async def test_a_forged_check_of_many_images_is_read_by_lists() -> None:
-    """However many images a check names, each is told as it stands."""
+    """A job that nobody knows ties no image to it: what stands as the policy would have it is all that is told."""
     chain = Chain()
     pending = [chain.share(STRANGER) for _ in range(12)]
     refused = [chain.share(BAD, status="rejected") for _ in range(12)]
     await chain.post(EventType.CHECK, check(chain, *pending, *refused))
-    assert chain.told() == sorted(
-        [(image, "failed", "still_pending") for image in pending]
-        + [(image, "failed", "settled_otherwise") for image in refused]
-    )
+    assert chain.told() == sorted((image, "rejected", "rejected_by_rule") for image in refused)
 
 
 async def test_an_image_unshared_in_the_middle_is_told_as_gone() -> None:

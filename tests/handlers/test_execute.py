@@ -6,13 +6,26 @@ from typing import Any
 import httpx
 import pytest
 
-from doorman.errors import Broken, Unavailable
+from doorman.errors import Broken, Busy, Failed, Unavailable
+from doorman.events.messages import OUTCOMES, EventType
 from doorman.events.writing import read_notice
 from doorman.handlers.context import ProjectContext
-from doorman.handlers.results import REPEATED, SUBMITTED
 from doorman.handlers.triage import triage
-from doorman.models import MAX_TRIED_VAULTS, MAX_TRIES, Notice
-from tests.builders import BAD, CAUSE, GOLDEN, RECEIVER, SECOND_VAULT, VAULT, MakeContext, Play, RecordingSink, State
+from doorman.models import MAX_TRIED_VAULTS, MAX_TRIES, Notice, Onward
+from doorman.planning.plan import max_extra_calls
+from tests.builders import (
+    BAD,
+    CAUSE,
+    GOLDEN,
+    POLICY,
+    RECEIVER,
+    SECOND_VAULT,
+    VAULT,
+    MakeContext,
+    Play,
+    RecordingSink,
+    State,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -36,7 +49,7 @@ def entries(sink: RecordingSink) -> dict[str, tuple[str, str, str | None]]:
         entry["image_id"]: (event.type.split(".")[-2], entry["reason"], entry["error_code"])
         for event in sink.events
         for entry in event.data["images"]
-        if isinstance(entry, dict)
+        if event.type in OUTCOMES
     }
 
 
@@ -60,7 +73,7 @@ class TestSplitting:
         images = share(state, 8)
         state.fail_image(images[5], code, at="submit")
         ended = await settle(context, *images)
-        assert ended == {**dict.fromkeys(images, SUBMITTED), images[5]: told[0]}
+        assert ended == {**dict.fromkeys(images, Onward.SUBMITTED), images[5]: told[0]}
         assert entries(sink) == {images[5]: told}
         assert sorted(image for job in state.jobs.values() for image in job.images) == sorted({*images} - {images[5]})
 
@@ -79,8 +92,39 @@ class TestSplitting:
         images = share(state, 4)
         state.faults.add("status", method="PUT", status=500)
         ended = await settle(context, *images)
-        assert {type(error) for error in ended.values()} == {Broken}
-        assert (sink.events, len(state.writes)) == ([], 1)
+        assert {type(error) for error in ended.values()} == {Failed}
+        assert (entries(sink), len(state.writes)) == ({}, 7)
+
+    async def test_poison(self, context: ProjectContext, state: State, sink: RecordingSink) -> None:
+        """The service fails whenever one image is in the call: it comes again alone, the others are settled."""
+        images = share(state, 10)
+        state.fail_image(images[4], "500", at="submit")
+        ended = await settle(context, *images)
+        assert ended == {**dict.fromkeys(images, Onward.SUBMITTED), images[4]: Onward.REPEATED}
+        assert len(state.writes) <= 1 + max_extra_calls(10)
+
+    async def test_many_culprits(self, context: ProjectContext, state: State, sink: RecordingSink) -> None:
+        """The calls beyond the batch's own have a bound; who is not looked at comes again in smaller groups."""
+        images = share(state, 64)
+        for image in images:
+            state.fail_image(image, "IMG.0067", at="submit")
+        ended = await settle(context, *images)
+        assert len(state.writes) <= 1 + max_extra_calls(64)
+        again = [event for event in sink.events if event.type == EventType.NOTIFIED]
+        assert sum(len(event.data["images"]) for event in again) == list(ended.values()).count(Onward.REPEATED)
+        assert set(ended.values()) == {"failed", Onward.REPEATED}
+
+    async def test_answer_that_got_lost(self, context: ProjectContext, state: State, sink: RecordingSink) -> None:
+        """It is read back at once: what the call settled is told, what it did not waits for the redelivery."""
+        state.settings.job_seconds = 0
+        images = share(state, 3)
+        state.fail_image(images[2], "IMG.0061", at="silent")
+        state.faults.add("reset", method="PUT", performed=True, times=1)
+        notice = Notice(project_id=RECEIVER, images=tuple(images), cause=CAUSE, sent_at=context.clock.now())
+        ended = await triage(context, [notice])
+        assert [ended[image] for image in images[:2]] == ["accepted", "accepted"]
+        assert isinstance(ended[images[2]], Broken)
+        assert entries(sink) == dict.fromkeys(images[:2], ("accepted", "already_settled", None))
 
 
 class TestVaults:
@@ -92,9 +136,12 @@ class TestVaults:
             state.add_vault(RECEIVER, vault)
         state.fail_vault(VAULT, "IMG.0184", at="submit")
         images = share(state, 3, full_ecs=True)
-        assert await settle(context, *images) == dict.fromkeys(images, SUBMITTED)
+        assert await settle(context, *images) == dict.fromkeys(images, Onward.SUBMITTED)
         assert [job.vault_id for job in state.jobs.values()] == [SECOND_VAULT]
-        assert sink.events[0].data["tried_vaults"] == [VAULT]
+        (check,) = [event for event in sink.events if event.type == EventType.CHECK]
+        assert check.data["tried_vaults"] == [VAULT]
+        decided = [event.data["vault_id"] for event in sink.events if event.type == EventType.DECIDED]
+        assert decided == [VAULT, SECOND_VAULT]
         assert len(state.writes) == 2
 
     async def test_no_vault_left(self, context: ProjectContext, state: State, sink: RecordingSink) -> None:
@@ -111,13 +158,14 @@ class TestVaults:
         state.add_vault(RECEIVER, VAULT, size=2)
         state.add_vault(RECEIVER, SECOND_VAULT, size=1000)
         images = share(state, 4, full_ecs=True, size_gb=2)
-        assert await settle(context, *images) == dict.fromkeys(images, SUBMITTED)
+        assert await settle(context, *images) == dict.fromkeys(images, Onward.SUBMITTED)
         assert {job.vault_id for job in state.jobs.values()} == {VAULT}
         assert {len(job.images) for job in state.jobs.values()} == {1}
 
     async def test_too_many_tries(self, context: ProjectContext, state: State, sink: RecordingSink) -> None:
-        """However many vaults an event says it tried, the chain ends."""
-        state.fail_vault(VAULT, "IMG.0184", at="submit")
+        """However many vaults an event says it tried, the chain ends with what was seen to fail here."""
+        for vault in (VAULT, SECOND_VAULT):
+            state.fail_vault(vault, "IMG.0184", at="submit")
         (image,) = share(state, full_ecs=True)
         tried = [f"v{number}" for number in range(MAX_TRIED_VAULTS - 1)]
         assert await settle(context, image, tried=tried) == {image: "held"}
@@ -138,7 +186,7 @@ class TestPassing:
         """The image comes again with one try more; the others do not wait for it."""
         images = share(state, 2)
         state.fail_image(images[1], "IMG.0064", at="submit")
-        assert await settle(context, *images) == {images[0]: SUBMITTED, images[1]: REPEATED}
+        assert await settle(context, *images) == {images[0]: Onward.SUBMITTED, images[1]: Onward.REPEATED}
         (again,) = [event for event in sink.events if event.type.endswith("notified.v1")]
         assert (read_notice(again).images, read_notice(again).tries) == ((images[1],), 2)
 
@@ -170,15 +218,21 @@ class TestPassing:
         }
 
     async def test_refused_image_that_cannot_be_read(
-        self, context: ProjectContext, state: State, sink: RecordingSink
+        self, play: Play, context: ProjectContext, state: State, sink: RecordingSink
     ) -> None:
         """Nothing is said of it: it is asked for again."""
         (image,) = share(state)
         state.fail_image(image, "IMG.0067", at="submit")
+        state.faults.add("status", method="PUT", status=400, code="IMG.0067", times=1)
         state.faults.add("status", path="/members/", status=500)
+        play.hooks.append(lambda request: hide() if request.method == "PUT" else None)
+
+        def hide() -> None:
+            state.faults.add("status", method="GET", status=500)
+
         ended = await settle(context, image)
         assert isinstance(ended[image], Unavailable)
-        assert sink.events == []
+        assert entries(sink) == {}
 
 
 class TestAtOnce:
@@ -186,7 +240,7 @@ class TestAtOnce:
 
     @pytest.fixture
     async def native(self, make_context: MakeContext) -> ProjectContext:
-        """The desk of a project on plain OpenStack."""
+        """A project on plain OpenStack."""
         return await make_context(DOORMAN_API="glance")
 
     async def test_settled(self, native: ProjectContext, state: State, sink: RecordingSink) -> None:
@@ -206,12 +260,39 @@ class TestAtOnce:
         assert set(entries(sink).values()) == {("failed", "permission_denied", "403")}
 
     async def test_cloud_that_fails(self, native: ProjectContext, state: State, sink: RecordingSink) -> None:
-        """For one image: it alone is asked for again."""
+        """For one image: it alone comes again; where it fails for all, that is no image's fault."""
         images = share(state, 3)
         state.faults.add("status", method="PUT", path=images[1], status=500)
-        ended = await settle(native, *images)
-        assert isinstance(ended[images[1]], Unavailable)
-        assert [ended[image] for image in images[::2]] == ["accepted", "accepted"]
+        assert await settle(native, *images) == {
+            images[0]: "accepted",
+            images[1]: Onward.REPEATED,
+            images[2]: "accepted",
+        }
+        assert isinstance((await settle(native, images[1], tries=MAX_TRIES))[images[1]], Failed)
+
+    async def test_cloud_that_is_busy(self, native: ProjectContext, state: State, sink: RecordingSink) -> None:
+        """The call is made again after a fresh look, a few times; then the image is asked for again."""
+        busy, hopeless = share(state, 2)
+        state.faults.add("status", method="PUT", path=busy, status=503, retry_after=1, times=2)
+        state.faults.add("status", method="PUT", path=hopeless, status=503)
+        ended = await settle(native, busy, hopeless)
+        assert (ended[busy], type(ended[hopeless])) == ("accepted", Busy)
+        assert len([call for call in state.calls if call.method == "PUT" and hopeless in call.path]) == 3
+
+    async def test_answer_that_got_lost(self, native: ProjectContext, state: State, sink: RecordingSink) -> None:
+        """It is read back at once."""
+        (image,) = share(state)
+        state.faults.add("reset", method="PUT", performed=True)
+        notice = Notice(project_id=RECEIVER, images=(image,), cause=CAUSE, sent_at=native.clock.now())
+        assert await triage(native, [notice]) == {image: "accepted"}
+        assert entries(sink) == {image: ("accepted", "already_settled", None)}
+
+    async def test_login_that_ends(self, native: ProjectContext, state: State, sink: RecordingSink) -> None:
+        """Nothing is said of the image: it is asked for again."""
+        (image,) = share(state)
+        state.faults.add("status", method="PUT", status=401)
+        assert isinstance((await settle(native, image))[image], Unavailable)
+        assert entries(sink) == {}
 
     async def test_result_that_cannot_be_read(self, play: Play, native: ProjectContext, sink: RecordingSink) -> None:
         """What the answer echoes proves nothing: without reading back nothing is told."""
@@ -224,7 +305,7 @@ class TestAtOnce:
         play.hooks.append(fail)
         ended = await settle(native, image)
         assert isinstance(ended[image], Unavailable)
-        assert (sink.events, play.state.member_status(image, RECEIVER)) == ([], "accepted")
+        assert (entries(sink), play.state.member_status(image, RECEIVER)) == ({}, "accepted")
 
     async def test_meddling(self, play: Play, native: ProjectContext, sink: RecordingSink) -> None:
         """Two racing calls both answer 200: what stands afterwards is told."""
@@ -251,7 +332,7 @@ async def test_share_that_is_not_visible_yet(context: ProjectContext, play: Play
     image = share(play.state)[0]
     young = Notice(project_id=RECEIVER, images=(image, "0" * 8), cause=CAUSE, sent_at=play.now())
     ended = await triage(context, [young])
-    assert ended[image] == SUBMITTED
+    assert ended[image] == Onward.SUBMITTED
     waiting = ended["0" * 8]
     assert isinstance(waiting, Unavailable)
     assert (str(waiting), waiting.retry_after) == ("the share is not visible yet", 5.0)
@@ -262,3 +343,83 @@ async def test_policy_that_forbids_writing(make_context: MakeContext, state: Sta
     (image,) = share(state)
     assert await settle(await make_context(DOORMAN_MODE="audit"), image) == {image: "audited"}
     assert not state.writes
+
+
+class TestBetween:
+    """Somebody settles a share while we are at it: that is never overwritten."""
+
+    @pytest.mark.parametrize("api", ["ims", "glance"])
+    async def test_busy_cloud(
+        self, play: Play, make_context: MakeContext, state: State, sink: RecordingSink, api: str
+    ) -> None:
+        """A person rejects the share while the call waits to be made again."""
+        context = await make_context(DOORMAN_API=api)
+        (image,) = share(state)
+        state.faults.add("status", method="PUT", status=503, retry_after=2, times=1)
+
+        def meddle(request: httpx.Request) -> None:
+            if request.method == "PUT":
+                state.set_status(image, RECEIVER, "rejected")
+
+        play.hooks.append(meddle)
+        assert await settle(context, image) == {image: "skipped"}
+        assert entries(sink) == {image: ("skipped", "settled_otherwise", None)}
+        assert (state.member_status(image, RECEIVER), len(state.writes)) == ("rejected", 1)
+
+    async def test_divided_batch(self, play: Play, context: ProjectContext, state: State, sink: RecordingSink) -> None:
+        """A person rejects a share between the halves of a divided batch."""
+        images = share(state, 4)
+        state.fail_image(images[0], "IMG.0067", at="submit")
+
+        def meddle(request: httpx.Request) -> None:
+            if request.method == "PUT":
+                state.set_status(images[3], RECEIVER, "rejected")
+
+        play.hooks.append(meddle)
+        ended = await settle(context, *images)
+        assert ended == {
+            images[0]: "failed",
+            images[1]: Onward.SUBMITTED,
+            images[2]: Onward.SUBMITTED,
+            images[3]: "skipped",
+        }
+        assert state.member_status(images[3], RECEIVER) == "rejected"
+
+    async def test_slow_look(self, play: Play, context: ProjectContext, state: State, sink: RecordingSink) -> None:
+        """A look that took longer than a second is renewed before the write."""
+        (image,) = share(state)
+        looks = []
+
+        def meddle(request: httpx.Request) -> None:
+            if request.url.path == "/v2/cloudimages":
+                looks.append(request)
+                play.clock.seconds += 1.5
+            if len(looks) == 3:
+                state.set_status(image, RECEIVER, "rejected")
+
+        play.hooks.append(meddle)
+        assert await settle(context, image) == {image: "skipped"}
+        assert (state.member_status(image, RECEIVER), state.writes) == ("rejected", [])
+
+
+async def test_no_write_without_evidence(context: ProjectContext, state: State, sink: RecordingSink) -> None:
+    """The sink that takes no `share.decided` stops the call; nothing is lost."""
+    (image,) = share(state)
+    down = Unavailable("the sink does not take it")
+    sink.refusals = [down]
+    assert await settle(context, image) == {image: down}
+    assert state.writes == []
+    assert await settle(context, image) == {image: Onward.SUBMITTED}
+    assert [event.type for event in sink.events] == [EventType.DECIDED, EventType.CHECK]
+
+
+@pytest.mark.parametrize("failing", ["cbr", "vaults"])
+async def test_plain_images_need_no_vaults(make_context: MakeContext, state: State, failing: str) -> None:
+    """A backup service that refuses leaves nobody waiting but the image that needs a vault."""
+    policy = POLICY.partition("vaults:")[0] + "vaults: [{candidates: [v]}]\n"
+    context = await make_context(policy=policy)
+    plain, whole = *share(state), *share(state, full_ecs=True)
+    state.faults.add("status", path="vaults", status=403 if failing == "cbr" else 503)
+    ended = await settle(context, plain, whole)
+    assert ended[plain] == Onward.SUBMITTED
+    assert isinstance(ended[whole], Unavailable)

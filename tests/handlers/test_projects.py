@@ -34,7 +34,7 @@ async def test_desk_of_a_served_project(make_served: MakeProjects, play: Play, s
     context = await served.context(RECEIVER)
     assert await served.context(RECEIVER) is context
     assert not play.state.calls
-    assert (context.project_id, context.cloud.is_ims, context.writer.source) == (
+    assert (context.project_id, context.cloud.service.has_jobs, context.writer.source) == (
         RECEIVER,
         False,
         f"/doorman/eu-nl/{RECEIVER}",

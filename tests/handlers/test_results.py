@@ -1,5 +1,6 @@
 """An image has ended only when the sink took the event that tells it; until then it must be asked for again."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,8 +9,8 @@ from doorman.errors import Unavailable
 from doorman.events.messages import CheckData, CheckedShare, EventType
 from doorman.events.writing import read_check, read_notice
 from doorman.handlers.context import ProjectContext
-from doorman.handlers.results import REPEATED, SUBMITTED, Results
-from doorman.models import Cause, Outcome, OutcomeType, Reason
+from doorman.handlers.results import Results
+from doorman.models import Cause, Onward, Outcome, OutcomeType, Reason
 from doorman.planning.batch import RequestedImage
 from doorman.planning.plan import MembersCall
 from tests.builders import CAUSE, RECEIVER, START, RecordingSink, image_id
@@ -23,18 +24,18 @@ DOWN = Unavailable("the sink does not take it")
 
 def outcome(image: str, fate: OutcomeType = OutcomeType.HELD, cause: str = CAUSE.id) -> Outcome:
     """Make the outcome of an image."""
-    return Outcome(fate=fate, image_id=image, reason=Reason.OWNER_NOT_ALLOWED, cause=cause)
+    return Outcome(type=fate, image_id=image, reason=Reason.OWNER_NOT_ALLOWED, cause=cause)
 
 
 @pytest.fixture
 def results(context: ProjectContext) -> Results:
-    """The ledger of a round that two events asked for."""
-    asks = {
+    """The results of a batch that two events asked for."""
+    requested = {
         ONE: RequestedImage(image_id=ONE, cause=OTHER, tries=2, tried_vaults=("a", "b")),
         TWO: RequestedImage(image_id=TWO, cause=CAUSE, tried_vaults=("b", "c")),
         THREE: RequestedImage(image_id=THREE, cause=OTHER),
     }
-    return Results(context=context, asks=asks)
+    return Results(context=context, requested=requested)
 
 
 def told(sink: RecordingSink) -> list[tuple[str, str, list[str]]]:
@@ -88,10 +89,10 @@ async def test_postponed_image_stays_postponed(results: Results) -> None:
 
 
 async def test_job_is_handed_over(results: Results, sink: RecordingSink) -> None:
-    """With the most tries of its images, and all vaults that were tried."""
+    """With the fewest tries of its images, the vaults that all of them tried, and those that failed here."""
     part = MembersCall(status="accepted", vault_id="d", images=(TWO, ONE))
     shares = {ONE: CheckedShare(name="n", cause="cause-2")}
-    await results.follow(part, "job-1", shares=shares)
+    await results.follow(part, "job-1", shares=shares, failed_vaults=["e"])
     (event,) = sink.events
     assert (event.subject, event.extensions["causationid"]) == ("job-1", "cause-2")
     assert read_check(event, now=START) == CheckData(
@@ -102,34 +103,57 @@ async def test_job_is_handed_over(results: Results, sink: RecordingSink) -> None
         vault_id="d",
         submitted_at=START,
         attempt=1,
-        tries=2,
-        tried_vaults=("b", "c", "a"),
+        tries=1,
+        tried_vaults=("b", "e"),
         shares=shares,
     )
-    assert results.ended == {TWO: SUBMITTED, ONE: SUBMITTED}
+    assert results.ended == {TWO: Onward.SUBMITTED, ONE: Onward.SUBMITTED}
 
 
 async def test_job_that_cannot_be_handed_over(results: Results, sink: RecordingSink) -> None:
     """Nobody would follow it: its images are asked for again, and found settled then."""
     sink.refusals = [DOWN]
-    await results.follow(MembersCall(status="accepted", vault_id=None, images=(ONE,)), "job-1", shares={})
+    await results.follow(
+        MembersCall(status="accepted", vault_id=None, images=(ONE,)), "job-1", shares={}, failed_vaults=()
+    )
     assert results.ended == {ONE: DOWN}
 
 
 async def test_tried_vaults_are_bounded(results: Results, sink: RecordingSink) -> None:
-    """However many several events tried, a check names no more than it may."""
-    results.asks[ONE] = RequestedImage(
-        image_id=ONE, cause=CAUSE, tried_vaults=tuple(f"v{number}" for number in range(30))
+    """However many failed, a check names no more than it may."""
+    failed = [f"v{number}" for number in range(30)]
+    await results.follow(
+        MembersCall(status="accepted", vault_id=None, images=(ONE,)), "job-1", shares={}, failed_vaults=failed
     )
-    await results.follow(MembersCall(status="accepted", vault_id=None, images=(ONE,)), "job-1", shares={})
     assert len(read_check(sink.events[0], now=START).tried_vaults) == 20
 
 
 async def test_images_are_notified_again(results: Results, sink: RecordingSink) -> None:
-    """With one try more, so that this ends."""
+    """With one try more, so that this ends, and in smaller groups: each keeps its own cause."""
     await results.repeat([ONE, TWO])
-    (event,) = sink.events
-    notice = read_notice(event)
-    assert (notice.images, notice.tries, notice.tried_vaults) == ((ONE, TWO), 3, ("a", "b", "c"))
-    assert (event.extensions["causationid"], notice.cause.correlation) == ("cause-2", "correlation-2")
-    assert results.ended == {ONE: REPEATED, TWO: REPEATED}
+    notices = [(read_notice(event), event.extensions["causationid"]) for event in sink.events]
+    assert [(notice.images, notice.tries, notice.tried_vaults, cause) for notice, cause in notices] == [
+        ((ONE,), 2, ("a", "b"), "cause-2"),
+        ((TWO,), 2, ("b", "c"), "cause-1"),
+    ]
+    assert results.ended == {ONE: Onward.REPEATED, TWO: Onward.REPEATED}
+
+
+async def test_evidence_comes_once_for_the_same(results: Results, sink: RecordingSink) -> None:
+    """Again only where status or vault changed; an image that is new is told alone."""
+    call = MembersCall(status="accepted", vault_id="d", images=(ONE, TWO))
+    decided = [outcome(image, OutcomeType.DECIDED) for image in (ONE, TWO)]
+    assert [await results.record(call, decided[:1]), await results.record(call, decided)] == [True, True]
+    assert await results.record(replace(call, vault_id="e"), decided[:1])
+    assert [(event.type, event.data["vault_id"], event.data["status"]) for event in sink.events] == [
+        (EventType.DECIDED, vault, "accepted") for vault in ("d", "d", "e")
+    ]
+    assert [[entry["image_id"] for entry in event.data["images"]] for event in sink.events] == [[ONE], [TWO], [ONE]]
+
+
+async def test_evidence_that_the_sink_refuses(results: Results, sink: RecordingSink) -> None:
+    """No evidence, no write: the images are asked for again."""
+    sink.refusals = [DOWN]
+    call = MembersCall(status="accepted", vault_id=None, images=(ONE,))
+    assert not await results.record(call, [outcome(ONE, OutcomeType.DECIDED)])
+    assert results.ended == {ONE: DOWN}

@@ -68,16 +68,16 @@ async def test_one_project_that_fails_stops_no_other_and_says_so() -> None:
     assert [event.data["project_id"] for event in chain.of(EventType.NOTIFIED)] == ["second"]
 
 
-async def test_a_digest_lists_the_oldest_and_counts_all() -> None:
-    """However much waits, a digest is bounded, the oldest first."""
+async def test_the_report_lists_all_that_waits() -> None:
+    """However much that is, the oldest first: old shares hide no new one."""
     chain = Chain()
     chain.cloud.settings.visibility_delay = 0
     images = [chain.share(STRANGER, created_at=chain.clock.now().timestamp() - age) for age in range(510)]
     await chain.tick()
-    digests = chain.of(EventType.PENDING)
-    listed = [entry["image_id"] for event in digests for entry in event.data["images"]]
-    assert {event.data["count"] for event in digests} == {510}
-    assert listed == images[:9:-1]
+    reports = chain.of(EventType.PENDING)
+    listed = [entry["image_id"] for event in reports for entry in event.data["images"]]
+    assert {event.data["count"] for event in reports} == {510}
+    assert listed == images[::-1]
 
 
 async def test_two_sweeps_at_once_are_safe() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Collection
 from dataclasses import replace
+from datetime import datetime
 from uuid import uuid4
 
 import pytest
@@ -11,7 +12,7 @@ from doorman.cloud.project import Cloud
 from doorman.errors import Unavailable
 from doorman.events.messages import EventType
 from doorman.handlers.triage import triage
-from doorman.models import Cause, MemberStatus, Notice, Share
+from doorman.models import Cause, MemberRow, MemberStatus, Notice, Share
 from tests.chain import BAD, GOLDEN, POLICY, RECEIVER, SECOND_VAULT, STRANGER, VAULT, Chain
 
 pytestmark = pytest.mark.anyio
@@ -98,10 +99,26 @@ async def test_a_settled_share_is_never_overwritten(owner: str, standing: str, r
     chain = Chain()
     image = chain.share(owner, status=standing)
     others = [chain.share(owner, status=standing) for _ in range(crowd)]
-    reply = await chain.notify(image, *others)
+    await chain.wait(10)
+    reply = await chain.notify(image, *others, age=5)
     assert reply.status == 204
-    assert chain.told() == sorted((each, "skipped", reason) for each in (image, *others))
+    # Lists do not tell when: what only they show settled as decided is told as done for the event.
+    fate = standing if crowd and owner != STRANGER and reason == "already_settled" else "skipped"
+    assert chain.told() == sorted((each, fate, reason) for each in (image, *others))
     assert chain.cloud.writes == []
+
+
+@pytest.mark.parametrize(("owner", "standing"), [(GOLDEN, "accepted"), (BAD, "rejected")])
+async def test_what_was_settled_since_the_event_is_told_as_done(owner: str, standing: str) -> None:
+    """Whoever did it: the member row says that it was settled after the event was sent, and when."""
+    chain = Chain()
+    image = chain.share(owner, status=standing)
+    settled_at = chain.clock.now()
+    await chain.wait(10)
+    await chain.notify(image, age=10.9)
+    assert chain.told() == [(image, standing, "already_settled")]
+    (event,) = chain.outcomes()
+    assert datetime.fromisoformat(event.data["images"][0]["settled_at"]) == settled_at
 
 
 async def test_a_share_that_is_not_visible_yet_is_asked_for_again_after_the_others_are_done() -> None:
@@ -265,9 +282,22 @@ async def test_a_sink_that_takes_nothing_is_a_503_and_the_next_delivery_finishes
     image, stranger = chain.share(), chain.share(STRANGER)
     chain.refuse(2)
     assert (await chain.notify(image, stranger)).status == 503
+    assert chain.cloud.writes == []
     await chain.wait(5)
     assert (await chain.notify(image, stranger)).status == 204
-    assert {fate for _, fate, _ in chain.told()} == {"skipped", "held"}
+    await chain.settle()
+    assert {fate for _, fate, _ in chain.told()} == {"accepted", "held"}
+
+
+async def test_a_check_that_the_sink_misses_leaves_no_share_untold() -> None:
+    """The next delivery finds the share settled since the event, and tells it as accepted."""
+    chain = Chain()
+    image = chain.share()
+    chain.tray.refusals += [None, Unavailable("the sink does not take it")]
+    assert (await chain.notify(image, age=1)).status == 503
+    await chain.wait(5)
+    assert (await chain.notify(image, age=6)).status == 204
+    assert chain.told() == [(image, "accepted", "already_settled")]
 
 
 async def test_two_deliveries_at_once_are_safe() -> None:
@@ -279,7 +309,7 @@ async def test_two_deliveries_at_once_are_safe() -> None:
     assert {reply.status for reply in replies} == {204}
     assert {(fate, reason) for _, fate, reason in chain.told()} <= {
         ("accepted", "allowed_owner"),
-        ("skipped", "already_settled"),
+        ("accepted", "already_settled"),
     }
     assert {image for image, fate, _ in chain.told() if fate == "accepted"} == set(images)
 
@@ -305,7 +335,11 @@ class LaggingCloud(Cloud):
     async def pending(self, images: Collection[str] | None = None) -> dict[str, Share]:
         """List what waits, or nothing yet."""
         LaggingCloud.looks -= 1
-        return {} if LaggingCloud.looks >= 0 else await super().pending(images)
+        return {} if LaggingCloud.looks >= 0 else await Cloud.pending(self, images)
+
+    async def find(self, status: MemberStatus, images: Collection[str]) -> dict[str, Share]:
+        """Look for these images."""
+        return await self.pending(images) if status == "pending" else await Cloud.find(self, status, images)
 
 
 @pytest.mark.parametrize(("looks", "calls"), [(1, [200]), (2, [])])
@@ -314,7 +348,7 @@ async def test_a_share_pending_by_its_own_row_is_decided_by_a_fresh_list(looks: 
     chain = Chain()
     image = chain.share()
     context = await chain.served.context(RECEIVER)
-    lagging = LaggingCloud(project_id=RECEIVER, client=context.cloud.client, is_ims=True)
+    lagging = LaggingCloud(project_id=RECEIVER, client=context.cloud.client, service=context.cloud.service)
     LaggingCloud.looks = looks
     ended = await triage(
         replace(context, cloud=lagging),
@@ -372,24 +406,34 @@ async def test_on_plain_openstack_one_refused_image_fails_no_other() -> None:
 
 
 class BlindCloud(Cloud):
-    """A cloud that cannot be asked how shares stand."""
+    """A cloud that cannot be asked how shares stand, after a first list of those that wait."""
 
-    async def find(self, status: MemberStatus, images: Collection[str], *, full_ecs: bool = False) -> dict[str, Share]:
+    looks = 0
+
+    async def pending(self, images: Collection[str] | None = None) -> dict[str, Share]:
+        """List what waits, once."""
+        BlindCloud.looks += 1
+        if BlindCloud.looks > 1:
+            raise Unavailable("not now")
+        return await Cloud.pending(self, images)
+
+    async def find(self, status: MemberStatus, images: Collection[str]) -> dict[str, Share]:
         """Fail."""
         raise Unavailable("not now")
 
-    async def member_status(self, image_id: str) -> MemberStatus | None:
+    async def member(self, image_id: str) -> MemberRow | None:
         """Fail."""
         raise Unavailable("not now")
 
 
-@pytest.mark.parametrize(("api", "code"), [("ims", "IMG.0007"), ("glance", None)])
+@pytest.mark.parametrize(("api", "code"), [("ims", "IMG.0046"), ("glance", None)])
 async def test_what_cannot_be_read_back_is_asked_for_again(api: str, code: str | None) -> None:
     """A share whose standing cannot be read after our call is not told, but worth another delivery."""
     chain = Chain(DOORMAN_API=api)
     image = chain.share()
     if code:
         chain.cloud.fail_image(image, code, at="submit")
+    BlindCloud.looks = 0
     await chain.swap(BlindCloud)
     assert (await chain.notify(image)).status == 503
     assert chain.told() == []

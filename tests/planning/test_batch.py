@@ -1,6 +1,7 @@
 """What events ask for is merged by image, and every share that the cloud shows is decided."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from doorman.models import Cause, Notice, Share
-from doorman.planning.batch import Facts, RequestedImage, decide, merge_notices
+from doorman.planning.batch import Observed, RequestedImage, decide, find_crowds, merge_notices
 from doorman.policy.policy import Policy
 from tests.builders import BAD, CAUSE, GOLDEN, RECEIVER, START, STRANGER, image_id
 
@@ -31,7 +32,7 @@ def gather(*notices: Notice, window: float = 60) -> dict[str, RequestedImage]:
 
 
 def test_nothing_asked() -> None:
-    """No notice, no ask."""
+    """No notice, no one."""
     assert gather() == {}
 
 
@@ -43,10 +44,10 @@ def test_one_notice() -> None:
 
 
 def test_same_image_twice() -> None:
-    """The first to arrive is the cause, the most tries count, tried vaults add up in their order."""
+    """The first to arrive is the cause; claims count as far as all make them: the fewest tries, the common vaults."""
     merged = gather(notice(ONE, tries=2, tried=["a", "b"]), notice(TWO, ONE, cause=OTHER, tries=3, tried=["c", "a"]))
     assert merged == {
-        ONE: RequestedImage(image_id=ONE, cause=CAUSE, tries=3, tried_vaults=("a", "b", "c")),
+        ONE: RequestedImage(image_id=ONE, cause=CAUSE, tries=2, tried_vaults=("a",)),
         TWO: RequestedImage(image_id=TWO, cause=OTHER, tries=3, tried_vaults=("c", "a")),
     }
 
@@ -79,6 +80,24 @@ def test_young_and_old_notice_of_one_image(ages: tuple[int, int]) -> None:
     assert gather(first, second)[ONE].is_young
 
 
+@pytest.mark.parametrize(
+    ("ages", "since"),
+    [
+        ([None], None),
+        ([30.5], 31),
+        ([0], 0),
+        ([86_400], 86_400),
+        ([10**6], 86_400),
+        ([30, 90.2, None], 91),
+        ([-30], -30),
+    ],
+)
+def test_since_when_a_settlement_counts(ages: list[float | None], since: float | None) -> None:
+    """From the oldest event's own time, in whole seconds, and at most a day back."""
+    notices = [notice(ONE, sent_at=None if age is None else START - timedelta(seconds=age)) for age in ages]
+    assert gather(*notices)[ONE].since == (None if since is None else START - timedelta(seconds=since))
+
+
 NOTICES = st.lists(
     st.builds(
         notice,
@@ -94,15 +113,15 @@ NOTICES = st.lists(
 
 @given(NOTICES)
 def test_merging(notices: list[Notice]) -> None:
-    """Every image that a notice names is asked for once, with the first cause and everything that was tried."""
-    asks = gather(*notices)
-    assert list(asks) == list(dict.fromkeys(image for each in notices for image in each.images))
-    for image, ask in asks.items():
+    """Every image that a notice names is asked for once, with the first cause and what all of them tried."""
+    requested = gather(*notices)
+    assert list(requested) == list(dict.fromkeys(image for each in notices for image in each.images))
+    for image, one in requested.items():
         mine = [each for each in notices if image in each.images]
-        assert ask.cause == mine[0].cause
-        assert ask.tries == max(each.tries for each in mine)
-        assert set(ask.tried_vaults) == {vault for each in mine for vault in each.tried_vaults}
-        assert ask.is_young is any(gather(each)[image].is_young for each in mine)
+        assert one.cause == mine[0].cause
+        assert one.tries == min(each.tries for each in mine)
+        assert set(one.tried_vaults) == set.intersection(*(set(each.tried_vaults) for each in mine))
+        assert one.is_young is any(gather(each)[image].is_young for each in mine)
 
 
 @given(NOTICES)
@@ -118,12 +137,12 @@ def share(number: int, owner: str | None) -> Share:
 
 def test_shares_are_decided(policy: Policy) -> None:
     """Pending ones and those that stand otherwise; not our own images, nor those that the cloud does not know."""
-    facts = Facts(
+    observed = Observed(
         pending={ONE: share(1, GOLDEN), TWO: share(2, RECEIVER)},
-        standings={THREE: share(3, BAD), image_id(4): None, image_id(5): share(5, STRANGER)},
-        unlisted=frozenset({image_id(6)}),
+        current={THREE: share(3, BAD), image_id(4): None, image_id(5): share(5, STRANGER)},
+        unreadable=frozenset({image_id(6)}),
     )
-    decided = decide(facts, policy, project_id=RECEIVER, now=START)
+    decided = decide(observed, policy, project_id=RECEIVER, now=START)
     assert {image: decision.action for image, decision in decided.items()} == {
         ONE: "accept",
         THREE: "reject",
@@ -133,5 +152,28 @@ def test_shares_are_decided(policy: Policy) -> None:
 
 def test_image_without_owner_is_not_accepted(policy: Policy) -> None:
     """Where the cloud does not say whose it is, it might be anybody's."""
-    decided = decide(Facts(pending={ONE: share(1, None)}), policy, project_id=RECEIVER, now=START)
+    decided = decide(Observed(pending={ONE: share(1, None)}), policy, project_id=RECEIVER, now=START)
     assert decided[ONE].action == "hold"
+    assert decided[ONE].reason == "fact_unknown"
+
+
+@pytest.mark.parametrize(("limit", "held"), [(None, []), (3, []), (2, [1, 2, 3]), (1, [1, 2, 3])])
+def test_brake(limit: int | None, held: list[int], policy: Policy) -> None:
+    """Above the limit all acceptable shares of an owner are held, and nobody else's; what is rejected counts not."""
+    policy = replace(policy, accepts_per_owner=limit)
+    shares = {
+        each.image_id: each
+        for each in [*(share(number, GOLDEN) for number in (1, 2, 3)), share(4, BAD), share(5, BAD), share(6, RECEIVER)]
+    }
+    crowds = find_crowds(shares.values(), policy, project_id=RECEIVER, now=START)
+    decided = decide(Observed(pending=shares, crowds=crowds), policy, project_id=RECEIVER, now=START)
+    assert [image for image, each in decided.items() if each.reason == "limit_reached"] == list(map(image_id, held))
+    assert [decided[image_id(number)].action for number in (4, 5)] == ["reject", "reject"]
+
+
+def test_brake_looks_at_all_that_waits(policy: Policy) -> None:
+    """However events are grouped: one image of a crowd is held as the whole crowd is."""
+    policy = replace(policy, accepts_per_owner=1)
+    crowd = find_crowds([share(1, GOLDEN), share(2, GOLDEN)], policy, project_id=RECEIVER, now=START)
+    decided = decide(Observed(pending={ONE: share(1, GOLDEN)}, crowds=crowd), policy, project_id=RECEIVER, now=START)
+    assert (decided[ONE].action, decided[ONE].facts["accepts_per_owner"]) == ("hold", "1")

@@ -9,10 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from doorman.events.messages import CheckData, CheckedShare
-from doorman.events.writing import EventWriter, follow
+from doorman.events.writing import EventWriter, job_check_event
 from doorman.models import MAX_IMAGES, Cause, MemberStatus, Notice, Outcome, OutcomeType, Reason, Share
-from doorman.planning.batch import Facts, RequestedImage, decide, merge_notices
-from doorman.planning.plan import MembersCall, Plan, carried, make_plan, pick_vault
+from doorman.planning.batch import Observed, RequestedImage, decide, merge_notices
+from doorman.planning.plan import (
+    MembersCall,
+    Plan,
+    check_share,
+    halve,
+    make_plan,
+    max_extra_calls,
+    pick_vault,
+    regroup,
+)
 from doorman.policy.policy import load
 from tests.builders import (
     BAD,
@@ -46,27 +55,27 @@ def share(number: int, owner: str = GOLDEN, **fields: Any) -> Share:
 
 def plan(
     *shares: Share,
-    standings: Mapping[str, Share | None] | None = None,
-    unlisted: frozenset[str] = frozenset(),
+    current: Mapping[str, Share | None] | None = None,
+    unreadable: frozenset[str] = frozenset(),
     tried: tuple[str, ...] = (),
     is_young: bool = False,
     is_audit: bool = False,
     max_images: int = 100,
     policy: str = POLICY,
 ) -> Plan:
-    """Draw the plan of a round that asks for all of these."""
-    facts = Facts(pending={each.image_id: each for each in shares}, standings=standings or {}, unlisted=unlisted)
-    images = (*facts.pending, *facts.standings, *unlisted)
+    """Draw the plan of a round that requested for all of these."""
+    observed = Observed(pending={each.image_id: each for each in shares}, current=current or {}, unreadable=unreadable)
+    images = (*observed.pending, *observed.current, *unreadable)
     sent_at = START if is_young else START - timedelta(1)
     notice = Notice(project_id=RECEIVER, images=images, cause=CAUSE, sent_at=sent_at, tried_vaults=tried)
-    asks = merge_notices([notice], now=START, window=60)
-    decided = decide(facts, load(policy), project_id=RECEIVER, now=START)
-    return make_plan(asks, facts, decided, project_id=RECEIVER, is_audit=is_audit, max_images=max_images)
+    requested = merge_notices([notice], now=START, window=60)
+    decided = decide(observed, load(policy), project_id=RECEIVER, now=START)
+    return make_plan(requested, observed, decided, project_id=RECEIVER, is_audit=is_audit, max_images=max_images)
 
 
 def told(drawn: Plan) -> list[tuple[str, OutcomeType, Reason]]:
     """Give the outcomes' images, fates and reasons."""
-    return [(outcome.image_id, outcome.fate, outcome.reason) for outcome in drawn.outcomes]
+    return [(outcome.image_id, outcome.type, outcome.reason) for outcome in drawn.outcomes]
 
 
 def test_one_call_per_status_and_vault() -> None:
@@ -87,7 +96,7 @@ def test_held_share() -> None:
     assert drawn == Plan(
         outcomes=(
             Outcome(
-                fate=OutcomeType.HELD,
+                type=OutcomeType.HELD,
                 image_id=ONE,
                 reason=Reason.OWNER_NOT_ALLOWED,
                 cause="cause-1",
@@ -105,24 +114,24 @@ def test_held_share() -> None:
 def test_own_image(status: MemberStatus) -> None:
     """Skipped under any member status, wherever it was seen: nothing is written."""
     own = share(1, RECEIVER, member_status=status)
-    for drawn in (plan(own), plan(own, is_audit=True), plan(standings={ONE: own})):
+    for drawn in (plan(own), plan(own, is_audit=True), plan(current={ONE: own})):
         assert drawn.calls == ()
         assert told(drawn) == [(ONE, OutcomeType.SKIPPED, Reason.OWN_IMAGE)]
 
 
 def test_settled_and_gone_images() -> None:
-    """Skipped, and nothing is overwritten."""
-    standings = {
+    """Told as what they are, and nothing is overwritten."""
+    current = {
         ONE: share(1, member_status="accepted"),
         TWO: share(2, member_status="rejected"),
         THREE: None,
         image_id(4): share(4, STRANGER, member_status="rejected"),
     }
-    drawn = plan(standings=standings)
+    drawn = plan(current=current)
     assert (drawn.calls, told(drawn)) == (
         (),
         [
-            (ONE, OutcomeType.SKIPPED, Reason.ALREADY_SETTLED),
+            (ONE, OutcomeType.ACCEPTED, Reason.ALREADY_SETTLED),
             (TWO, OutcomeType.SKIPPED, Reason.SETTLED_OTHERWISE),
             (THREE, OutcomeType.SKIPPED, Reason.NOT_SHARED),
             (image_id(4), OutcomeType.SKIPPED, Reason.ALREADY_SETTLED),
@@ -132,16 +141,18 @@ def test_settled_and_gone_images() -> None:
 
 def test_young_share_that_is_not_seen() -> None:
     """It may become visible; the others of the round do not wait for it, and what is settled is settled."""
-    drawn = plan(share(1), standings={TWO: None, THREE: share(3, member_status="accepted")}, is_young=True)
+    drawn = plan(share(1), current={TWO: None, THREE: share(3, member_status="accepted")}, is_young=True)
     assert drawn.calls == (MembersCall(status="accepted", vault_id=None, images=(ONE,)),)
-    assert drawn.invisible == frozenset({TWO})
-    assert told(drawn) == [(THREE, OutcomeType.SKIPPED, Reason.ALREADY_SETTLED)]
+    assert drawn.later == {TWO: "the share is not visible yet"}
+    assert told(drawn) == [(THREE, OutcomeType.ACCEPTED, Reason.ALREADY_SETTLED)]
 
 
 @pytest.mark.parametrize("is_young", [True, False])
 def test_pending_share_that_no_list_shows(*, is_young: bool) -> None:
     """Nothing is known to decide it by: it must be asked for again, however old the event."""
-    assert plan(unlisted=frozenset({ONE}), is_young=is_young) == Plan(invisible=frozenset({ONE}))
+    assert plan(unreadable=frozenset({ONE}), is_young=is_young) == Plan(
+        later={ONE: "the share waits, but its image cannot be read now"}
+    )
 
 
 class TestVaults:
@@ -152,11 +163,33 @@ class TestVaults:
         drawn = plan(share(1, full_ecs=True), tried=(VAULT,))
         assert drawn.calls == (MembersCall(status="accepted", vault_id=SECOND_VAULT, images=(ONE,)),)
 
-    def test_no_vault_left(self) -> None:
-        """Held: a person must look."""
+    def test_all_vaults_claimed_tried(self) -> None:
+        """That is a claim: the first one is tried all the same."""
         drawn = plan(share(1, full_ecs=True), tried=(VAULT, SECOND_VAULT))
-        assert told(drawn) == [(ONE, OutcomeType.HELD, Reason.VAULT_FAILED)]
-        assert drawn.outcomes[0].vault_id is None
+        assert drawn.calls == (MembersCall(status="accepted", vault_id=VAULT, images=(ONE,)),)
+
+    def test_vaults_that_failed_here(self) -> None:
+        """They are not tried again; where none is left, the reason is that they failed."""
+        server = share(1, full_ecs=True)
+        request, decision = RequestedImage(image_id=ONE, cause=CAUSE), decide_one(server)
+        assert pick_vault(request, server, decision, None, failed=(VAULT,)) == (SECOND_VAULT, None)
+        assert pick_vault(request, server, decision, None, failed=(VAULT, SECOND_VAULT)) == (
+            None,
+            Reason.VAULT_FAILED,
+        )
+
+    def test_vaults_that_cannot_be_read(self) -> None:
+        """Only the share that needs one waits; the others are settled."""
+        policy = POLICY.partition("vaults:")[0] + "vaults: [{candidates: [v]}]\n"
+        shares = {ONE: share(1, full_ecs=True), TWO: share(2)}
+        observed = Observed(pending=shares, vaults_error="the backup service is down")
+        requested = {image: RequestedImage(image_id=image, cause=CAUSE) for image in shares}
+        decided = decide(observed, load(policy), project_id=RECEIVER, now=START)
+        drawn = make_plan(requested, observed, decided, project_id=RECEIVER, is_audit=False, max_images=100)
+        assert drawn == Plan(
+            calls=(MembersCall(status="accepted", vault_id=None, images=(TWO,)),),
+            later={ONE: "the backup service is down"},
+        )
 
     def test_no_vault_mapped(self) -> None:
         """Held, and the policy is what is missing."""
@@ -181,7 +214,7 @@ class TestVaults:
 
 def decide_one(one: Share, policy: str = POLICY) -> Any:
     """Decide one share."""
-    return decide(Facts(pending={one.image_id: one}), load(policy), project_id=RECEIVER, now=START)[one.image_id]
+    return decide(Observed(pending={one.image_id: one}), load(policy), project_id=RECEIVER, now=START)[one.image_id]
 
 
 class TestAudit:
@@ -193,7 +226,7 @@ class TestAudit:
         shares = [share(1), share(2, BAD), share(3, STRANGER), share(4, full_ecs=True)]
         drawn = plan(*shares, is_audit=is_audit, policy=policy)
         assert drawn.calls == ()
-        assert [(outcome.fate, outcome.decision, outcome.reason, outcome.vault_id) for outcome in drawn.outcomes] == [
+        assert [(outcome.type, outcome.decision, outcome.reason, outcome.vault_id) for outcome in drawn.outcomes] == [
             (OutcomeType.AUDITED, "accept", Reason.ALLOWED_OWNER, None),
             (OutcomeType.AUDITED, "reject", Reason.REJECTED_BY_RULE, None),
             (OutcomeType.AUDITED, "hold", Reason.OWNER_NOT_ALLOWED, None),
@@ -202,14 +235,14 @@ class TestAudit:
 
     def test_missing_vault(self) -> None:
         """Told as the reason why it would have been held."""
-        drawn = plan(share(1, full_ecs=True), tried=(VAULT, SECOND_VAULT), is_audit=True)
-        assert told(drawn) == [(ONE, OutcomeType.AUDITED, Reason.VAULT_FAILED)]
+        drawn = plan(share(1, full_ecs=True), policy=POLICY.partition("vaults:")[0], is_audit=True)
+        assert told(drawn) == [(ONE, OutcomeType.AUDITED, Reason.VAULT_MISSING)]
 
     def test_rule_on_trial(self) -> None:
         """What it would have done is told beside what the enforced rules do."""
         drawn = plan(share(1), policy=POLICY.replace("rules:\n", f"rules:\n{TRIAL}"))
         assert drawn.calls == (MembersCall(status="accepted", vault_id=None, images=(ONE,)),)
-        assert [(each.fate, each.rule, each.decision, each.reason) for each in drawn.outcomes] == [
+        assert [(each.type, each.rule, each.decision, each.reason) for each in drawn.outcomes] == [
             (OutcomeType.AUDITED, "on-trial", "reject", Reason.REJECTED_BY_RULE)
         ]
 
@@ -223,7 +256,7 @@ class TestSize:
     )
     def test_number(self, count: int, most: int, sizes: list[int]) -> None:
         """As many as the setting says, and never more than a check may name."""
-        shares = [Share(image_id=image_id(n), project_id=RECEIVER, owner=GOLDEN) for n in range(count)]
+        shares = [share(number) for number in range(count)]
         drawn = plan(*shares, max_images=most)
         assert [len(each.images) for each in drawn.calls] == sizes
         assert [image for each in drawn.calls for image in each.images] == [each.image_id for each in shares]
@@ -233,10 +266,10 @@ class TestSize:
         """Whatever the sharers call their images, each call's check is an event that brokers take."""
         cause = Cause(id="😀" * 256, correlation="😀" * 256, tracestate="€" * 512, traceparent="0" * 55)
         shares = [share(number, name=name) for number in range(1000)]
-        facts = Facts(pending={each.image_id: each for each in shares})
-        asks = {each.image_id: RequestedImage(image_id=each.image_id, cause=cause) for each in shares}
-        decided = decide(facts, load(POLICY), project_id=RECEIVER, now=START)
-        drawn = make_plan(asks, facts, decided, project_id=RECEIVER, is_audit=False, max_images=10_000)
+        observed = Observed(pending={each.image_id: each for each in shares})
+        requested = {each.image_id: RequestedImage(image_id=each.image_id, cause=cause) for each in shares}
+        decided = decide(observed, load(POLICY), project_id=RECEIVER, now=START)
+        drawn = make_plan(requested, observed, decided, project_id=RECEIVER, is_audit=False, max_images=10_000)
         writer = EventWriter(project_id=RECEIVER, region=None, policy_digest="0" * 16)
         for part in drawn.calls:
             check = CheckData(
@@ -248,17 +281,47 @@ class TestSize:
                 submitted_at=START,
                 attempt=1,
                 tried_vaults=tuple(f"{number:064}" for number in range(20)),
-                shares={image: carried(asks[image], facts.pending[image], decided[image]) for image in part.images},
+                shares={
+                    image: check_share(requested[image], observed.pending[image], decided[image])
+                    for image in part.images
+                },
             )
-            assert size_of(follow(writer, check, cause=cause, now=START)) <= LIMIT
+            assert size_of(job_check_event(writer, check, cause=cause, now=START)) <= LIMIT
 
 
 def test_carried_share() -> None:
     """What a check takes along of each image."""
     ask = RequestedImage(image_id=ONE, cause=CAUSE)
-    assert carried(ask, share(1), decide_one(share(1))) == CheckedShare(
+    assert check_share(ask, share(1), decide_one(share(1))) == CheckedShare(
         name="image 1", owner=GOLDEN, rule="golden-images", cause="cause-1"
     )
+
+
+@pytest.mark.parametrize(("images", "extra"), [(1, 10), (2, 10), (10, 16), (100, 22), (1000, 28)])
+def test_extra_calls(images: int, extra: int) -> None:
+    """What a batch may cause beyond its own calls grows with the logarithm of its images: 2 log2 N + 8."""
+    assert max_extra_calls(images) == extra
+
+
+@pytest.mark.parametrize(
+    ("count", "tries", "sizes"),
+    [(10, 2, [3, 3, 3, 1]), (10, 3, [1] * 10), (1, 2, [1]), (100, 2, [10] * 10), (0, 2, [])],
+)
+def test_suspects_travel_in_smaller_groups(count: int, tries: int, sizes: list[int]) -> None:
+    """And at the last try alone."""
+    images = [image_id(number) for number in range(count)]
+    groups = list(regroup(images, tries=tries))
+    assert [len(group) for group in groups] == sizes
+    assert [image for group in groups for image in group] == images
+
+
+def test_halves() -> None:
+    """Both together are the call, and both come after another one."""
+    call = MembersCall(status="accepted", vault_id=None, images=(ONE, TWO, THREE), attempt=2)
+    assert halve(call) == [
+        MembersCall(status="accepted", vault_id=None, images=(THREE,), is_further=True),
+        MembersCall(status="accepted", vault_id=None, images=(ONE, TWO), is_further=True),
+    ]
 
 
 SHARES = st.builds(
@@ -291,14 +354,12 @@ def test_every_image_ends_in_one_place(
     tried: list[str],
     most: int,
 ) -> None:
-    """In a call, an outcome or among the invisible, exactly once; calls are only for what policy settles."""
-    standings: dict[str, Share | None] = {each.image_id: each for each in settled} | dict.fromkeys(unknown)
-    drawn = plan(
-        *pending, standings=standings, is_young=is_young, is_audit=is_audit, tried=tuple(tried), max_images=most
-    )
+    """In a call, an outcome or among those for later, exactly once; calls are only for what policy settles."""
+    current: dict[str, Share | None] = {each.image_id: each for each in settled} | dict.fromkeys(unknown)
+    drawn = plan(*pending, current=current, is_young=is_young, is_audit=is_audit, tried=tuple(tried), max_images=most)
     called = [image for each in drawn.calls for image in each.images]
-    ended = [*called, *(outcome.image_id for outcome in drawn.outcomes), *drawn.invisible]
-    assert sorted(ended) == sorted({each.image_id for each in pending} | standings.keys())
+    ended = [*called, *(outcome.image_id for outcome in drawn.outcomes), *drawn.later]
+    assert sorted(ended) == sorted({each.image_id for each in pending} | current.keys())
     owners = {each.image_id: each.owner for each in pending}
     wanted = {GOLDEN: "accepted", BAD: "rejected"}
     assert all(wanted[owners[image] or ""] == each.status for each in drawn.calls for image in each.images)

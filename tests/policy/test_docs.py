@@ -51,12 +51,3 @@ def test_the_sample_is_shown_as_it_is() -> None:
     assert f"```yaml\n{sample}```" in TEXT
     assert len(sample.splitlines()) == 40
     assert lint(*load_file(sample), today=TODAY) == []
-
-
-def test_the_readme_shows_the_same() -> None:
-    """The language on one screen and the sample beside it stand in the README as well."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    tables = TEXT[TEXT.index("| key | takes | means |") : TEXT.index("A list means *one of these*")].strip()
-    sample = (ROOT / "examples/policy.yaml").read_text(encoding="utf-8")
-    assert f"```yaml\n{sample}```" in readme
-    assert tables in readme

@@ -170,6 +170,6 @@ def test_telemetry_that_is_not_installed_is_said_at_the_start() -> None:
     """A cluster may set the variables for every pod: that ends nothing."""
     with capture_logs() as logs:
         telemetry.set_up(COLLECTOR, package="no_such_package")
-    fix = "install doorman[otel]; the image: requirements-otel.txt"
+    fix = "install doorman-image-shares[otel]; the image: requirements-otel.txt"
     assert logs == [{"event": "telemetry.unavailable", "fix": fix, "log_level": "warning"}]
     assert telemetry.begin(()) is None

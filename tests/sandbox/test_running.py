@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -17,7 +18,7 @@ import pytest
 from doorman.sandbox import world
 from doorman.sandbox.assembly import POLICY, environment
 from doorman.sandbox.processes import Function, NotStartedError
-from doorman.sandbox.samples import EVENTS, load
+from doorman.sandbox.samples import EVENTS, POLICY, load
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -53,6 +54,8 @@ def test_runs_until_it_is_told_to_end(running: subprocess.Popen[str], number: si
     text = read_until(running.stdout, "Ctrl-C")
     found = dict(re.findall(r"^  (cloud|broker|triage|check_job|sweep) +(http://\S+)", text, re.MULTILINE))
     assert sorted(found) == ["broker", "check_job", "cloud", "sweep", "triage"]
+    exports = dict(shlex.split(line)[1].split("=", 1) for line in text.splitlines() if line.startswith("export "))
+    assert exports == environment(found["cloud"], found["broker"], POLICY)
     message = load(EVENTS / "golden-image.json")
     assert httpx.post(found["broker"], headers=message.headers, content=message.body).status_code == 202
     status, deadline = None, time.monotonic() + 20

@@ -72,7 +72,7 @@ def test_every_share_ends_in_its_outcome_on_the_topic(chain: Chain) -> None:
     assert len(chain.cloud.writes) - writes == 3
     assert set(chain.tries()) == {"200"}
     kinds = Counter(event["type"].split(".")[-2] for event in chain.events())
-    assert kinds == {"check": 3, "accepted": 2, "rejected": 1, "held": 1}
+    assert kinds == {"decided": 3, "check": 3, "accepted": 2, "rejected": 1, "held": 1}
     assert {event["correlationid"] for event in chain.events()} == {"trace-whole"}
 
 
@@ -125,12 +125,13 @@ def test_a_lost_notification_of_the_sweep_is_made_good_by_the_tick_after(chain: 
 
 
 def test_a_lost_check_leaves_every_share_as_decided(chain: Chain) -> None:
-    """The job is the cloud's and goes on; what is lost is the word of it, and the next tick finds nothing left."""
+    """The job is the cloud's and goes on; what was decided stands on record, and the next tick finds nothing left."""
     image = chain.cloud.add_share(GOLDEN, PROJECT)
-    chain.cloud.topics.lose = 1
+    chain.cloud.topics.lose = 2
     chain.invoke([image], "trace-check-lost")
     chain.settle()
-    assert [event["type"] for event in chain.events()] == ["dev.doorman.job.check.v1"]
+    told = [event["type"] for event in chain.events()]
+    assert told == ["dev.doorman.share.decided.v1", "dev.doorman.job.check.v1"]
     assert chain.cloud.member_status(image, PROJECT) == "accepted"
     before = len(chain.cloud.writes)
     chain.tick()

@@ -1,4 +1,4 @@
-"""Group commit: notices that arrive while a round is in flight wait, and share the next one.
+"""Group commit: notices that arrive while a batch is in flight wait, and share the next one.
 
 An idle project adds no delay, a busy one makes ever fewer calls per share. Each notice is answered for itself.
 """
@@ -15,16 +15,16 @@ from doorman.handlers.results import Ended
 from doorman.models import Notice
 
 MAX_WAITING = 20_000
-"""Images that may wait for the next round of one project; beyond it events are sent back at once."""
+"""Images that may wait for the next batch of one project; beyond it events are sent back at once."""
 
 MAX_BATCH = 2000
-"""Images in one round, unless a single event has more: nobody waits for the whole of a large storm."""
+"""Images in one batch, unless a single event has more: nobody waits for the whole of a large storm."""
 
 YIELDS = 6
-"""Passes of the event loop that a round waits for each one in flight; a pass is short unless there is much to do."""
+"""Passes of the event loop that a batch waits for each one in flight; a pass is short unless there is much to do."""
 
-PATIENCE = 0.05
-"""Part of a round's duration that a busy project waits for those just answered to send their next events."""
+LINGER = 0.05
+"""Part of a batch's duration that a busy project waits for those just answered to send their next events."""
 
 Work = Callable[[Sequence[Notice]], Awaitable[Ended]]
 Answer: TypeAlias = "tuple[Ended, int] | Exception"
@@ -36,15 +36,15 @@ class _Waiting:
     answer: "asyncio.Future[Answer]"
 
     def tell(self, answer: Answer) -> None:
-        """Answer the caller, unless he went away."""
+        """Answer the caller, unless they are gone."""
         if not self.answer.done():
             self.answer.set_result(answer)
 
 
 class Turns:
-    """Lets the rounds of all projects begin one after another, in the order in which they ask.
+    """Lets the batches of all projects begin one after another, in the order in which they ask.
 
-    A round begins at once where none is in flight, and the later the more there are: in a storm over many projects each
+    A batch begins at once where none is in flight, and the later the more there are: in a storm over many projects each
     one's events gather meanwhile. It is the process's own work that is waited for, not the cloud's.
     """
 
@@ -66,7 +66,7 @@ class Turns:
 
 
 class Batcher:
-    """The rounds of one project, one at a time.
+    """The batches of one project, one at a time.
 
     Args:
         work: works notices off together; raises where nothing of it was done.
@@ -86,10 +86,10 @@ class Batcher:
         self._task: asyncio.Task[None] | None = None
 
     async def join(self, notice: Notice) -> tuple[Ended, int]:
-        """Have this notice worked off: how its images ended, and how many API calls its round made.
+        """Have this notice worked off: how its images ended, and how many API calls its batch made.
 
         Raises:
-            Unavailable: its round could not be done, or too much is waiting already.
+            Unavailable: its batch could not be done, or too much is waiting already.
         """
         if self._images + len(notice.images) > self._max_waiting and self._waiting:
             raise Unavailable("too many events are waiting for this project", retry_after=1.0)
@@ -114,11 +114,11 @@ class Batcher:
                 start, batch = clock.time(), self._take()
                 await self._work_off(batch)
             if self._waiting:
-                await self._gather(len(batch), seconds=(clock.time() - start) * PATIENCE)
+                await self._gather(len(batch), seconds=(clock.time() - start) * LINGER)
         self._task = None
 
     def _take(self) -> list[_Waiting]:
-        """Take the next round's notices, the first to come first."""
+        """Take the next batch's notices, the first to come first."""
         images = count = 0
         for waiting in self._waiting:
             images += len(waiting.notice.images)

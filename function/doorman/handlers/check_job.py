@@ -102,12 +102,25 @@ async def _read_settled(
     if lagging and job.state is JobState.SUCCESS:
         await context.clock.sleep(LAG)
         current |= await read_back(context.cloud, lagging, status=check.status)
+    if _is_fresh(context, check) and any(share and _is_unlisted(context, share) for share in current.values()):
+        raise Unavailable("no list shows yet what the job settled", retry_after=LAG)
     return current
 
 
+def _is_fresh(context: ProjectContext, check: CheckData) -> bool:
+    """Say whether the lists may still lag behind the job."""
+    return context.clock.now() - check.submitted_at < timedelta(seconds=context.settings.visibility_window)
+
+
+def _is_unlisted(context: ProjectContext, share: Share) -> bool:
+    """Say whether no list showed a share that stands as it should: only lists tell whether it is full-ECS."""
+    is_settled = share.member_status in {"accepted", "rejected"}
+    return is_settled and share.full_ecs is None and share.owner not in {None, context.project_id}
+
+
 def _is_behind(context: ProjectContext, check: CheckData, share: Share) -> bool:
-    """Say whether no list shows the share yet as the job left it; only lists tell whether it is full-ECS."""
-    return share.member_status != check.status or (share.full_ecs is None and share.owner != context.project_id)
+    """Say whether the cloud does not show the share yet as the job left it."""
+    return share.member_status != check.status or _is_unlisted(context, share)
 
 
 async def _end_all(

@@ -1,4 +1,4 @@
-"""What the work for one served project needs at hand, and where the desks of all served projects are found."""
+"""What the work for one served project needs at hand."""
 
 import asyncio
 from collections.abc import Sequence

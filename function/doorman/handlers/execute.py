@@ -215,6 +215,7 @@ class Execution:
                     share,
                     self.decided[image],
                     wanted=ready.status,
+                    vault_id=ready.vault_id,
                     project_id=self.results.context.project_id,
                 )
             )
@@ -231,7 +232,7 @@ class Execution:
         one: MembersCall | None = replace(call, images=(image,))
         while one is not None:
             try:
-                await self.results.context.cloud.settle(one.images, status=one.status)
+                await self.results.context.cloud.settle(one.images, status=one.status, vault_id=one.vault_id)
             except Busy as error:
                 one = await self._wait_for_one(one, error)
                 continue

@@ -38,15 +38,15 @@ class Trouble:
 
 
 class ProjectRun:
-    """The errands of one project.
+    """The run of one project.
 
     Attributes:
         outbox: what was told, and what could not be.
         troubles: what was given up.
         running: the jobs that are not followed to their end, by ID.
         found: the shares to be seen to; None until the lists were read.
-        desk, cause: what the errands work with, and what their outcomes name as the cause.
-        open: errands begun and not ended; those of a run that was stopped stay so.
+        context, cause: what it works with, and what their outcomes name as the cause.
+        open: tasks begun and not ended; those of a run that was stopped stay so.
     """
 
     def __init__(
@@ -68,12 +68,12 @@ class ProjectRun:
         return self.context.project_id
 
     def begin(self, task: Callable[[], Awaitable[None]]) -> None:
-        """Start an errand beside the others."""
+        """Start a task beside the others."""
         self.open += 1
         self._tasks.create_task(self._end(task))
 
     async def look(self) -> None:
-        """List what waits, and have all of it triaged in one round."""
+        """List what waits, and have all of it triaged in one batch."""
         try:
             images = await self.persist(self._list, is_worth_it=is_passing)
         except Unavailable as error:
@@ -82,7 +82,7 @@ class ProjectRun:
         await self.take(images)
 
     async def take(self, images: Sequence[str]) -> None:
-        """Have these images triaged, in one round."""
+        """Have these images triaged, in one batch."""
         self.found = len(images)
         if images:
             await self._triage(Notice(project_id=self.project_id, images=tuple(images), cause=self.cause, sent_at=None))

@@ -1,6 +1,6 @@
-"""Finds the desk of each served project, and the line of events that waits there; built once, when first needed.
+"""The registry of the served projects: the context of each, and its batches; built once, when first needed.
 
-All events of a process share what it holds; how its connections are opened is `connections`' concern.
+All events of a process share what it holds; how its connections are opened is `bootstrap`'s concern.
 """
 
 import asyncio
@@ -67,7 +67,7 @@ class Projects:
         return self._clock.now()
 
     async def context(self, project_id: str) -> ProjectContext:
-        """Find the desk of one project.
+        """Find the context of one project.
 
         Raises:
             Rejected: the project is not served.
@@ -82,12 +82,12 @@ class Projects:
         return self._contexts[project_id]
 
     async def contexts(self) -> tuple[Sequence[ProjectContext], Sequence[Unavailable]]:
-        """Find all desks, and why others could not be found now."""
+        """Find all contexts, and why others could not be found now."""
         errors = await self._resolve()
         return list(self._contexts.values()), errors
 
     def batcher(self, context: ProjectContext) -> Batcher:
-        """Give the line of notices that waits at a desk."""
+        """Give the batches of one project."""
         if context.project_id not in self._batchers:
             self._batchers[context.project_id] = Batcher(partial(triage, context), turns=self._turns)
         return self._batchers[context.project_id]

@@ -140,6 +140,7 @@ class Results:
     def _tries(self, images: Iterable[str]) -> int:
         return min(self.requested[image].tries for image in images)
 
-    def _tried_vaults(self, images: Iterable[str]) -> tuple[str, ...]:
-        tried = dict.fromkeys(vault for image in images for vault in self.requested[image].tried_vaults)
-        return tuple(tried)[:MAX_TRIED_VAULTS]
+    def _tried_vaults(self, images: Sequence[str]) -> tuple[str, ...]:
+        """Give the vaults that were tried for all of these images: what one event claims, counts for its own alone."""
+        first, *others = (self.requested[image].tried_vaults for image in images)
+        return tuple(vault for vault in first if all(vault in tried for tried in others))

@@ -62,8 +62,8 @@ class Run:
     Args:
         run_id: the cause that all outcomes name, unique to this run.
         is_dry: decide and tell everything, write nothing.
-        errand: what is begun for each project.
-        prepare: changes a project's desk before.
+        task: what is begun for each project.
+        prepare: changes a project's context before.
     """
 
     def __init__(
@@ -147,7 +147,7 @@ class Run:
 
 
 async def run_once(served: Projects, *, run_id: str, projects: Collection[str] = (), is_dry: bool = False) -> Report:
-    """Do the whole job once: list, decide, settle, follow the jobs to their end, tell the office's sink.
+    """Do the whole job once: list, decide, settle, follow the jobs to their end, tell the projects' sink.
 
     Args:
         run_id: the cause that all outcomes name, unique to this run.

@@ -13,7 +13,7 @@ from doorman.handlers.context import ProjectContext
 from doorman.handlers.execute import Execution
 from doorman.handlers.results import Ended, Results
 from doorman.handlers.review import reopen
-from doorman.models import Notice, Share
+from doorman.models import Notice
 from doorman.planning.batch import Observed, RequestedImage, decide, find_crowds, merge_notices
 from doorman.planning.plan import make_plan
 from doorman.policy import decision as decisions
@@ -53,31 +53,33 @@ async def look(context: ProjectContext, requested: Mapping[str, RequestedImage])
     Raises:
         Unavailable: the cloud cannot be read now.
     """
-    listed, crowds = await _read_pending(context, requested)
+    policy = context.policy
+    has_limit = policy.accepts_per_owner is not None
+    listed = await context.cloud.pending(None if has_limit else requested.keys())
     absent = [image for image in requested if image not in listed]
     current = await read_current(context.cloud, absent) if absent else {}
     # The row says that it waits, but no list shows it: its owner hides it, or the list lags. The image itself tells.
     waiting = {image: share for image, share in current.items() if share and share.member_status == "pending"}
-    observed = Observed(
-        pending={image: share for image, share in {**listed, **waiting}.items() if share.owner is not None},
-        current={image: share for image, share in current.items() if image not in waiting},
-        unreadable=frozenset(image for image, share in {**listed, **waiting}.items() if share.owner is None),
-        crowds=crowds,
+    asked = {image: share for image, share in {**listed, **waiting}.items() if image in requested}
+    # Without its owner nothing can be decided; and the image alone does not tell whether it is of a whole server.
+    needs_list = context.cloud.service.has_whole_images
+    blurred = frozenset(
+        image
+        for image, share in asked.items()
+        if share.owner is None or (image in waiting and needs_list and share.full_ecs is None)
     )
-    if not context.policy.settles_anew:
-        return observed
-    return reopen(observed, context.policy, project_id=context.project_id, now=context.clock.now())
-
-
-async def _read_pending(
-    context: ProjectContext, requested: Mapping[str, RequestedImage]
-) -> tuple[dict[str, Share], frozenset[str | None]]:
-    """Read the pending shares that are requested; all of them where the policy's limit has to be counted."""
-    if context.policy.accepts_per_owner is None:
-        return await context.cloud.pending(requested.keys()), frozenset()
-    everything = await context.cloud.pending()
-    crowds = find_crowds(everything.values(), context.policy, project_id=context.project_id, now=context.clock.now())
-    return {image: everything[image] for image in requested if image in everything}, crowds
+    observed = Observed(
+        pending={image: share for image, share in asked.items() if image not in blurred},
+        current={image: share for image, share in current.items() if image not in waiting},
+        unreadable=blurred,
+    )
+    now, project_id = context.clock.now(), context.project_id
+    if policy.settles_anew:
+        observed = reopen(observed, policy, project_id=project_id, now=now)
+    if has_limit:
+        everything = {**listed, **observed.pending}.values()
+        observed = replace(observed, crowds=find_crowds(everything, policy, project_id=project_id, now=now))
+    return observed
 
 
 async def _read_vaults(context: ProjectContext, observed: Observed) -> Observed:

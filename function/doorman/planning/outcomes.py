@@ -149,7 +149,13 @@ def after_refusal(
 
 
 def after_call(
-    requested: RequestedImage, current: Share | None, decision: Decision, *, wanted: Status, project_id: str
+    requested: RequestedImage,
+    current: Share | None,
+    decision: Decision,
+    *,
+    wanted: Status,
+    vault_id: str | None = None,
+    project_id: str,
 ) -> Outcome:
     """Say how an image ended that was settled at once, from how it stands now."""
     if current is None:
@@ -157,7 +163,7 @@ def after_call(
     if current.owner == project_id:
         return _own_image(requested, current)
     if current.member_status == wanted:
-        return outcome(requested, current, decision, _SETTLED[wanted], decision.reason)
+        return outcome(requested, current, decision, _SETTLED[wanted], decision.reason, vault_id=vault_id)
     reason = Reason.STILL_PENDING if current.member_status == "pending" else Reason.SETTLED_OTHERWISE
     return outcome(requested, current, decision, OutcomeType.FAILED, reason)
 

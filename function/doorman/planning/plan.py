@@ -4,7 +4,7 @@ What was requested and observed comes from `batch`, how an image ends from `outc
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from doorman.events.messages import CheckedShare
 from doorman.events.outcomes import MAX_EVENT, pack_size
@@ -38,7 +38,7 @@ class Plan:
 
     calls: tuple[MembersCall, ...] = ()
     outcomes: tuple[Outcome, ...] = ()
-    later: Mapping[str, str]
+    later: Mapping[str, str] = field(default_factory=dict)
 
 
 def make_plan(

@@ -50,7 +50,9 @@ def set_up(
     is_wanted = any(map(environ.get, ENDPOINTS)) and environ.get("OTEL_SDK_DISABLED", "").lower() != "true"
     is_there = is_wanted and is_installed(package)
     if is_wanted and not is_there:
-        logger().warning("telemetry.unavailable", fix="install doorman[otel]; the image: requirements-otel.txt")
+        logger().warning(
+            "telemetry.unavailable", fix="install doorman-image-shares[otel]; the image: requirements-otel.txt"
+        )
     _SWITCH.connect, _SWITCH.watcher = connect if is_there else None, None
 
 

@@ -15,7 +15,7 @@ which would burn one of its retries. The framework's own 2 s are shorter than an
 """
 
 YOUNG = 50_000
-"""Objects made before the garbage collector looks at the young ones: with its 700 it would look many times a round.
+"""Objects made before the garbage collector looks at the young ones: with its 700 it would look many times in a batch.
 
 An event leaves no cycles behind, so that hardly anything waits for the collector.
 """

@@ -6,15 +6,17 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from shlex import quote
 from typing import NoReturn
 
+from doorman.entrypoints.cli.sandbox import configure
 from doorman.sandbox import world
-from doorman.sandbox.assembly import POLICY, Stage, environment, open_stage
-from doorman.sandbox.demo import OUTCOME, Demo
+from doorman.sandbox.assembly import Stage, environment, open_stage
+from doorman.sandbox.demo import DECIDED, OUTCOME, Demo
 from doorman.sandbox.envelope import Event
 from doorman.sandbox.processes import NotStartedError
 from doorman.sandbox.report import Progress
-from doorman.sandbox.samples import EVENTS
+from doorman.sandbox.samples import EVENTS, POLICY
 
 FIXED_PORT = 8400
 
@@ -22,9 +24,7 @@ FIXED_PORT = 8400
 def main(arguments: list[str] | None = None) -> int:
     """Run; the exit code is 0 when all went as it should."""
     options = _read(arguments)
-    if options.demo and not EVENTS.is_dir():
-        print(f"doorman sandbox: {EVENTS} is missing; run the demo from a checkout of the project", file=sys.stderr)
-        return 1
+    policy = (options.policy or POLICY).resolve()  # to be pasted into any shell
     signal.signal(signal.SIGTERM, _interrupt)
     progress = Progress(sys.stdout.isatty())
     started = time.monotonic()
@@ -34,11 +34,9 @@ def main(arguments: list[str] | None = None) -> int:
             logs = Path(folder) if options.demo else None
             console = {"LOG_FORMAT": "console", "LOG_LEVEL": options.log_level}
             extra = {"LOG_FORMAT": "json"} if options.demo else console
-            with open_stage(
-                policy=options.policy, profile=options.profile, port=options.port, logs=logs, extra=extra
-            ) as stage:
+            with open_stage(policy=policy, profile=options.profile, port=options.port, logs=logs, extra=extra) as stage:
                 progress.say(f"Ready after {time.monotonic() - started:.1f} s.")
-                return _demo(stage, progress) if options.demo else _serve(stage, progress, options.policy)
+                return _demo(stage, progress) if options.demo else _serve(stage, progress, policy)
     except NotStartedError as error:
         print(f"doorman sandbox: {error}", file=sys.stderr)
         return 1
@@ -51,16 +49,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _read(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="doorman sandbox", description=__doc__)
-    parser.add_argument("--demo", action="store_true", help="send all sample events, tell what became of them, and end")
-    parser.add_argument(
-        "--port", type=int, default=0, help="the cloud's port, the others follow; 0: free ones (default)"
-    )
-    parser.add_argument("--policy", type=Path, default=POLICY, help="the policy file (default: the README's)")
-    parser.add_argument("--profile", choices=("kafka", "mt"), default="kafka", help="whose delivery rules to keep")
-    parser.add_argument(
-        "--log-level", default="warning", help="of the functions: debug, info, warning (default), error"
-    )
+    parser = argparse.ArgumentParser(prog="doorman sandbox", description=__doc__, allow_abbrev=False)
+    configure(parser)
     return parser.parse_args(arguments)
 
 
@@ -71,9 +61,9 @@ def _demo(stage: Stage, progress: Progress) -> int:
         for each in stage.functions.values():
             print(f"--- {each.target}\n{each.tail()}")
         return 1
-    here = Path(sys.executable).parent
+    command = _short(Path(sys.executable).with_name("doorman"))
     print("To send one by hand, leave the sandbox running in one shell:")
-    print(f"  {_short(here / 'python')} -m doorman.sandbox --port {FIXED_PORT}")
+    print(f"  {command} sandbox --port {FIXED_PORT}")
     print("and post an event from another:")
     print(f"  {_curl(f'http://127.0.0.1:{FIXED_PORT + 1}{stage.broker.path}')}")
     print(f"  curl http://127.0.0.1:{FIXED_PORT + 1}/events")
@@ -87,23 +77,24 @@ def _serve(stage: Stage, progress: Progress, policy: Path) -> int:
         progress.say(f"  {each.target:9} {each.url}")
     progress.say("Settings for a command or a function of your own:")
     for name, value in environment(stage.cloud_url, stage.sink, policy).items():
-        progress.say(f"  export {name}={value}")
+        progress.say(f"export {name}={quote(value)}")
     progress.say("Send an event, for example:")
     progress.say(f"  {_curl(stage.sink)}")
-    progress.say(f"The samples in events/ are for project {world.RECEIVER}. Ctrl-C ends everything.")
+    progress.say(f"The samples in {_short(EVENTS)} are for project {world.RECEIVER}. Ctrl-C ends everything.")
     stage.broker.on_event = _tell
     _wait()
 
 
 def _curl(url: str) -> str:
     """Write the command that posts a sample."""
-    return f"curl -i {url} -H 'Content-Type: application/cloudevents+json' --data @events/golden-image.json"
+    sample = quote(f"@{_short(EVENTS / 'golden-image.json')}")
+    return f"curl -i {url} -H 'Content-Type: application/cloudevents+json' --data {sample}"
 
 
 def _tell(event: Event) -> None:
     """Print what became of each image, as it is told."""
     data = event.value()
-    if not event.type.startswith(OUTCOME) or "policy_digest" not in data:
+    if not event.type.startswith(OUTCOME) or event.type == DECIDED or "policy_digest" not in data:
         return
     fate = event.type.removeprefix(OUTCOME).partition(".")[0]
     for entry in data["images"]:

@@ -12,15 +12,9 @@ from doorman.sandbox import world
 from doorman.sandbox.broker import Broker
 from doorman.sandbox.delivery import Policy, Profile, Trigger
 from doorman.sandbox.processes import Function
+from doorman.sandbox.samples import POLICY
 from doorman.sandbox.serving import serve
 from doorman.sandbox.state import Cloud
-
-POLICY = next(
-    path
-    for path in (Path(__file__).with_name("policy.yaml"), Path(__file__).parents[3] / "examples" / "policy.yaml")
-    if path.exists()
-)
-"""The README's policy: beside this file in a wheel, in `examples/` in a checkout."""
 
 JOB_SECONDS = 0.4
 TYPES = {

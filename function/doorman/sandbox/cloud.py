@@ -1,7 +1,7 @@
 """Serves a `sandbox.state.Cloud` over HTTP: Keystone, the image services and the rest, on one port.
 
-A stand-in for demo and tests: it answers as the real services are documented and were seen to, and holds nothing back
-from whoever can reach it. The product never imports it.
+A stand-in for demo and tests: it answers as the real services are documented and were seen to, and asks for no
+login below `/sandbox`. The product never imports it.
 """
 
 import contextlib

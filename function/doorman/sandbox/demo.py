@@ -11,11 +11,12 @@ import httpx
 from doorman.sandbox import world
 from doorman.sandbox.assembly import Stage
 from doorman.sandbox.report import Progress, table
-from doorman.sandbox.samples import EVENTS, load
+from doorman.sandbox.samples import EVENTS, is_batch, load
 
 WAIT_SECONDS = 30.0
 OUTCOME = "dev.doorman.share."
-DIGEST = "dev.doorman.shares.pending.v1"
+DECIDED = "dev.doorman.share.decided.v1"
+REPORT = "dev.doorman.shares.pending.v1"
 TICK = "ping-tick.json"
 HEAD = ("image", "owner", "decision", "rule", "reason", "vault", "job", "outcome", "time")
 
@@ -45,7 +46,7 @@ class Demo:
         others = [name for name in _event_names() if name != TICK]
         self._send(others)
         self._await(others)
-        self._send(tick)  # last, so that the sweep finds what nobody told of
+        self._send(tick)  # last, so that the sweep finds what no event told of
         self._await(tick)
         self.progress.end()
         return self._report()
@@ -54,7 +55,7 @@ class Demo:
         with httpx.Client(trust_env=False, timeout=60) as client:
             for name in names:
                 message = load(EVENTS / name)
-                url = self.stage.functions["triage"].url if message.is_batch else self.stage.sink
+                url = self.stage.functions["triage"].url if is_batch(message) else self.stage.sink
                 self.sent_at[name] = time.time()
                 answer = client.post(url, headers=message.headers, content=message.body)
                 self.answers[name] = (answer.status_code, answer.text)
@@ -63,7 +64,7 @@ class Demo:
     def _await(self, names: list[str]) -> None:
         """Wait until every image of these samples has an outcome and every refusal is told."""
         deadline = time.monotonic() + WAIT_SECONDS
-        wanted = [sample for sample in world.SAMPLES if sample.event in names]
+        wanted = [sample for sample in world.SAMPLES if sample.event in names and sample.reason]
         while time.monotonic() < deadline:
             told = self._told()
             done = sum(sample.image_id in told for sample in wanted)
@@ -76,7 +77,7 @@ class Demo:
         """Collect the first outcome of each image."""
         found: dict[str, Told] = {}
         for arrival in list(self.stage.broker.arrivals):
-            if not arrival.event.type.startswith(OUTCOME):
+            if not arrival.event.type.startswith(OUTCOME) or arrival.event.type == DECIDED:
                 continue
             data = arrival.event.value()
             fate = arrival.event.type.removeprefix(OUTCOME).partition(".")[0]
@@ -137,10 +138,10 @@ class Demo:
         return [refusal.event, by, str(status), text], is_right
 
     def _summary(self) -> str:
-        digests = [a.event.value() for a in list(self.stage.broker.arrivals) if a.event.type == DIGEST]
-        held = f"{digests[-1]['count']} shares are pending" if digests else "there was no digest"
+        reports = [a.event.value() for a in list(self.stage.broker.arrivals) if a.event.type == REPORT]
+        held = f"{reports[-1]['count']} shares are pending" if reports else "there was no pending report"
         writes = len(self.stage.cloud.writes)
-        return f"\n{len(world.SAMPLES)} images, {writes} writing calls to the cloud. The sweep's digest: {held}.\n"
+        return f"\n{len(world.SAMPLES)} images, {writes} writing calls to the cloud. The sweep reports: {held}.\n"
 
 
 def _file_of(event_id: str) -> str:

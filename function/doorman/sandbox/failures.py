@@ -11,7 +11,7 @@ class Failure:
     """A scripted failure of one image or vault.
 
     Attributes:
-        code: the error code told, such as `IMG.0182`.
+        code: the error code told, such as `IMG.0182`; `500` at submission: the service itself fails.
         at: `submit`: the call is refused; `job`: the job fails; `silent`: the job succeeds, the image stays as it was.
         times: how often; None for ever.
         whole: the whole job fails and nothing is settled, instead of this image alone.

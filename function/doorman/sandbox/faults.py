@@ -63,7 +63,7 @@ class Faults:
         return fault
 
     def clear(self) -> None:
-        """Let everything go well again."""
+        """Drop all that is planned."""
         self.plan.clear()
 
     def choose(self, method: str, path: str) -> Fault | None:
@@ -105,7 +105,7 @@ async def strike(fault: Fault, app: ASGIApp, scope: Scope, receive: Receive, sen
 
 
 def _answer(fault: Fault) -> tuple[int, bytes, bytes]:
-    """Compose status, content type and body of an answer that is whole, but not what was hoped for."""
+    """Compose status, content type and body of a whole answer that reports a fault."""
     if fault.kind == "html":
         return fault.status, b"text/html", HTML
     if fault.kind == "garbage":

@@ -147,6 +147,8 @@ class Jobs:
 
 
 def _problem(code: str) -> Problem:
+    if code == "500":  # the poison: nobody knows why, it is this image
+        return ims("500", "Internal server error.", 500)
     return ims(code, MESSAGES.get(code, "The task failed."))
 
 

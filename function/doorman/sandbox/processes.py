@@ -110,7 +110,7 @@ def _command() -> str:
     beside = Path(sys.executable).with_name("functions-framework")
     found = str(beside) if beside.exists() else shutil.which("functions-framework")
     if found is None:
-        raise NotStartedError("functions-framework is not installed; run: pip install doorman")
+        raise NotStartedError("functions-framework is not installed beside this Python: install Doorman anew")
     return found
 
 

@@ -12,6 +12,9 @@ from doorman.sandbox.state import Cloud
 
 Fate = Literal["accepted", "rejected", "held", "skipped", "failed"]
 
+A_YEAR = 365 * 86_400.0
+"""Seconds: what is settled in the sample world was settled that long ago."""
+
 USER, PASSWORD, DOMAIN, REGION = "doorman", "sandbox", "Default", "eu-de"
 RECEIVER = "7f2a9c4e1b6d4f0e8a3c5d7b9e1f2a4c"
 GOLDEN = "9c61004714024f9586705d090530f9fa"
@@ -126,8 +129,8 @@ SAMPLES: tuple[Sample, ...] = (
         status="accepted", ends="accepted",
     ),
     Sample(
-        name="stranger-forged-check", event="forged-job-check.json", owner=STRANGER, fate="failed",
-        reason="still_pending",
+        name="stranger-forged-check", event="forged-job-check.json", owner=STRANGER, fate="nothing told",
+        reason="",
     ),
     _golden("golden-swept-1", "ping-tick.json"),
     _golden("golden-swept-2", "ping-tick.json"),
@@ -156,6 +159,7 @@ def build(cloud: Cloud) -> None:
         image = cloud.add_image(sample.owner, image_id=sample.image_id, name=sample.name, full_ecs=sample.full_ecs)
         if sample.status is not None:
             cloud.share(image.id, RECEIVER, sample.status)
+            cloud.gallery.members[image.id][RECEIVER].updated_at -= A_YEAR
     ended = image_id("golden-job-ended")
     now = cloud.clock()
     cloud.queue.jobs[ENDED_JOB] = Job(

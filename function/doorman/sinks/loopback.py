@@ -43,6 +43,9 @@ class LoopbackSink:
                 self._passed.add(event.id)
                 self._go_on(event)
             return
+        if event.type == EventType.DECIDED:
+            await self._outer.emit(event)
+            return
         if event.id not in self._told:
             self._untold[event.id] = event
             await self._outer.emit(event)

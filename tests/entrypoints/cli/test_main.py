@@ -11,7 +11,7 @@ from types import ModuleType
 
 import pytest
 
-from doorman.entrypoints.cli.main import COMMANDS, HANDED_OVER, main
+from doorman.entrypoints.cli.main import COMMANDS, main
 from doorman.errors import Misconfigured, Rejected, Unavailable
 from doorman.policy.document.faults import BrokenFile, Fault
 from doorman.version import VERSION
@@ -135,7 +135,7 @@ def test_wrong_usage_is_two(words: str, capsys: pytest.CaptureFixture[str]) -> N
     assert capsys.readouterr().err.startswith("usage: doorman")
 
 
-@pytest.mark.parametrize("name", sorted(set(COMMANDS) - HANDED_OVER))
+@pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_every_command_has_a_module_and_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Each line of the table leads somewhere."""
     with pytest.raises(SystemExit) as ended:

@@ -15,14 +15,15 @@ from doorman.entrypoints.functiongraph.invocation import HANDLERS, Invocations, 
 from doorman.entrypoints.functiongraph.payload import TICK
 from doorman.entrypoints.http import work_off
 from doorman.events.cloudevents import read
+from doorman.events.messages import EventType
 from doorman.handlers.dispatch import Handler
 from doorman.handlers.projects import Projects
 from doorman.models import CloudEvent
 from doorman.policy.policy import load as load_policy
 from doorman.sandbox import world
-from doorman.sandbox.assembly import POLICY, environment
+from doorman.sandbox.assembly import environment
 from doorman.sandbox.cloud import create_app
-from doorman.sandbox.samples import EVENTS, load
+from doorman.sandbox.samples import EVENTS, POLICY, load
 from doorman.sandbox.state import Cloud
 from doorman.settings import Settings
 from doorman.sinks.inbox import Inbox
@@ -80,7 +81,7 @@ def outcomes(lines: Sequence[Any]) -> list[tuple[str, str]]:
     return sorted(
         (line["event_type"], json.dumps({**entry, "cause": None}, sort_keys=True))
         for line in lines
-        if line["event"] == "event.told"
+        if line["event"] == "event.told" and line["event_type"] != EventType.DECIDED
         for entry in line["data"]["images"]
     )
 
@@ -98,7 +99,8 @@ def test_a_payload_ends_as_its_twin(path: Path) -> None:
     assert outcomes(payload_lines) == outcomes(lines)
     assert by_payload.standing() == by_event.standing()
     assert status == (400 if 400 in expected else 200)
-    assert bool(outcomes(lines)) is (status == 200)
+    is_told = status == 200 and path.stem != "forged-job-check"  # a check of another job is told to nobody
+    assert bool(outcomes(lines)) is is_told
     assert "jane.roe" not in str(payload_lines)
 
 

@@ -34,12 +34,10 @@ COMMANDS: Final[Mapping[str, str]] = {
     "send": "post event files as CloudEvents",
     "sandbox": "run a local cloud, broker and the functions, until Ctrl-C",
 }
-# these read their words themselves
-HANDED_OVER: Final = frozenset({"sandbox"})
 
 
 class Command(Protocol):
-    """What a command's module offers; one of HANDED_OVER has no `configure`, and gets its words as `words`."""
+    """What a command's module offers."""
 
     def configure(self, parser: argparse.ArgumentParser) -> None:
         """Declare the command's arguments."""
@@ -57,10 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     asked = next((word for word in words if not word.startswith("-")), "")
     command = _load(asked) if asked in COMMANDS else None
-    if asked in HANDED_OVER:
-        arguments = argparse.Namespace(words=words[words.index(asked) + 1 :])
-    else:
-        arguments = _parser(asked, command).parse_args(words)
+    arguments = _parser(asked, command).parse_args(words)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     return _run(command, arguments) if command else WRONG_USAGE
@@ -95,7 +90,7 @@ def _run(command: Command, arguments: argparse.Namespace) -> int:
         sys.stderr.write(f"doorman: {error}\n")
         return WRONG_USAGE if isinstance(error, Misconfigured) else NO
     except BrokenPipeError:
-        # the reader went away (`| head`): nobody is left to tell, and the interpreter must not flush again
+        # the reader closed the pipe (`| head`): the interpreter must not flush into it again
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return NO
     except KeyboardInterrupt:

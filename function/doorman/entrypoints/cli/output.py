@@ -8,7 +8,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from pydantic_core import to_json
 
@@ -16,7 +16,9 @@ from doorman.errors import Misconfigured
 from doorman.events.cloudevents import to_structured
 from doorman.models import CloudEvent
 from doorman.policy.document.faults import BrokenFile, Fault
-from doorman.sinks.base import Sink
+
+if TYPE_CHECKING:
+    from doorman.sinks.base import Sink
 
 _STYLES = {"bold": "1", "red": "31", "green": "32", "yellow": "33", "faint": "2"}
 
@@ -86,7 +88,7 @@ NOTHING = "-"
 class JsonLines:
     """A sink that writes each event as a line of JSON, once the sink behind it took it."""
 
-    def __init__(self, outer: Sink, stream: TextIO) -> None:
+    def __init__(self, outer: "Sink", stream: TextIO) -> None:
         self._outer = outer
         self._stream = stream
 

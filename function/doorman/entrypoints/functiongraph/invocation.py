@@ -75,7 +75,7 @@ class Invocations:
         return _sum_up(unwrapped, await _work_off_all(served, unwrapped.events, inbox))
 
     def _open(self, grant: Grant | None, inbox: Inbox | None) -> Projects:
-        """Find the office that works with these credentials; the last one is kept, for its tokens and its rounds."""
+        """Find the projects that these credentials serve; the last are kept, for their tokens and batches."""
         if inbox is None and self._last and self._last[0] == grant:
             return self._last[1]
         settings, clock, credentials = self._settings, self._clock, self._lend(grant)

@@ -68,7 +68,7 @@ class Stage:
         )
 
     def start(self, *words: str, settings: Mapping[str, str] = NONE) -> "subprocess.Popen[str]":
-        """Start a command; its output is kept for whoever waits for it."""
+        """Start a command; its output is kept until somebody waits for it."""
         return subprocess.Popen(
             [*COMMAND, *words],
             env=dict(self.environment(settings)),

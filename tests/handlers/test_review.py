@@ -30,7 +30,7 @@ async def test_with_the_setting_it_is_settled_as_the_policy_says() -> None:
         [
             (bad, "rejected", "rejected_by_rule"),
             (golden, "accepted", "allowed_owner"),
-            (fine, "skipped", "already_settled"),
+            (fine, "accepted", "already_settled"),
             (stranger, "skipped", "already_settled"),
         ]
     )
@@ -92,9 +92,9 @@ async def test_nothing_is_written_in_audit_mode() -> None:
 
 
 async def test_the_limit_holds_here_as_well() -> None:
-    """A mistake in the policy does not open the gate for everything at once."""
+    """A mistake in the policy does not open the gate for everything at once: all of a crowd wait."""
     chain = Chain(policy=STRICT + "limits: {accepts_per_owner: 1}\n")
     images = [chain.share(GOLDEN, status="rejected") for _ in range(2)]
     await chain.notify(*images)
     await chain.settle()
-    assert sorted(fate for _, fate, _ in chain.told()) == ["accepted", "held"]
+    assert sorted(fate for _, fate, _ in chain.told()) == ["held", "held"]

@@ -1,0 +1,101 @@
+"""Keeps the budgets: how large the package, the tests and the documents may be, and README's picture of the layers."""
+
+import ast
+import re
+import sys
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from doorman.entrypoints.cli.main import COMMANDS
+from doorman.settings import VARIABLES
+from tests.container.tree import ignored
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "function" / "doorman"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+PRODUCT = [path for path in PACKAGE.rglob("*.py") if "sandbox" not in path.relative_to(PACKAGE).parts]
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+
+PACKAGE_FILES, PACKAGE_LINES = 110, 13_500
+FILE_LINES, TEST_LINES = 300, 24_000
+LOOSE_MODULES, PACKAGES = 8, 9
+DOORMAN_SETTINGS, TOP_COMMANDS = 12, 15
+README_LINES, README_BYTES = 160, 9 * 1024
+DOC_PAGES, DOC_LINES = 13, 1500
+"""The budgets. What goes over one pays by deleting something else."""
+
+OPTIONAL = {"opentelemetry", "uvicorn_worker"}
+"""What the package imports where it is there: an extra, and a part of the framework's server."""
+
+
+def lines(paths: Iterable[Path]) -> dict[str, int]:
+    """Count the lines of each file."""
+    return {str(path.relative_to(ROOT)): len(path.read_text("utf-8").splitlines()) for path in paths}
+
+
+def over(counts: tuple[int, ...], budget: tuple[int, ...]) -> list[tuple[int, int]]:
+    """Give each count that is above its budget, with it."""
+    return [(count, most) for count, most in zip(counts, budget, strict=True) if count > most]
+
+
+def test_the_package_stays_small() -> None:
+    """The sandbox does not count: the functions' image does not carry it."""
+    assert ignored(str(PACKAGE), ["sandbox"]) == ["sandbox"]
+    sizes = lines(PRODUCT)
+    assert over((len(sizes), sum(sizes.values())), (PACKAGE_FILES, PACKAGE_LINES)) == []
+
+
+@pytest.mark.parametrize("folder", ["function", "bench", "deploy", "docs"])
+def test_no_file_is_long(folder: str) -> None:
+    """A reader holds one file in mind."""
+    sizes = lines((ROOT / folder).rglob("*.py"))
+    assert {name: size for name, size in sizes.items() if size > FILE_LINES} == {}
+
+
+def test_the_tests_stay_lean() -> None:
+    """All of them together."""
+    assert over((sum(lines((ROOT / "tests").rglob("*.py")).values()),), (TEST_LINES,)) == []
+
+
+def test_the_house_has_few_doors() -> None:
+    """What a stranger sees first: modules beside the packages, packages, settings, commands."""
+    packages = [path for path in PACKAGE.iterdir() if (path / "__init__.py").exists()]
+    counts = (
+        len(list(PACKAGE.glob("*.py"))),
+        len(packages),
+        len([name for name in VARIABLES if name.startswith("DOORMAN_")]),
+        len(COMMANDS),
+    )
+    budget = (LOOSE_MODULES, PACKAGES, DOORMAN_SETTINGS, TOP_COMMANDS)
+    assert over(counts, budget) == []
+
+
+def test_the_documents_stay_readable() -> None:
+    """A README of one sitting, and pages that somebody keeps true."""
+    readme = (ROOT / "README.md").read_bytes()
+    sizes = lines(PAGES)
+    counts = (len(readme.splitlines()), len(readme), len(sizes), sum(sizes.values()))
+    budget = (README_LINES, README_BYTES, DOC_PAGES, DOC_LINES)
+    assert over(counts, budget) == []
+
+
+def test_the_readme_shows_the_layers_as_they_are() -> None:
+    """The picture has one box for each layer of the contract, with its modules, from the top down."""
+    contract = next(each for each in PROJECT["tool"]["importlinter"]["contracts"] if each["type"] == "layers")
+    (picture,) = re.findall(r"(?s)```mermaid\n(flowchart TB\n.*?)```", (ROOT / "README.md").read_text("utf-8"))
+    boxes = dict(re.findall(r'(?m)^    (\w+)\["(.*?)<br/>', picture))
+    assert list(boxes.values()) == contract["layers"]
+    assert picture.splitlines()[-1].strip().split(" --> ") == list(boxes)
+
+
+def test_every_import_is_declared() -> None:
+    """What the package imports stands among its own dependencies, and nothing stands there in vain."""
+    declared = {re.split(r"[^a-z0-9-]", text)[0].replace("-", "_") for text in PROJECT["project"]["dependencies"]}
+    nodes = [node for path in PACKAGE.rglob("*.py") for node in ast.walk(ast.parse(path.read_text("utf-8")))]
+    found = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    found |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
+    foreign = {name.partition(".")[0].replace("yaml", "pyyaml") for name in found} - sys.stdlib_module_names
+    assert foreign - OPTIONAL == declared | {"doorman"}
