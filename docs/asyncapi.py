@@ -22,6 +22,7 @@ TAKEN = {EventType.NOTIFIED: "triage", EventType.CHECK: "check_job"}
 SUMMARIES = {
     EventType.NOTIFIED: "Images were shared with a project, or so the sender says: a hint, never trusted.",
     EventType.CHECK: "A job was submitted: follow it to its end. For Doorman itself.",
+    EventType.DECIDED: "These shares are about to be settled so: told before the call that does it.",
     EventType.ACCEPTED: "The cloud says that these shares are accepted now.",
     EventType.REJECTED: "The cloud says that these shares are rejected now.",
     EventType.HELD: "These shares stay pending until a person decides.",
@@ -30,10 +31,10 @@ SUMMARIES = {
     EventType.AUDITED: "What would have been done; nothing was changed.",
     EventType.DRIFTED: "Settled earlier, but not as today's policy would, or withdrawn since.",
     EventType.USED: "Servers that were booted from shares which are not accepted, or would not be accepted today.",
-    EventType.PENDING: "The sweep's digest of one project: a heartbeat, and the list of what waits for a person.",
+    EventType.PENDING: "The sweep's report of one project: a heartbeat, and the list of what waits for a person.",
 }
 ATTRIBUTES = {
-    "id": "The same fact told twice has the same id (a UUIDv5 where Doorman is the sender): drop what you have seen.",
+    "id": "Two events with one id say the same (Doorman's ids are UUIDv5s of the content): drop what you have seen.",
     "source": "`/doorman/<region or ->/<project ID>` where Doorman is the sender.",
     "type": "Carries the version of the data.",
     "specversion": "CloudEvents 1.0.",
@@ -47,6 +48,8 @@ ATTRIBUTES = {
 }
 FOR_CONSUMERS = {
     "severity": "`info`, `action` (a person should look) or `error`.",
+    "severitytext": "The same in the words of OpenTelemetry: `INFO`, `WARN` or `ERROR`.",
+    "severitynumber": "The same as a number: 9, 13 or 17.",
     "dedupekey": "The same as long as the same thing is told: tell a chat or a ticket system once per key.",
 }
 REQUIRED = ("id", "source", "type", "specversion")

@@ -13,8 +13,8 @@ from docs.asyncapi import render
 from doorman.cloud.api.nova import Server
 from doorman.events.cloudevents import write
 from doorman.events.messages import CheckData, EventType
-from doorman.events.outcomes import digest, tell
-from doorman.events.writing import EventWriter, follow, notify
+from doorman.events.outcomes import decided_events, outcome_events, pending_report
+from doorman.events.writing import EventWriter, job_check_event, share_notified_event
 from doorman.models import Cause, CloudEvent, Outcome, OutcomeType, Reason
 from doorman.planning.image_usage import Use, tell_uses
 
@@ -23,7 +23,7 @@ DOCUMENT: dict[str, Any] = yaml.safe_load((PROJECT / "docs" / "asyncapi.yaml").r
 MESSAGES = {message["name"]: message for message in DOCUMENT["components"]["messages"].values()}
 IMAGE = "aeb234e5-c0ad-51c3-8a21-c9f3e3e3c874"
 NOW = datetime(2025, 1, 15, 8, tzinfo=UTC)
-TELLER = EventWriter(project_id="receiver", region="eu-de", policy_digest="0123456789abcdef")
+WRITER = EventWriter(project_id="receiver", region="eu-de", policy_digest="0123456789abcdef")
 CAUSE = Cause(id="c", correlation="c", traceparent=f"00-{'1' * 32}-{'2' * 16}-01", tracestate="a=b")
 
 
@@ -32,15 +32,20 @@ def sent() -> list[CloudEvent]:
     check = CheckData(
         project_id="receiver", job_id="j", status="accepted", images=(IMAGE,), submitted_at=NOW, attempt=1
     )
-    outcomes = [Outcome(fate=fate, image_id=IMAGE, reason=Reason.ALLOWED_OWNER, cause="c") for fate in OutcomeType]
-    entry = {"image_id": IMAGE, "name": None, "owner": "o", "rule": None, "reason": "held_by_rule", "created_at": None}
+    decided, *outcomes = [
+        Outcome(type=kind, image_id=IMAGE, reason=Reason.ALLOWED_OWNER, cause="c", settled_at=NOW)
+        for kind in OutcomeType
+    ]
+    entry = {"image_id": IMAGE, "name": None, "owner": "o", "rule": None, "reason": "held_by_rule"}
+    pending = [{**entry, "created_at": None, "shared_at": None}]
     use = Use(server=Server(server_id="s", name="web", image_id=IMAGE), share=None, reason=Reason.WITHDRAWN)
     return [
-        notify(TELLER, [IMAGE], cause=CAUSE, now=NOW),
-        follow(TELLER, check, cause=CAUSE, now=NOW),
-        *tell(TELLER, outcomes, causes=[CAUSE], now=NOW),
-        *tell_uses(TELLER, [use], cause=CAUSE, now=NOW),
-        *digest(TELLER, [entry], count=1, oldest=None, error=None, cause=CAUSE, now=NOW),
+        share_notified_event(WRITER, [IMAGE], cause=CAUSE, now=NOW),
+        job_check_event(WRITER, check, cause=CAUSE, now=NOW),
+        *decided_events(WRITER, [decided], status="accepted", vault_id="v", causes=[CAUSE], now=NOW),
+        *outcome_events(WRITER, outcomes, causes=[CAUSE], now=NOW),
+        *tell_uses(WRITER, [use], cause=CAUSE, now=NOW),
+        *pending_report(WRITER, pending, count=1, oldest=None, error=None, cause=CAUSE, now=NOW),
     ]
 
 

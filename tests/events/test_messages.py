@@ -9,8 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from doorman.errors import Rejected
-from doorman.events.messages import TICK, CheckData, CheckedShare, EventType, NotifiedData, known_type, validate
-from doorman.events.schemas import DATA
+from doorman.events.messages import (
+    OUTCOMES,
+    TICK,
+    CheckData,
+    CheckedShare,
+    EventType,
+    NotifiedData,
+    known_type,
+    validate,
+)
+from doorman.events.outcomes import event_type
+from doorman.events.schemas import DATA, OutcomeData
 from doorman.models import OutcomeType
 
 IMAGE = "6596628c-42d4-4ff1-8660-8ea5ae61f243"
@@ -156,9 +166,10 @@ def test_check_is_read_as_it_was_written() -> None:
 
 
 def test_every_type_has_its_model() -> None:
-    """All ten types, and each fate but the two of the data's own has one."""
+    """So has each way in which an image ends; all but the decision, which is told before the call, are outcomes."""
     assert set(DATA) == set(EventType)
-    assert {EventType(f"dev.doorman.share.{fate}.v1") for fate in OutcomeType} < set(EventType)
+    assert {event_type(kind) for kind in OutcomeType} - {EventType.DECIDED} == OUTCOMES
+    assert {DATA[kind] for kind in OUTCOMES} == {OutcomeData}
 
 
 @pytest.mark.parametrize("kind", EventType)

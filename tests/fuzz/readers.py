@@ -9,11 +9,13 @@ from typing import Any, cast
 from pydantic_core import to_json
 
 from doorman.cloud.api import cbr, glance, ims, nova
-from doorman.cloud.api.base import Answer, check, read_member
-from doorman.cloud.api.images import read_share
+from doorman.cloud.api.base import Answer, ImageService, check, read_member
+from doorman.cloud.api.glance import Glance
+from doorman.cloud.api.images import read_first_id, read_row
+from doorman.cloud.api.ims import Ims
+from doorman.cloud.auth.environ import Identity, read_accounts
 from doorman.cloud.auth.catalog import TYPES, find_endpoint
 from doorman.cloud.auth.clouds_yaml import read_entry
-from doorman.cloud.auth.environ import Identity, read_accounts
 from doorman.cloud.auth.keystone import read_token
 from doorman.entrypoints.functiongraph.payload import read_payload, unwrap
 from doorman.entrypoints.http import MAX_TEXT, Reply, answer, work_off
@@ -31,6 +33,7 @@ from doorman.policy.tools import share_file
 NOW = datetime(2026, 1, 31, 8, 30, tzinfo=UTC)
 SERVED = frozenset({"7f2a9c4e1b6d4f0e8a3c5d7b9e1f2a4c", "receiver"})
 DOOR = cast("Projects", SimpleNamespace(policy_digest="0" * 16))
+IMAGE = "6596628c-42d4-4ff1-8660-8ea5ae61f243"
 ACCOUNT = Identity.from_environ(
     {
         "OS_AUTH_URL": "https://iam.test/v3",
@@ -119,10 +122,12 @@ def _delivery(data: bytes) -> None:
 
 
 def _list(data: bytes) -> None:
-    for dialect in (ims, glance):
-        page = dialect.read_page(Answer(status=200, body=data), dialect.list_shares("pending"))
+    read_first_id(data)
+    services: tuple[ImageService, ...] = (Ims(), Glance())
+    for service in services:
+        page = service.read_page(Answer(status=200, body=data), service.list_shares("pending")[0])
         for row in page.rows.values():
-            read_share(row, project_id="receiver", status="pending")
+            read_row(row, project_id="receiver", status="pending").complete(full_ecs=None)
 
 
 def _error(data: bytes) -> None:
@@ -167,9 +172,10 @@ READERS: Mapping[str, Callable[[bytes], None]] = {
     "letters": _letters,
     "delivery": _delivery,
     "list": _list,
-    "members_call": _answered(ims.read_job_id),
+    "members_call": _answered(Ims().read_settled),
     "job": _answered(ims.read_job),
     "member": _answered(read_member),
+    "image": _answered(lambda answer: glance.read_image(answer, IMAGE, project_id="receiver")),
     "vaults": _answered(cbr.read_vaults),
     "servers": _answered(nova.read_servers),
     "error": _error,

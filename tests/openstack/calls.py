@@ -8,9 +8,11 @@ import httpx
 
 from doorman.cloud.api import glance
 from doorman.cloud.api.base import Request
+from doorman.cloud.api.glance import Glance
 from doorman.models import MemberStatus, Status
 from tests.openstack.worlds import OWNERS, RECEIVER, SECRET, World, login_body
 
+GLANCE = Glance()
 MISSING = "00000000-0000-4000-8000-000000000000"
 STATUSES: tuple[MemberStatus, ...] = ("pending", "accepted", "rejected")
 
@@ -46,19 +48,22 @@ def calls() -> dict[str, Call]:
 
 def list_calls() -> dict[str, Call]:
     """Name the calls for lists: as the product makes them, page by page, and with wrong words."""
-    found = {f"list {status}": ours(glance.list_shares(status)) for status in STATUSES}
+    first, hidden = GLANCE.list_shares("pending")
+    found = {f"list {status}": ours(GLANCE.list_shares(status)[0]) for status in STATUSES}
     found |= {
-        "list one": ours(glance.list_shares("pending", image_id="{pending}")),
-        "list one that is settled": ours(glance.list_shares("pending", image_id="{accepted}")),
-        "list one that is missing": ours(glance.list_shares("pending", image_id=MISSING)),
-        "list after one": ours(glance.list_shares("pending", marker="{pending}")),
-        "list after a missing one": ours(glance.list_shares("pending", marker=MISSING)),
-        "list after a deleted one": ours(glance.list_shares("pending", marker="{deleted}")),
-        "list after an unshared one": ours(glance.list_shares("pending", marker="{unshared}")),
-        "list without token": ours(glance.list_shares("pending"), user=None),
-        "list with a garbled token": ours(glance.list_shares("pending"), user="garbled"),
-        "list as HTML": ours(glance.list_shares("pending"), accept="text/html", user=None),
-        "list as reader": ours(glance.list_shares("pending"), user="reader"),
+        "list one": ours(GLANCE.list_shares("pending", image_id="{pending}")[0]),
+        "list one that is settled": ours(GLANCE.list_shares("pending", image_id="{accepted}")[0]),
+        "list one that is missing": ours(GLANCE.list_shares("pending", image_id=MISSING)[0]),
+        "list after one": ours(first.after("{pending}")),
+        "list after a missing one": ours(first.after(MISSING)),
+        "list after a deleted one": ours(first.after("{deleted}")),
+        "list after an unshared one": ours(first.after("{unshared}")),
+        "list without token": ours(first, user=None),
+        "list with a garbled token": ours(first, user="garbled"),
+        "list what is hidden": ours(hidden),
+        "list what is hidden one by one": ours(hidden.with_param("limit", "1")),
+        "list as HTML": ours(first, accept="text/html", user=None),
+        "list as reader": ours(first, user="reader"),
     }
     words = {
         "a page": {"member_status": "pending", "visibility": "shared", "limit": "1"},
@@ -95,7 +100,7 @@ def member_calls() -> dict[str, Call]:
         "accept as reader": settle("pending", user="reader"),
         "accept as owner": settle("pending", user=OWNERS[0]),
         "accept without token": settle("pending", user=None),
-        "accept for another": ours(glance.update_member("{pending}", project_id="{owner-b}", status="accepted")),
+        "accept for another": settle("pending", member="owner-b"),
     }
     for name, body in {
         "upper case": {"status": "ACCEPTED"},
@@ -114,9 +119,9 @@ def show(image: str, **more: Any) -> Call:
     return ours(glance.show_member(f"{{{image}}}", project_id=f"{{{RECEIVER}}}"), **more)
 
 
-def settle(image: str, status: Status = "accepted", **more: Any) -> Call:
+def settle(image: str, status: Status = "accepted", member: str = RECEIVER, **more: Any) -> Call:
     """Settle an image."""
-    request = glance.update_member(f"{{{image}}}", project_id=f"{{{RECEIVER}}}", status=status)
+    request = GLANCE.settle([f"{{{image}}}"], project_id=f"{{{member}}}", status=status, vault_id=None)
     return ours(request, **more)
 
 

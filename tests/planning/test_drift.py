@@ -70,7 +70,7 @@ def test_an_outcome_of_drift_says_why_the_policy_would_decide_otherwise() -> Non
     """With how the share stands now, and that a person may have wanted it so."""
     decision = Decision(action="hold", reason=Reason.HELD_BY_RULE, rule="by-hand", facts={"owner": HELD})
     told = conclude_drift(Drift(share=share(HELD, "accepted", name="tool"), decision=decision), cause="tick-1")
-    assert (told.fate, told.reason, told.rule, told.decision) == (
+    assert (told.type, told.reason, told.rule, told.decision) == (
         OutcomeType.DRIFTED,
         Reason.HELD_BY_RULE,
         "by-hand",
@@ -106,7 +106,7 @@ async def test_an_expired_exception_is_drift_on_the_next_tick() -> None:
     image = chain.share(STRANGER)
     await chain.tick("tick-1")
     await chain.settle()
-    assert chain.told() == [(image, "accepted", "allowed_by_exception")]
+    assert chain.told(kind=EventType.ACCEPTED) == [(image, "accepted", "allowed_by_exception")]
     await chain.wait(timedelta(days=1).total_seconds())
     for tick in ("tick-2", "tick-3"):
         await chain.tick(tick)
@@ -121,7 +121,8 @@ async def test_the_sweep_settles_anew_where_the_policy_says_so() -> None:
     bad, stranger = chain.share(BAD, status="accepted"), chain.share(STRANGER, status="accepted")
     await chain.tick()
     await chain.settle()
-    assert chain.told() == [(bad, "rejected", "rejected_by_rule")]
+    assert chain.told(kind=EventType.REJECTED) == [(bad, "rejected", "rejected_by_rule")]
+    assert [event.data["status"] for event in chain.of(EventType.DECIDED)] == ["rejected"]
     assert chain.cloud.member_status(stranger, RECEIVER) == "accepted"
 
 
@@ -149,6 +150,8 @@ async def test_a_tick_goes_on_where_drift_cannot_be_read(
 ) -> None:
     """What waits is notified and listed all the same; the next tick looks again."""
     state.add_share(GOLDEN, RECEIVER)
-    blind = replace(context, cloud=HalfBlind(project_id=RECEIVER, client=context.cloud.client, is_ims=True))
+    blind = replace(
+        context, cloud=HalfBlind(project_id=RECEIVER, client=context.cloud.client, service=context.cloud.service)
+    )
     assert await sweep(blind, cause=CAUSE) == Swept(pending=1, notified=1)
     assert sink.types() == ["notified", "pending"]

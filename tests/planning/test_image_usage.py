@@ -14,7 +14,7 @@ from doorman.planning.image_usage import Use, find_strange, find_uses, tell_uses
 from doorman.policy.policy import load
 from tests.builders import CAUSE, START, image_id
 from tests.chain import BAD, GOLDEN, POLICY, RECEIVER, STRANGER, Chain
-from tests.events.test_outcomes import TELLER
+from tests.events.test_outcomes import WRITER
 
 
 def share(number: int, owner: str, status: MemberStatus) -> Share:
@@ -46,7 +46,7 @@ def test_which_uses_should_not_be() -> None:
 
 def tell(*uses: Use) -> tuple[CloudEvent, ...]:
     """Tell these uses."""
-    return tell_uses(TELLER, uses, cause=CAUSE, now=START)
+    return tell_uses(WRITER, uses, cause=CAUSE, now=START)
 
 
 def test_a_use_is_told_with_what_is_known_of_the_share() -> None:

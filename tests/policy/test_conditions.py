@@ -15,7 +15,7 @@ NOW = datetime(2026, 11, 5, 12, tzinfo=UTC)
 
 def share(**facts: Any) -> Share:
     """Make a share of IMAGE with these facts."""
-    return Share(**{"image_id": IMAGE, "project_id": "receiver", **facts})
+    return Share(**{"image_id": IMAGE, "project_id": "receiver", "full_ecs": None, **facts})
 
 
 def asked(condition: dict[str, Any], **facts: Any) -> bool | None:

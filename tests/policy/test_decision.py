@@ -39,7 +39,7 @@ vaults:
 
 def share(**facts: Any) -> Share:
     """Make a share of IMAGE with these facts."""
-    return Share(**{"image_id": IMAGE, "project_id": "receiver", **facts})
+    return Share(**{"image_id": IMAGE, "project_id": "receiver", "full_ecs": None, **facts})
 
 
 def write(*rules: dict[str, Any], **rest: Any) -> str:

@@ -1,5 +1,6 @@
 """Chooses vaults: order of the entries, room, type and status at each boundary, and what was tried already."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,7 +9,9 @@ from doorman.models import Share, Vault
 from doorman.policy.rules import VaultRule
 from doorman.policy.vault_choice import choose, is_usable, need, reserve
 
-SHARE = Share(image_id="6596628c-42d4-4ff1-8660-8ea5ae61f243", project_id="receiver", owner="aaa", min_disk=40)
+SHARE = Share(
+    image_id="6596628c-42d4-4ff1-8660-8ea5ae61f243", project_id="receiver", owner="aaa", min_disk=40, full_ecs=True
+)
 GIB = 1024**3
 
 
@@ -54,7 +57,7 @@ def test_a_vault_must_be_open_and_have_room(*, facts: dict[str, Any], usable: bo
 )
 def test_the_need_is_the_larger_of_disk_and_size(facts: dict[str, Any], gigabytes: float) -> None:
     """Where neither is known, a gigabyte: a full vault is no choice."""
-    assert need(Share(image_id=SHARE.image_id, project_id="receiver", **facts)) == gigabytes
+    assert need(replace(SHARE, **facts)) == gigabytes
 
 
 def test_the_candidate_with_the_most_room_goes_first() -> None:

@@ -10,7 +10,7 @@ from uuid import NAMESPACE_URL, uuid5
 from doorman.sandbox.records import Job, MemberStatus
 from doorman.sandbox.state import Cloud
 
-Fate = Literal["accepted", "rejected", "held", "skipped", "failed"]
+Fate = Literal["accepted", "rejected", "held", "skipped", "failed", "nothing told"]
 
 A_YEAR = 365 * 86_400.0
 """Seconds: what is settled in the sample world was settled that long ago."""

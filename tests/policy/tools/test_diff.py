@@ -168,7 +168,7 @@ def test_every_generated_rule_has_a_sample_that_meets_it(rules: list[dict[str, o
 
 def test_real_shares_are_compared_as_they_are() -> None:
     """Samples may be any shares."""
-    samples = [Sample(share=Share(image_id=IMAGE, project_id="p", owner="aaa"), label="image")]
+    samples = [Sample(share=Share(image_id=IMAGE, project_id="p", owner="aaa", full_ecs=None), label="image")]
     policy = compile_policy(read(BASE))
     [decision] = [decide(each.share, policy, now=DAY) for each in samples]
     assert compare(samples, [decision], [decision]) == []

@@ -25,7 +25,7 @@ vaults: [{candidates: [v1, v2]}]
 
 def test_each_rule_is_told_until_one_decides() -> None:
     """Failed, unknown, tried, matched, and then not reached, each with what it wants and sees."""
-    share = Share(image_id=IMAGE, project_id="receiver", owner="aaa", name="golden-1")
+    share = Share(image_id=IMAGE, project_id="receiver", owner="aaa", name="golden-1", full_ecs=None)
     explanation = explain(share, POLICY, now=NOW)
     owner = Finding(condition="owners", wanted="aaa", seen="aaa", holds=True)
     assert explanation.steps == (

@@ -42,7 +42,7 @@ def test_facts_become_shares() -> None:
             min_disk=40,
             tags=frozenset({"signed", "golden"}),
         ),
-        Share(image_id="7a96628c-42d4-4ff1-8660-8ea5ae61f243", project_id="unknown"),
+        Share(image_id="7a96628c-42d4-4ff1-8660-8ea5ae61f243", project_id="unknown", full_ecs=None),
     )
 
 
