@@ -13,9 +13,9 @@ from doorman.cloud.api.base import Answer, ImageService, check, read_member
 from doorman.cloud.api.glance import Glance
 from doorman.cloud.api.images import read_first_id, read_row
 from doorman.cloud.api.ims import Ims
-from doorman.cloud.auth.environ import Identity, read_accounts
 from doorman.cloud.auth.catalog import TYPES, find_endpoint
 from doorman.cloud.auth.clouds_yaml import read_entry
+from doorman.cloud.auth.environ import Identity, read_accounts
 from doorman.cloud.auth.keystone import read_token
 from doorman.entrypoints.functiongraph.payload import read_payload, unwrap
 from doorman.entrypoints.http import MAX_TEXT, Reply, answer, work_off
