@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from doorman.sandbox import world
-from doorman.sandbox.assembly import POLICY, environment
+from doorman.sandbox.assembly import environment
 from doorman.sandbox.processes import Function, NotStartedError
 from doorman.sandbox.samples import EVENTS, POLICY, load
 
