@@ -18,6 +18,9 @@ from doorman.runtime.logs import logger
 RESTARTS = 3
 """Walks before it is given up, each begun since the image that a page begins after was gone."""
 
+GROWTH = 8
+"""How much smaller a page is asked for that was too large, and how much larger the one after it."""
+
 _RIGHTS = {"image": "ims:images:list and ims:images:get", "cbr": "cbr:vaults:list", "compute": "reading servers"}
 
 T = TypeVar("T")
@@ -90,24 +93,25 @@ class Listing:
         return walked
 
     async def _page(self, request: Request, *, is_first: bool) -> Page:
-        """Read one page; one that is too large is asked for in smaller pages, down to a single image."""
-        limit = self.service.page
+        """Read one page; one that is too large is asked for in smaller pages, down to a single image.
+
+        What follows is asked for in ever larger ones again: many large images make no long walk.
+        """
         while True:
+            limit = int(dict(request.params)["limit"])
             try:
-                asked = request if limit == self.service.page else request.with_param("limit", str(limit))
-                page = await self.client.send(asked, partial(self.service.read_page, asked=asked))
+                page = await self.client.send(request, partial(self.service.read_page, asked=request))
             except TooLarge as error:
                 if limit == 1:
                     return self._skip(request, error)
-                limit = max(limit // 8, 1)
+                request = request.with_param("limit", str(max(limit // GROWTH, 1)))
             except Refused as error:
                 if not is_first:
                     raise _MarkerLostError from error
                 raise explain(request, error) from error
             else:
-                # What follows is asked for in full pages again: one large image makes no long walk.
-                following = page.next and page.next.with_param("limit", str(self.service.page))
-                return Page(rows=page.rows, next=following)
+                larger = str(min(limit * GROWTH, self.service.page))
+                return Page(rows=page.rows, next=page.next and page.next.with_param("limit", larger))
 
     def _skip(self, request: Request, error: TooLarge) -> Page:
         """Go on behind an image that is too large to be read; of it only its ID is known."""
@@ -115,7 +119,7 @@ class Listing:
         if image_id is None:
             raise Unavailable("image list: one image is too large to be read, and its ID cannot be found") from error
         logger().warning("image.too_large", project_id=self.project_id, image_id=image_id)
-        return Page(rows={image_id: {"id": image_id}}, next=request.after(image_id))
+        return Page(rows={image_id: {"id": image_id}}, next=request.after(image_id).with_param("limit", str(GROWTH)))
 
 
 class _MarkerLostError(Exception):

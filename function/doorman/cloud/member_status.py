@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from doorman.cloud.project import Cloud
-from doorman.models import MemberRow, MemberStatus, Share, Status
+from doorman.models import MAX_IMAGES, MemberRow, MemberStatus, Share, Status
 
 FEW_ROWS = 20
 """Up to so many images are read by their own member rows, more of them by lists."""
@@ -22,8 +22,13 @@ async def read_current(cloud: Cloud, images: Sequence[str]) -> dict[str, Share |
     return await (_read_by_rows if len(images) <= FEW_ROWS else _read_by_lists)(cloud, images)
 
 
-async def read_back(cloud: Cloud, images: Sequence[str], *, status: Status) -> dict[str, Share | None]:
+async def read_back(
+    cloud: Cloud, images: Sequence[str], *, status: Status, max_rows: int = MAX_IMAGES
+) -> dict[str, Share | None]:
     """Read how images stand of which most should be settled as `status`, as whole as `read_current` does.
+
+    Args:
+        max_rows: so many of those that no list shows are looked for by their own rows.
 
     Raises:
         Unavailable: the cloud cannot be read now.
@@ -35,8 +40,8 @@ async def read_back(cloud: Cloud, images: Sequence[str], *, status: Status) -> d
     current = {**found, **(await read_current(cloud, rest) if rest else {})}
     # Just settled, a share may have left one list and stand in no other yet: only its own row says that it is gone.
     gone = [image for image in rest if current[image] is None]
-    few_gone = gone if len(rest) > FEW_ROWS >= len(gone) else []
-    return {**current, **(await _read_by_rows(cloud, few_gone) if few_gone else {})}
+    unsure = gone if len(rest) > FEW_ROWS and len(gone) <= max_rows else []
+    return {**current, **(await _read_by_rows(cloud, unsure) if unsure else {})}
 
 
 async def _read_by_rows(cloud: Cloud, images: Sequence[str]) -> dict[str, Share | None]:

@@ -209,7 +209,8 @@ def _pending_key(writer: EventWriter, entry: Mapping[str, Any]) -> str:
 
 def _dedupe(writer: EventWriter, kind: EventType, data: Mapping[str, Any]) -> str:
     """Derive the key that stays the same as long as the same thing is told of the same images."""
-    return derive(kind, writer.project_id, sorted(entry["key"] for entry in data["images"]), data.get("error"))
+    told = [data.get(name) for name in ("error", "status", "vault_id")]
+    return derive(kind, writer.project_id, sorted(entry["key"] for entry in data["images"]), *told)
 
 
 def weigh(severity: str, dedupe_key: str) -> dict[str, str]:

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from doorman.cloud.member_status import read_back
+from doorman.cloud.member_status import FEW_ROWS, read_back
 from doorman.errors import Unavailable
 from doorman.events.messages import CheckData
 from doorman.events.outcomes import outcome_events
 from doorman.events.writing import job_check_event, share_notified_event
 from doorman.handlers.context import ProjectContext
-from doorman.models import Cause, CloudEvent, Job, JobState, Onward, Outcome, OutcomeType, Share, Vault
+from doorman.models import MAX_IMAGES, Cause, CloudEvent, Job, JobState, Onward, Outcome, OutcomeType, Share, Vault
 from doorman.planning.batch import RequestedImage
 from doorman.planning.outcomes import Again, Checked, End, Untold, after_job, is_past
 from doorman.planning.plan import regroup
@@ -93,7 +93,9 @@ def _is_late(context: ProjectContext, check: CheckData, job: Job) -> bool:
 async def _read_settled(
     context: ProjectContext, check: CheckData, job: Job, images: Sequence[str]
 ) -> dict[str, Share | None]:
-    current = await read_back(context.cloud, images, status=check.status)
+    # A check could name any image: only what the job's own record names is worth a row each.
+    max_rows = FEW_ROWS if job.images is None else MAX_IMAGES
+    current = await read_back(context.cloud, images, status=check.status, max_rows=max_rows)
     lagging = [
         image
         for image, share in current.items()
@@ -101,7 +103,7 @@ async def _read_settled(
     ]
     if lagging and job.state is JobState.SUCCESS:
         await context.clock.sleep(LAG)
-        current |= await read_back(context.cloud, lagging, status=check.status)
+        current |= await read_back(context.cloud, lagging, status=check.status, max_rows=max_rows)
     if _is_fresh(context, check) and any(share and _is_unlisted(context, share) for share in current.values()):
         raise Unavailable("no list shows yet what the job settled", retry_after=LAG)
     return current

@@ -13,10 +13,10 @@ from doorman.cloud.client import MAX_PAUSE
 from doorman.cloud.member_status import read_back, read_current
 from doorman.errors import Broken, Busy, Failed, Refused, Unavailable
 from doorman.handlers.results import Ended, Results
-from doorman.models import Share
+from doorman.models import Share, Status
 from doorman.planning.batch import Observed
-from doorman.planning.outcomes import Again, after_call, after_refusal, before_call, decided
-from doorman.planning.plan import MembersCall, Plan, check_share, halve, max_extra_calls, pick_vault
+from doorman.planning.outcomes import Again, after_call, after_refusal, before_call
+from doorman.planning.plan import MembersCall, Plan, check_share, decided, halve, max_extra_calls, pick_vault
 from doorman.policy.decision import Decision
 from doorman.runtime.logs import logger
 
@@ -50,6 +50,8 @@ class Execution:
         looked_at: when what was observed was asked for, by the monotonic clock.
         extra: members calls that may still be made beyond those of the plan.
         has_settled: the cloud took a call of this batch, so that it is not the cloud itself that fails.
+        suspects: images that nobody looked at alone: they are notified again.
+        done: images that were settled without a job.
         failed_vaults: by image, the vaults that failed here.
     """
 
@@ -62,6 +64,7 @@ class Execution:
     extra: int = 0
     refused: dict[str, Refused | Failed] = field(default_factory=dict)
     suspects: list[str] = field(default_factory=list)
+    done: set[str] = field(default_factory=set)
     failed_vaults: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     async def perform(self, plan: Plan) -> Ended:
@@ -69,29 +72,39 @@ class Execution:
         for image, why in plan.later.items():
             self.results.postpone([image], Unavailable(why, retry_after=AGAIN))
         self.results.outcomes.extend(plan.outcomes)
-        self.extra = max_extra_calls(sum(len(call.images) for call in plan.calls))
-        settle = self._submit if self.results.context.cloud.service.has_jobs else self._settle_each
-        await asyncio.gather(*(settle(call) for call in plan.calls))
+        count = sum(len(call.images) for call in plan.calls)
+        has_jobs = self.results.context.cloud.service.has_jobs
+        self.extra = max_extra_calls(count) if has_jobs else count * ATTEMPTS
+        await asyncio.gather(*(self._settle(call) for call in plan.calls))
         await self._conclude_refused()
         if self.suspects:
             await self.results.repeat(self.suspects)
         await self.results.tell()
         return self.results.ended
 
+    async def _settle(self, call: MembersCall) -> None:
+        """Have the cloud settle what is planned: together in a job, or one by one where it has no jobs."""
+        ready = await self._prepare(call)
+        if ready is None:
+            return
+        if self.results.context.cloud.service.has_jobs:
+            await self._submit(ready)
+            return
+        await asyncio.gather(*(self._submit(replace(ready, images=(image,))) for image in ready.images))
+        if done := [image for image in ready.images if image in self.done]:
+            await self._conclude_done(done, ready.status)
+
     async def _submit(self, first: MembersCall) -> None:
         """Make one members call; where it is refused, find out for which images, and settle the others."""
-        queue = await self._call_if_ready(first)
+        queue = await self._call(first)
         while queue:
             call = queue.pop()
             if self.extra <= 0:
                 self.suspects += call.images
                 continue
             self.extra -= 1
-            queue += await self._call_if_ready(call)
-
-    async def _call_if_ready(self, call: MembersCall) -> list[MembersCall]:
-        ready = await self._prepare(call)
-        return await self._call(ready) if ready else []
+            if ready := await self._prepare(call):
+                queue += await self._call(ready)
 
     async def _prepare(self, call: MembersCall) -> MembersCall | None:
         """Look again where the last look is old, and put on record what is about to be done; None: nothing is left."""
@@ -134,19 +147,26 @@ class Execution:
             return await self._divide_failed(call, error)
         except Broken as error:
             return await self._read_lost(call, error)
-        except Unavailable as error:
-            self.results.postpone(call.images, error)
-            return []
         except Refused as error:
             return await self._divide_refused(call, error)
+        except Unavailable as error:
+            self.results.postpone(call.images, error)
+        else:
+            await self._note_taken(call, job_id)
+        return []
+
+    async def _note_taken(self, call: MembersCall, job_id: str) -> None:
+        """Hand over the job that the cloud started, or note what it did at once."""
         self.has_settled, self.denied = True, 0
+        if not job_id:
+            self.done.update(call.images)
+            return
         shares = {
             image: check_share(self.results.requested[image], self.observed.pending[image], self.decided[image])
             for image in call.images
         }
         tried = dict.fromkeys(vault for image in call.images for vault in self.failed_vaults.get(image, ()))
         await self.results.follow(call, job_id, shares=shares, failed_vaults=tuple(tried))
-        return []
 
     async def _wait(self, call: MembersCall, error: Unavailable) -> list[MembersCall]:
         """Make the call again after a pause, a few times; the broker's redelivery comes after that."""
@@ -200,59 +220,24 @@ class Execution:
             for vault, images in moved.items()
         ]
 
-    async def _settle_each(self, call: MembersCall) -> None:
-        """Settle images one by one where the cloud has no jobs, and say how they stand afterwards."""
-        ready = await self._prepare(call)
-        if ready is None:
-            return
-        done = [
-            image for image in await asyncio.gather(*(self._settle(image, ready) for image in ready.images)) if image
-        ]
-        for image, share in (await self._read_settled(done, ready) if done else {}).items():
-            self.results.outcomes.append(
-                after_call(
-                    self.results.requested[image],
-                    share,
-                    self.decided[image],
-                    wanted=ready.status,
-                    vault_id=ready.vault_id,
-                    project_id=self.results.context.project_id,
-                )
-            )
-
-    async def _read_settled(self, images: Sequence[str], call: MembersCall) -> dict[str, Share | None]:
+    async def _conclude_done(self, images: Sequence[str], wanted: Status) -> None:
+        """Say how images stand that were settled at once: what the answer echoed proves nothing."""
         try:
-            return await read_back(self.results.context.cloud, images, status=call.status)
+            current = await read_back(self.results.context.cloud, images, status=wanted)
         except Unavailable as error:
             self.results.postpone(images, error)
-            return {}
-
-    async def _settle(self, image: str, call: MembersCall) -> str | None:
-        """Settle one image; gives it back where the cloud took the call."""
-        one: MembersCall | None = replace(call, images=(image,))
-        while one is not None:
-            try:
-                await self.results.context.cloud.settle(one.images, status=one.status, vault_id=one.vault_id)
-            except Busy as error:
-                one = await self._wait_for_one(one, error)
-                continue
-            except Failed as error:
-                self.refused[image] = error
-            except Broken as error:
-                await self._read_lost(one, error)
-            except Unavailable as error:
-                self.results.postpone([image], error)
-            except Refused as error:
-                self.refused[image] = error
-            else:
-                self.has_settled = True
-                return image
-            return None
-        return None
-
-    async def _wait_for_one(self, call: MembersCall, error: Busy) -> MembersCall | None:
-        waited = await self._wait(call, error)
-        return await self._renew(waited[0]) if waited else None
+            return
+        self.results.outcomes.extend(
+            after_call(
+                self.results.requested[image],
+                share,
+                self.decided[image],
+                wanted=wanted,
+                vault_id=self.results.recorded[image][1],
+                project_id=self.results.context.project_id,
+            )
+            for image, share in current.items()
+        )
 
     async def _read(self, images: Sequence[str]) -> dict[str, Share | None]:
         """Read how images stand of which most should wait; where that cannot be done, they are postponed."""

@@ -108,23 +108,6 @@ def hold(
     return outcome(requested, share, decision, kind, missing or decision.reason, vault_id=vault_id)
 
 
-def trials(requested: RequestedImage, share: Share, decision: Decision) -> list[Outcome]:
-    """Say what rules in audit mode would have done, beside what the enforced ones do."""
-    return [
-        replace(
-            outcome(requested, share, decision, OutcomeType.AUDITED, trial.reason),
-            rule=trial.rule,
-            decision=trial.action,
-        )
-        for trial in decision.trials
-    ]
-
-
-def decided(requested: RequestedImage, share: Share, decision: Decision, *, vault_id: str | None) -> Outcome:
-    """Say what was decided, for the evidence that stands on record before the first call."""
-    return outcome(requested, share, decision, OutcomeType.DECIDED, decision.reason, vault_id=vault_id)
-
-
 def after_refusal(
     requested: RequestedImage,
     known: Share,

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 
 from doorman.events.messages import CheckedShare
 from doorman.events.outcomes import MAX_EVENT, pack_size
-from doorman.models import MAX_IMAGES, MAX_TRIES, Outcome, Reason, Share, Status, Vault
+from doorman.models import MAX_IMAGES, MAX_TRIES, Outcome, OutcomeType, Reason, Share, Status, Vault
 from doorman.planning.batch import Observed, RequestedImage
-from doorman.planning.outcomes import WANTED, before_call, hold, trials
+from doorman.planning.outcomes import WANTED, before_call, hold, outcome
 from doorman.policy import decision as decisions
 from doorman.policy.decision import Decision
 from doorman.policy.vault_choice import reserve
@@ -112,6 +112,23 @@ def pick_vault(
     if vault is not None:
         return vault, None
     return None, Reason.VAULT_FAILED if failed else Reason.VAULT_MISSING
+
+
+def trials(requested: RequestedImage, share: Share, decision: Decision) -> list[Outcome]:
+    """Say what rules in audit mode would have done, beside what the enforced ones do."""
+    return [
+        replace(
+            outcome(requested, share, decision, OutcomeType.AUDITED, trial.reason),
+            rule=trial.rule,
+            decision=trial.action,
+        )
+        for trial in decision.trials
+    ]
+
+
+def decided(requested: RequestedImage, share: Share, decision: Decision, *, vault_id: str | None) -> Outcome:
+    """Say what was decided, for the evidence that stands on record before the first call."""
+    return outcome(requested, share, decision, OutcomeType.DECIDED, decision.reason, vault_id=vault_id)
 
 
 def halve(call: MembersCall) -> list[MembersCall]:
