@@ -10,7 +10,7 @@ help: ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 demo: $(VENV)/run.stamp ## the whole product on a local sandbox cloud, with the sample events
-	@$(BIN)/python -m doorman.sandbox --demo
+	@$(BIN)/python -P -m doorman.sandbox --demo
 
 test: lint unit ## all checks and tests
 
