@@ -4,13 +4,13 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: bench chaos fuzz help demo test lint unit test-openstack test-container test-wheel test-asyncapi asyncapi sbom clean
+.PHONY: bench chaos fuzz help demo test lint unit test-openstack test-container test-lowest test-wheel test-asyncapi asyncapi sbom clean
 
 help: ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 demo: $(VENV)/run.stamp ## the whole product on a local sandbox cloud, with the sample events
-	@$(BIN)/python -m doorman.sandbox --demo
+	@$(BIN)/python -P -m doorman.sandbox --demo
 
 test: lint unit ## all checks and tests
 
@@ -46,6 +46,13 @@ sbom: $(VENV)/bin/python ## what the image installs, with licences, as CycloneDX
 
 test-wheel: $(VENV)/dev.stamp ## build the wheel, and use it where there is nothing else
 	@$(BIN)/pytest tests/wheel -o cache_dir=.cache/pytest
+
+LOWEST := .cache/venv-lowest
+test-lowest: ## all tests with the lowest version of each dependency that pyproject.toml allows
+	@$(MAKE) --no-print-directory VENV=$(LOWEST) $(LOWEST)/bin/python
+	@sed '1,/^dependencies/d; /^\[dependency-groups/,$$d' pyproject.toml | sed -nE 's/^  "([a-z0-9-]+)>=([0-9.]+),.*/\1==\2/p' > $(LOWEST)/pins.txt
+	@$(MAKE) --no-print-directory VENV=$(LOWEST) $(LOWEST)/dev.stamp
+	@$(LOWEST)/bin/pytest --numprocesses auto --ignore tests/container -o cache_dir=.cache/pytest # which compares with the pins
 
 test-openstack: $(VENV)/dev.stamp ## on a real Keystone and Glance, installed below .cache at the first time
 	@$(BIN)/python tests/openstack/install.py

@@ -5,9 +5,12 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterable
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from doorman.entrypoints.cli.main import COMMANDS
 from doorman.settings import VARIABLES
@@ -27,8 +30,8 @@ README_LINES, README_BYTES = 160, 9 * 1024
 DOC_PAGES, DOC_LINES = 13, 1500
 """The budgets. What goes over one pays by deleting something else."""
 
-OPTIONAL = {"opentelemetry", "uvicorn_worker"}
-"""What the package imports where it is there: an extra, and a part of the framework's server."""
+MAY_BE_MISSING = {"uvicorn_worker"}
+"""What the package imports where it is there: a part of the framework's server."""
 
 
 def lines(paths: Iterable[Path]) -> dict[str, int]:
@@ -92,10 +95,17 @@ def test_the_readme_shows_the_layers_as_they_are() -> None:
 
 
 def test_every_import_is_declared() -> None:
-    """What the package imports stands among its own dependencies, and nothing stands there in vain."""
-    declared = {re.split(r"[^a-z0-9-]", text)[0].replace("-", "_") for text in PROJECT["project"]["dependencies"]}
+    """What the package imports is a dependency or an extra of its own, and no dependency stands there in vain."""
     nodes = [node for path in PACKAGE.rglob("*.py") for node in ast.walk(ast.parse(path.read_text("utf-8")))]
     found = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     found |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
-    foreign = {name.partition(".")[0].replace("yaml", "pyyaml") for name in found} - sys.stdlib_module_names
-    assert foreign - OPTIONAL == declared | {"doorman"}
+    foreign = {name.partition(".")[0] for name in found} - sys.stdlib_module_names - {"doorman", *MAY_BE_MISSING}
+    owners = packages_distributions()
+    homes = {name: {canonicalize_name(owner) for owner in owners.get(name, ())} for name in foreign}
+    project = PROJECT["project"]
+    needed = {canonicalize_name(Requirement(text).name) for text in project["dependencies"]}
+    extra = {
+        canonicalize_name(Requirement(text).name) for all_ in project["optional-dependencies"].values() for text in all_
+    }
+    assert [name for name, home in homes.items() if not home & (needed | extra)] == []
+    assert needed - set().union(*homes.values()) == set()

@@ -3,13 +3,12 @@
 import re
 import shlex
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from zipfile import ZipFile
 
-from tests.wheel.conftest import CLEAN, ROOT, Built, Installed, do
+from tests.wheel.conftest import CLEAN, ROOT, Built, Installed, do, make_environment
 
 LOAD = f"""
 import importlib.util, sys
@@ -24,6 +23,7 @@ SETTINGS = {
     "OS_AUTH_URL": "http://127.0.0.1:9/v3",
     "OS_USERNAME": "doorman",
     "OS_PASSWORD": "secret",
+    "OS_USER_DOMAIN_NAME": "Default",
     "OS_PROJECT_ID": "receiver",
 }
 
@@ -113,9 +113,9 @@ def test_main_runs_the_functions_beside_it(installed: Installed, strange_folder:
     assert re.fullmatch(r"doorman: another package of that name was loaded, .*: uninstall it\n", done.stderr)
 
 
-def test_an_editable_install_finds_the_samples_of_the_checkout() -> None:
+def test_an_editable_install_finds_the_samples_of_the_checkout(strange_folder: Path) -> None:
     """One source each: what the wheel carries is read where it lies."""
+    programs = make_environment(strange_folder / "venv", "--no-deps", "--editable", str(ROOT))
     code = "from doorman.sandbox.samples import EVENTS, POLICY; print(EVENTS, POLICY)"
-    command = [sys.executable, "-P", "-c", code]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, env=CLEAN)
-    assert done.stdout.split() == [str(ROOT / "events"), str(ROOT / "examples" / "policy.yaml")]
+    done = Installed(programs).run("python", "-P", "-c", code, cwd=strange_folder)
+    assert done.stdout.split() == [str(ROOT / "events"), str(ROOT / "examples" / "policy.yaml")], done.stderr
