@@ -114,8 +114,10 @@ def test_a_share_is_the_same_event_whichever_trigger_brings_it(payload: dict[str
 
 
 def test_one_payload_may_bring_several_events_and_some_that_ask_nothing() -> None:
-    """Records are read in order; a neighbour that is no event of ours is named and stops nothing."""
-    payload = smn(json.dumps(to_structured(CHECK)), "disk full", json.dumps(TRACE), json.dumps(to_structured(TOLD)))
+    """Records are read in order; what is no event of ours is named, once, and stops nothing."""
+    payload = smn(
+        json.dumps(to_structured(CHECK)), *["disk full"] * 9, json.dumps(TRACE), json.dumps(to_structured(TOLD))
+    )
     assert read(payload) == Unwrapped((CHECK, SHARED), (Ignored.NOT_AN_EVENT, Ignored.OTHER_TYPE))
 
 

@@ -32,7 +32,7 @@ _OURS = frozenset({EventType.NOTIFIED, EventType.CHECK, TICK})
 
 @dataclass(frozen=True, slots=True)
 class Unwrapped:
-    """What a payload asks for: the events to handle, and why its other parts ask nothing."""
+    """What a payload asks for: the events to handle, and each reason why its other parts ask nothing."""
 
     events: tuple[CloudEvent, ...] = ()
     ignored: tuple[Ignored, ...] = ()
@@ -122,7 +122,7 @@ def _gather(items: Iterable[list[CloudEvent] | Ignored]) -> Unwrapped:
     # Notices share their rounds, and a batch of traces is nobody's to make smaller; what else is there asks each time.
     if (count := sum(event.type != EventType.NOTIFIED for event in events.values())) > MAX_BATCH:
         raise Rejected(f"payload: {count} checks and ticks; send at most {MAX_BATCH}")
-    return Unwrapped(tuple(events.values()), tuple(ignored))
+    return Unwrapped(tuple(events.values()), tuple(dict.fromkeys(ignored)))
 
 
 def _read_message(message: Any, served: Collection[str]) -> list[CloudEvent] | Ignored:
