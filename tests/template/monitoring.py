@@ -8,7 +8,14 @@ from tests.template.eventing import Metadata
 from tests.template.fields import NonEmpty, Strict
 
 
-class Rule(Strict):
+class Record(Strict):
+    """A series that alerts share."""
+
+    record: NonEmpty
+    expr: NonEmpty
+
+
+class Alert(Strict):
     """One alert."""
 
     alert: NonEmpty
@@ -22,7 +29,7 @@ class Group(Strict):
     """Rules that are looked at together."""
 
     name: NonEmpty
-    rules: list[Rule] = Field(min_length=1)
+    rules: list[Record | Alert] = Field(min_length=1)
 
 
 class Groups(Strict):

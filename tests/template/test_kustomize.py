@@ -6,11 +6,10 @@ import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from pydantic import BaseModel
 
 from deploy.fill_in import fill, without_kafka
 from deploy.ready_made import render
@@ -18,6 +17,9 @@ from tests import cronjob
 from tests.template.checker import check
 from tests.template.core import Namespace
 from tests.template.mutants import IMAGE, POLICY, TEMPLATE
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 ROOT = TEMPLATE.parent
 OVERLAYS = ROOT / "deploy" / "kustomize" / "overlays"
