@@ -316,9 +316,9 @@ def test_ingress_over_http() -> None:
         dead = Trigger(name="dead", subscriber="http://127.0.0.1:1/", filters={"type": "lost"})
         broker = Broker([Trigger(name="t", subscriber=target, filters={"type": "told"}), dead], profile="mt")
         with serve(create_app(broker)) as url, httpx.Client(base_url=url) as client:
-            sent = [client.post("/default/doorman", headers=binary_headers(EVENT.extended(id=i))) for i in "ab"]
-            lost = client.post("/default/doorman", headers=binary_headers(EVENT.extended(type="lost")))
-            others = [client.post("/default/doorman"), client.post("/x/y"), client.get("/default/doorman")]
+            sent = [client.post("/doorman/default", headers=binary_headers(EVENT.extended(id=i))) for i in "ab"]
+            lost = client.post("/doorman/default", headers=binary_headers(EVENT.extended(type="lost")))
+            others = [client.post("/doorman/default"), client.post("/x/y"), client.get("/doorman/default")]
             assert [r.status_code for r in (*sent, lost, *others)] == [202, 202, 500, 400, 404, 405]
             old, over = EVENT.extended(specversion="0.3", id="c"), EVENT.extended(knativebrokerttl="0", id="d")
             rest = [
