@@ -70,15 +70,20 @@ async def test_a_share_is_one_trace(collector: Collector) -> None:
         (TRIAGE, CHECK),
         (CHECK, f"GET /v1/{RECEIVER}/jobs/{{id}}"),
         (CHECK, listed),
+        (CHECK, "GET /v2/images/{id}/members/receiver"),
         (CHECK, post),
     }
     assert sum(span.kind == CLIENT for span in spans) == len(chain.cloud.calls) + len(chain.tray.events)
     assert {span.trace_id for span in spans} == {"1" * 32}
-    assert [event.type for event in chain.tray.events] == [EventType.CHECK, EventType.ACCEPTED]
-    handled = [json.loads(line) for line in stream.getvalue().splitlines() if "event.handled" in line]
+    assert [event.type for event in chain.tray.events] == [EventType.DECIDED, EventType.CHECK, EventType.ACCEPTED]
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
     ids = {span.name: (span.trace_id, span.span_id) for span in spans}
-    assert [(line["trace_id"], line["span_id"]) for line in handled] == [ids[TRIAGE], ids[CHECK]]
-    (to_sink, _) = [span for span in spans if span.name == post]
+    assert [(line["event"], (line["trace_id"], line["span_id"])) for line in lines] == [
+        ("event.handled", ids[TRIAGE]),
+        ("outcome", ids[CHECK]),
+        ("event.handled", ids[CHECK]),
+    ]
+    to_sink, *_ = [span for span in spans if span.name == post]
     assert to_sink.attributes == {
         "http.request.method": "POST",
         "server.address": "sink.test",

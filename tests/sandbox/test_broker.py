@@ -140,7 +140,7 @@ def test_an_answer_that_is_a_broken_event(headers: dict[str, str]) -> None:
     told = told_by(mt)
     assert (told["knativeerrorcode"], told["knativeerrordest"]) == (
         "400",
-        "http://broker-ingress.knative-eventing.svc.cluster.local/default/doorman",
+        "http://broker-ingress.knative-eventing.svc.cluster.local/doorman/default",
     )
     assert "refused the event that the subscriber answered with" in Letter(mt.dead_letters[0].event.attributes).why
     kafka, _, _, _ = deliver(answer(200, b"{}", headers), profile="kafka", policy=THRICE)
@@ -322,9 +322,9 @@ def test_ingress_over_http() -> None:
             assert [r.status_code for r in (*sent, lost, *others)] == [202, 202, 500, 400, 404, 405]
             old, over = EVENT.extended(specversion="0.3", id="c"), EVENT.extended(knativebrokerttl="0", id="d")
             rest = [
-                client.post("/default/doorman/", headers=binary_headers(old)),
-                client.post("/default/doorman", headers=binary_headers(over)),
-                client.options("/default/doorman"),
+                client.post("/doorman/default/", headers=binary_headers(old)),
+                client.post("/doorman/default", headers=binary_headers(over)),
+                client.options("/doorman/default"),
             ]
             assert [r.status_code for r in rest] == [202, 400, 200]
             assert got == ["a", "b", "c"]

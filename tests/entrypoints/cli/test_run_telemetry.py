@@ -34,7 +34,8 @@ def test_a_run_is_one_trace(cloud: Cloud, sink: str, taken: list[dict[str, Any]]
     assert {parent for parent, _ in found} == {"", run}
     assert {name.partition("jobs/")[0] for _, name in found} >= {"GET /v1/receiver/"}
     assert len({span.trace_id for span in spans}) == 1
-    assert [event["type"] for event in taken] == ["dev.doorman.share.accepted.v1"]
+    told = ["dev.doorman.share.decided.v1", "dev.doorman.share.accepted.v1"]
+    assert [event["type"] for event in taken] == told
     assert {event["traceparent"][3:52] for event in taken} == {f"{spans[0].trace_id}-{spans[0].span_id}"}
     assert collector.metrics() == {"doorman.runs", "doorman.images", "http.client.request.duration"}
 
