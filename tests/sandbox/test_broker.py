@@ -92,7 +92,7 @@ def test_which_headers_a_subscriber_gets() -> None:
     passed = {"traceparent": "00-1-2-01"}
     ((_, mt, _),) = deliver(answer(204), profile="mt", policy=THRICE, passed=passed)[1].got
     ((_, kafka, _),) = deliver(answer(204), profile="kafka", policy=THRICE, passed=passed)[1].got
-    more = {"prefer": "reply", "kn-namespace": "default", **passed}
+    more = {"prefer": "reply", "kn-namespace": "doorman", **passed}
     assert mt.keys() == {*binary_headers(EVENT), "ce-knativearrivaltime", *more}
     assert more.items() <= mt.items()
     assert kafka.keys() == {*binary_headers(EVENT), "ce-knativearrivaltime", "ce-knativebrokerttl"}
