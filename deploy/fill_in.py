@@ -1,6 +1,7 @@
 """Fills in `template.yaml` and names the policy's ConfigMap after its content; prints what `kubectl apply -f` takes.
 
-Text in, text out, so that every comment survives. Needs nothing but Python, and talks to no cluster.
+Text in, text out, so that every comment survives. Reads the policy as the functions will, so it needs the package
+`doorman` (from the checkout) and what that needs. Talks to no cluster.
 """
 
 import argparse
@@ -38,11 +39,29 @@ def policy_of(text: str) -> str:
     return re.sub(r"(?m)^    ", "", block[1]).rstrip("\n") + "\n"
 
 
+def check_policy(text: str) -> None:
+    """Read the policy as the functions will: a broken one would keep them from starting.
+
+    Raises:
+        NotFilledIn: it is broken, each fault with its line in the policy; or it cannot be read here.
+    """
+    sys.path.append(str(Path(__file__).parents[1] / "function"))
+    try:
+        from doorman.policy.policy import PolicyError, load  # noqa: PLC0415 - all else works without it
+    except ImportError as error:
+        fix = "pip install . in the checkout, or .venv/bin/python after make demo"
+        raise NotFilledIn(f"the policy cannot be checked without {error.name}: {fix}") from error
+    try:
+        load(text)
+    except PolicyError as error:
+        raise NotFilledIn(str(error)) from error
+
+
 def fill(text: str, *, namespace: str = "", image: str = "", kafka: str = "", policy: str = "") -> str:
     """Put values into the template and rename the policy's ConfigMap; what is not given stays as it stands.
 
     Raises:
-        NotFilledIn: a value has the wrong form, or a word to fill in is left.
+        NotFilledIn: a value has the wrong form, a word to fill in is left, or the policy is broken.
     """
     _require(namespace, r"|[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", "--namespace: lower case, digits and -, at most 63")
     _require(image, r"|[a-z0-9.:/_-]+@sha256:[0-9a-f]{64}", "--image: by digest, registry/path@sha256:<64 hex digits>")
@@ -58,6 +77,7 @@ def fill(text: str, *, namespace: str = "", image: str = "", kafka: str = "", po
     left = sorted(set(_LEFT.findall(body)))
     if left:
         raise NotFilledIn(f"still to fill in: {', '.join(left)}; the top of the template says with what")
+    check_policy(policy_of(body))
     return _POLICY_NAME.sub(f"policy-{hash_of(policy_of(body))}", body)
 
 

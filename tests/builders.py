@@ -20,6 +20,7 @@ from doorman.handlers.context import ProjectContext
 from doorman.handlers.projects import Projects
 from doorman.models import Cause, CloudEvent, Share
 from doorman.policy.policy import Policy, load
+from doorman.runtime import telemetry
 from doorman.sandbox.cloud import create_app
 from doorman.sandbox.state import Cloud as State
 from doorman.settings import Settings
@@ -168,7 +169,7 @@ class Play:
                 hook(request)
 
         transport = httpx.ASGITransport(app=create_app(self.state))
-        return httpx.AsyncClient(transport=transport, event_hooks={"request": [call_hooks]})
+        return telemetry.client_type()(transport=transport, event_hooks={"request": [call_hooks]})
 
     def settings(self, **environ: str) -> Settings:
         """Read ENVIRON, changed by `environ`."""

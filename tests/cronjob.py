@@ -118,6 +118,7 @@ class JobSpec(Strict):
 class JobTemplate(Strict):
     """The jobs."""
 
+    metadata: Labelled | None = None
     spec: JobSpec
 
 

@@ -49,6 +49,10 @@ class Denied(Unavailable):
     """The service refuses the login (401): it ended, its access rules do not name the call, or Keystone is down."""
 
 
+class NotVisible(Unavailable):
+    """The cloud does not show what an event claims; it may later. Metrics tell it apart, since anybody may claim."""
+
+
 class Refused(DoormanError):
     """The cloud said no to one request, with a reason that `code` names.
 

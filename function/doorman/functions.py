@@ -24,6 +24,7 @@ from doorman.cloud.auth.credentials import from_settings
 from doorman.entrypoints.http import Reply, answer
 from doorman.errors import DoormanError
 from doorman.events.cloudevents import MAX_BODY
+from doorman.events.messages import EventType
 from doorman.handlers.dispatch import Handler, handle_check, handle_sweep, handle_triage
 from doorman.handlers.projects import Projects
 from doorman.parsing import as_utf8
@@ -47,7 +48,7 @@ def _start() -> tuple[Settings, Policy]:
     except DoormanError as error:
         raise SystemExit(f"doorman: {error}") from None
     logs.set_up(level=settings.log_level, form=settings.log_format)
-    telemetry.set_up(os.environ)
+    telemetry.set_up(os.environ, event_types=[*EventType, "dev.knative.sources.ping"])
     logs.logger().info("started", version=VERSION, policy_digest=policy.digest, mode=settings.mode)
     for rule in expired(policy, SystemClock().now().date()):
         logs.logger().warning("exception.expired", name=rule.name, expires=str(rule.expires), by=rule.by)

@@ -92,7 +92,7 @@ def test_which_headers_a_subscriber_gets() -> None:
     passed = {"traceparent": "00-1-2-01"}
     ((_, mt, _),) = deliver(answer(204), profile="mt", policy=THRICE, passed=passed)[1].got
     ((_, kafka, _),) = deliver(answer(204), profile="kafka", policy=THRICE, passed=passed)[1].got
-    more = {"prefer": "reply", "kn-namespace": "default", **passed}
+    more = {"prefer": "reply", "kn-namespace": "doorman", **passed}
     assert mt.keys() == {*binary_headers(EVENT), "ce-knativearrivaltime", *more}
     assert more.items() <= mt.items()
     assert kafka.keys() == {*binary_headers(EVENT), "ce-knativearrivaltime", "ce-knativebrokerttl"}
@@ -140,7 +140,7 @@ def test_an_answer_that_is_a_broken_event(headers: dict[str, str]) -> None:
     told = told_by(mt)
     assert (told["knativeerrorcode"], told["knativeerrordest"]) == (
         "400",
-        "http://broker-ingress.knative-eventing.svc.cluster.local/default/doorman",
+        "http://broker-ingress.knative-eventing.svc.cluster.local/doorman/default",
     )
     assert "refused the event that the subscriber answered with" in Letter(mt.dead_letters[0].event.attributes).why
     kafka, _, _, _ = deliver(answer(200, b"{}", headers), profile="kafka", policy=THRICE)
@@ -316,15 +316,15 @@ def test_ingress_over_http() -> None:
         dead = Trigger(name="dead", subscriber="http://127.0.0.1:1/", filters={"type": "lost"})
         broker = Broker([Trigger(name="t", subscriber=target, filters={"type": "told"}), dead], profile="mt")
         with serve(create_app(broker)) as url, httpx.Client(base_url=url) as client:
-            sent = [client.post("/default/doorman", headers=binary_headers(EVENT.extended(id=i))) for i in "ab"]
-            lost = client.post("/default/doorman", headers=binary_headers(EVENT.extended(type="lost")))
-            others = [client.post("/default/doorman"), client.post("/x/y"), client.get("/default/doorman")]
+            sent = [client.post("/doorman/default", headers=binary_headers(EVENT.extended(id=i))) for i in "ab"]
+            lost = client.post("/doorman/default", headers=binary_headers(EVENT.extended(type="lost")))
+            others = [client.post("/doorman/default"), client.post("/x/y"), client.get("/doorman/default")]
             assert [r.status_code for r in (*sent, lost, *others)] == [202, 202, 500, 400, 404, 405]
             old, over = EVENT.extended(specversion="0.3", id="c"), EVENT.extended(knativebrokerttl="0", id="d")
             rest = [
-                client.post("/default/doorman/", headers=binary_headers(old)),
-                client.post("/default/doorman", headers=binary_headers(over)),
-                client.options("/default/doorman"),
+                client.post("/doorman/default/", headers=binary_headers(old)),
+                client.post("/doorman/default", headers=binary_headers(over)),
+                client.options("/doorman/default"),
             ]
             assert [r.status_code for r in rest] == [202, 400, 200]
             assert got == ["a", "b", "c"]

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from tests.template import core, eventing, rules, serving
+from tests.template import core, eventing, monitoring, rules, serving
 from tests.template.whole import Template
 
 KINDS: dict[tuple[str, str], type[BaseModel]] = {
@@ -18,6 +18,8 @@ KINDS: dict[tuple[str, str], type[BaseModel]] = {
     ("policy/v1", "PodDisruptionBudget"): core.PodDisruptionBudget,
     ("eventing.knative.dev/v1", "Broker"): eventing.Broker,
     ("eventing.knative.dev/v1", "Trigger"): eventing.Trigger,
+    ("eventing.knative.dev/v1beta2", "EventType"): eventing.EventType,
+    ("monitoring.coreos.com/v1", "PrometheusRule"): monitoring.PrometheusRule,
     ("sources.knative.dev/v1", "PingSource"): eventing.PingSource,
     ("sources.knative.dev/v1", "SinkBinding"): eventing.SinkBinding,
     ("serving.knative.dev/v1", "Service"): serving.Service,

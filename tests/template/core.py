@@ -24,12 +24,18 @@ class Namespace(Strict):
     metadata: NamespaceMetadata
 
 
+class ConfigMapMetadata(Metadata):
+    """What GitOps tools are to leave alone."""
+
+    annotations: dict[QualifiedName, str] = Field(default_factory=dict)
+
+
 class ConfigMap(Strict):
     """See https://kubernetes.io/docs/reference/kubernetes-api/config-and-storage-resources/config-map-v1/ ."""
 
     api_version: Literal["v1"]
     kind: Literal["ConfigMap"]
-    metadata: Metadata
+    metadata: ConfigMapMetadata
     immutable: bool = False
     data: dict[ConfigKey, str] = Field(min_length=1)
 

@@ -192,3 +192,21 @@ class SinkBinding(Strict):
     kind: Literal["SinkBinding"]
     metadata: Metadata
     spec: SinkBindingSpec
+
+
+class EventTypeSpec(Strict):
+    """All of it is for people and tools; Knative lets nothing of it be changed later."""
+
+    type: NonEmpty
+    schema_: NonEmpty = Field(alias="schema")
+    description: NonEmpty
+    reference: Ref
+
+
+class EventType(Strict):
+    """See https://knative.dev/docs/eventing/event-registry/ ."""
+
+    api_version: Literal["eventing.knative.dev/v1beta2"]
+    kind: Literal["EventType"]
+    metadata: Metadata
+    spec: EventTypeSpec

@@ -1,16 +1,22 @@
 """What no model of one document can see, each rule for itself: it takes the whole template and yields its faults."""
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator
+from hashlib import sha256
+
+from pydantic import BaseModel
 
 from deploy.fill_in import hash_of
 from doorman.policy.policy import PolicyError, load
+from doorman.version import VERSION
 from tests.template import rules_eventing, rules_files, rules_serving
 from tests.template.core import ConfigMap, Namespace, NetworkPolicy, PodDisruptionBudget
 from tests.template.serving import Service
 from tests.template.whole import Template, label, refs
 
 POLICY = "policy.yaml"
+RECOMMENDED = ("name", "instance", "version", "component", "part-of", "managed-by")
 
 
 def names(template: Template) -> Iterator[str]:
@@ -25,6 +31,20 @@ def names(template: Template) -> Iterator[str]:
     for name, times in Counter(map(label, template.documents)).items():
         if times > 1:
             yield f"{name}: stands {times} times"
+
+
+def labels(template: Template) -> Iterator[str]:
+    """Every document bears Kubernetes' recommended labels, all of them, and the version of this product.
+
+    See https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/
+    """
+    for document in template.documents:
+        found = document.metadata.labels
+        found = found.model_dump(by_alias=True) if isinstance(found, BaseModel) else found
+        for name in sorted({f"app.kubernetes.io/{each}" for each in RECOMMENDED} - {*found}):
+            yield f"{label(document)}: metadata.labels: no {name}"
+        if (version := found.get("app.kubernetes.io/version", VERSION)) != VERSION:
+            yield f"{label(document)}: metadata.labels: version {version}, but this is {VERSION}"
 
 
 def references(template: Template) -> Iterator[str]:
@@ -45,7 +65,7 @@ def policy(template: Template) -> Iterator[str]:
         yield f"{len(found)} ConfigMaps with a {POLICY}, expected one"
         return
     name = f"policy-{hash_of(found[0].data[POLICY])}"
-    if found[0].metadata.name != name:
+    if found[0].metadata.name not in {name, f"policy-{kustomize_hash(found[0].data)}"}:
         yield f"{label(found[0])}: metadata.name: the content asks for {name} (deploy/fill_in.py renames it)"
     try:
         load(found[0].data[POLICY], file=POLICY)
@@ -53,6 +73,15 @@ def policy(template: Template) -> Iterator[str]:
         yield f"{label(found[0])}: {error}"
     if not found[0].immutable:
         yield f"{label(found[0])}: immutable: must be true, a function keeps the policy that it started with"
+
+
+def kustomize_hash(data: dict[str, str]) -> str:
+    """Give the suffix by which Kustomize names a generated ConfigMap after its content.
+
+    See https://pkg.go.dev/sigs.k8s.io/kustomize/api/hasher
+    """
+    content = json.dumps({"data": data, "kind": "ConfigMap", "name": ""}, separators=(",", ":"), sort_keys=True)
+    return sha256(content.encode()).hexdigest()[:10].translate(str.maketrans("013ae", "ghkmt"))
 
 
 def protection(template: Template) -> Iterator[str]:
@@ -76,6 +105,7 @@ def protection(template: Template) -> Iterator[str]:
 
 RULES: tuple[Callable[[Template], Iterator[str]], ...] = (
     names,
+    labels,
     references,
     policy,
     protection,

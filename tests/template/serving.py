@@ -2,11 +2,11 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from tests.template.container import Container
 from tests.template.eventing import Metadata
-from tests.template.fields import DnsLabel, Labels, LabelValue, MemoryQuantity, Strict, form
+from tests.template.fields import DnsLabel, Labels, MemoryQuantity, Strict, form
 
 Scale = Annotated[str, form(r"\d{1,3}", "a whole number in quotes")]
 
@@ -15,9 +15,10 @@ class ServiceMetadata(Metadata):
     """No annotations: scaling belongs to the template below. The functions are for the cluster alone."""
 
     class Marks(Strict):
-        """A misspelt visibility would make a public address."""
+        """A misspelt visibility would make a public address; the other labels are looked at where all documents are."""
 
-        name: LabelValue = Field(alias="app.kubernetes.io/name")
+        model_config = ConfigDict(extra="allow")
+
         visibility: Literal["cluster-local"] = Field(alias="networking.knative.dev/visibility")
 
     labels: Marks  # type: ignore[assignment]  # stricter than any labels

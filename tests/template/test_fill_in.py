@@ -54,6 +54,10 @@ def test_comments_survive() -> None:
         ({"kafka": "kafka"}, "--kafka: host:port, several with commas; got 'kafka'"),
         ({"image": ""}, "still to fill in: FILL-IN-REGISTRY; the top of the template says with what"),
         ({"policy": ""}, "still to fill in: FILL-IN-OWNER; the top of the template says with what"),
+        (
+            {"policy": "version: 1\ndefault: accept\n"},
+            'policy.yaml:2:10: `default` must be `hold` or `reject`, not the text "accept"',
+        ),
     ],
 )
 def test_a_wrong_or_missing_value_is_named(values: dict[str, str], fault: str) -> None:
@@ -94,8 +98,15 @@ def test_the_command_makes_a_trial_without_kafka(capsys: pytest.CaptureFixture[s
     assert trial.count("broker.class: MTChannelBasedBroker") == 2
 
 
-def test_the_command_needs_nothing_but_python() -> None:
-    """Without values it says what is missing, in one line, and prints nothing that could be applied."""
+def test_a_policy_that_cannot_be_checked_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the package nobody would know whether the functions can start with it; nothing is skipped in silence."""
+    monkeypatch.setitem(sys.modules, "doorman.policy.policy", None)
+    with pytest.raises(NotFilledIn, match=r"the policy cannot be checked without doorman\.policy\.policy: pip install"):
+        fill(TEXT, **VALUES)
+
+
+def test_the_command_needs_nothing_but_python_to_say_what_is_missing() -> None:
+    """Without values it does so in one line, and prints nothing that could be applied."""
     done = subprocess.run(
         [sys.executable, "-I", TEMPLATE.parent / "deploy" / "fill_in.py", TEMPLATE],
         check=False,

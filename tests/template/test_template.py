@@ -1,8 +1,10 @@
 """The template deploys as it stands once it is filled in, and every defect in it is found for its own reason."""
 
+import json
 import re
 
 import pytest
+import yaml
 
 from deploy.fill_in import fill, without_kafka
 from tests.template.checker import check
@@ -21,6 +23,15 @@ def test_the_trial_without_kafka_is_right_too() -> None:
     trial = fill(without_kafka(TEMPLATE.read_text("utf-8")), namespace="doorman", image=IMAGE, policy=POLICY)
     assert check(trial) == []
     assert re.findall(r"(?m)^[^#\n]*(?:kafka|Kafka)", trial) == []
+
+
+def test_the_sample_tick_passes_the_filter_of_the_sweep() -> None:
+    """So that a person can ask for a sweep now, in the namespace that the docs use."""
+    tick = json.loads((TEMPLATE.parent / "events" / "ping-tick.json").read_text("utf-8"))
+    triggers = {each["metadata"]["name"]: each for each in yaml.safe_load_all(filled_in()) if each["kind"] == "Trigger"}
+    exact, prefix = triggers["sweep"]["spec"]["filters"]
+    assert exact == {"exact": {"type": tick["type"]}}
+    assert tick["source"].startswith(prefix["prefix"]["source"])
 
 
 def test_no_document_can_be_applied_before_it_is_filled_in() -> None:

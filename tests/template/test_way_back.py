@@ -56,6 +56,17 @@ def test_every_recipe_does_what_it_says_and_the_next_apply_wins(name: str) -> No
         assert terminal.served() == served
 
 
+def test_the_runbook_says_what_serves_after_each_step() -> None:
+    """Its table, step by step, as the model has it."""
+    terminal = Terminal(filled_in())
+    rows = re.findall(r"(?m)^\| ([^|]+) \| (\d), (\w+) \| (\d), (\w+) \|$", RUNBOOK)
+    recipes = (APPLY, ENFORCE, STOP, APPLY, rollback("triage"), APPLY, AUDIT)
+    for recipe, (_, mine, my_mode, others, mode) in zip(recipes, rows, strict=True):
+        terminal.run(recipe)
+        terminal.run(recipe)
+        assert terminal.served() == {**everywhere(f"{others} {mode}"), "triage": f"{mine} {my_mode}"}
+
+
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_the_stop_reaches_a_function_that_was_rolled_back(name: str) -> None:
     """A pinned Revision that enforces ends with it; a rollback after it brings back the old mode."""
@@ -115,4 +126,9 @@ def test_no_text_of_ours_uses_another_command_that_changes_a_cluster() -> None:
     files = [TEMPLATE, *ROOT.glob("*.md"), *(each for name in folders for each in (ROOT / name).rglob("*.[my]*"))]
     words = " ".join(each.read_text("utf-8") for each in files)
     verbs = set(re.findall(r"kubectl (?:-n \S+ )?([a-z-]+)", words.replace("`kubectl replace`", "")))
-    assert verbs - {"get", "logs", "describe", "diff", "port-forward"} == {"apply", "create", "delete", "patch"}
+    assert verbs - {"get", "logs", "describe", "diff", "kustomize", "port-forward"} == {
+        "apply",
+        "create",
+        "delete",
+        "patch",
+    }

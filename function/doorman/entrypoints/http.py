@@ -48,9 +48,20 @@ async def work_off(served: Projects, handle: Handler, events: Sequence[CloudEven
     """Have the events worked off, say how it went, and log a line for each."""
     start = time.perf_counter()
     watch = telemetry.begin(events)
+    events = watch.events if watch else events
+    with telemetry.within_first(events):
+        handled, reply = await _handle(served, handle, events)
+    seconds = time.perf_counter() - start
+    if watch:
+        watch.end(handled, status=reply.status, seconds=seconds)
+    _log(events, handled, reply, seconds=seconds, policy_digest=served.policy_digest)
+    return reply
+
+
+async def _handle(served: Projects, handle: Handler, events: Sequence[CloudEvent]) -> tuple[Sequence[Handled], Reply]:
     handled: Sequence[Handled] = []
     try:
-        handled = await handle(served, watch.events if watch else events)
+        handled = await handle(served, events)
         reply = _reply([each.error for each in handled if each.error])
     except Rejected as error:
         reply = _decline(error)
@@ -59,11 +70,7 @@ async def work_off(served: Projects, handle: Handler, events: Sequence[CloudEven
     except Exception:  # noqa: BLE001 - a defect of ours is said in the log, not to the sender
         logger().exception("event.crashed", event_ids=[event.id for event in events][:10])
         reply = Reply(status=500, text="internal error")
-    seconds = time.perf_counter() - start
-    if watch:
-        watch.end(handled, status=reply.status, seconds=seconds)
-    _log(events, handled, reply, seconds=seconds, policy_digest=served.policy_digest)
-    return reply
+    return handled, reply
 
 
 def refuse(error: Rejected | Unavailable, *, policy_digest: str) -> Reply:
@@ -95,15 +102,16 @@ def _log(
     told: list[tuple[CloudEvent | None, Handled]] = list(zip(events, handled, strict=False))
     # Each event of a batch counts for itself; the answer that the sender saw is the batch's. Refused it is one line.
     for event, each in told or [(events[0] if len(events) == 1 else None, Handled())]:
-        log.info(
-            "event.handled",
-            event_id=event.id if event else None,
-            event_type=event.type[:MAX_TYPE] if event else None,
-            project_id=each.project_id,
-            policy_digest=policy_digest,
-            **each.counts,
-            api_calls=each.api_calls,
-            duration_ms=round(seconds * 1000, 1),
-            http_status=reply.status,
-            **({"error": str(each.error) if each.error else reply.text} if reply.text else {}),
-        )
+        with telemetry.within_first([event] if event else ()):
+            log.info(
+                "event.handled",
+                event_id=event.id if event else None,
+                event_type=event.type[:MAX_TYPE] if event else None,
+                project_id=each.project_id,
+                policy_digest=policy_digest,
+                **each.counts,
+                api_calls=each.api_calls,
+                duration_ms=round(seconds * 1000, 1),
+                http_status=reply.status,
+                **({"error": str(each.error) if each.error else reply.text} if reply.text else {}),
+            )

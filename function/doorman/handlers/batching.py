@@ -13,6 +13,7 @@ from doorman.cloud.client import counting
 from doorman.errors import Unavailable
 from doorman.handlers.results import Ended
 from doorman.models import Notice
+from doorman.runtime import telemetry
 
 MAX_WAITING = 20_000
 """Images that may wait for the next batch of one project; beyond it events are sent back at once."""
@@ -179,7 +180,7 @@ class Batcher:
                 waiting.tell(answer)
 
     async def _answer(self, notices: Sequence[Notice]) -> tuple[Ended, int]:
-        with counting() as tally:
+        with telemetry.within(notices[0].cause.traceparent), counting() as tally:
             return await self._work(notices), tally.calls
 
     async def _answer_alone(self, notice: Notice) -> Answer:

@@ -15,6 +15,7 @@ from doorman.events.writing import cause_of, read_check, read_notice
 from doorman.handlers.batching import Batcher
 from doorman.handlers.projects import Projects
 from doorman.models import CloudEvent, Handled, Notice
+from doorman.runtime import telemetry
 from doorman.runtime.logs import logger
 
 OURS = "dev.doorman."
@@ -103,12 +104,14 @@ async def _sweep_all(served: Projects, event: CloudEvent) -> Handled:
                 except Unavailable as error:
                     return error
             counts = {"pending": swept.pending, "notified": swept.notified, "unread": int(swept.error is not None)}
+            telemetry.note(contexts[place].project_id, counts)
             return counts | ({"drifted": swept.drifted} if swept.drifted else {})
 
         found = await asyncio.gather(*(one(place) for place in range(len(contexts))))
     counts: Counter[str] = Counter()
     for each in found:
         counts.update(each if isinstance(each, Mapping) else {})
+    telemetry.note(None, {"unread": len(errors)})
     for unknown in errors:
         # A project that is known by name only has no digest of its own while the login fails.
         logger().warning("project.unreachable", error=str(unknown))

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field, replace
 from doorman.cloud.api.base import Failure, classify
 from doorman.cloud.client import MAX_PAUSE
 from doorman.cloud.member_status import read_back, read_current
-from doorman.errors import Broken, Busy, Failed, Refused, Unavailable
+from doorman.errors import Broken, Busy, Failed, NotVisible, Refused, Unavailable
 from doorman.handlers.results import Ended, Results
 from doorman.models import Share, Status
 from doorman.planning.batch import Observed
 from doorman.planning.outcomes import Again, after_call, after_refusal, before_call
-from doorman.planning.plan import MembersCall, Plan, check_share, decided, halve, max_extra_calls, pick_vault
+from doorman.planning.plan import NOT_VISIBLE, MembersCall, Plan, check_share, decided, halve, max_extra_calls, pick_vault
 from doorman.policy.decision import Decision
 from doorman.runtime.logs import logger
 
@@ -70,7 +70,8 @@ class Execution:
     async def perform(self, plan: Plan) -> Ended:
         """Carry the plan out as far as cloud and sink allow; every requested image is in the answer."""
         for image, why in plan.later.items():
-            self.results.postpone([image], Unavailable(why, retry_after=AGAIN))
+            error = NotVisible if why == NOT_VISIBLE else Unavailable
+            self.results.postpone([image], error(why, retry_after=AGAIN))
         self.results.outcomes.extend(plan.outcomes)
         count = sum(len(call.images) for call in plan.calls)
         has_jobs = self.results.context.cloud.service.has_jobs

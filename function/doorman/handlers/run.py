@@ -14,6 +14,7 @@ from doorman.handlers.context import ProjectContext
 from doorman.handlers.project_run import ProjectRun, Trouble
 from doorman.handlers.projects import Projects
 from doorman.models import Cause, CloudEvent
+from doorman.runtime import telemetry
 
 PROJECTS_AT_ONCE = 8
 CHECKS_AT_ONCE = 64
@@ -92,6 +93,11 @@ class Run:
         Raises:
             Misconfigured: one of `projects` is not served.
         """
+        with telemetry.span("doorman run", {"doorman.run_id": self._cause.id}) as traceparent:
+            self._cause = replace(self._cause, traceparent=traceparent)
+            return await self._work(projects)
+
+    async def _work(self, projects: Collection[str]) -> Report:
         contexts = await self._choose(projects)
         places = asyncio.Semaphore(PROJECTS_AT_ONCE)
         checks = asyncio.Semaphore(CHECKS_AT_ONCE)

@@ -15,6 +15,9 @@ from doorman.policy import decision as decisions
 from doorman.policy.decision import Decision
 from doorman.policy.vault_choice import reserve
 
+NOT_VISIBLE = "the share is not visible yet"
+"""Why an image is asked for again that only an event knows of."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MembersCall:
@@ -169,7 +172,7 @@ def _find_delay(requested: RequestedImage, observed: Observed, decided: Mapping[
         needs = image in decided and decisions.needs_vaults(decided[image])
         return observed.vaults_error if needs and observed.vaults is None else None
     if requested.is_young and observed.current.get(image) is None:
-        return "the share is not visible yet"
+        return NOT_VISIBLE
     return None
 
 

@@ -12,6 +12,7 @@ from urllib.request import getproxies
 import httpx
 
 from doorman.errors import Misconfigured
+from doorman.runtime import telemetry
 from doorman.runtime.transport import Transport
 from doorman.version import USER_AGENT
 
@@ -30,8 +31,8 @@ def open_client(timeout: float, trusted: ssl.SSLContext) -> httpx.AsyncClient:
     headers = {"User-Agent": USER_AGENT}
     if getproxies():
         # httpx reads the proxies of the environment only for a transport of its own.
-        return httpx.AsyncClient(timeout=timeout, verify=trusted, limits=limits, headers=headers)
-    return httpx.AsyncClient(timeout=timeout, transport=Transport(trust=trusted, limits=limits), headers=headers)
+        return telemetry.client_type()(timeout=timeout, verify=trusted, limits=limits, headers=headers)
+    return telemetry.client_type()(timeout=timeout, transport=Transport(trust=trusted, limits=limits), headers=headers)
 
 
 def trust(variable: str, *, files: Sequence[str] = (), text: str | None = None) -> ssl.SSLContext:

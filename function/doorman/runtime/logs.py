@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from traceback import extract_tb
@@ -13,6 +14,9 @@ from structlog.typing import EventDict, FilteringBoundLogger, Processor
 
 Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["json", "console"]
+
+TRACEPARENT: ContextVar[str | None] = ContextVar("traceparent", default=None)
+"""The span that log lines belong to, in W3C's form; set by `telemetry`, where tracing is on."""
 
 # ASCII only: whatever the stream's encoding, and however a reader splits lines, one object is one line. Made once,
 # since to make one takes as long as to write a line with it.
@@ -30,6 +34,7 @@ def set_up(*, level: Level, form: Format, stream: TextIO | None = None) -> None:
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _name_span,
             _name_exception,
             _renderer(form, stream),
         ],
@@ -54,6 +59,12 @@ def _renderer(form: Format, stream: TextIO) -> Processor:
 
 def _render(_: object, __: str, fields: EventDict) -> str:
     return _ENCODER.encode(fields)
+
+
+def _name_span(_: object, __: str, fields: EventDict) -> EventDict:
+    if traceparent := TRACEPARENT.get():
+        _, fields["trace_id"], fields["span_id"], _ = traceparent.split("-")
+    return fields
 
 
 def _name_exception(_: object, __: str, fields: EventDict) -> EventDict:

@@ -49,7 +49,10 @@ def sink(taken: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> Iterat
     """A sink over HTTP, named in the environment."""
 
     async def take(request: Request) -> Response:
-        taken.append({"type": request.headers["ce-type"], "data": json.loads(await request.body())})
+        told = {
+            name: request.headers[f"ce-{name}"] for name in ("type", "traceparent") if f"ce-{name}" in request.headers
+        }
+        taken.append({**told, "data": json.loads(await request.body())})
         return Response(status_code=202)
 
     with serve(Starlette(routes=[Route("/", take, methods=["POST"])])) as url:

@@ -65,9 +65,9 @@ def test_each_file_is_posted_in_its_form(folder: Path, door: str, capsys: pytest
     """Structured, batched and binary, with our name on it, also those that Windows wrote; bytes stay as they are."""
     assert folder.is_dir()
     files = ["one.json", "two.json", "raw.http", "windows.json", "umlaut.http"]
-    assert main(["send", *files, "--to", f"{door}/default/doorman"]) == 0
+    assert main(["send", *files, "--to", f"{door}/doorman/default"]) == 0
     assert capsys.readouterr().out.splitlines() == [f"{file}: 204 No Content" for file in files]
-    path = "/default/doorman"
+    path = "/doorman/default"
     assert Door.came == [
         (path, USER_AGENT, "application/cloudevents+json", None, json.dumps(EVENT).encode()),
         (path, USER_AGENT, "application/cloudevents-batch+json", None, json.dumps([EVENT, EVENT]).encode()),

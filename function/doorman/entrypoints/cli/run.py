@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from argparse import ArgumentParser, Namespace
+from collections import Counter
 from uuid import uuid4
 
 from doorman.entrypoints.cli.output import say, show, write_lines
@@ -10,6 +11,7 @@ from doorman.entrypoints.cli.progress import say_left, supervise
 from doorman.entrypoints.cli.session import add_json, add_projects, open_projects
 from doorman.handlers.run import Report, Run
 from doorman.parsing import visible
+from doorman.runtime import telemetry
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
 
@@ -36,8 +38,19 @@ async def work(arguments: Namespace, *, is_dry: bool, is_telling: bool) -> int:
     async with open_projects(projects=arguments.project, is_telling=is_telling, as_json=arguments.json) as served:
         once = Run(served, run_id=f"run-{uuid4()}", is_dry=is_dry)
         report, was_stopped = await supervise(once, arguments.project, stream=sys.stderr)
+        code = exit_code(is_done=report.is_faultless, was_stopped=was_stopped)
+        _count(report, command="run" if is_telling else "pending", code=code)
     show_report(report, as_json=arguments.json)
-    return exit_code(is_done=report.is_faultless, was_stopped=was_stopped)
+    return code
+
+
+def _count(report: Report, *, command: str, code: int) -> None:
+    events = [*report.told, *report.untold]
+    images = Counter(event.type.split(".")[-2] for event in events for _ in event.data["images"])
+    telemetry.count_run(command, code=code, images=images)
+    for trouble in report.troubles:
+        if not trouble.images:
+            telemetry.note(trouble.project_id, {"unread": 1})
 
 
 def show_report(report: Report, *, as_json: bool, nothing: str = "no shares wait") -> None:

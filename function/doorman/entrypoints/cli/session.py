@@ -12,7 +12,7 @@ from doorman.cloud.auth.environ import PROJECT_IDS, PROJECT_NAMES
 from doorman.entrypoints.cli.output import JsonLines, read_text
 from doorman.handlers.projects import Projects
 from doorman.policy.policy import load
-from doorman.runtime import logs
+from doorman.runtime import logs, telemetry
 from doorman.runtime.clock import SystemClock
 from doorman.settings import Settings
 from doorman.sinks.base import NullSink, Sink
@@ -49,9 +49,11 @@ async def open_projects(*, projects: Sequence[str], is_telling: bool, as_json: b
     """
     settings = Settings.from_environ(_serve_named(os.environ, projects), is_sink_required=False)
     _log_beside(settings)
+    telemetry.set_up(os.environ)
     policy = load(read_text(settings.policy), file=settings.policy)
     clock = SystemClock()
     async with AsyncExitStack() as stack:
+        stack.callback(telemetry.close)
         client = await stack.enter_async_context(connect(settings))
         credentials = from_settings(settings.identity, client=client, clock=clock)
         sink: Sink = NullSink()
