@@ -16,7 +16,16 @@ from doorman.handlers.results import Ended, Results
 from doorman.models import Share, Status
 from doorman.planning.batch import Observed
 from doorman.planning.outcomes import Again, after_call, after_refusal, before_call
-from doorman.planning.plan import NOT_VISIBLE, MembersCall, Plan, check_share, decided, halve, max_extra_calls, pick_vault
+from doorman.planning.plan import (
+    NOT_VISIBLE,
+    MembersCall,
+    Plan,
+    check_share,
+    decided,
+    halve,
+    max_extra_calls,
+    pick_vault,
+)
 from doorman.policy.decision import Decision
 from doorman.runtime.logs import logger
 
