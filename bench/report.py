@@ -1,4 +1,4 @@
-"""Runs every benchmark, and writes the figures into README.md and docs/performance.md, and the plot beside that.
+"""Runs every benchmark, and writes the figures into docs/performance.md, and the plot beside that.
 
 `make bench`, or `python bench/report.py [--quick]`: five minutes, or two with few pairs.
 """
@@ -16,10 +16,8 @@ import harness
 import scaling
 import sdk
 import storm
-import transports
 
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
-README = harness.ROOT / "README.md"
 PAGE = harness.ROOT / "docs" / "performance.md"
 PLOT = harness.ROOT / "docs" / "scaling.svg"
 
@@ -36,7 +34,6 @@ def measure(*, quick: bool) -> dict[str, Any]:
         "start": coldstart.measure(pairs=3 if quick else 11),
         "sdk": sdk.measure(shares=1000 if quick else 2000, pairs=pairs, delay=0.0),
         "sdk_slow": sdk.measure(shares=1000 if quick else 2000, pairs=pairs, delay=0.02),
-        "transports": transports.measure(calls=640),
         "scaling": scaling.measure(runs=1 if quick else 3),
     }
 
@@ -71,21 +68,11 @@ def write_summary(found: dict[str, Any]) -> str:
 
 
 def write_details(found: dict[str, Any]) -> str:
-    """Write what a share and a call cost, as Markdown."""
+    """Write what a share costs, as Markdown."""
     waiting = [
         f"| {each['waiting']:,} | {each['calls_per_share']:.3f} | {each['cpu_us']:.0f} |" for each in found["scaling"]
     ]
-    costs = "\n".join(["| shares at once | API calls a share | processor µs a share |", "|---|---|---|", *waiting])
-    carriers = [
-        f"| {name} | {each['first_ms']:.0f} | {each['alone_ms']:.2f} | {each['busy_ms']:.2f} |"
-        for name, each in found["transports"].items()
-    ]
-    head = [
-        "| under httpx | first call, import included, ms | processor ms a call | with 32 in flight |",
-        "|---|---|---|---|",
-    ]
-    ways = "\n".join([*head, *carriers])
-    return f"{costs}\n\n{ways}"
+    return "\n".join(["| shares at once | API calls a share | processor µs a share |", "|---|---|---|", *waiting])
 
 
 def check(found: dict[str, Any]) -> None:
@@ -167,7 +154,6 @@ if __name__ == "__main__":
     found = measure(**vars(parser.parse_args()))
     summary, details = write_summary(found), write_details(found)
     print(f"{summary}\n\n{details}")
-    write_into(README, summary)
     write_into(PAGE, f"{summary}\n\n{details}")
     PLOT.write_text(make_plan(found["scaling"]))
     check(found)

@@ -17,7 +17,7 @@ from doorman.cloud.api.base import Answer, Failure, Request, classify
 from doorman.cloud.auth.credentials import Credentials
 from doorman.errors import Broken, Busy, Misconfigured, Refused, Unavailable
 from doorman.runtime.clock import Clock
-from doorman.runtime.transport import locate, untie
+from doorman.runtime.http import locate, untie
 
 CALLS_AT_ONCE = 32
 """In one process, over all projects."""

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from structlog.testing import capture_logs
 
+from doorman.bootstrap import Connections
 from doorman.cloud.auth.credentials import from_settings
 from doorman.entrypoints.functiongraph.invocation import Invocations
 from doorman.entrypoints.http import Reply
@@ -20,6 +21,7 @@ from doorman.events.cloudevents import read, to_structured
 from doorman.models import CloudEvent
 from doorman.policy.policy import load
 from doorman.runtime.clock import SystemClock
+from doorman.runtime.http import Clients
 from doorman.sandbox.cloud import create_app
 from doorman.sandbox.serving import serve
 from doorman.sandbox.state import Cloud
@@ -82,10 +84,14 @@ def invoke(
         transport = httpx.ASGITransport(app=create_app(cloud))
         async with httpx.AsyncClient(transport=transport) as client, httpx.AsyncClient() as sink_client:
             clock = SystemClock()
-            credentials = from_settings(settings.identity, client=client, clock=clock)
-            door = Invocations(
-                settings, POLICY, clock=clock, client=client, sink_client=sink_client, credentials=credentials
+            connections = Connections(
+                settings=settings,
+                clock=clock,
+                cloud=Clients(lambda: client),
+                sink=Clients(lambda: sink_client),
+                credentials=from_settings(settings.identity, client=client, clock=clock),
             )
+            door = Invocations(connections, POLICY)
             replies = []
             for payload in payloads:
                 body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()

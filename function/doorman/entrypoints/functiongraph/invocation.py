@@ -8,10 +8,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-import httpx
 from pydantic_core import to_json
 
-from doorman.bootstrap import make_sink
+from doorman.bootstrap import Connections, open_projects
 from doorman.cloud.auth.credentials import Credentials, from_invocation
 from doorman.cloud.client import counting
 from doorman.entrypoints.functiongraph.payload import TICK, Grant, Unwrapped, read_grant, read_payload, unwrap
@@ -23,9 +22,7 @@ from doorman.handlers.projects import Projects
 from doorman.handlers.run import run_once
 from doorman.models import CloudEvent, Handled
 from doorman.policy.policy import Policy
-from doorman.runtime.clock import Clock
 from doorman.runtime.logs import logger
-from doorman.settings import Settings
 from doorman.sinks.huaweicloud import find_beside
 from doorman.sinks.inbox import Inbox
 
@@ -43,29 +40,16 @@ _WORST = (204, 400, 503, 500)
 class Invocations:
     """The invocations of one process, each with the engine's credentials or with ours."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        policy: Policy,
-        *,
-        clock: Clock,
-        client: httpx.AsyncClient,
-        sink_client: httpx.AsyncClient,
-        credentials: Sequence[Credentials],
-    ) -> None:
-        self._settings = settings
+    def __init__(self, connections: Connections, policy: Policy) -> None:
+        self._connections = connections
         self._policy = policy
-        self._clock = clock
-        self._client = client
-        self._sink_client = sink_client
-        self._credentials = credentials
         self._last: tuple[Grant | None, Projects] | None = None
 
     async def answer(self, *, headers: Mapping[str, str], body: bytes) -> Reply:
         """Answer one `POST /invoke`; success is 200 and says what was done."""
         try:
             payload = read_payload(body)
-            inbox = None if self._settings.sink else Inbox()
+            inbox = None if self._connections.settings.sink else Inbox()
             served = self._open(read_grant(headers), inbox)
             unwrapped = unwrap(payload, served=await _list_served(served))
         except (Rejected, Unavailable) as error:
@@ -78,19 +62,17 @@ class Invocations:
         """Find the office that works with these credentials; the last one is kept, for its tokens and its rounds."""
         if inbox is None and self._last and self._last[0] == grant:
             return self._last[1]
-        settings, clock, credentials = self._settings, self._clock, self._lend(grant)
-        sink = inbox or make_sink(settings, clock=clock, client=self._sink_client, credentials=credentials)
-        served = Projects(settings, self._policy, clock=clock, client=self._client, credentials=credentials, sink=sink)
+        served = open_projects(self._connections, self._policy, sink=inbox, credentials=self._lend(grant))
         if inbox is None:
             self._last = (grant, served)
         return served
 
     def _lend(self, grant: Grant | None) -> Sequence[Credentials]:
-        identity = self._settings.identity
+        identity = self._connections.settings.identity
         if grant is None or identity.endpoints.image is None:
-            if not self._credentials:
+            if not self._connections.credentials:
                 raise Unavailable("the call brings no credentials: give the function an agency, and include its keys")
-            return self._credentials
+            return self._connections.credentials
         cbr = identity.endpoints.cbr or find_beside(identity.endpoints.image, "cbr")
         return [
             from_invocation(
@@ -98,7 +80,7 @@ class Invocations:
                 endpoints=replace(identity.endpoints, cbr=cbr),
                 token=grant.token,
                 keys=grant.keys,
-                now=self._clock.now,
+                now=self._connections.clock.now,
             )
             for project_id in identity.projects or (grant.project_id,)
         ]
