@@ -28,6 +28,9 @@ rules:
 NOOP = """
 import functions_framework.aio
 from starlette.responses import Response
+from uvicorn_worker import UvicornWorker
+
+UvicornWorker.CONFIG_KWARGS = {**UvicornWorker.CONFIG_KWARGS, "http": "h11"}  # as it comes, without httptools
 
 
 @functions_framework.aio.http
