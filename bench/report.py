@@ -48,7 +48,11 @@ def write_summary(found: dict[str, Any]) -> str:
         ("storm of 60 projects: API calls a share", f"{many['calls_per_share']:.2f}", "≤ 0.7"),
         ("one event alone, cloud and sink answer at once", _times(found["alone"]), "≤ 1.3"),
         ("one event alone, cloud and sink take 50 ms", _times(found["slow"]), "≤ 1.3"),
-        ("process start to the first event answered", _times(start), "≤ 2.0"),
+        (
+            "process start to the first event answered, over https, of a function that imports the same",
+            _begun(start),
+            "≤ 1.6",
+        ),
         ("memory after a storm", f"{one['memory']:.2f} of the bare framework's", "≤ 2.0"),
         ("shares a second of the vendor's SDK, the cloud takes 20 ms: one image an event", _kit(slow, "alone"), "≥ 8"),
         ("... 100 images an event", _kit(slow, "together"), "≥ 8"),
@@ -88,7 +92,7 @@ def check(found: dict[str, Any]) -> None:
         ("events a second, 60 projects, of the bare framework's", found["many"]["ratio"], 0.04, math.inf),
         ("one event alone, times the bare calls", found["slow"]["ratio"], 0.0, 2.0),
         ("shares a second, times the vendor's SDK", found["sdk_slow"]["ratio_alone"], 4.0, math.inf),
-        ("start, times the bare framework's", found["start"]["ratio"], 0.0, 5.0),
+        ("start, times that of a function that imports the same", found["start"]["ratio"], 0.0, 4.0),
         ("memory after a storm, times the bare framework's", found["one"]["memory"], 0.0, 3.0),
     ]
     far = [f"{what}: {figure:.3f}" for what, figure, least, most in bounds if not least <= figure <= most]
@@ -102,6 +106,10 @@ def _share(figures: dict[str, float]) -> str:
 
 def _times(figures: dict[str, float]) -> str:
     return f"{figures['ratio']:.2f} times ({figures['ours_ms']:.1f} of {figures['bare_ms']:.1f} ms)"
+
+
+def _begun(figures: dict[str, float]) -> str:
+    return f"{figures['ratio']:.2f} times ({figures['ours_ms']:.0f} of {figures['floor_ms']:.0f} ms)"
 
 
 def _kit(figures: dict[str, float], name: str) -> str:
