@@ -1,9 +1,10 @@
 """Connections trust the system's authorities and those that the settings add, each for its own side; nobody else."""
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -18,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from doorman.bootstrap import connect, make_sink
 from doorman.errors import Misconfigured
 from doorman.runtime.clock import SystemClock
-from doorman.runtime.http import trust
+from doorman.runtime.http import open_sender, trust
 from doorman.settings import Settings
 from doorman.sinks.http import HttpSink
 from doorman.sinks.huaweicloud import CloudServiceSink
@@ -162,3 +163,26 @@ def test_kinds_of_sinks(clock: FakeClock, sink: str, kind: type) -> None:
     connections = connect(read(K_SINK=sink, K_CE_OVERRIDES='{"extensions": {"team": "images"}}'), clock=clock)
     made = make_sink(connections, connections.credentials)
     assert (type(made), made.overrides) == (kind, {"team": "images"})  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("url", "asked"),
+    [("http://sink.test/x", True), ("http://127.0.0.1:9/", False), ("http://sink.test:x", False)],
+)
+def test_senders_heed_the_proxies(monkeypatch: pytest.MonkeyPatch, url: str, asked: bool) -> None:  # noqa: FBT001 - a parameter
+    """What the commands send goes by the same proxies; a URL that is none is told when it is sent to."""
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.getsockname()[1]}")
+        monkeypatch.setenv("no_proxy", "[::1],127.0.0.0/8")
+        proxy.settimeout(0.2)
+        with open_sender(url, timeout=0.2) as client, pytest.raises((httpx.TransportError, httpx.InvalidURL)):
+            client.post(url)
+        monkeypatch.setenv("no_proxy", "127.0.0.0/64")
+        with pytest.raises(Misconfigured, match="NO_PROXY"):
+            open_sender(url, timeout=0.2)
+        heads = []
+        with suppress(TimeoutError):
+            connection, _ = proxy.accept()
+            with connection:
+                heads.append(connection.recv(29))
+    assert heads == ([b"POST http://sink.test/x HTTP/"] if asked else [])

@@ -85,6 +85,21 @@ def open_client(
     )
 
 
+def open_sender(url: str, *, timeout: float) -> httpx.Client:
+    """Open a client for commands that send to one URL, or fetch it; `timeout` in seconds for each step of a request.
+
+    Raises:
+        Misconfigured: a variable that names proxies is wrong.
+    """
+    proxies = Proxies.of_environment()
+    try:
+        proxy = proxies.find(httpx.URL(url))
+    except httpx.InvalidURL:
+        proxy = None  # which is told by whoever sends
+    headers = {"User-Agent": USER_AGENT}
+    return httpx.Client(timeout=timeout, verify=trust(""), proxy=proxy, headers=headers, trust_env=False)
+
+
 class BoundedTransport(httpx.AsyncBaseTransport):
     """httpx's own transport, one for each proxy, with an end to each answer and to connections that nobody uses.
 
