@@ -6,7 +6,7 @@ What is sent over them is others' concern.
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
-from functools import cache, lru_cache
+from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
@@ -24,16 +24,6 @@ KEEP_ALIVE = 30.0
 
 STEPS = 4
 """Waits of a request: for a place in the pool, a connection, sending, reading; it takes no longer than all of them."""
-
-
-@lru_cache(maxsize=1000)
-def locate(url: str, params: tuple[tuple[str, str], ...] = ()) -> httpx.URL:
-    """Parse a URL: a tenth of what a request costs, and most requests are for the same few.
-
-    Raises:
-        httpx.InvalidURL: it is none.
-    """
-    return httpx.URL(url, params=params) if params else httpx.URL(url)
 
 
 def untie(response: httpx.Response) -> None:

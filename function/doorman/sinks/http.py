@@ -12,7 +12,7 @@ from doorman.errors import Unavailable
 from doorman.events.cloudevents import write
 from doorman.models import CloudEvent
 from doorman.runtime.clock import Clock
-from doorman.runtime.http import Clients, locate, untie
+from doorman.runtime.http import Clients, untie
 
 PAUSES = (0.1, 0.4)
 """Seconds before each repetition: a sender behind a SinkBinding does its own retries."""
@@ -64,7 +64,7 @@ class HttpSink:
 
     async def _post(self, source: str, headers: Mapping[str, str], body: bytes) -> bool:
         try:
-            response = await self.clients.of(source).post(locate(self.url), headers=dict(headers), content=body)
+            response = await self.clients.of(source).post(self.url, headers=dict(headers), content=body)
         except (httpx.ConnectError, httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
             return False
         except (httpx.HTTPError, httpx.InvalidURL) as error:
