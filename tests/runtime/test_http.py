@@ -175,7 +175,7 @@ def test_senders_heed_the_proxies(monkeypatch: pytest.MonkeyPatch, url: str, ask
         monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.getsockname()[1]}")
         monkeypatch.setenv("no_proxy", "[::1],127.0.0.0/8")
         proxy.settimeout(0.2)
-        with open_sender(url, timeout=0.2) as client, pytest.raises((httpx.TransportError, httpx.InvalidURL)):
+        with open_sender(url, timeout=0.5) as client, pytest.raises((httpx.TransportError, httpx.InvalidURL)):
             client.post(url)
         monkeypatch.setenv("no_proxy", "127.0.0.0/64")
         with pytest.raises(Misconfigured, match="NO_PROXY"):

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from doorman.runtime.clock import Clock, SystemClock
-from doorman.runtime.http import KEEP_ALIVE, STEPS, open_client, untie
+from doorman.runtime.http import KEEP_ALIVE, STEPS, BoundedTransport, open_client, untie
 from doorman.runtime.proxies import Proxies
 
 pytestmark = pytest.mark.anyio
@@ -19,6 +19,7 @@ pytestmark = pytest.mark.anyio
 
 TRUST = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 HEAD = b"HTTP/1.1 200 OK\r\n"
+SHORT = httpx.Timeout(5.0, read=0.2)
 BROKEN = (httpx.ReadError, httpx.RemoteProtocolError)
 WHOLE = HEAD + b"Content-Length: 2\r\n\r\nok"
 
@@ -53,9 +54,9 @@ async def answering(*answers: bytes, is_closing: bool = False) -> AsyncIterator[
     await asyncio.gather(*(task for task in tasks if task))
 
 
-def carried(*, timeout: float = 5.0, clock: Clock | None = None, proxies: Proxies | None = None) -> httpx.AsyncClient:
+def carried(*, clock: Clock | None = None, proxies: Proxies | None = None) -> httpx.AsyncClient:
     """Open a client as the product does."""
-    return open_client(timeout, TRUST, clock=clock or SystemClock(), proxies=proxies or Proxies({}))
+    return open_client(5.0, TRUST, clock=clock or SystemClock(), proxies=proxies or Proxies({}))
 
 
 async def test_a_response_does_not_wait_for_the_collector() -> None:
@@ -105,11 +106,11 @@ async def test_a_connection_closed_without_a_word_is_not_used_again() -> None:
 
 async def test_no_connection_is_told_from_a_broken_one() -> None:
     """Where nobody listens nothing was sent, and a silent server is a time-out."""
-    async with answering() as (url, _), carried(timeout=0.1) as client:
+    async with answering() as (url, _), carried() as client:
         with pytest.raises(httpx.ConnectError):
             await client.get("http://127.0.0.1:9/")
         with pytest.raises(httpx.ReadTimeout):
-            await client.get(url)
+            await client.get(url, timeout=SHORT)
 
 
 @pytest.mark.parametrize(
@@ -126,10 +127,10 @@ async def test_no_connection_is_told_from_a_broken_one() -> None:
 )
 async def test_strange_answers(head: bytes, status: int | None) -> None:
     """What httpx takes is taken, however long; anything else is a broken connection, never an error of another kind."""
-    async with answering(head + b"Content-Length: 2\r\n\r\nok") as (url, _), carried(timeout=0.5) as client:
+    async with answering(head + b"Content-Length: 2\r\n\r\nok") as (url, _), carried() as client:
         if status is None:
             with pytest.raises((httpx.ReadTimeout, *BROKEN)):
-                await client.get(url)
+                await client.get(url, timeout=SHORT)
         else:
             answer = await client.get(url)
             assert (answer.status_code, answer.text) == (status, "ok")
@@ -138,9 +139,9 @@ async def test_strange_answers(head: bytes, status: int | None) -> None:
 async def test_an_answer_that_breaks_in_the_middle_comes_to_an_end() -> None:
     """A chunk that is none, in a later packet: it is waited for, but not for ever."""
     chunked = HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n"
-    async with answering(chunked, b"zz\r\n") as (url, _), carried(timeout=0.1) as client, asyncio.timeout(5):
+    async with answering(chunked, b"zz\r\n") as (url, _), carried() as client:
         with pytest.raises((httpx.ReadTimeout, *BROKEN)):
-            await client.get(url)
+            await client.get(url, timeout=SHORT)
 
 
 async def test_half_an_answer_is_a_broken_one() -> None:
@@ -176,6 +177,7 @@ class HandClock(SystemClock):
     def __init__(self) -> None:
         self.seconds = 0.0
         self.sleepers: list[asyncio.Future[None]] = []
+        self.began = asyncio.Event()
 
     def monotonic(self) -> float:
         """Give the seconds moved so far."""
@@ -197,13 +199,13 @@ class HandClock(SystemClock):
 
 async def test_what_nobody_uses_is_closed_and_opened_again() -> None:
     """After a while without requests the server sees its connection end; the next request opens another."""
-    ended: list[bool] = []
+    ended: asyncio.Queue[str] = asyncio.Queue()
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(asyncio.IncompleteReadError):
             while await reader.readuntil(b"\r\n\r\n"):
                 writer.write(WHOLE)
-        ended.append(True)
+        await ended.put("ended")
         writer.close()
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
@@ -214,20 +216,42 @@ async def test_what_nobody_uses_is_closed_and_opened_again() -> None:
         await clock.move(enough - 1)
         await client.get(url)
         await clock.move(2)
-        assert ended == []  # the second request counts
+        assert ended.empty()  # the second request counts
         await clock.move(enough)
-        assert ended == [True]
+        assert await ended.get() == "ended"
         assert (await client.get(url)).text == "ok"
-    assert len(ended) < 3
+    assert ended.qsize() <= 1
 
 
-async def test_an_answer_that_trickles_comes_to_an_end() -> None:
-    """Head or body: each part comes in time, the whole does not."""
-    chunked = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
-    for parts in ([chunked, *[b"1\r\na\r\n"] * 99], [HEAD, *[b"X-A: b\r\n"] * 99]):
-        async with answering(*parts) as (url, _), carried(timeout=0.04) as client:
+async def test_a_head_that_trickles_comes_to_an_end() -> None:
+    """Each line comes in time, the whole does not."""
+    transport = BoundedTransport(TRUST, longest=0.3, clock=SystemClock(), proxies=Proxies({}))
+    async with answering(HEAD, *[b"X-A: b\r\n"] * 99) as (url, _), httpx.AsyncClient(transport=transport) as client:
+        with pytest.raises(httpx.ReadTimeout, match="takes too long"):
+            await client.get(url)
+
+
+async def test_a_body_that_trickles_comes_to_an_end() -> None:
+    """Each part comes in time; one that comes after the end of the answer's time is not taken any more."""
+    clock = HandClock()
+
+    async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(HEAD + b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n")
+        await clock.began.wait()
+        clock.seconds += STEPS * 5.0 + 1
+        writer.write(b"1\r\na\r\n")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server, carried(clock=clock) as client:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        async with client.stream("GET", url) as response:
+            parts = response.aiter_raw()
+            assert await anext(parts) == b"a"
+            clock.began.set()
             with pytest.raises(httpx.ReadTimeout, match="takes too long"):
-                await client.get(url)
+                await anext(parts)
 
 
 async def test_cookies_are_not_kept() -> None:
