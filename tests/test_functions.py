@@ -166,6 +166,8 @@ def test_only_a_post_runs_the_function(environ: dict[str, str]) -> None:
         ({"OS_CACERT": "/nowhere/ca.pem"}, "OS_CACERT"),
         ({"OS_CLOUD": "mine", "OS_CLIENT_CONFIG_FILE": "/nowhere/clouds.yaml"}, "/nowhere/clouds.yaml"),
         ({"K_CA_CERTS": "nonsense"}, "K_CA_CERTS"),
+        ({"ALL_PROXY": "socks9://proxy.test:1080"}, "ALL_PROXY"),
+        ({"HTTPS_PROXY": "http://proxy.test:3128", "NO_PROXY": "10.0.0.0/64"}, "NO_PROXY"),
     ],
 )
 def test_a_start_that_cannot_work_ends_with_one_message(
