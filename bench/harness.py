@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -28,6 +29,9 @@ rules:
 NOOP = """
 import functions_framework.aio
 from starlette.responses import Response
+from uvicorn_worker import UvicornWorker
+
+UvicornWorker.CONFIG_KWARGS = {**UvicornWorker.CONFIG_KWARGS, "http": "h11"}  # as it comes, without httptools
 
 
 @functions_framework.aio.http
@@ -57,7 +61,8 @@ class Server:
     def ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
         """Ask the upstream's own pages."""
         data = None if body is None else json.dumps(body).encode()
-        with urllib.request.urlopen(self.url + path, data=data, timeout=PATIENCE) as answer:
+        context = ssl._create_unverified_context()  # noqa: SLF001 - our own process, on this machine
+        with urllib.request.urlopen(self.url + path, data=data, timeout=PATIENCE, context=context) as answer:
             return json.loads(answer.read())
 
     def end(self) -> None:
@@ -103,10 +108,25 @@ def running(server: Server) -> Iterator[Server]:
         server.end()
 
 
-def upstream() -> Server:
-    """Start the other side."""
+def upstream(certificate: Path | None = None) -> Server:
+    """Start the other side; over https where there is a certificate."""
     port = free_port()
-    return launch([sys.executable, str(HERE / "upstream.py"), str(port)], port)
+    server = launch(
+        [sys.executable, str(HERE / "upstream.py"), str(port), *([str(certificate)] if certificate else [])], port
+    )
+    if certificate:
+        server.url = server.url.replace("http:", "https:")
+    return server
+
+
+def make_certificate(folder: str) -> Path:
+    """Make a certificate for 127.0.0.1 that vouches for itself, with its key in the same file; needs openssl."""
+    pem = Path(folder) / "upstream.pem"
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=127.0.0.1"
+    names = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(pem), "-out", f"{pem}.crt"]
+    subprocess.run([*command.split(), *names], check=True, capture_output=True)
+    pem.write_text(pem.read_text() + Path(f"{pem}.crt").read_text())
+    return pem
 
 
 def framework(source: Path, target: str, environ: dict[str, str] | None = None) -> Server:
@@ -116,10 +136,10 @@ def framework(source: Path, target: str, environ: dict[str, str] | None = None) 
     return launch([*command, "--host", "127.0.0.1", "--port", str(port)], port, environ)
 
 
-def noop() -> Server:
-    """Start a function that does nothing."""
-    source = Path(tempfile.gettempdir()) / "doorman_noop.py"
-    source.write_text(NOOP)
+def noop(imports: str = "") -> Server:
+    """Start a function that does nothing, but for importing what it is told to."""
+    source = Path(tempfile.gettempdir()) / f"doorman_noop{len(imports)}.py"
+    source.write_text(imports + NOOP)
     return framework(source, "noop")
 
 

@@ -7,6 +7,7 @@ checks nothing; `POST /bench/seed` sets it up, `GET /bench/stats` says what it w
 import asyncio
 import json
 import re
+import ssl
 import sys
 from collections import Counter
 from typing import Any
@@ -69,7 +70,7 @@ class State:
         self.calls: Counter[str] = Counter()
         self.emitted: Counter[str] = Counter()
         self.delay = 0.0
-        self.port = 0
+        self.url = ""
 
     def answer(self, method: str, target: str, head: bytes, body: bytes) -> tuple[int, bytes]:
         """Answer one request."""
@@ -116,12 +117,11 @@ class State:
 
     def _login(self, asked: dict[str, Any]) -> bytes:
         scope = asked["auth"]["scope"]["project"]["id"]
-        url = f"http://127.0.0.1:{self.port}"
         token = {
             "project": {"id": scope, "name": scope, "domain": {"name": "bench"}},
             "expires_at": LIVES_UNTIL,
             "issued_at": "2026-01-01T00:00:00.000000Z",
-            "catalog": [{"type": "image", "endpoints": [{"interface": "public", "region": "bench", "url": url}]}],
+            "catalog": [{"type": "image", "endpoints": [{"interface": "public", "region": "bench", "url": self.url}]}],
         }
         return json.dumps({"token": token}).encode()
 
@@ -216,13 +216,17 @@ def _row(image: str) -> bytes:
     return json.dumps(row).encode()
 
 
-async def serve(port: int) -> None:
-    """Serve until the process is ended."""
-    state = State()
-    server = await asyncio.get_running_loop().create_server(lambda: Connection(state), "127.0.0.1", port, backlog=1024)
-    state.port = server.sockets[0].getsockname()[1]
+async def serve(port: int, certificate: str | None = None) -> None:
+    """Serve until the process is ended; over https where there is a file with a certificate and its key."""
+    state, context = State(), None
+    if certificate:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(certificate)
+    state.url = f"http{'s' if certificate else ''}://127.0.0.1:{port}"
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: Connection(state), "127.0.0.1", port, backlog=1024, ssl=context)
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(int(sys.argv[1])))
+    asyncio.run(serve(int(sys.argv[1]), *sys.argv[2:]))

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import httpx
 
 from doorman.cloud.auth.accounts import Endpoints
-from doorman.cloud.auth.credentials import BareCredentials
+from doorman.cloud.auth.credentials import BareCredentials, from_settings
 from doorman.cloud.client import ApiClient, Throttle
 from doorman.errors import Unavailable
 from doorman.events.cloudevents import data_of, write
@@ -177,12 +177,14 @@ class Play:
 
     def served(self, *, policy: str | Policy = POLICY, **environ: str) -> Projects:
         """Open an office for all projects that `environ` names."""
+        settings, client = self.settings(**environ), self.client()
         return Projects(
-            self.settings(**environ),
+            settings,
             load(policy) if isinstance(policy, str) else policy,
             clock=self.clock,
-            client=self.client(),
+            open_client=lambda _: client,
             sink=self.sink,
+            credentials=from_settings(settings.identity, client=client, clock=self.clock),
         )
 
     async def context(

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -65,6 +66,15 @@ def environ(tmp_path: Path) -> dict[str, str]:
     }
 
 
+@pytest.fixture(params=["httptools", "h11"])
+def parser(request: pytest.FixtureRequest, environ: dict[str, str], tmp_path: Path) -> None:
+    """Let the server read requests with one parser, then with the other, as where httptools has no wheel."""
+    assert find_spec("httptools")
+    if request.param == "h11":
+        (tmp_path / "httptools.py").write_text("raise ImportError")
+        environ["PYTHONPATH"] = str(tmp_path)
+
+
 def lapse(environ: dict[str, str]) -> None:
     """Give the policy an exception that counts no more."""
     Path(environ["DOORMAN_POLICY"]).write_text(POLICY + LAPSED)
@@ -105,6 +115,7 @@ def listening() -> Iterator[tuple[str, list[tuple[str, Any]]]]:
         yield url, taken
 
 
+@pytest.mark.usefixtures("parser")
 def test_the_deployed_chain_settles_a_share(cloud: Cloud, environ: dict[str, str]) -> None:
     """Three processes started by the framework's own command take a share from notification to outcome."""
     image = cloud.add_share(GOLDEN, "receiver", name="golden")
@@ -134,6 +145,7 @@ def test_the_deployed_chain_settles_a_share(cloud: Cloud, environ: dict[str, str
     assert "secret-password" not in json.dumps(log)
 
 
+@pytest.mark.usefixtures("parser")
 def test_only_a_post_runs_the_function(environ: dict[str, str]) -> None:
     """Probes and strange verbs run nothing; a body that is no event is refused, one that breaks off is a line."""
     with deployed("triage", environ) as (url, log):
@@ -162,6 +174,8 @@ def test_only_a_post_runs_the_function(environ: dict[str, str]) -> None:
         ({"OS_CACERT": "/nowhere/ca.pem"}, "OS_CACERT"),
         ({"OS_CLOUD": "mine", "OS_CLIENT_CONFIG_FILE": "/nowhere/clouds.yaml"}, "/nowhere/clouds.yaml"),
         ({"K_CA_CERTS": "nonsense"}, "K_CA_CERTS"),
+        ({"ALL_PROXY": "socks9://proxy.test:1080"}, "ALL_PROXY"),
+        ({"HTTPS_PROXY": "http://proxy.test:3128", "NO_PROXY": "10.0.0.0/64"}, "NO_PROXY"),
     ],
 )
 def test_a_start_that_cannot_work_ends_with_one_message(

@@ -1,7 +1,7 @@
 """The environment is read once; every fault is one message that names the variable and no secret."""
 
 import dataclasses
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from doorman.errors import Misconfigured
 from doorman.settings import VARIABLES, Settings
+from doorman.sinks.base import Target
 from tests.builders import ENVIRON, RECEIVER
 
 FUNCTION = "urn:fss:eu-de:p1:function:default:check:latest"
@@ -113,13 +114,16 @@ class TestSink:
             "http://127.0.0.1:8080",
             "http://[::1]:8080/x",
             "https://user:pass@sink.test",
-            f"functiongraph:{FUNCTION}",
-            "smn:urn:smn:eu-de:p1:topic",
         ],
     )
-    def test_kinds(self, sink: str) -> None:
-        """A URL, a function or a topic."""
+    def test_urls(self, sink: str) -> None:
+        """A URL is kept as it is."""
         assert read(K_SINK=sink).sink == sink
+
+    @pytest.mark.parametrize(("service", "urn"), [("functiongraph", FUNCTION), ("smn", "urn:smn:eu-de:p1:topic")])
+    def test_targets(self, service: Literal["functiongraph", "smn"], urn: str) -> None:
+        """A function or a topic, and the project that it lies in."""
+        assert read(K_SINK=f"{service}:{urn}").sink == Target(service=service, urn=urn, project_id="p1")
 
     @pytest.mark.parametrize(
         "sink",

@@ -5,68 +5,106 @@ Plain calls, one place: nothing here decides, and nothing is kept beyond what it
 
 import ssl
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 
-import httpx
-
-from doorman.cloud.auth.credentials import Credentials, list_ca_files, read_all_accounts
+from doorman.cloud.auth.credentials import Credentials, from_settings, list_ca_files
+from doorman.handlers.projects import Projects
+from doorman.policy.policy import Policy
 from doorman.runtime.clock import Clock
-from doorman.runtime.http import open_client, trust
+from doorman.runtime.http import Clients, open_client, trust
+from doorman.runtime.proxies import Proxies
 from doorman.settings import Settings
-from doorman.sinks.base import Sink
+from doorman.sinks.base import Sink, Target
 from doorman.sinks.http import HttpSink
 
 
-def check_trust(settings: Settings) -> None:
-    """Read clouds.yaml and the extra certificate authorities, so that a wrong one stops the start, not the first event.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connections:
+    """What all served projects of one process share.
+
+    Attributes:
+        cloud: the ways to the cloud, one for each project, and one for their logins.
+        sink: the ways to the sink, likewise.
+        credentials: of the projects that the settings name.
+    """
+
+    settings: Settings
+    clock: Clock
+    cloud: Clients
+    sink: Clients
+    credentials: Sequence[Credentials]
+
+    async def aclose(self) -> None:
+        """Close them."""
+        await self.cloud.aclose()
+        await self.sink.aclose()
+
+
+def connect(settings: Settings, *, clock: Clock) -> Connections:
+    """Make ready to connect; nobody is called yet, but whatever would prevent it shows.
 
     Raises:
-        Misconfigured: clouds.yaml is missing or wrong, OS_CACERT or an entry's cacert is no readable PEM file, or
-            K_CA_CERTS no PEM text.
+        Misconfigured: clouds.yaml is missing or wrong, OS_CACERT or an entry's cacert is no readable PEM file,
+            K_CA_CERTS no PEM text, or a variable that names proxies is wrong.
     """
-    read_all_accounts(settings.identity)
-    _trust_cloud(settings)
-    trust("K_CA_CERTS", text=settings.sink_ca)
+    make = partial(open_client, clock=clock, proxies=Proxies.of_environment())
+    cloud = Clients(partial(make, settings.request_timeout, _trust_cloud(settings)))
+    sink = Clients(partial(make, settings.sink_timeout, _trust_sink(settings)))
+    credentials = from_settings(settings.identity, client=cloud.of("logins"), clock=clock)
+    return Connections(settings=settings, clock=clock, cloud=cloud, sink=sink, credentials=credentials)
 
 
-def connect(settings: Settings) -> httpx.AsyncClient:
-    """Open the connections to the cloud.
+def open_projects(
+    connections: Connections,
+    policy: Policy,
+    *,
+    sink: Sink | None = None,
+    credentials: Sequence[Credentials] | None = None,
+) -> Projects:
+    """Open the served projects.
 
-    Raises:
-        Misconfigured: OS_CACERT, or an entry's cacert, is no readable PEM file.
+    Args:
+        sink: where events go instead of K_SINK.
+        credentials: of the served projects, where they are not those that the settings name.
     """
-    return open_client(settings.request_timeout, _trust_cloud(settings))
+    credentials = connections.credentials if credentials is None else credentials
+    return Projects(
+        connections.settings,
+        policy,
+        clock=connections.clock,
+        open_client=connections.cloud.of,
+        sink=sink or make_sink(connections, credentials),
+        credentials=credentials,
+    )
 
 
-def connect_sink(settings: Settings) -> httpx.AsyncClient:
-    """Open the connections to the sink, which may be one of the cloud's own services.
-
-    Raises:
-        Misconfigured: K_CA_CERTS or OS_CACERT is no readable PEM.
-    """
-    is_engine = bool(settings.sink and not settings.sink.startswith("http"))
-    trusted = _trust_cloud(settings) if is_engine else trust("K_CA_CERTS", text=settings.sink_ca)
-    return open_client(settings.sink_timeout, trusted)
-
-
-def make_sink(
-    settings: Settings, *, clock: Clock, client: httpx.AsyncClient, credentials: Sequence[Credentials]
-) -> Sink:
+def make_sink(connections: Connections, credentials: Sequence[Credentials]) -> Sink:
     """Make the sink that K_SINK names.
 
     Args:
-        client: see `connect_sink`.
         credentials: of all served projects, for a sink that is one of the cloud's own services.
     """
-    url = settings.sink or ""
-    if url.startswith("http"):
-        return HttpSink(url=url, client=client, clock=clock, overrides=settings.overrides)
-    from doorman.sinks.huaweicloud import CloudServiceSink, read_target  # noqa: PLC0415 - most have a broker
+    settings, clock = connections.settings, connections.clock
+    if not isinstance(settings.sink, Target):
+        return HttpSink(url=settings.sink or "", clients=connections.sink, clock=clock, overrides=settings.overrides)
+    from doorman.sinks.huaweicloud import CloudServiceSink  # noqa: PLC0415 - most have a broker
 
-    target = read_target(url)
     return CloudServiceSink(
-        target=target, credentials=credentials, client=client, clock=clock, overrides=settings.overrides
+        target=settings.sink,
+        credentials=credentials,
+        client=connections.sink.of(settings.sink.urn),
+        clock=clock,
+        overrides=settings.overrides,
     )
 
 
 def _trust_cloud(settings: Settings) -> ssl.SSLContext:
     return trust("OS_CACERT", files=list_ca_files(settings.identity))
+
+
+def _trust_sink(settings: Settings) -> ssl.SSLContext:
+    """Trust the cloud's authorities for its own services, and for plain HTTP, which asks for none."""
+    is_asked = settings.sink_ca or str(settings.sink).startswith("https:")
+    broker = trust("K_CA_CERTS", text=settings.sink_ca) if is_asked else None
+    return _trust_cloud(settings) if broker is None or isinstance(settings.sink, Target) else broker

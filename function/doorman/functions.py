@@ -19,8 +19,7 @@ import functions_framework.aio
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from doorman.bootstrap import check_trust, connect, connect_sink, make_sink
-from doorman.cloud.auth.credentials import from_settings
+from doorman.bootstrap import Connections, connect, open_projects
 from doorman.entrypoints.http import Reply, answer
 from doorman.errors import DoormanError
 from doorman.events.cloudevents import MAX_BODY
@@ -38,12 +37,12 @@ if TYPE_CHECKING:
     from doorman.entrypoints.functiongraph.invocation import Invocations
 
 
-def _start() -> tuple[Settings, Policy]:
+def _start() -> tuple[Connections, Policy]:
     # functions-framework says in this variable, also where it was told by an option, which function it serves.
     is_lent = os.environ.get("FUNCTION_TARGET") == "functiongraph"
     try:
         settings = Settings.from_environ(os.environ, is_sink_required=not is_lent, is_login_required=not is_lent)
-        check_trust(settings)
+        connections = connect(settings, clock=SystemClock())
         policy = _load(settings.policy)
     except DoormanError as error:
         raise SystemExit(f"doorman: {error}") from None
@@ -52,7 +51,7 @@ def _start() -> tuple[Settings, Policy]:
     logs.logger().info("started", version=VERSION, policy_digest=policy.digest, mode=settings.mode)
     for rule in expired(policy, SystemClock().now().date()):
         logs.logger().warning("exception.expired", name=rule.name, expires=str(rule.expires), by=rule.by)
-    return settings, policy
+    return connections, policy
 
 
 def _load(path: str) -> Policy:
@@ -63,25 +62,19 @@ def _load(path: str) -> Policy:
     return load(text, file=path)
 
 
-_SETTINGS, _POLICY = _start()
+_CONNECTIONS, _POLICY = _start()
 
 
 @cache
 def _served() -> Projects:
-    clock, client = SystemClock(), connect(_SETTINGS)
-    credentials = from_settings(_SETTINGS.identity, client=client, clock=clock)
-    sink = make_sink(_SETTINGS, clock=clock, client=connect_sink(_SETTINGS), credentials=credentials)
-    return Projects(_SETTINGS, _POLICY, clock=clock, client=client, credentials=credentials, sink=sink)
+    return open_projects(_CONNECTIONS, _POLICY)
 
 
 @cache
 def _invocations() -> "Invocations":
     from doorman.entrypoints.functiongraph.invocation import Invocations  # noqa: PLC0415 - only its own function needs it
 
-    clock, client = SystemClock(), connect(_SETTINGS)
-    credentials = from_settings(_SETTINGS.identity, client=client, clock=clock)
-    sink_client = connect_sink(_SETTINGS)
-    return Invocations(_SETTINGS, _POLICY, clock=clock, client=client, sink_client=sink_client, credentials=credentials)
+    return Invocations(_CONNECTIONS, _POLICY)
 
 
 @functions_framework.aio.http

@@ -4,12 +4,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
-from urllib.parse import urlsplit
 
 from doorman.cloud.auth.environ import Identity
 from doorman.errors import Misconfigured, Rejected
 from doorman.parsing import parse_json
 from doorman.runtime.logs import Format, Level
+from doorman.sinks.base import Target, read_sink
 
 Mode = Literal["enforce", "audit"]
 Api = Literal["ims", "glance"]
@@ -34,7 +34,6 @@ VARIABLES: Mapping[str, str] = {
 
 _EXTENSION = re.compile(r"[a-z0-9]+", re.ASCII)
 _CORE = frozenset({"specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema", "data"})
-_URL = re.compile(r"https?://\S+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +51,7 @@ class Settings:
     sink_timeout: float
     log_level: Level
     log_format: Format
-    sink: str | None = field(repr=False)
+    sink: str | Target | None = field(repr=False)
     overrides: Mapping[str, str]
     sink_ca: str | None = field(repr=False)
     identity: Identity = field(repr=False)
@@ -89,7 +88,7 @@ class Settings:
             sink_timeout=_seconds(values, "DOORMAN_SINK_TIMEOUT", least=0.01),
             log_level=_choice(values, "LOG_LEVEL", Level),
             log_format=_choice(values, "LOG_FORMAT", Format),
-            sink=_sink(values["K_SINK"]),
+            sink=read_sink(values["K_SINK"]),
             overrides=_overrides(values["K_CE_OVERRIDES"]),
             sink_ca=values["K_CA_CERTS"] or None,
             identity=identity,
@@ -114,24 +113,6 @@ def _seconds(values: Mapping[str, str], name: str, *, least: float) -> float:
     if not re.fullmatch(r"\d{1,9}(\.\d{1,9})?", values[name], re.ASCII) or float(values[name]) < least:
         raise Misconfigured(f"{name}: expected seconds as a number from {least:g}, got {values[name][:40]!r}")
     return float(values[name])
-
-
-def _sink(text: str) -> str | None:
-    if text.startswith(("functiongraph:", "smn:")):
-        from doorman.sinks.huaweicloud import read_target  # noqa: PLC0415 - most have a broker
-
-        read_target(text)
-    elif text and not _is_url(text):
-        raise Misconfigured("K_SINK: expected an http(s) URL, functiongraph:<function urn> or smn:<topic urn>")
-    return text or None
-
-
-def _is_url(text: str) -> bool:
-    try:
-        url = urlsplit(text)
-        return bool(_URL.fullmatch(text) and url.hostname and url.port != 0)
-    except ValueError:
-        return False
 
 
 def _overrides(text: str) -> Mapping[str, str]:

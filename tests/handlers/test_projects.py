@@ -124,7 +124,7 @@ async def test_defect_loses_no_project(play: Play) -> None:
         settings,
         (await play.context()).policy,
         clock=play.clock,
-        client=play.client(),
+        open_client=lambda _: play.client(),
         sink=play.sink,
         credentials=[BrokenCredentials()],  # type: ignore[list-item]
     )

@@ -1,13 +1,13 @@
 """Walking a real Glance's list page by page while it changes under our feet."""
 
 import asyncio
+from contextlib import aclosing
 
 import httpx
 import pytest
 
-from doorman.bootstrap import connect
+from doorman.bootstrap import Connections, connect, open_projects
 from doorman.cloud.api import glance
-from doorman.handlers.projects import Projects
 from doorman.policy.policy import load
 from doorman.runtime.clock import SystemClock
 from doorman.settings import Settings
@@ -15,10 +15,11 @@ from tests.builders import RecordingSink
 from tests.openstack.worlds import OWNERS, RECEIVER, SECRET, RealWorld
 
 OWNER = OWNERS[0]
+POLICY = load("version: 1\ndefault: hold\nrules: []\n")
 
 
-def open_projects(world: RealWorld) -> tuple[Projects, httpx.AsyncClient]:
-    """Open an office for the receiving project; give its connections as well."""
+def connect_to(world: RealWorld) -> Connections:
+    """Make ready to serve the receiving project."""
     environ = {
         "OS_AUTH_URL": world.auth_url,
         "OS_USERNAME": "doorman",
@@ -29,9 +30,7 @@ def open_projects(world: RealWorld) -> tuple[Projects, httpx.AsyncClient]:
         "K_SINK": "http://127.0.0.1:9/",
     }
     settings = Settings.from_environ(environ, is_sink_required=True)
-    client = connect(settings)
-    policy = load("version: 1\ndefault: hold\nrules: []\n")
-    return Projects(settings, policy, clock=SystemClock(), client=client, sink=RecordingSink()), client
+    return connect(settings, clock=SystemClock())
 
 
 @pytest.mark.parametrize("how", ["unshare", "delete"])
@@ -55,9 +54,9 @@ def test_vanished_marker_restarts_the_walk(world: RealWorld, monkeypatch: pytest
             getattr(world, how)(listed[-1], OWNER)
 
     async def walk() -> set[str]:
-        served, client = open_projects(world)
-        client.event_hooks["response"] = [interfere]
-        async with client:
+        async with aclosing(connect_to(world)) as connections:
+            connections.cloud.of(world.projects[RECEIVER]).event_hooks["response"] = [interfere]
+            served = open_projects(connections, POLICY, sink=RecordingSink())
             context = await served.context(world.projects[RECEIVER])
             return set(await context.cloud.pending())
 

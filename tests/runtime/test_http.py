@@ -1,8 +1,10 @@
 """Connections trust the system's authorities and those that the settings add, each for its own side; nobody else."""
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -14,10 +16,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-import doorman.runtime.http
-from doorman.bootstrap import check_trust, connect, connect_sink, make_sink
-from doorman.cloud.auth.credentials import from_settings
+from doorman.bootstrap import connect, make_sink
 from doorman.errors import Misconfigured
+from doorman.runtime.clock import SystemClock
+from doorman.runtime.http import open_sender, trust
 from doorman.settings import Settings
 from doorman.sinks.http import HttpSink
 from doorman.sinks.huaweicloud import CloudServiceSink
@@ -27,6 +29,7 @@ from tests.builders import ENVIRON, FakeClock
 pytestmark = pytest.mark.anyio
 
 TOPIC = "smn:urn:smn:eu-de:receiver:doorman"
+STRANGER = "not trusted"
 
 
 def read(**environ: str) -> Settings:
@@ -91,50 +94,44 @@ async def server(tmp_path: Path) -> AsyncIterator[Server]:
 
 async def ask(client: httpx.AsyncClient, server: Server) -> str:
     """Ask the server; gives what it says, or that it is not trusted."""
-    async with client:
-        try:
-            return (await client.get(server.url)).text
-        except httpx.ConnectError as error:
-            return "not trusted" if "CERTIFICATE_VERIFY_FAILED" in str(error) else str(error)
+    try:
+        return (await client.get(server.url)).text
+    except httpx.ConnectError as error:
+        return STRANGER if "CERTIFICATE_VERIFY_FAILED" in str(error) else str(error)
+
+
+async def ask_both(server: Server, **environ: str) -> tuple[str, str]:
+    """Ask the server as if it were the cloud, then as if it were the sink."""
+    async with aclosing(connect(read(**environ), clock=SystemClock())) as connections:
+        return await ask(connections.cloud.of("p"), server), await ask(connections.sink.of("p"), server)
 
 
 async def test_stranger_is_not_trusted(server: Server) -> None:
     """By neither side."""
-    assert await ask(connect(read()), server) == "not trusted"
-    assert await ask(connect_sink(read()), server) == "not trusted"
-
-
-async def test_the_systems_authorities_are_read_late(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not before somebody asks for https; then they are trusted, by both sides."""
-    doorman.runtime.http._read_system.cache_clear()  # noqa: SLF001 - other tests may have asked already
-    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere")
-    cloud, sink = connect(read()), connect_sink(read())
-    monkeypatch.setenv("SSL_CERT_FILE", str(server.file))
-    assert [await ask(client, server) for client in (cloud, sink)] == [USER_AGENT] * 2
-    doorman.runtime.http._read_system.cache_clear()  # noqa: SLF001 - the next test has another system
+    assert await ask_both(server) == (STRANGER, STRANGER)
+    assert await ask_both(server, K_SINK=server.url) == (STRANGER, STRANGER)
 
 
 async def test_authority_of_the_cloud(server: Server) -> None:
     """OS_CACERT counts for the cloud and for a sink that is one of its services, not for a broker."""
     own = {"OS_CACERT": str(server.file)}
-    assert await ask(connect(read(**own)), server) == USER_AGENT
-    assert await ask(connect_sink(read(**own)), server) == "not trusted"
-    assert await ask(connect_sink(read(**own, K_SINK=TOPIC)), server) == USER_AGENT
+    assert await ask_both(server, K_SINK=server.url, **own) == (USER_AGENT, STRANGER)
+    other = make_certificate(server.file.parent)[0].read_text()
+    assert await ask_both(server, K_SINK=TOPIC, K_CA_CERTS=other, **own) == (USER_AGENT, USER_AGENT)
 
 
 async def test_authority_of_the_sink(server: Server) -> None:
     """K_CA_CERTS counts for the broker, not for the cloud."""
-    own = {"K_CA_CERTS": server.pem}
-    assert await ask(connect_sink(read(**own)), server) == USER_AGENT
-    assert await ask(connect(read(**own)), server) == "not trusted"
+    assert await ask_both(server, K_CA_CERTS=server.pem) == (STRANGER, USER_AGENT)
 
 
-async def test_extra_authorities_are_extra(server: Server) -> None:
-    """Those of the system stay trusted beside them."""
-    system = ssl.create_default_context().cert_store_stats()["x509_ca"]
-    settings = read(K_CA_CERTS=server.pem)
-    context = connect_sink(settings)._transport._trust  # type: ignore[attr-defined]  # noqa: SLF001 - no other way to see it
-    assert context.cert_store_stats()["x509_ca"] == system + 1
+def test_extra_authorities_are_extra(tmp_path: Path) -> None:
+    """Those of the system stay trusted beside them; what was read once is kept."""
+    pem, _ = make_certificate(tmp_path)
+    context = trust("K_CA_CERTS", text=pem.read_text())
+    system = trust("OS_CACERT")
+    assert context.cert_store_stats()["x509_ca"] == system.cert_store_stats()["x509_ca"] + 1
+    assert trust("K_CA_CERTS") is system
 
 
 @pytest.mark.parametrize(
@@ -145,41 +142,47 @@ async def test_extra_authorities_are_extra(server: Server) -> None:
         ({"OS_CACERT": "/"}, "OS_CACERT: not a readable set of PEM certificates in /"),
     ],
 )
-def test_unreadable_authorities(environ: dict[str, str], text: str) -> None:
+def test_unreadable_authorities(environ: dict[str, str], text: str, clock: FakeClock) -> None:
     """They are refused at the start, by the name of their variable."""
     with pytest.raises(Misconfigured) as caught:
-        check_trust(read(**environ))
+        connect(read(**environ), clock=clock)
     assert str(caught.value) == text
 
 
-def test_readable_authorities(tmp_path: Path) -> None:
-    """They pass the check, as do none at all."""
-    pem, _ = make_certificate(tmp_path)
-    check_trust(read())
-    check_trust(read(OS_CACERT=str(pem), K_CA_CERTS=pem.read_text()))
+def test_each_project_has_a_client(clock: FakeClock) -> None:
+    """One of its own, made once; each side waits as long as its own setting says."""
+    connections = connect(read(DOORMAN_REQUEST_TIMEOUT="3", DOORMAN_SINK_TIMEOUT="40"), clock=clock)
+    cloud, sink = connections.cloud, connections.sink
+    assert cloud.of("a") is cloud.of("a") is not cloud.of("b")
+    assert [cloud.of("a").timeout, sink.of("a").timeout] == [httpx.Timeout(3.0), httpx.Timeout(40.0)]
 
 
-def test_times_and_limits() -> None:
-    """Each side waits as long as its own setting says."""
-    settings = read(DOORMAN_REQUEST_TIMEOUT="3", DOORMAN_SINK_TIMEOUT="40")
-    assert connect(settings).timeout == httpx.Timeout(3.0)
-    assert connect_sink(settings).timeout == httpx.Timeout(40.0)
-
-
-def test_proxies_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the environment names a proxy, httpx carries the requests itself, since only then it heeds that."""
-    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.test:3128")
-    mounts = connect(read())._mounts  # noqa: SLF001 - no other way to see it
-    assert [pattern.pattern for pattern, carrier in mounts.items() if carrier] == ["https://"]
-
-
-def test_kinds_of_sinks(clock: FakeClock) -> None:
+@pytest.mark.parametrize(("sink", "kind"), [("http://sink.test/", HttpSink), (TOPIC, CloudServiceSink)])
+def test_kinds_of_sinks(clock: FakeClock, sink: str, kind: type) -> None:
     """A URL is posted to with the overrides; a topic of the cloud needs our credentials for it."""
-    overrides = '{"extensions": {"team": "images"}}'
-    for sink, kind in (("http://sink.test/", HttpSink), (TOPIC, CloudServiceSink)):
-        settings = read(K_SINK=sink, K_CE_OVERRIDES=overrides)
-        client = connect_sink(settings)
-        credentials = from_settings(settings.identity, client=client, clock=clock)
-        made = make_sink(settings, clock=clock, client=client, credentials=credentials)
-        assert isinstance(made, kind)
-        assert made.overrides == {"team": "images"}
+    connections = connect(read(K_SINK=sink, K_CE_OVERRIDES='{"extensions": {"team": "images"}}'), clock=clock)
+    made = make_sink(connections, connections.credentials)
+    assert (type(made), made.overrides) == (kind, {"team": "images"})  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("url", "asked"),
+    [("http://sink.test/x", True), ("http://127.0.0.1:9/", False), ("http://sink.test:x", False)],
+)
+def test_senders_heed_the_proxies(monkeypatch: pytest.MonkeyPatch, url: str, asked: bool) -> None:  # noqa: FBT001 - a parameter
+    """What the commands send goes by the same proxies; a URL that is none is told when it is sent to."""
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.getsockname()[1]}")
+        monkeypatch.setenv("no_proxy", "[::1],127.0.0.0/8")
+        proxy.settimeout(0.2)
+        with open_sender(url, timeout=0.5) as client, pytest.raises((httpx.TransportError, httpx.InvalidURL)):
+            client.post(url)
+        monkeypatch.setenv("no_proxy", "127.0.0.0/64")
+        with pytest.raises(Misconfigured, match="NO_PROXY"):
+            open_sender(url, timeout=0.2)
+        heads = []
+        with suppress(TimeoutError):
+            connection, _ = proxy.accept()
+            with connection:
+                heads.append(connection.recv(29))
+    assert heads == ([b"POST http://sink.test/x HTTP/"] if asked else [])

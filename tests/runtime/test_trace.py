@@ -10,6 +10,7 @@ import pytest
 from doorman.events.cloudevents import read
 from doorman.events.messages import EventType
 from doorman.runtime import logs, telemetry
+from doorman.runtime.http import Clients
 from doorman.sinks.http import HttpSink
 from tests.builders import Play
 from tests.chain import RECEIVER, Chain
@@ -44,7 +45,7 @@ def chain_with_sink() -> Chain:
 
     client = telemetry.client_type()(transport=httpx.MockTransport(take))
     url = "http://user:s3cret@sink.test/doorman/default?token=s3cret"
-    sink = HttpSink(url=url, client=client, clock=chain.clock)
+    sink = HttpSink(url=url, clients=Clients(lambda: client), clock=chain.clock)
     chain.served = Play(state=chain.cloud, clock=chain.clock, sink=sink).served()  # type: ignore[arg-type]  # no tray
     return chain
 

@@ -1,4 +1,4 @@
-"""What carries requests: httpx's own transport for the first calls, aiohttp's from then on."""
+"""What carries requests: each comes to an end, none is sent twice, and what nobody uses is closed."""
 
 import asyncio
 import gc
@@ -9,20 +9,18 @@ from contextlib import asynccontextmanager, suppress
 
 import httpx
 import pytest
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse
-from starlette.routing import Route
 
-from doorman.runtime.aiohttp_transport import AiohttpCarrier
-from doorman.runtime.transport import FEW, Transport, untie
-from doorman.sandbox.serving import serve
+from doorman.runtime.clock import Clock, SystemClock
+from doorman.runtime.http import KEEP_ALIVE, STEPS, BoundedTransport, open_client, untie
+from doorman.runtime.proxies import Proxies
 
 pytestmark = pytest.mark.anyio
 
 
 TRUST = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 HEAD = b"HTTP/1.1 200 OK\r\n"
+SHORT = httpx.Timeout(5.0, read=0.2)
+BROKEN = (httpx.ReadError, httpx.RemoteProtocolError)
 WHOLE = HEAD + b"Content-Length: 2\r\n\r\nok"
 
 
@@ -56,65 +54,21 @@ async def answering(*answers: bytes, is_closing: bool = False) -> AsyncIterator[
     await asyncio.gather(*(task for task in tasks if task))
 
 
-def carried(*, timeout: float = 5.0, limits: httpx.Limits | None = None) -> httpx.AsyncClient:
-    """Make a client whose requests aiohttp carries."""
-    carrier = AiohttpCarrier(trust=TRUST, limits=limits or httpx.Limits(keepalive_expiry=9))
-    return httpx.AsyncClient(transport=carrier, timeout=timeout)
+def carried(*, clock: Clock | None = None, proxies: Proxies | None = None) -> httpx.AsyncClient:
+    """Open a client as the product does."""
+    return open_client(5.0, TRUST, clock=clock or SystemClock(), proxies=proxies or Proxies({}))
 
 
-async def tell_method(request: Request) -> PlainTextResponse:
-    """Answer the method and the body, after a moment in which others come in."""
-    await asyncio.sleep(0.02)
-    return PlainTextResponse(f"{request.method} {(await request.body()).decode()}")
-
-
-@pytest.fixture
-async def client() -> AsyncIterator[httpx.AsyncClient]:
-    """A client over our transport to a server that answers a little late."""
-    app = Starlette(routes=[Route("/", tell_method, methods=["GET", "POST", "PUT"])])
-    transport = Transport(trust=TRUST, limits=httpx.Limits())
-    with serve(app) as url:
-        async with httpx.AsyncClient(transport=transport, base_url=url) as client:
-            client.headers["carrier"] = "test"
-            yield client
-
-
-def transport_of(client: httpx.AsyncClient) -> Transport:
-    """Give what carries a client's requests."""
-    transport = client._transport  # noqa: SLF001 - the client does not show what carries it
-    assert isinstance(transport, Transport)
-    return transport
-
-
-async def test_a_first_event_loads_nothing(client: httpx.AsyncClient) -> None:
-    """What a first event calls is carried without waiting for an import; the next call begins it."""
-    await asyncio.gather(*(client.get("/") for _ in range(FEW)))
-    transport = transport_of(client)
-    assert transport._loading is None  # noqa: SLF001 - what is tested here
-    await client.get("/")
-    assert transport._loading is not None  # noqa: SLF001 - likewise
-
-
-async def test_the_faster_one_takes_over(client: httpx.AsyncClient) -> None:
-    """It is loaded without keeping anybody waiting; every answer is its own, whoever carried it."""
-    bodies = [f"body-{number}" for number in range(20)]
-    first = await asyncio.gather(*(client.post("/", content=body) for body in bodies))
-    transport = transport_of(client)
-    assert transport._loading is not None  # noqa: SLF001 - what is tested here
-    await transport._loading  # noqa: SLF001 - likewise
-    later = await asyncio.gather(*(client.post("/", content=body) for body in bodies))
-    assert [answer.text for answer in first] == [answer.text for answer in later] == [f"POST {body}" for body in bodies]
-
-
-async def test_a_response_does_not_wait_for_the_collector(client: httpx.AsyncClient) -> None:
+async def test_a_response_does_not_wait_for_the_collector() -> None:
     """Untied from its stream, it is gone with its last user."""
     gc.disable()
     try:
-        response = await client.get("/")
-        untie(response)
-        gone = weakref.ref(response)
-        del response
-        assert gone() is None
+        async with answering(WHOLE) as (url, _), carried() as client:
+            response = await client.get(url)
+            untie(response)
+            gone = weakref.ref(response)
+            del response
+            assert gone() is None
     finally:
         gc.enable()
 
@@ -137,7 +91,7 @@ async def test_a_write_whose_answer_is_lost_is_not_sent_again() -> None:
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
     async with server, carried() as client:
         assert (await client.put(url, content="x")).text == "ok"
-        with pytest.raises(httpx.ReadError):
+        with pytest.raises(BROKEN):
             await client.put(url, content="x")
     assert seen == [b"PUT", b"PUT"]
 
@@ -152,20 +106,11 @@ async def test_a_connection_closed_without_a_word_is_not_used_again() -> None:
 
 async def test_no_connection_is_told_from_a_broken_one() -> None:
     """Where nobody listens nothing was sent, and a silent server is a time-out."""
-    async with answering() as (url, _), carried(timeout=0.1) as client:
+    async with answering() as (url, _), carried() as client:
         with pytest.raises(httpx.ConnectError):
             await client.get("http://127.0.0.1:9/")
         with pytest.raises(httpx.ReadTimeout):
-            await client.get(url)
-
-
-async def test_who_gets_no_connection_sent_nothing() -> None:
-    """A wait for a place in the pool that takes too long is told as such."""
-    one = httpx.Limits(max_connections=1)
-    async with answering() as (url, seen), carried(timeout=0.5, limits=one) as client:
-        got = await asyncio.gather(client.get(url), client.get(url), return_exceptions=True)
-    assert {type(each) for each in got} == {httpx.ReadTimeout, httpx.ConnectTimeout}
-    assert seen == [b"GET"]
+            await client.get(url, timeout=SHORT)
 
 
 @pytest.mark.parametrize(
@@ -184,8 +129,8 @@ async def test_strange_answers(head: bytes, status: int | None) -> None:
     """What httpx takes is taken, however long; anything else is a broken connection, never an error of another kind."""
     async with answering(head + b"Content-Length: 2\r\n\r\nok") as (url, _), carried() as client:
         if status is None:
-            with pytest.raises(httpx.ReadError):
-                await client.get(url)
+            with pytest.raises((httpx.ReadTimeout, *BROKEN)):
+                await client.get(url, timeout=SHORT)
         else:
             answer = await client.get(url)
             assert (answer.status_code, answer.text) == (status, "ok")
@@ -194,16 +139,16 @@ async def test_strange_answers(head: bytes, status: int | None) -> None:
 async def test_an_answer_that_breaks_in_the_middle_comes_to_an_end() -> None:
     """A chunk that is none, in a later packet: it is waited for, but not for ever."""
     chunked = HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n"
-    async with answering(chunked, b"zz\r\n") as (url, _), carried(timeout=0.1) as client, asyncio.timeout(5):
-        with pytest.raises((httpx.ReadTimeout, httpx.ReadError)):
-            await client.get(url)
+    async with answering(chunked, b"zz\r\n") as (url, _), carried() as client:
+        with pytest.raises((httpx.ReadTimeout, *BROKEN)):
+            await client.get(url, timeout=SHORT)
 
 
 async def test_half_an_answer_is_a_broken_one() -> None:
     """A body that ends before its length."""
     half = HEAD + b"Content-Length: 20\r\n\r\nok"
     async with answering(half, is_closing=True) as (url, _), carried() as client:
-        with pytest.raises(httpx.ReadError):
+        with pytest.raises(BROKEN):
             await client.get(url)
 
 
@@ -226,7 +171,112 @@ async def test_urls_and_bodies_go_out_as_they_are() -> None:
     assert b"content-type" not in seen.lower()
 
 
-async def test_a_client_without_time_limits_waits() -> None:
-    """Where no step has a limit, the whole has none."""
-    async with answering(HEAD, b"Content-Length: 2\r\n\r\nok") as (url, _), carried() as client:
-        assert (await client.get(url, timeout=None)).text == "ok"
+class HandClock(SystemClock):
+    """A clock that a test moves on: who sleeps wakes up when told to."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.sleepers: list[asyncio.Future[None]] = []
+        self.began = asyncio.Event()
+
+    def monotonic(self) -> float:
+        """Give the seconds moved so far."""
+        return self.seconds
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait until told."""
+        self.sleepers.append(asyncio.get_running_loop().create_future())
+        await self.sleepers[-1]
+
+    async def move(self, seconds: float) -> None:
+        """Move on, and let all sleepers look at the clock."""
+        self.seconds += seconds
+        sleepers, self.sleepers = self.sleepers, []
+        for sleeper in sleepers:
+            sleeper.set_result(None)
+        await asyncio.sleep(0.01)
+
+
+async def test_what_nobody_uses_is_closed_and_opened_again() -> None:
+    """After a while without requests the server sees its connection end; the next request opens another."""
+    ended: asyncio.Queue[str] = asyncio.Queue()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError):
+            while await reader.readuntil(b"\r\n\r\n"):
+                writer.write(WHOLE)
+        await ended.put("ended")
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    clock, enough = HandClock(), 2 * STEPS * 5.0 + KEEP_ALIVE
+    async with server, carried(clock=clock) as client:
+        await client.get(url)
+        await clock.move(enough - 1)
+        await client.get(url)
+        await clock.move(2)
+        assert ended.empty()  # the second request counts
+        await clock.move(enough)
+        assert await ended.get() == "ended"
+        assert (await client.get(url)).text == "ok"
+    assert ended.qsize() <= 1
+
+
+async def test_a_head_that_trickles_comes_to_an_end() -> None:
+    """Each line comes in time, the whole does not."""
+    transport = BoundedTransport(TRUST, longest=0.3, clock=SystemClock(), proxies=Proxies({}))
+    async with answering(HEAD, *[b"X-A: b\r\n"] * 99) as (url, _), httpx.AsyncClient(transport=transport) as client:
+        with pytest.raises(httpx.ReadTimeout, match="takes too long"):
+            await client.get(url)
+
+
+async def test_a_body_that_trickles_comes_to_an_end() -> None:
+    """Each part comes in time; one that comes after the end of the answer's time is not taken any more."""
+    clock = HandClock()
+
+    async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(HEAD + b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n")
+        await clock.began.wait()
+        clock.seconds += STEPS * 5.0 + 1
+        writer.write(b"1\r\na\r\n")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server, carried(clock=clock) as client:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        async with client.stream("GET", url) as response:
+            parts = response.aiter_raw()
+            assert await anext(parts) == b"a"
+            clock.began.set()
+            with pytest.raises(httpx.ReadTimeout, match="takes too long"):
+                await anext(parts)
+
+
+async def test_cookies_are_not_kept() -> None:
+    """A cookie of one answer comes with no later request, of whichever project."""
+    seen: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(HEAD + b"Set-Cookie: session=1; Path=/\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok")
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server, carried() as client:
+        for _ in range(2):
+            await client.get(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
+    assert [b"cookie" in head.lower() for head in seen] == [False, False]
+
+
+async def test_a_proxy_carries_what_is_not_spared() -> None:
+    """It is asked for the whole URL; a network that is spared is reached straight."""
+    async with (
+        answering(WHOLE) as (proxy, seen),
+        answering(WHOLE) as (straight, others),
+        carried(proxies=Proxies({"http": proxy, "no": "127.0.0.0/8"})) as client,
+    ):
+        await client.get(straight)
+        assert (await client.get("http://cloud.test/v3")).text == "ok"
+    assert (seen, others) == ([b"GET"], [b"GET"])

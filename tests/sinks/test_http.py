@@ -10,6 +10,7 @@ import pytest
 from doorman.errors import Unavailable
 from doorman.events.cloudevents import read
 from doorman.models import CloudEvent
+from doorman.runtime.http import Clients
 from doorman.sinks.http import PAUSES, HttpSink
 from tests.builders import START, FakeClock, Script, whole
 
@@ -27,7 +28,8 @@ ATTEMPTS = len(PAUSES) + 1
 def sink_of(script: Script, clock: FakeClock, overrides: Mapping[str, str] | None = None) -> HttpSink:
     """Make a sink that answers by a script."""
     client = httpx.AsyncClient(transport=httpx.MockTransport(script))
-    return HttpSink(url="http://sink.test/ns/default?a=b", client=client, clock=clock, overrides=overrides or {})
+    clients = Clients(lambda: client)
+    return HttpSink(url="http://sink.test/ns/default?a=b", clients=clients, clock=clock, overrides=overrides or {})
 
 
 async def refusal(script: Script, clock: FakeClock) -> tuple[str, int]:

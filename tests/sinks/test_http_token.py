@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx
 
 from doorman.models import CloudEvent
+from doorman.runtime.http import Clients
 from doorman.sinks.http import HttpSink
 from tests.builders import FakeClock
 
@@ -15,7 +16,8 @@ EVENT = CloudEvent(id="1", source="/t", type="t", data={})
 async def emit(token: Path, transport: httpx.MockTransport) -> None:
     """Emit one event."""
     async with httpx.AsyncClient(transport=transport) as client:
-        await HttpSink(url="http://broker.test/", client=client, clock=FakeClock(), token=token).emit(EVENT)
+        clients = Clients(lambda: client)
+        await HttpSink(url="http://broker.test/", clients=clients, clock=FakeClock(), token=token).emit(EVENT)
 
 
 def tell(token: Path, times: int = 1) -> list[str | None]:

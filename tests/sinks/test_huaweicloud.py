@@ -11,7 +11,8 @@ from doorman.cloud.auth.accounts import Endpoints
 from doorman.cloud.auth.credentials import Credentials, from_invocation
 from doorman.errors import Unavailable
 from doorman.models import CloudEvent
-from doorman.sinks.huaweicloud import CloudServiceSink, read_target
+from doorman.sinks.base import read_target
+from doorman.sinks.huaweicloud import CloudServiceSink
 
 TOPIC = "urn:smn:eu-de:p2:doorman"
 TOLD = CloudEvent(id="1", source="/doorman/-/p1", type="dev.doorman.share.held.v1", data={"images": []})

@@ -8,7 +8,8 @@ import pytest
 from doorman.errors import Misconfigured
 from doorman.events.cloudevents import from_structured
 from doorman.models import CloudEvent
-from doorman.sinks.huaweicloud import MAX_BYTES, Delivery, Target, deliver, find_beside, read_target
+from doorman.sinks.base import Target, read_target
+from doorman.sinks.huaweicloud import MAX_BYTES, Delivery, deliver, find_beside
 from tests.builders import whole
 
 FUNCTION = Target(

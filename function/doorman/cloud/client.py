@@ -17,7 +17,7 @@ from doorman.cloud.api.base import Answer, Failure, Request, classify
 from doorman.cloud.auth.credentials import Credentials
 from doorman.errors import Broken, Busy, Misconfigured, Refused, TimedOut, TooLarge, Unavailable
 from doorman.runtime.clock import Clock
-from doorman.runtime.transport import locate, untie
+from doorman.runtime.http import untie
 
 CALLS_AT_ONCE = 32
 """In one process, over all projects."""
@@ -149,7 +149,8 @@ class ApiClient:
             try:
                 async with self.client.stream(
                     request.method,
-                    locate(base + request.path, request.params),
+                    base + request.path,
+                    params=request.params or None,
                     json=request.json,
                     headers=HEADERS,
                     auth=self.credentials.auth,

@@ -4,7 +4,7 @@ All events of a process share what it holds; how its connections are opened is `
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 
@@ -12,7 +12,7 @@ import httpx
 
 from doorman.cloud.api.glance import Glance
 from doorman.cloud.api.ims import Ims
-from doorman.cloud.auth.credentials import Credentials, from_settings
+from doorman.cloud.auth.credentials import Credentials
 from doorman.cloud.client import CALLS_AT_ONCE, ApiClient, Throttle
 from doorman.cloud.project import Cloud
 from doorman.errors import DoormanError, Rejected, Unavailable
@@ -30,7 +30,8 @@ class Projects:
     """All served projects of one process.
 
     Args:
-        credentials: of all served projects, where they are not those of the settings.
+        open_client: gives the client of a project, by its ID.
+        credentials: of all served projects.
     """
 
     def __init__(
@@ -39,20 +40,18 @@ class Projects:
         policy: Policy,
         *,
         clock: Clock,
-        client: httpx.AsyncClient,
+        open_client: Callable[[str], httpx.AsyncClient],
         sink: Sink,
-        credentials: Sequence[Credentials] | None = None,
+        credentials: Sequence[Credentials],
     ) -> None:
         self._settings = settings
         self._policy = policy
         self._clock = clock
-        self._client = client
+        self._open_client = open_client
         self._sink = sink
         self._calls = asyncio.Semaphore(CALLS_AT_ONCE)
         self._turns = Turns()
         self.sweeps = Shared()
-        if credentials is None:
-            credentials = from_settings(settings.identity, client=client, clock=clock)
         self._unresolved: list[Credentials] = list(credentials)
         self._resolving = asyncio.Lock()
         self._contexts: dict[str, ProjectContext] = {}
@@ -117,7 +116,7 @@ class Projects:
             project_id=project_id,
             client=ApiClient(
                 credentials=credentials,
-                client=self._client,
+                client=self._open_client(project_id),
                 clock=self._clock,
                 throttle=Throttle(clock=self._clock, shared=self._calls),
             ),

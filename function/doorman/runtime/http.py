@@ -1,42 +1,179 @@
-"""Opens connections: whom they trust, how long they wait, and who they say they are.
+"""Opens connections: whom they trust, how long they wait, who they say they are, and when they end.
 
 What is sent over them is others' concern.
 """
 
+import asyncio
 import ssl
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from functools import cache
-from typing import Any
-from urllib.request import getproxies
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
 
 from doorman.errors import Misconfigured
 from doorman.runtime import telemetry
-from doorman.runtime.transport import Transport
+from doorman.runtime.clock import Clock
+from doorman.runtime.proxies import Proxies
 from doorman.version import USER_AGENT
 
 CONNECTIONS, IDLE_CONNECTIONS = 100, 32
-"""Of one pool: at most, and kept for the next calls."""
+"""Of one client: at most, and kept for the next calls."""
 
 KEEP_ALIVE = 30.0
 """Seconds that an idle connection is kept for the next event."""
 
+STEPS = 4
+"""Waits of a request: for a place in the pool, a connection, sending, reading; it takes no longer than all of them."""
 
-def open_client(timeout: float, trusted: ssl.SSLContext) -> httpx.AsyncClient:
-    """Open a pool of connections; `timeout` in seconds for one request."""
-    limits = httpx.Limits(
-        max_connections=CONNECTIONS, max_keepalive_connections=IDLE_CONNECTIONS, keepalive_expiry=KEEP_ALIVE
+
+def untie(response: httpx.Response) -> None:
+    """Let a response that was read be freed at once: tied to its own stream, it would wait for the collector."""
+    response.stream = httpx.ByteStream(b"")
+
+
+class Clients:
+    """A client for each project, made when first asked for: no project waits in the pool of another one.
+
+    Args:
+        make: opens a client.
+    """
+
+    def __init__(self, make: Callable[[], httpx.AsyncClient]) -> None:
+        self._make = make
+        self._made: dict[str, httpx.AsyncClient] = {}
+
+    def of(self, key: str) -> httpx.AsyncClient:
+        """Give a project's client, or that of whatever else `key` stands for."""
+        if key not in self._made:
+            self._made[key] = self._make()
+        return self._made[key]
+
+    async def aclose(self) -> None:
+        """Close them all."""
+        for client in self._made.values():
+            await client.aclose()
+
+
+def open_client(
+    timeout: float,
+    trusted: ssl.SSLContext,
+    *,
+    clock: Clock,
+    proxies: Proxies,
+) -> httpx.AsyncClient:
+    """Open a client, which connects when first used, keeps no cookies, and lets go of its connections when unused.
+
+    Args:
+        timeout: seconds for each step of a request; `STEPS` times as many for all of it.
+        trusted: whom to trust with https.
+    """
+    return telemetry.client_type()(
+        timeout=timeout,
+        transport=BoundedTransport(trusted, longest=STEPS * timeout, clock=clock, proxies=proxies),
+        headers={"User-Agent": USER_AGENT},
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
     )
+
+
+def open_sender(url: str, *, timeout: float) -> httpx.Client:
+    """Open a client for commands that send to one URL, or fetch it; `timeout` in seconds for each step of a request.
+
+    Raises:
+        Misconfigured: a variable that names proxies is wrong.
+    """
+    proxies = Proxies.of_environment()
+    try:
+        proxy = proxies.find(httpx.URL(url))
+    except httpx.InvalidURL:
+        proxy = None  # which is told by whoever sends
     headers = {"User-Agent": USER_AGENT}
-    if getproxies():
-        # httpx reads the proxies of the environment only for a transport of its own.
-        return telemetry.client_type()(timeout=timeout, verify=trusted, limits=limits, headers=headers)
-    return telemetry.client_type()(timeout=timeout, transport=Transport(trust=trusted, limits=limits), headers=headers)
+    return httpx.Client(timeout=timeout, verify=trust(""), proxy=proxy, headers=headers, trust_env=False)
+
+
+class BoundedTransport(httpx.AsyncBaseTransport):
+    """httpx's own transport, one for each proxy, with an end to each answer and to connections that nobody uses.
+
+    Args:
+        longest: seconds from a request to the end of its answer, however slowly that comes in.
+    """
+
+    def __init__(self, trusted: ssl.SSLContext, *, longest: float, clock: Clock, proxies: Proxies) -> None:
+        self._trusted = trusted
+        self._longest = longest
+        self._clock = clock
+        self._proxies = proxies
+        self._pools: dict[str | None, httpx.AsyncHTTPTransport] = {}
+        self._used_at = 0.0
+        self._closing: asyncio.Task[None] | None = None
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send one request.
+
+        Raises:
+            httpx.ReadTimeout: no whole head came in time; whether the request was carried out is not known.
+        """
+        self._used_at = started_at = self._clock.monotonic()
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close_unused())
+        pool = self._find_pool(request.url)
+        try:
+            async with asyncio.timeout(self._longest):
+                response = await pool.handle_async_request(request)
+        except TimeoutError as error:
+            raise httpx.ReadTimeout("the answer takes too long") from error
+        response.stream = _BoundedStream(response.stream, clock=self._clock, ends_at=started_at + self._longest)
+        return response
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        if self._closing:
+            self._closing.cancel()
+            self._closing = None
+        await self._close()
+
+    def _find_pool(self, url: httpx.URL) -> httpx.AsyncHTTPTransport:
+        proxy = self._proxies.find(url)
+        if proxy not in self._pools:
+            limits = httpx.Limits(
+                max_connections=CONNECTIONS, max_keepalive_connections=IDLE_CONNECTIONS, keepalive_expiry=KEEP_ALIVE
+            )
+            self._pools[proxy] = httpx.AsyncHTTPTransport(verify=self._trusted, limits=limits, proxy=proxy)
+        return self._pools[proxy]
+
+    async def _close_unused(self) -> None:
+        """Close what nobody uses any more: no answer is on its way then, and no connection would be used again."""
+        enough = 2 * self._longest + KEEP_ALIVE
+        while (left := self._used_at + enough - self._clock.monotonic()) > 0:
+            await self._clock.sleep(left)
+        self._closing = None
+        await self._close()
+
+    async def _close(self) -> None:
+        pools, self._pools = self._pools, {}
+        for pool in pools.values():
+            await pool.aclose()
+
+
+class _BoundedStream(httpx.AsyncByteStream):
+    def __init__(self, stream: httpx.AsyncByteStream | httpx.SyncByteStream, *, clock: Clock, ends_at: float) -> None:
+        assert isinstance(stream, httpx.AsyncByteStream)  # noqa: S101 - what an asynchronous transport gives
+        self._stream = stream
+        self._clock = clock
+        self._ends_at = ends_at
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for part in self._stream:
+            if self._clock.monotonic() > self._ends_at:
+                raise httpx.ReadTimeout("the answer takes too long")
+            yield part
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
 
 
 def trust(variable: str, *, files: Sequence[str] = (), text: str | None = None) -> ssl.SSLContext:
-    """Trust the system's certificate authorities, and these besides.
+    """Trust the system's certificate authorities, and these besides; read once, since that takes a while.
 
     Args:
         variable: where they are named, for the message.
@@ -46,35 +183,16 @@ def trust(variable: str, *, files: Sequence[str] = (), text: str | None = None) 
     Raises:
         Misconfigured: a file or the text is no readable PEM.
     """
-    if not files and not text:
-        return _trust_system()
+    return _trust(variable if files or text else "", tuple(files), text)
+
+
+@cache
+def _trust(variable: str, files: tuple[str, ...], text: str | None) -> ssl.SSLContext:
     context = ssl.create_default_context()
-    for file in files or (None,):
+    for file in files or ((None,) if text else ()):
         try:
             context.load_verify_locations(cafile=file, cadata=text)
         except (OSError, ssl.SSLError, ValueError) as error:
             where = f" in {file}" if file else ""
             raise Misconfigured(f"{variable}: not a readable set of PEM certificates{where}") from error
     return context
-
-
-class _SystemTrust(ssl.SSLContext):
-    """Trusts the system's certificate authorities, once somebody asks for https: to read them takes a while."""
-
-    def set_alpn_protocols(self, alpn_protocols: Iterable[str]) -> None:
-        """Say which protocols we speak."""
-        _read_system().set_alpn_protocols(alpn_protocols)
-
-    def wrap_bio(self, *args: Any, **options: Any) -> ssl.SSLObject:
-        """Begin TLS."""
-        return _read_system().wrap_bio(*args, **options)
-
-
-@cache
-def _trust_system() -> ssl.SSLContext:
-    return _SystemTrust(ssl.PROTOCOL_TLS_CLIENT)
-
-
-@cache
-def _read_system() -> ssl.SSLContext:
-    return ssl.create_default_context()

@@ -1,10 +1,21 @@
-"""What every sink offers, and the sink for where there is none."""
+"""What every sink offers, how the one that K_SINK names is read, and the sink for where there is none."""
 
-from typing import Protocol
+import re
+from dataclasses import dataclass
+from typing import Literal, Protocol
+from urllib.parse import urlsplit
 
+from doorman.errors import Misconfigured
 from doorman.events.messages import EventType
 from doorman.models import CloudEvent
 from doorman.runtime.logs import logger
+
+_URL = re.compile(r"https?://\S+")
+_URN = re.compile(
+    r"(functiongraph):(urn:fss:[\w-]+:([\w-]{1,64}):function:[\w-]+:[\w-]+(?::[\w.!-]+)?)"
+    r"|(smn):(urn:smn:[\w-]+:([\w-]{1,64}):[\w-]+)",
+    re.ASCII,
+)
 
 
 class Sink(Protocol):
@@ -31,3 +42,50 @@ class NullSink:
 def log_evidence(event: CloudEvent) -> None:
     """Put a `share.decided` on record in the log, where no sink keeps it; the logger flushes each line."""
     logger().info("share.decided", event_id=event.id, data=event.data)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A function or a topic of the cloud, and the project that it lies in."""
+
+    service: Literal["functiongraph", "smn"]
+    urn: str
+    project_id: str
+
+
+def read_sink(text: str) -> str | Target | None:
+    """Read K_SINK: a URL, `functiongraph:<function urn>`, `smn:<topic urn>`, or nothing.
+
+    Raises:
+        Misconfigured: it is none of them.
+    """
+    if text.startswith(("functiongraph:", "smn:")):
+        return read_target(text)
+    if text and not _is_url(text):
+        raise Misconfigured("K_SINK: expected an http(s) URL, functiongraph:<function urn> or smn:<topic urn>")
+    return text or None
+
+
+def read_target(text: str) -> Target:
+    """Read `functiongraph:<function urn>` or `smn:<topic urn>`, as they stand in K_SINK.
+
+    Raises:
+        Misconfigured: it is neither.
+    """
+    found = _URN.fullmatch(text)
+    if found is None:
+        raise Misconfigured(
+            "K_SINK: expected functiongraph:urn:fss:<region>:<project>:function:<app>:<name>[:<version>] "
+            "or smn:urn:smn:<region>:<project>:<topic>"
+        )
+    if found[1]:
+        return Target(service="functiongraph", urn=found[2], project_id=found[3])
+    return Target(service="smn", urn=found[5], project_id=found[6])
+
+
+def _is_url(text: str) -> bool:
+    try:
+        url = urlsplit(text)
+        return bool(_URL.fullmatch(text) and url.hostname and url.port != 0)
+    except ValueError:
+        return False

@@ -12,7 +12,7 @@ from doorman.errors import Unavailable
 from doorman.events.cloudevents import write
 from doorman.models import CloudEvent
 from doorman.runtime.clock import Clock
-from doorman.runtime.transport import locate, untie
+from doorman.runtime.http import Clients, untie
 
 PAUSES = (0.1, 0.4)
 """Seconds before each repetition: a sender behind a SinkBinding does its own retries."""
@@ -28,10 +28,14 @@ class HttpSink:
     """A sink that takes CloudEvents over HTTP, such as a Knative broker.
 
     See https://knative.dev/docs/eventing/custom-event-source/sinkbinding/ for K_SINK and K_CE_OVERRIDES.
+
+    Attributes:
+        clients: each event goes by that of its source, which is one for each project.
+        overrides: extensions that every event gets (K_CE_OVERRIDES).
     """
 
     url: str
-    client: httpx.AsyncClient
+    clients: Clients
     clock: Clock
     overrides: Mapping[str, str] = field(default_factory=dict)
     token: Path = TOKEN
@@ -46,10 +50,10 @@ class HttpSink:
         headers, body = write(told)
         headers |= self._prove()
         for pause in PAUSES:
-            if await self._post(headers, body):
+            if await self._post(event.source, headers, body):
                 return
             await self.clock.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter is no secret
-        if not await self._post(headers, body):
+        if not await self._post(event.source, headers, body):
             raise Unavailable(f"the sink does not take {event.type}")
 
     def _prove(self) -> dict[str, str]:
@@ -58,9 +62,9 @@ class HttpSink:
         except (OSError, ValueError):
             return {}  # nobody asks, or the sink will say that it does
 
-    async def _post(self, headers: Mapping[str, str], body: bytes) -> bool:
+    async def _post(self, source: str, headers: Mapping[str, str], body: bytes) -> bool:
         try:
-            response = await self.client.post(locate(self.url), headers=dict(headers), content=body)
+            response = await self.clients.of(source).post(self.url, headers=dict(headers), content=body)
         except (httpx.ConnectError, httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
             return False
         except (httpx.HTTPError, httpx.InvalidURL) as error:

@@ -6,13 +6,13 @@ from pathlib import Path
 import httpx
 import pytest
 
-from doorman.bootstrap import check_trust, connect
+from doorman.bootstrap import connect
 from doorman.cloud.auth.accounts import Endpoints, Keys
 from doorman.cloud.auth.credentials import Credentials, from_invocation, from_settings, list_ca_files
 from doorman.cloud.auth.environ import Identity
 from doorman.errors import Misconfigured, Unavailable
 from doorman.settings import Settings
-from tests.fake_keystone import KEYS, PASSWORD, World
+from tests.fake_keystone import KEYS, PASSWORD, FakeClock, World
 
 CLOUDS = """
 clouds:
@@ -161,7 +161,7 @@ def test_authority_of_an_entry_is_trusted(tmp_path: Path) -> None:
     environ = {"OS_CLOUD": "one", "OS_CLIENT_CONFIG_FILE": str(file)}
     settings = Settings.from_environ(environ, is_sink_required=False)
     with pytest.raises(Misconfigured) as caught:
-        connect(settings)
+        connect(settings, clock=FakeClock())
     assert str(caught.value) == f"OS_CACERT: not a readable set of PEM certificates in {tmp_path}/ca.pem"
 
 
@@ -171,7 +171,7 @@ def test_broken_entries_stop_the_start(tmp_path: Path) -> None:
     file.write_text("clouds: {one: {auth: {username: doorman}}}")
     environ = {"OS_CLOUD": "one", "OS_CLIENT_CONFIG_FILE": str(file)}
     with pytest.raises(Misconfigured, match=r"clouds\.one\.auth\.password is missing"):
-        check_trust(Settings.from_environ(environ, is_sink_required=False))
+        connect(Settings.from_environ(environ, is_sink_required=False), clock=FakeClock())
 
 
 def test_invocation_brings_its_own_credentials() -> None:

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from structlog.testing import capture_logs
 
+from doorman.bootstrap import Connections
 from doorman.cloud.auth.credentials import from_settings
 from doorman.entrypoints.functiongraph.invocation import Invocations
 from doorman.entrypoints.http import Reply
@@ -21,6 +22,7 @@ from doorman.events.messages import TICK
 from doorman.models import CloudEvent
 from doorman.policy.policy import load
 from doorman.runtime.clock import SystemClock
+from doorman.runtime.http import Clients
 from doorman.sandbox.cloud import create_app
 from doorman.sandbox.serving import serve
 from doorman.sandbox.state import Cloud
@@ -85,10 +87,14 @@ def invoke(
         transport = httpx.ASGITransport(app=create_app(cloud))
         async with httpx.AsyncClient(transport=transport) as client, httpx.AsyncClient() as sink_client:
             clock = SystemClock()
-            credentials = from_settings(settings.identity, client=client, clock=clock)
-            door = Invocations(
-                settings, POLICY, clock=clock, client=client, sink_client=sink_client, credentials=credentials
+            connections = Connections(
+                settings=settings,
+                clock=clock,
+                cloud=Clients(lambda: client),
+                sink=Clients(lambda: sink_client),
+                credentials=from_settings(settings.identity, client=client, clock=clock),
             )
+            door = Invocations(connections, POLICY)
             bodies = [each if isinstance(each, bytes) else json.dumps(each).encode() for each in payloads]
             calls = [door.answer(headers=httpx.Headers(headers or {}), body=body) for body in bodies]
             return await asyncio.gather(*calls) if at_once else [await call for call in calls]

@@ -10,15 +10,16 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
+from doorman.bootstrap import Connections, open_projects
 from doorman.cloud.auth.credentials import from_settings
 from doorman.entrypoints.functiongraph.invocation import HANDLERS, Invocations, handle_run
 from doorman.entrypoints.http import work_off
 from doorman.events.cloudevents import read
 from doorman.events.messages import TICK, EventType
 from doorman.handlers.dispatch import Handler
-from doorman.handlers.projects import Projects
 from doorman.models import CloudEvent
 from doorman.policy.policy import load as load_policy
+from doorman.runtime.http import Clients
 from doorman.sandbox import world
 from doorman.sandbox.assembly import environment
 from doorman.sandbox.cloud import create_app
@@ -50,13 +51,20 @@ class Scene:
         """Connect to the cloud."""
         return httpx.AsyncClient(transport=httpx.ASGITransport(app=create_app(self.cloud)))
 
+    def connect(self, client: httpx.AsyncClient) -> Connections:
+        """Make ready to serve."""
+        return Connections(
+            settings=self.settings,
+            clock=self.clock,
+            cloud=Clients(lambda: client),
+            sink=Clients(httpx.AsyncClient),
+            credentials=from_settings(self.settings.identity, client=client, clock=self.clock),
+        )
+
     async def invoke(self, payload: bytes) -> list[int]:
         """Post a payload to the function."""
-        async with self.client() as client, httpx.AsyncClient() as nowhere:
-            credentials = from_settings(self.settings.identity, client=client, clock=self.clock)
-            door = Invocations(
-                self.settings, RULES, clock=self.clock, client=client, sink_client=nowhere, credentials=credentials
-            )
+        async with self.client() as client:
+            door = Invocations(self.connect(client), RULES)
             return [(await door.answer(headers={}, body=payload)).status]
 
     async def deliver(self, events: Sequence[CloudEvent], handlers: Mapping[str, Handler]) -> list[int]:
@@ -65,7 +73,7 @@ class Scene:
         statuses: list[int] = []
         sink = LoopbackSink(outer=LogSink(), go_on=waiting.append)
         async with self.client() as client:
-            served = Projects(self.settings, RULES, clock=self.clock, client=client, sink=sink)
+            served = open_projects(self.connect(client), RULES, sink=sink)
             while events:
                 replies = [await work_off(served, handlers[event.type], [event]) for event in events]
                 statuses += [reply.status for reply in replies]

@@ -11,7 +11,7 @@ from doorman.entrypoints.cli import dead_letter_sink
 from doorman.entrypoints.cli.output import NOTHING, bare, read_bytes, say, table
 from doorman.errors import Misconfigured, Unavailable
 from doorman.events.dead_letters import Letter, read_letters
-from doorman.version import USER_AGENT
+from doorman.runtime.http import open_sender
 
 TIMEOUT: Final = 60.0
 HEADING: Final = ("ID", "TYPE", "PROJECT", "IMAGES", "CODE", "WHY", "SAID")
@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
         return dead_letter_sink.collect(arguments.source, arguments.collect, is_giving=arguments.give)
     url = _find_sink(arguments) if arguments.send else ""
     letters = _choose(read_letters(_read(arguments.source), bare(arguments.source)), arguments.only)
-    with httpx.Client(timeout=TIMEOUT, headers={"user-agent": USER_AGENT}) as client:
+    with open_sender(url, timeout=TIMEOUT) as client:
         results = [_send(client, url, letter) if url else None for letter in letters]
     _show(letters, results, arguments)
     return 0 if all(result is None or result.startswith("sent") for result in results) else 1
@@ -60,7 +60,8 @@ def _read(source: str) -> bytes:
     if not source.startswith(("http://", "https://")):
         return read_bytes(source)
     try:
-        answer = httpx.get(source, timeout=TIMEOUT, headers={"user-agent": USER_AGENT})
+        with open_sender(source, timeout=TIMEOUT) as client:
+            answer = client.get(source)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise Unavailable(f"{bare(source)}: cannot be fetched ({type(error).__name__})") from error
     if not answer.is_success:

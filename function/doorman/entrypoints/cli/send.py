@@ -8,7 +8,7 @@ import httpx
 
 from doorman.entrypoints.cli.output import bare, read_bytes, say
 from doorman.events.files import read_message
-from doorman.version import USER_AGENT
+from doorman.runtime.http import open_sender
 
 _LOCAL: Final = "http://127.0.0.1:8080"
 _TIMEOUT: Final = 30.0
@@ -24,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Post each file; 1 where one was not taken."""
     url = arguments.to or os.environ.get("K_SINK") or _LOCAL
-    with httpx.Client(timeout=_TIMEOUT, headers={"user-agent": USER_AGENT}) as client:
+    with open_sender(url, timeout=_TIMEOUT) as client:
         taken = [_send(client, url, file) for file in arguments.events]
     return 0 if all(taken) else 1
 

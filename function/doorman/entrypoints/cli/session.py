@@ -4,10 +4,9 @@ import os
 import sys
 from argparse import ArgumentParser
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 
-from doorman.bootstrap import connect, connect_sink, make_sink
-from doorman.cloud.auth.credentials import from_settings
+from doorman import bootstrap
 from doorman.cloud.auth.environ import PROJECT_IDS, PROJECT_NAMES
 from doorman.entrypoints.cli.output import JsonLines, read_text
 from doorman.handlers.projects import Projects
@@ -15,7 +14,7 @@ from doorman.policy.policy import load
 from doorman.runtime import logs, telemetry
 from doorman.runtime.clock import SystemClock
 from doorman.settings import Settings
-from doorman.sinks.base import NullSink, Sink
+from doorman.sinks.base import NullSink
 
 
 def add_projects(parser: ArgumentParser) -> None:
@@ -51,21 +50,12 @@ async def open_projects(*, projects: Sequence[str], is_telling: bool, as_json: b
     _log_beside(settings)
     telemetry.set_up(os.environ)
     policy = load(read_text(settings.policy), file=settings.policy)
-    clock = SystemClock()
     async with AsyncExitStack() as stack:
         stack.callback(telemetry.close)
-        client = await stack.enter_async_context(connect(settings))
-        credentials = from_settings(settings.identity, client=client, clock=clock)
-        sink: Sink = NullSink()
-        if is_telling and settings.sink:
-            sink_client = await stack.enter_async_context(connect_sink(settings))
-            sink = make_sink(settings, clock=clock, client=sink_client, credentials=credentials)
-        shown = _show(sink, as_json=as_json)
-        yield Projects(settings, policy, clock=clock, client=client, credentials=credentials, sink=shown)
-
-
-def _show(sink: Sink, *, as_json: bool) -> Sink:
-    return JsonLines(sink, sys.stdout) if as_json else sink
+        connections = await stack.enter_async_context(aclosing(bootstrap.connect(settings, clock=SystemClock())))
+        is_sunk = is_telling and settings.sink
+        sink = bootstrap.make_sink(connections, connections.credentials) if is_sunk else NullSink()
+        yield bootstrap.open_projects(connections, policy, sink=JsonLines(sink, sys.stdout) if as_json else sink)
 
 
 def _serve_named(environ: Mapping[str, str], projects: Sequence[str]) -> Mapping[str, str]:

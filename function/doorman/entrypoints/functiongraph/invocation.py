@@ -9,10 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-import httpx
 from pydantic_core import to_json
 
-from doorman.bootstrap import make_sink
+from doorman.bootstrap import Connections, open_projects
 from doorman.cloud.auth.credentials import Credentials, from_invocation
 from doorman.cloud.client import counting
 from doorman.entrypoints.functiongraph.payload import Grant, Unwrapped, read_grant, read_payload, unwrap
@@ -26,9 +25,7 @@ from doorman.handlers.projects import Projects
 from doorman.handlers.run import run_once
 from doorman.models import CloudEvent, Handled
 from doorman.policy.policy import Policy
-from doorman.runtime.clock import Clock
 from doorman.runtime.logs import logger
-from doorman.settings import Settings
 from doorman.sinks.huaweicloud import find_beside
 from doorman.sinks.loopback import LogSink, LoopbackSink
 
@@ -46,28 +43,15 @@ _WORST = (204, 400, 503, 500)
 class Invocations:
     """The invocations of one process, each with the engine's credentials or with ours."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        policy: Policy,
-        *,
-        clock: Clock,
-        client: httpx.AsyncClient,
-        sink_client: httpx.AsyncClient,
-        credentials: Sequence[Credentials],
-    ) -> None:
-        self._settings = settings
+    def __init__(self, connections: Connections, policy: Policy) -> None:
+        self._connections = connections
         self._policy = policy
-        self._clock = clock
-        self._client = client
-        self._sink_client = sink_client
-        self._credentials = credentials
         self._last: tuple[Grant | None, Projects] | None = None
         self._runs = Shared()
 
     async def answer(self, *, headers: Mapping[str, str], body: bytes) -> Reply:
         """Answer one `POST /invoke`; success is 200 and says what was done."""
-        waiting: list[CloudEvent] | None = None if self._settings.sink else []
+        waiting: list[CloudEvent] | None = None if self._connections.settings.sink else []
         grant = read_grant(headers)
         try:
             check_encoding(headers)
@@ -100,22 +84,18 @@ class Invocations:
         """Find the projects that are served with these credentials; the last ones are kept, for their tokens."""
         if waiting is None and self._last and self._last[0] == grant:
             return self._last[1]
-        settings, clock, credentials = self._settings, self._clock, self._lend(grant)
-        if waiting is None:
-            sink = make_sink(settings, clock=clock, client=self._sink_client, credentials=credentials)
-        else:
-            sink = LoopbackSink(outer=LogSink(), go_on=waiting.append)
-        served = Projects(settings, self._policy, clock=clock, client=self._client, credentials=credentials, sink=sink)
+        sink = None if waiting is None else LoopbackSink(outer=LogSink(), go_on=waiting.append)
+        served = open_projects(self._connections, self._policy, sink=sink, credentials=self._lend(grant))
         if waiting is None:
             self._last = (grant, served)
         return served
 
     def _lend(self, grant: Grant | None) -> Sequence[Credentials]:
-        identity = self._settings.identity
+        identity = self._connections.settings.identity
         if grant is None or identity.endpoints.image is None:
-            if not self._credentials:
+            if not self._connections.credentials:
                 raise Unavailable("the call brings no credentials: give the function an agency, and include its keys")
-            return self._credentials
+            return self._connections.credentials
         cbr = identity.endpoints.cbr or find_beside(identity.endpoints.image, "cbr")
         return [
             from_invocation(
@@ -123,7 +103,7 @@ class Invocations:
                 endpoints=replace(identity.endpoints, cbr=cbr),
                 token=grant.token,
                 keys=grant.keys,
-                now=self._clock.now,
+                now=self._connections.clock.now,
             )
             for project_id in identity.projects or (grant.project_id,)
         ]
