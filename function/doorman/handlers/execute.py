@@ -11,26 +11,15 @@ from dataclasses import dataclass, field, replace
 from doorman.cloud.api.base import Failure, classify
 from doorman.cloud.client import MAX_PAUSE
 from doorman.cloud.member_status import read_back, read_current
-from doorman.errors import Broken, Busy, Failed, NotVisible, Refused, Unavailable
+from doorman.errors import Broken, Busy, Failed, Refused, Unavailable
 from doorman.handlers.results import Ended, Results
 from doorman.models import Share, Status
+from doorman.planning import plan as plans
 from doorman.planning.batch import Observed
 from doorman.planning.outcomes import Again, after_call, after_refusal, before_call
-from doorman.planning.plan import (
-    NOT_VISIBLE,
-    MembersCall,
-    Plan,
-    check_share,
-    decided,
-    halve,
-    max_extra_calls,
-    pick_vault,
-)
+from doorman.planning.plan import MembersCall, Plan
 from doorman.policy.decision import Decision
 from doorman.runtime.logs import logger
-
-AGAIN = 5.0
-"""Seconds to wait for a share that is not visible yet."""
 
 FRESH = 1.0
 """Seconds for which a look may speak for a write."""
@@ -79,12 +68,11 @@ class Execution:
     async def perform(self, plan: Plan) -> Ended:
         """Carry the plan out as far as cloud and sink allow; every requested image is in the answer."""
         for image, why in plan.later.items():
-            error = NotVisible if why == NOT_VISIBLE else Unavailable
-            self.results.postpone([image], error(why, retry_after=AGAIN))
+            self.results.postpone([image], plans.delay(why))
         self.results.outcomes.extend(plan.outcomes)
         count = sum(len(call.images) for call in plan.calls)
         has_jobs = self.results.context.cloud.service.has_jobs
-        self.extra = max_extra_calls(count) if has_jobs else count * ATTEMPTS
+        self.extra = plans.max_extra_calls(count) if has_jobs else count * ATTEMPTS
         await asyncio.gather(*(self._settle(call) for call in plan.calls))
         await self._conclude_refused()
         if self.suspects:
@@ -123,7 +111,7 @@ class Execution:
             return None
         requested, pending = self.results.requested, self.observed.pending
         evidence = [
-            decided(requested[image], pending[image], self.decided[image], vault_id=fresh.vault_id)
+            plans.decided(requested[image], pending[image], self.decided[image], vault_id=fresh.vault_id)
             for image in fresh.images
         ]
         return fresh if await self.results.record(fresh, evidence) else None
@@ -172,7 +160,7 @@ class Execution:
             self.done.update(call.images)
             return
         shares = {
-            image: check_share(self.results.requested[image], self.observed.pending[image], self.decided[image])
+            image: plans.check_share(self.results.requested[image], self.observed.pending[image], self.decided[image])
             for image in call.images
         }
         tried = dict.fromkeys(vault for image in call.images for vault in self.failed_vaults.get(image, ()))
@@ -191,7 +179,7 @@ class Execution:
         """Find the image at which the service itself fails; what it settled all the same is told as such."""
         left = await self._leave_out_settled(call.images)
         if len(left) > 1:
-            return halve(replace(call, images=left))
+            return plans.halve(replace(call, images=left))
         self.refused |= dict.fromkeys(left, error)
         return []
 
@@ -207,7 +195,7 @@ class Execution:
         is_systemic = failure is Failure.PERMISSION and self.denied >= SYSTEMIC and not self.has_settled
         is_divisible = failure in _DIVISIBLE and error.code not in _VAULT_UNUSABLE
         if len(call.images) > 1 and is_divisible and not is_systemic:
-            return halve(call)
+            return plans.halve(call)
         if failure is Failure.VAULT:
             return self._move_on(call, error)
         self.denied += failure is Failure.PERMISSION
@@ -220,7 +208,7 @@ class Execution:
         for image in call.images:
             failed = self.failed_vaults[image] = (*self.failed_vaults.get(image, ()), call.vault_id or "")
             request, share = self.results.requested[image], self.observed.pending[image]
-            vault, _ = pick_vault(request, share, self.decided[image], self.observed.vaults, failed=failed)
+            vault, _ = plans.pick_vault(request, share, self.decided[image], self.observed.vaults, failed=failed)
             if vault is None:
                 self.refused[image] = error
             else:

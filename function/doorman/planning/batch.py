@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from doorman.events.messages import CLOCK_SKEW
-from doorman.models import Cause, Notice, Reason, Share, Vault
+from doorman.models import Cause, Notice, Outcome, OutcomeType, Reason, Share, Vault
 from doorman.policy import decision as decisions
 from doorman.policy.decision import Decision
 from doorman.policy.policy import Policy
@@ -104,6 +104,34 @@ def find_crowds(pending: Iterable[Share], policy: Policy, *, project_id: str, no
         if share.owner != project_id and decisions.decide(share, policy, now=now).action == "accept"
     )
     return frozenset(owner for owner, count in acceptable.items() if count > policy.accepts_per_owner)
+
+
+def outcome(
+    requested: RequestedImage,
+    share: Share | None,
+    decision: Decision | None,
+    kind: OutcomeType,
+    reason: Reason,
+    *,
+    vault_id: str | None = None,
+    error_code: str | None = None,
+) -> Outcome:
+    """Put together the outcome of one image from what was read and decided."""
+    return Outcome(
+        type=kind,
+        image_id=requested.image_id,
+        reason=reason,
+        cause=requested.cause.id,
+        name=share.name if share else None,
+        owner=share.owner if share else None,
+        rule=decision.rule if decision else None,
+        member_status=share.member_status if share else None,
+        error_code=error_code,
+        vault_id=vault_id,
+        decision=decision.action if decision else None,
+        facts=decision.facts if decision else None,
+        settled_at=share.settled_at if share else None,
+    )
 
 
 def _read_notice(notice: Notice, *, now: datetime, window: float) -> RequestedImage:

@@ -30,7 +30,7 @@ from doorman.models import (
     Share,
     Status,
 )
-from doorman.planning.batch import RequestedImage
+from doorman.planning.batch import RequestedImage, outcome
 from doorman.policy.decision import Decision
 
 WANTED: Mapping[Action, Status] = {"accept": "accepted", "reject": "rejected"}
@@ -203,34 +203,6 @@ def after_job(
     if current.member_status == "pending":
         return _after_job_pending(requested, current, decision, checked=checked, vaults_left=vaults_left)
     return _after_job_otherwise(requested, current, decision, checked)
-
-
-def outcome(
-    requested: RequestedImage,
-    share: Share | None,
-    decision: Decision | None,
-    kind: OutcomeType,
-    reason: Reason,
-    *,
-    vault_id: str | None = None,
-    error_code: str | None = None,
-) -> Outcome:
-    """Put together the outcome of one image from what was read and decided."""
-    return Outcome(
-        type=kind,
-        image_id=requested.image_id,
-        reason=reason,
-        cause=requested.cause.id,
-        name=share.name if share else None,
-        owner=share.owner if share else None,
-        rule=decision.rule if decision else None,
-        member_status=share.member_status if share else None,
-        error_code=error_code,
-        vault_id=vault_id,
-        decision=decision.action if decision else None,
-        facts=decision.facts if decision else None,
-        settled_at=share.settled_at if share else None,
-    )
 
 
 def _own_image(requested: RequestedImage, share: Share) -> Outcome:

@@ -6,14 +6,18 @@ What was requested and observed comes from `batch`, how an image ends from `outc
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from doorman.errors import NotVisible, Unavailable
 from doorman.events.messages import CheckedShare
 from doorman.events.outcomes import MAX_EVENT, pack_size
 from doorman.models import MAX_IMAGES, MAX_TRIES, Outcome, OutcomeType, Reason, Share, Status, Vault
-from doorman.planning.batch import Observed, RequestedImage
-from doorman.planning.outcomes import WANTED, before_call, hold, outcome
+from doorman.planning.batch import Observed, RequestedImage, outcome
+from doorman.planning.outcomes import WANTED, before_call, hold
 from doorman.policy import decision as decisions
 from doorman.policy.decision import Decision
 from doorman.policy.vault_choice import reserve
+
+AGAIN = 5.0
+"""Seconds to wait for a share that is not visible yet, or cannot be read now."""
 
 NOT_VISIBLE = "the share is not visible yet"
 """Why an image is asked for again that only an event knows of."""
@@ -132,6 +136,11 @@ def trials(requested: RequestedImage, share: Share, decision: Decision) -> list[
 def decided(requested: RequestedImage, share: Share, decision: Decision, *, vault_id: str | None) -> Outcome:
     """Say what was decided, for the evidence that stands on record before the first call."""
     return outcome(requested, share, decision, OutcomeType.DECIDED, decision.reason, vault_id=vault_id)
+
+
+def delay(why: str) -> Unavailable:
+    """Make the error for an image that must be asked for again; that only an event claims it is told apart."""
+    return (NotVisible if why == NOT_VISIBLE else Unavailable)(why, retry_after=AGAIN)
 
 
 def halve(call: MembersCall) -> list[MembersCall]:
