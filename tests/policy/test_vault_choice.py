@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from doorman.models import Share, Vault
-from doorman.policy.rules import VaultRule
+from doorman.policy.policy import VaultRule
 from doorman.policy.vault_choice import choose, is_usable, need, reserve
 
 SHARE = Share(image_id="6596628c-42d4-4ff1-8660-8ea5ae61f243", project_id="receiver", owner="aaa", min_disk=40)

@@ -6,12 +6,12 @@ Works on whatever could be read, so that one fault does not hide another. Does n
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from doorman.policy.document.advice import closest
 from doorman.policy.document.faults import Fault
-from doorman.policy.document.marks import Node, Path
-from doorman.policy.key_descriptions import WORDS
+from doorman.policy.document.strict import about_value, closest
+from doorman.policy.document.yaml_reader import Node, Path
+from doorman.policy.schema import PolicyFile
 
-_GROUP = "group:"
+GROUP = "group:"
 _BOUNDS = ("disk_gb", "memory_mb", "age_days")
 
 
@@ -40,23 +40,23 @@ def _owners(root: Node, path: Path, entry: Mapping[str, Any], groups: Mapping[st
     for index, owner in enumerate(owners if isinstance(owners, list) else ()):
         if not isinstance(owner, str):
             continue
-        name = owner.removeprefix(_GROUP)
+        name = owner.removeprefix(GROUP)
         if owner in groups:
-            yield root.fault((*path, "owners", index), f"`{owner}` is a group: write `{_GROUP}{owner}`")
-        elif owner.startswith(_GROUP) and name not in groups:
+            yield root.fault((*path, "owners", index), f"`{owner}` is a group: write `{GROUP}{owner}`")
+        elif owner.startswith(GROUP) and name not in groups:
             guess = closest(name, groups)
-            right = f"did you mean `{_GROUP}{guess}`?" if guess else f"add `{name}:` with its project IDs to `groups`"
+            right = f"did you mean `{GROUP}{guess}`?" if guess else f"add `{name}:` with its project IDs to `groups`"
             yield root.fault((*path, "owners", index), f"there is no group `{name}`: {right}")
 
 
 def _images(root: Node, path: Path, images: object) -> Iterator[Fault]:
     if images == {}:
-        yield root.fault(path, WORDS.about_value(path, images))
+        yield root.fault(path, about_value(PolicyFile, path, root.find(path)))
     for key in _BOUNDS:
         place, bounds = (*path, key), _dict(images).get(key)
         low, high = _dict(bounds).get("at_least"), _dict(bounds).get("at_most")
         if bounds == {}:
-            yield root.fault(place, WORDS.about_value(place, bounds))
+            yield root.fault(place, about_value(PolicyFile, place, root.find(place)))
         elif isinstance(low, int) and isinstance(high, int) and low > high:
             text = f"`at_most` {high} is below `at_least` {low}, no image can be both: swap them"
             yield root.fault((*place, "at_most"), text)

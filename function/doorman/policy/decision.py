@@ -9,8 +9,7 @@ from datetime import datetime
 
 from doorman.models import Action, Reason, Share, Vault
 from doorman.policy import vault_choice
-from doorman.policy.policy import Policy
-from doorman.policy.rules import Rule, VaultRule
+from doorman.policy.policy import Policy, Rule, VaultRule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

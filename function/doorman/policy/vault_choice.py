@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 from doorman.models import Share, Vault
-from doorman.policy.rules import VaultRule
+from doorman.policy.policy import VaultRule
 
 _GIB = 1024**3
 

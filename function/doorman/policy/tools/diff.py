@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from doorman.models import Share
 from doorman.policy.decision import Decision, choose_vault
-from doorman.policy.rules import resolve
+from doorman.policy.policy import resolve
 from doorman.policy.schema import Bounds, ExceptionEntry, ImagesEntry, PolicyFile, RuleEntry
 
 _PLAIN: Final = Share(

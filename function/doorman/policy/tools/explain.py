@@ -11,8 +11,7 @@ from typing import Any
 
 from doorman.models import Action, Share
 from doorman.policy.decision import Decision, decide, needs_vaults
-from doorman.policy.policy import Policy
-from doorman.policy.rules import Rule, VaultRule
+from doorman.policy.policy import Policy, Rule, VaultRule
 
 
 class Verdict(StrEnum):

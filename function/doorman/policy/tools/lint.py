@@ -11,8 +11,8 @@ from fnmatch import fnmatchcase
 from itertools import chain
 
 from doorman.policy.document.faults import Fault
-from doorman.policy.document.marks import Node, Path
-from doorman.policy.rules import resolve
+from doorman.policy.document.yaml_reader import Node, Path
+from doorman.policy.policy import resolve
 from doorman.policy.schema import Bounds, ExceptionEntry, ImagesEntry, PolicyFile, RuleEntry, VaultEntry
 
 _PATTERNS = {"names", "platform", "os_version"}
