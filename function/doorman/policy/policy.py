@@ -29,6 +29,7 @@ class Rule:
         owners: project IDs that it names, groups resolved; None where it names none. projects: receiving projects.
         audit: only told, never done.
         first, others: the conditions' tests, but for the one on the owner: `Policy.rules_for` has asked that.
+        at_door: the tests that count only when a share comes in.
         exception: it comes from `exceptions`. expires: its last day, UTC. note: its `reason`. by: who answers for it.
         by_hand: it comes from no file, but from a person who decides just now.
     """
@@ -38,6 +39,7 @@ class Rule:
     conditions: tuple[Condition, ...]
     first: Test
     others: tuple[Test, ...] = ()
+    at_door: tuple[Test, ...] = ()
     owners: frozenset[str] | None = None
     projects: frozenset[str] | None = None
     audit: bool = False
@@ -47,14 +49,19 @@ class Rule:
     by: str | None = None
     by_hand: bool = False
 
-    def verdict(self, share: Share, now: datetime) -> bool | None:
+    def verdict(self, share: Share, now: datetime, *, at_door: bool = True) -> bool | None:
         """Say whether all conditions hold for a share that `Policy.rules_for` gave this rule to.
+
+        Args:
+            share: its facts.
+            now: with its time zone.
+            at_door: whether to ask what counts only when a share comes in.
 
         Returns:
             False where one fails; None where none fails, but one hangs on a fact that nobody knows.
         """
         verdict = None if share.owner is None and self.owners is not None else True
-        for test in (self.first, *self.others):
+        for test in (self.first, *self.others, *(self.at_door if at_door else ())):
             holds = test(share, now)
             if holds is False:
                 return False
@@ -198,13 +205,15 @@ def _rule(entry: RuleEntry | ExceptionEntry, content: PolicyFile) -> Rule:
     last = date.fromisoformat(exception.expires) if exception else None
     owners = resolve(entry.owners, content)
     conditions = _conditions(entry, owners, last)
-    first, *others = [each.test for each in conditions if each.key != "owners"] or [always]
+    asked = [each for each in conditions if each.key != "owners"]
+    first, *others = [each.test for each in asked if not each.is_at_door] or [always]
     return Rule(
         name=entry.name,
         action=entry.decision,
         conditions=conditions,
         first=first,
         others=tuple(others),
+        at_door=tuple(each.test for each in asked if each.is_at_door),
         owners=owners,
         projects=None if entry.projects is None else frozenset(entry.projects),
         audit=isinstance(entry, RuleEntry) and entry.mode == "audit",
