@@ -67,6 +67,15 @@ def test_the_candidate_with_the_most_room_goes_first() -> None:
     assert tried == ["c", "a", "b"]
 
 
+def test_a_choice_may_ask_for_free_room() -> None:
+    """A vault with room for the share, but less than asked for, is passed over; one that grows by itself is not."""
+    listed = [vault("a", used=50), vault("b", used=99, auto_expand=True)]
+    chosen = [
+        choose([VaultRule(candidates=("a", "b"), min_free=each)], SHARE, tried=(), vaults=listed) for each in (50, 51)
+    ]
+    assert chosen == ["a", "b"]
+
+
 def test_a_tagged_vault_must_carry_every_tag() -> None:
     """Further tags on the vault do no harm; another value does."""
     listed = [

@@ -11,17 +11,17 @@ from fnmatch import translate
 from functools import partial
 from math import inf
 from operator import attrgetter
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from doorman.models import Share
-from doorman.policy.schema import ImagesEntry
+from doorman.policy.schema import Api, ImagesEntry
 
 Test = Callable[[Share, datetime], bool | None]
 
-Api = Literal["ims", "glance"]
-"""The image services; the words of `DOORMAN_API`."""
-
 UNKNOWN: Final = "unknown"
+SYSTEMS: Final = frozenset({"platform", "os_version"})
+"""Keys whose patterns match whatever the case."""
+PATTERNS: Final = SYSTEMS | {"names"}
 _DAY: Final = 86400
 _WILD: Final = re.compile(r"[*?\[]")
 _ARCHITECTURES: Final = {"x86": "x86_64", "amd64": "x86_64", "arm": "arm64", "aarch64": "arm64"}
@@ -80,10 +80,9 @@ def on_owner(entries: Iterable[str], owners: frozenset[str]) -> Condition:
     return _condition("owners", _any_of(entries), "owner", _member("owner", owners))
 
 
-def on_project(projects: Iterable[str]) -> Condition:
-    """Hold for shares with one of these receiving projects."""
-    wanted = tuple(projects)
-    return _condition("projects", _any_of(wanted), "project_id", _member("project_id", wanted))
+def on_project(entries: Iterable[str], projects: frozenset[str]) -> Condition:
+    """Hold for shares with one of these receiving projects; `entries` is how the file names them."""
+    return _condition("projects", _any_of(entries), "project_id", _member("project_id", projects))
 
 
 def on_day(last: date) -> Condition:

@@ -7,16 +7,17 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import partial
 from hashlib import sha256
 from typing import Literal
 
 from doorman.models import Action, Share
-from doorman.policy.checks import GROUP, check
+from doorman.policy.checks import GROUP, advise, check
 from doorman.policy.conditions import Condition, Test, always, on_day, on_image, on_owner, on_project
 from doorman.policy.document import strict
 from doorman.policy.document.faults import BrokenFile, Fault
 from doorman.policy.document.yaml_reader import Node
-from doorman.policy.schema import ExceptionEntry, ImagesEntry, Mode, PolicyFile, ReconcileEntry, RuleEntry
+from doorman.policy.schema import Api, ExceptionEntry, ImagesEntry, Mode, PolicyFile, ReconcileEntry, RuleEntry
 
 __all__ = ["Fault", "Policy", "PolicyError", "Rule", "VaultRule", "expired", "load"]
 
@@ -72,13 +73,18 @@ class Rule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VaultRule:
-    """An entry of `vaults`: for whom, and one vault, or some candidates, or the tags that a vault must carry."""
+    """An entry of `vaults`: for whom, and one vault, or some candidates, or the tags that a vault must carry.
+
+    Attributes:
+        min_free: GB that a candidate, or a vault found by its tags, must have free.
+    """
 
     owners: frozenset[str] | None = None
     projects: frozenset[str] | None = None
     vault: str | None = None
     candidates: tuple[str, ...] = ()
     tags: frozenset[tuple[str, str]] = frozenset()
+    min_free: int = 0
 
     @property
     def is_choice(self) -> bool:
@@ -129,27 +135,29 @@ class Policy:
         return self.rules if owner is None else self.by_owner.get(owner, self.for_strangers)
 
 
-def load(text: str, *, file: str = "policy.yaml") -> Policy:
+def load(text: str, *, file: str = "policy.yaml", api: Api = "ims") -> Policy:
     """Load a policy.
 
     Args:
         text: YAML or JSON.
         file: its name, for the error's lines.
+        api: the image service that it is for.
 
     Raises:
         PolicyError: with every fault at once.
     """
-    content, _ = load_file(text, file=file)
+    content, _ = load_file(text, file=file, api=api)
     return compile_policy(content)
 
 
-def load_file(text: str, *, file: str = "policy.yaml") -> tuple[PolicyFile, Node]:
+def load_file(text: str, *, file: str = "policy.yaml", api: Api = "ims") -> tuple[PolicyFile, Node]:
     """Load a policy as it is written, and where everything stands in it.
 
     Raises:
         PolicyError: with every fault at once.
     """
-    return strict.load(text, PolicyFile, file=file, sense=check, error=PolicyError)
+    sense = partial(check, api=api)
+    return strict.load(text, PolicyFile, file=file, sense=sense, advise=advise, error=PolicyError)
 
 
 def compile_policy(content: PolicyFile) -> Policy:
@@ -191,10 +199,11 @@ def _vaults(content: PolicyFile) -> tuple[VaultRule, ...]:
     return tuple(
         VaultRule(
             owners=resolve(entry.owners, content),
-            projects=None if entry.projects is None else frozenset(entry.projects),
+            projects=resolve(entry.projects, content),
             vault=entry.vault,
             candidates=tuple(entry.candidates or ()),
             tags=frozenset((entry.tags or {}).items()),
+            min_free=entry.min_free_gb or 0,
         )
         for entry in content.vaults
     )
@@ -204,7 +213,8 @@ def _rule(entry: RuleEntry | ExceptionEntry, content: PolicyFile) -> Rule:
     exception = entry if isinstance(entry, ExceptionEntry) else None
     last = date.fromisoformat(exception.expires) if exception else None
     owners = resolve(entry.owners, content)
-    conditions = _conditions(entry, owners, last)
+    projects = resolve(entry.projects, content)
+    conditions = _conditions(entry, owners, projects, last)
     asked = [each for each in conditions if each.key != "owners"]
     first, *others = [each.test for each in asked if not each.is_at_door] or [always]
     return Rule(
@@ -215,7 +225,7 @@ def _rule(entry: RuleEntry | ExceptionEntry, content: PolicyFile) -> Rule:
         others=tuple(others),
         at_door=tuple(each.test for each in asked if each.is_at_door),
         owners=owners,
-        projects=None if entry.projects is None else frozenset(entry.projects),
+        projects=projects,
         audit=isinstance(entry, RuleEntry) and entry.mode == "audit",
         exception=exception is not None,
         expires=last,
@@ -225,12 +235,15 @@ def _rule(entry: RuleEntry | ExceptionEntry, content: PolicyFile) -> Rule:
 
 
 def _conditions(
-    entry: RuleEntry | ExceptionEntry, owners: frozenset[str] | None, last: date | None
+    entry: RuleEntry | ExceptionEntry,
+    owners: frozenset[str] | None,
+    projects: frozenset[str] | None,
+    last: date | None,
 ) -> tuple[Condition, ...]:
     return (
         *((on_day(last),) if last else ()),
         *((on_owner(entry.owners or (), owners),) if owners is not None else ()),
-        *((on_project(entry.projects),) if entry.projects is not None else ()),
+        *((on_project(entry.projects or (), projects),) if projects is not None else ()),
         *on_image(entry.images or ImagesEntry.model_construct()),
     )
 
@@ -252,8 +265,9 @@ def _digest(content: PolicyFile) -> str:
         del meaning["reconcile"]
     for section in ("exceptions", "rules", "vaults"):
         for written, entry in zip(getattr(content, section), meaning[section], strict=True):
-            if written.owners is not None:
-                entry["owners"] = sorted(resolve(written.owners, content) or ())
+            for key in ("owners", "projects"):
+                if key in entry:
+                    entry[key] = sorted(resolve(getattr(written, key), content) or ())
     return sha256(json.dumps(_ordered(meaning), sort_keys=True).encode()).hexdigest()[:16]
 
 

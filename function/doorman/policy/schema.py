@@ -12,6 +12,9 @@ from doorman.policy.document.strict import Strict
 
 MAX_NAME: Final = 100
 
+Api = Literal["ims", "glance"]
+"""The image services; the words of `DOORMAN_API`."""
+
 T = TypeVar("T")
 
 
@@ -76,7 +79,8 @@ Owners = Annotated[
     Field(description=f"a list of project IDs or `group:NAME`, such as `[{_PROJECT}, group:partners]`"),
 ]
 Projects = Annotated[
-    Some[ProjectId] | None, Field(description=f"a list of receiving project IDs, such as `[{_PROJECT}]`")
+    Some[OwnerEntry] | None,
+    Field(description=f"a list of receiving project IDs or `group:NAME`, such as `[{_PROJECT}]`"),
 ]
 # in the JSON Schema's words: it names an owner or an image
 _SUBJECT: Final[list[JsonValue]] = [
@@ -166,7 +170,10 @@ class VaultEntry(Strict):
     """Where full-ECS images go: one vault, or a choice among candidates or by tags."""
 
     model_config = ConfigDict(
-        json_schema_extra={"oneOf": [{"required": ["vault"]}, {"required": ["candidates"]}, {"required": ["tags"]}]}
+        json_schema_extra={
+            "oneOf": [{"required": ["vault"]}, {"required": ["candidates"]}, {"required": ["tags"]}],
+            "dependentSchemas": {"min_free_gb": {"not": {"required": ["vault"]}}},
+        }
     )
     called: ClassVar[str] = "a vault entry"
     form: ClassVar[str] = "a mapping with `vault`, `candidates` or `tags`"
@@ -178,10 +185,11 @@ class VaultEntry(Strict):
     tags: Annotated[dict[Text, Annotated[str, Field(description="a text")]], Field(min_length=1)] | None = words(
         "a mapping of vault tags, such as `purpose: images`"
     )
+    min_free_gb: Natural | None = words("a whole number of GB that a vault of choice must have free, such as `500`")
 
 
 class LimitsEntry(Strict):
-    """The brake: what is above it in one round is held."""
+    """The brake: while more of one owner's acceptable shares are pending in a project at once, all of them are held."""
 
     accepts_per_owner: Annotated[int, Field(ge=1, le=10**9)] | None = words("a whole number from 1")
 

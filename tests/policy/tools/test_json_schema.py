@@ -36,6 +36,7 @@ BEYOND = {
     "an exception with the name of a rule",
     "an unknown group",
     "a group where there are none",
+    "an unknown group of projects",
     "a group named as if it were a project",
     "bounds that exclude each other",
     "a day that does not exist",

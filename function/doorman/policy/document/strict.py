@@ -16,6 +16,7 @@ from doorman.policy.document.yaml_reader import Node, Path, SyntaxFault, read
 
 M = TypeVar("M")
 Sense = Callable[[Node], Iterable[Fault]]
+Advise = Callable[[Path, Node | None], str | None]
 
 _QUOTED: Final = 80
 
@@ -34,7 +35,13 @@ class Strict(BaseModel):
 
 
 def load(
-    text: str, model: type[M], *, file: str, sense: Sense = lambda _: (), error: type[BrokenFile] = BrokenFile
+    text: str,
+    model: type[M],
+    *,
+    file: str,
+    sense: Sense = lambda _: (),
+    advise: Advise = lambda _, __: None,
+    error: type[BrokenFile] = BrokenFile,
 ) -> tuple[M, Node]:
     """Load a file.
 
@@ -43,6 +50,7 @@ def load(
         model: what it must hold: a `Strict`, or a list of them.
         file: its name, for the error's lines.
         sense: yields what the model cannot see, from whatever could be read.
+        advise: says better what is wrong with a value, or, given None, with the key itself; None where it cannot.
         error: raised where something is wrong.
 
     Returns:
@@ -57,7 +65,7 @@ def load(
     try:
         content = TypeAdapter(model).validate_python(root.value)
     except ValidationError as wrong:
-        form = (each for each in _form(root, model, wrong) if (each.line, each.column) not in unread)
+        form = (each for each in _form(root, model, wrong, advise) if (each.line, each.column) not in unread)
         raise error(file, [*faults, *form]) from wrong
     if faults:
         raise error(file, faults)
@@ -80,7 +88,7 @@ def closest(word: str, words: Iterable[str]) -> str | None:
     return lowered[found[0]] if found else None
 
 
-def _form(root: Node, model: object, error: ValidationError) -> Iterator[Fault]:
+def _form(root: Node, model: object, error: ValidationError, advise: Advise) -> Iterator[Fault]:
     """Turn the model's errors into sentences at their places."""
     for each in error.errors(include_url=False):
         path = _written(root, tuple(each["loc"]))
@@ -89,12 +97,14 @@ def _form(root: Node, model: object, error: ValidationError) -> Iterator[Fault]:
             case _ if value is None:
                 continue  # an empty key, told already
             case "extra_forbidden":
-                yield root.fault(path, _about_unknown_key(model, path), at_key=True)
+                yield root.fault(path, advise(path, None) or _about_unknown_key(model, path), at_key=True)
             case "missing":
                 above, words = _call(model, path[:-1]), _find(model, path)[1]
                 yield root.fault(path[:-1], f"{above} needs `{path[-1]}`: add `{path[-1]}:` with {words}")
             case "string_pattern_mismatch" if path[-1] == "[key]":
                 yield root.fault(path[:-1], f"`{path[-2]}` is no name: use 1 to 64 of `A-Z a-z 0-9 _ -`", at_key=True)
+            case _ if (better := advise(path, root.find(path))) is not None:
+                yield root.fault(path, better)
             case "string_type" if isinstance(value, bool | int | float):
                 node = root.find(path)
                 text = f'must be a text, not {_seen(node)}: put it in quotes, "{node.text}"'
@@ -134,16 +144,16 @@ def _choices(error: Mapping[str, Any]) -> list[str]:
 
 def _find(model: object, path: Path) -> tuple[object, str]:
     """Return the type of what stands at `path`, and what must stand there; a list may describe its entries."""
-    kind, words = _unwrap(model)
+    kind, words = unwrap(model)
     for step in path:
         field = getattr(kind, "model_fields", {}).get(step)
         inner = get_args(kind)[-1] if get_origin(kind) in {list, dict} else field and field.annotation
-        kind, own = _unwrap(inner)
+        kind, own = unwrap(inner)
         words = (field and field.description) or own or words
     return kind, words
 
 
-def _unwrap(annotation: object) -> tuple[object, str]:
+def unwrap(annotation: object) -> tuple[object, str]:
     """Return the bare type of an annotation, and the description that it carries."""
     words = ""
     while (origin := get_origin(annotation)) in {Annotated, Union, UnionType}:
