@@ -41,7 +41,7 @@ def _start() -> tuple[Settings, Policy]:
     try:
         settings = Settings.from_environ(os.environ, is_sink_required=not is_lent, is_login_required=not is_lent)
         check_trust(settings)
-        policy = _load(settings.policy)
+        policy = _load(settings)
     except DoormanError as error:
         raise SystemExit(f"doorman: {error}") from None
     logs.set_up(level=settings.log_level, form=settings.log_format)
@@ -52,12 +52,13 @@ def _start() -> tuple[Settings, Policy]:
     return settings, policy
 
 
-def _load(path: str) -> Policy:
+def _load(settings: Settings) -> Policy:
+    path = settings.policy
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise SystemExit(f"doorman: DOORMAN_POLICY: cannot read {path} ({type(error).__name__})") from None
-    return load(text, file=path)
+    return load(text, file=path, api=settings.api)
 
 
 _SETTINGS, _POLICY = _start()

@@ -11,7 +11,7 @@ from doorman.models import Kind, MemberStatus, Share, is_image_id
 from doorman.parsing import parse_time
 
 MAX_TEXT = 255
-"""Characters of a foreign text that are kept; image services allow no longer names."""
+"""Characters of a foreign text that are taken; image services allow no longer names. A longer one is unknown."""
 
 _KINDS: dict[str, Kind] = {
     "fusioncompute": "server",
@@ -62,7 +62,7 @@ def read_share(row: Mapping[str, Any], *, project_id: str, status: MemberStatus 
 
 
 def _text(value: Any) -> str | None:
-    return value[:MAX_TEXT] if isinstance(value, str) and value else None
+    return value if isinstance(value, str) and 0 < len(value) <= MAX_TEXT else None
 
 
 def _number(value: Any) -> int | None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from doorman.entrypoints.cli.output import read_text, say, say_lines
+from doorman.entrypoints.cli.policy_live import look, served_api
 from doorman.models import Share
 from doorman.policy.decision import Decision, choose_vault, decide, hold_over_limit, over_limit
 from doorman.policy.policy import Policy, compile_policy, load_file
@@ -21,13 +22,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--shares", metavar="FILE", help="shares to decide; without it, made-up ones for all that differs"
     )
+    parser.add_argument(
+        "--live", action="store_true", help="decide the pending and settled shares of the served projects"
+    )
     parser.add_argument("--json", action="store_true", help="for programs")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Compare; 1 where a share would end differently."""
     now = datetime.now(UTC)
-    old, new = (load_file(read_text(file), file=file)[0] for file in (arguments.old, arguments.new))
+    old, new = (load_file(read_text(file), file=file, api=served_api())[0] for file in (arguments.old, arguments.new))
     shares = _read_shares(arguments)
     if shares is None:
         compared = compare_policies(old, new, now=now)
@@ -45,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _read_shares(arguments: argparse.Namespace) -> Sequence[Share] | None:
     if arguments.shares:
         return share_file.load(read_text(arguments.shares), file=arguments.shares)
-    return None
+    return look().shares if arguments.live else None
 
 
 def _decide(shares: Sequence[Share], policy: Policy, now: datetime) -> list[Decision]:

@@ -106,7 +106,7 @@ def _make_plain(now: datetime) -> Share:
         several = {Literal: get_args(kind)[:1], list: (frozenset(),)}.get(get_origin(kind), ())
         facts[fact] = next(iter(several), usual.get(kind, f"any-other-{fact}"))
     ids = {"image_id": "00000000-0000-4000-8000-000000000000", "project_id": "any-other-project"}
-    return Share(**{**facts, **ids, "created_at": now - timedelta(days=1, hours=1)})
+    return Share(**{**facts, **ids, "member_status": None, "created_at": now - timedelta(days=1, hours=1)})
 
 
 def _list_values(files: Iterable[PolicyFile], plain: Share, now: datetime) -> dict[str, list[Any]]:

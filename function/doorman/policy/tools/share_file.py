@@ -37,6 +37,7 @@ class Facts(Strict):
     project_id: ProjectId | None = words("the receiving project's ID")
     owner: ProjectId | None = words("the sharer's project ID")
     name: str | None = words("a text")
+    member_status: Literal["pending", "accepted", "rejected"] | None = words("`pending`, `accepted` or `rejected`")
     created_at: Time | None = words("a time such as `2026-01-31T08:30:00Z`")
     full_ecs: bool | None = words("`true` or `false`")
     kind: Literal["server", "data", "iso", "bare_metal"] | None = words("`server`, `data`, `iso` or `bare_metal`")
