@@ -217,6 +217,8 @@ def test_a_project_by_its_name_is_named_by_its_id(
     (folder / "p.yaml").write_text(SOUND.replace("decision", "projects: [eu-de_prod], decision"))
     _, lines = ask("policy check --live p.yaml", capsys)
     assert any(f"eu-de_prod is no project that is served: that is a name, write {PROJECT}" in line for line in lines)
+    monkeypatch.setenv("OS_PASSWORD", "wrong")
+    assert main(["policy", "check", "--live", "p.yaml"]) == 1
 
 
 def test_where_vaults_cannot_be_listed_nothing_is_said_of_them(
@@ -333,6 +335,17 @@ def test_diff_shows_made_up_shares(folder: Path, capsys: pytest.CaptureFixture[s
 
 
 SHARES = f"- {{image_id: {IMAGE}, owner: {OWNER}, name: golden}}\n- {{image_id: {IMAGE[:-1]}4, owner: {OWNER}}}\n"
+
+
+def test_diff_says_where_it_ends(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Policies too large to be compared in full are no silent answer."""
+    monkeypatch.setattr("doorman.policy.tools.ways.MAX_STEPS", 0)
+    (folder / "old.yaml").write_text(SOUND)
+    (folder / "new.yaml").write_text("version: 1\n")
+    _, lines = ask("policy diff old.yaml new.yaml", capsys)
+    assert lines[0] == "the policies are too large to be compared in full: give --shares FILE, or --live"
 
 
 def test_diff_takes_real_shares(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

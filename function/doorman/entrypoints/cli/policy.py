@@ -12,6 +12,7 @@ from doorman.entrypoints.cli import policy_compare
 from doorman.entrypoints.cli.output import read_text, say, say_lines, visible
 from doorman.entrypoints.cli.policy_live import Seen, compare_with, look, served_api
 from doorman.errors import Misconfigured
+from doorman.models import Share, Vault
 from doorman.policy.document.faults import BrokenFile, Fault
 from doorman.policy.policy import compile_policy, load, load_file
 from doorman.policy.tools import reports, share_file, testing
@@ -155,15 +156,20 @@ def _say_tests(found: Sequence[Found], bare: Sequence[Found]) -> None:
 def _suggest(arguments: argparse.Namespace) -> int:
     """Write a first policy from the shares of a file, or of the served projects."""
     if arguments.shares:
-        shares, vaults = share_file.load(read_text(arguments.shares), file=arguments.shares), None
-    else:
-        seen = look()
-        shares, vaults = seen.shares, seen.vaults
-    text = suggest(shares, vaults=[each.vault_id for each in vaults or ()], today=datetime.now(UTC).date())
-    if not arguments.out:
+        return _write_first(arguments.out, share_file.load(read_text(arguments.shares), file=arguments.shares), ())
+    return _write_live(arguments.out, look())
+
+
+def _write_live(out: str | None, seen: Seen) -> int:
+    return _write_first(out, seen.shares, seen.vaults or ())
+
+
+def _write_first(out: str | None, shares: Sequence[Share], vaults: Sequence[Vault]) -> int:
+    text = suggest(shares, vaults=[each.vault_id for each in vaults], today=datetime.now(UTC).date())
+    if not out:
         say_lines(text.rstrip("\n"))
         return 0
-    folder = Path(arguments.out)
+    folder = Path(out)
     if (folder / "policy.yaml").exists():
         raise Misconfigured(f"{folder / 'policy.yaml'}: is there already, and is not overwritten: name another folder")
     folder.mkdir(parents=True, exist_ok=True)

@@ -2,11 +2,11 @@
 
 import asyncio
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast, get_args
 
-from doorman.errors import DoormanError, Misconfigured
+from doorman.errors import DoormanError, Misconfigured, Unavailable
 from doorman.models import Share, Vault
 from doorman.policy.document.faults import Fault
 from doorman.policy.document.yaml_reader import Node, Path
@@ -88,9 +88,7 @@ async def _look() -> Seen:
     from doorman.entrypoints.cli.session import open_projects  # noqa: PLC0415 - most questions need no cloud
 
     async with open_projects(projects=[], is_telling=False, as_json=False, policy=load("version: 1")) as served:
-        contexts, errors = await served.contexts()
-        for error in errors:
-            raise error
+        contexts = _all_of(*await served.contexts())
         read = [await _read(context) for context in contexts]
         vaults = [await _read_vaults(context) for context in contexts]
     accounts = contexts[0].settings.identity.accounts
@@ -101,6 +99,13 @@ async def _look() -> Seen:
         projects=frozenset(context.project_id for context in contexts),
         names={name: contexts[0].project_id} if name else {},
     )
+
+
+def _all_of(contexts: Sequence["ProjectContext"], errors: Sequence[Unavailable]) -> Sequence["ProjectContext"]:
+    """Go on only where every served project can be read: half an answer would look like a whole one."""
+    if errors:
+        raise errors[0]
+    return contexts
 
 
 async def _read(context: "ProjectContext") -> list[Share]:
