@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from doorman.policy.conditions import SYSTEMS
+from doorman.policy.conditions import ARCHITECTURES, SYSTEMS
 from doorman.policy.document.faults import Fault
 from doorman.policy.document.strict import about_value, closest
 from doorman.policy.document.yaml_reader import Node, Path
@@ -40,7 +40,9 @@ def advise(path: Path, node: Node | None) -> str | None:
         return f"`{key}` must be a pattern such as {pattern}, not the number {node.text}: {_WRITTEN}"
     if key == "expires" and re.fullmatch(r"\d{4}-\d\d-\d\d", node.text or ""):
         return f"there is no such day as {node.text}: `expires` is the last day that it counts, such as `2026-12-31`"
-    if isinstance(node.value, str) and node.value.startswith(GROUP):
+    if key == "architecture" and (right := ARCHITECTURES.get(str(node.value).lower())) is not None:
+        return f"`{node.value}` is called `{right}` here"
+    if isinstance(node.value, str) and node.value.startswith(GROUP) and key not in {"owners", "projects"}:
         return f"`{node.value}`: a group serves `owners` and `projects` alone, write what it is to stand for"
     return None
 
@@ -50,6 +52,8 @@ def _advise_key(section: str, key: str, *, is_condition: bool) -> str | None:
         return (
             f'`{key}`: there is no "not": put a rule that rejects or holds what is unwanted above the one that accepts'
         )
+    if key in {"group", "groups"}:
+        return f"`{key}`: a group is named under `owners` or `projects`, as `{GROUP}NAME`"
     if section == "vaults" and key in {"images", *ImagesEntry.model_fields}:
         return (
             f"`{key}`: a vault is not chosen by the image: use `owners` or `projects`; `tags` here are the vault's own"

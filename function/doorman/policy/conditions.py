@@ -24,7 +24,7 @@ SYSTEMS: Final = frozenset({"platform", "os_version"})
 PATTERNS: Final = SYSTEMS | {"names"}
 _DAY: Final = 86400
 _WILD: Final = re.compile(r"[*?\[]")
-_ARCHITECTURES: Final = {"x86": "x86_64", "amd64": "x86_64", "arm": "arm64", "aarch64": "arm64"}
+ARCHITECTURES: Final = {"x86": "x86_64", "amd64": "x86_64", "arm": "arm64", "aarch64": "arm64"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,7 +210,7 @@ KEYS: Final[Mapping[str, Key]] = {
     "kind": Key("kind", partial(_member, "kind"), ("ims",)),
     "tags": Key("tags", _tags),
     "os_type": Key("os_type", partial(_word, "os_type")),
-    "architecture": Key("architecture", partial(_word, "architecture", aliases=_ARCHITECTURES)),
+    "architecture": Key("architecture", partial(_word, "architecture", aliases=ARCHITECTURES)),
     "firmware": Key("firmware", partial(_word, "firmware")),
     "hash": Key("hash_value", partial(_word, "hash_value"), ("glance",)),
     "disk_gb": Key("min_disk", partial(_number, "min_disk")),

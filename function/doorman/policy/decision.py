@@ -63,18 +63,18 @@ def decide(share: Share, policy: Policy, *, now: datetime, at_door: bool = True)
     for rule in _candidates(share, policy, now):
         if settled and rule.at_door and rule.action != settled:
             continue
-        verdict = rule.verdict(share, now, at_door=settled is None)
+        verdict = rule.verdict(share, now, at_door=not settled)
         if verdict is None and not rule.audit:
             # a rule that might match stands in the way of every other end after it
             doubts.setdefault(rule.action, rule)
         if not verdict:
             continue
-        decision = _by_rule(rule, share, policy, now, _doubt(doubts, rule.action))
+        decision = _by_rule(rule, share, policy, now, _doubt(doubts, rule.action) if doubts else None)
         if not rule.audit:
-            return _told(_kept(decision, settled, share, policy, now), policy, trials)
+            return _told(_kept(decision, share, policy, now) if settled == "accept" else decision, policy, trials)
         trials.append(Trial(rule=rule.name, action=decision.action, reason=decision.reason))
     decision = _by_default(share, policy, now, _doubt(doubts, policy.default))
-    return _told(_kept(decision, settled, share, policy, now), policy, trials)
+    return _told(_kept(decision, share, policy, now) if settled == "accept" else decision, policy, trials)
 
 
 def decide_all(shares: Iterable[Share], policy: Policy, *, now: datetime) -> dict[str, Decision]:
@@ -144,9 +144,9 @@ def _doubt(doubts: Mapping[Action, Rule], action: Action) -> Rule | None:
     return None if action == "hold" else next((rule for each, rule in doubts.items() if each != action), None)
 
 
-def _kept(decision: Decision, settled: Action | None, share: Share, policy: Policy, now: datetime) -> Decision:
-    """Keep what an exception let in before it ended, unless a rule rejects it."""
-    if settled != "accept" or decision.action == "accept" or (decision.action == "reject" and decision.rule):
+def _kept(decision: Decision, share: Share, policy: Policy, now: datetime) -> Decision:
+    """Keep what is accepted as an exception let it in before it ended, unless a rule rejects it."""
+    if decision.action == "accept" or (decision.action == "reject" and decision.rule):
         return decision
     exception = lapsed(share, policy, now=now, at_door=False)
     if exception is None or exception.action != "accept":

@@ -62,7 +62,7 @@ class Rule:
             False where one fails; None where none fails, but one hangs on a fact that nobody knows.
         """
         verdict = None if share.owner is None and self.owners is not None else True
-        for test in (self.first, *self.others, *(self.at_door if at_door else ())):
+        for test in (self.first, *self.others, *self.at_door) if at_door else (self.first, *self.others):
             holds = test(share, now)
             if holds is False:
                 return False

@@ -1,6 +1,6 @@
 """The policy file as people write it: strict models.
 
-Only its form. References and sense are checked in `policy_checks`, meaning is given to it in `policy`.
+Only its form, and the words for it. References and sense are checked in `checks`, meaning is given to it in `policy`.
 """
 
 from datetime import date

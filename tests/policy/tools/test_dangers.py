@@ -70,6 +70,13 @@ SYSTEM = "without a wildcard, no system calls itself exactly so"
             ],
         ),
         (
+            rules("{name: old, images: {names: ['!golden-*', 'group:g']}, decision: reject}"),
+            [
+                f'3: `{each}` is a pattern like any other: there is no "not", and a group is none of images'
+                for each in ("!golden-*", "group:g")
+            ],
+        ),
+        (
             rules("{name: all, decision: reject}"),
             ["3: `all` has no condition: it rejects everything that comes to it; `default` is for what is left"],
         ),

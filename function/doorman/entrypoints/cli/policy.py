@@ -83,11 +83,13 @@ def _check(file: str, seen: Seen | None) -> Iterator[Found]:
         yield from (_found(file, fault, "error") for fault in error.faults)
         return
     lints = lint(content, root, today=datetime.now(UTC).date(), api=served_api())
-    yield from (_found(file, each.fault, "error" if each.is_error else "warning") for each in lints)
-    yield from (_found(file, fault, "warning") for fault in (compare_with(content, root, seen) if seen else ()))
+    told = [_found(file, each.fault, "error" if each.is_error else "warning") for each in lints]
+    told += [_found(file, fault, "warning") for fault in (compare_with(content, root, seen) if seen else ())]
+    yield from told
     policy = compile_policy(content)
     counts = f"rules: {len(content.rules)}, exceptions: {len(content.exceptions)}, vault entries: {len(content.vaults)}"
-    text = f"no faults ({counts}, mode: {policy.mode}, digest: {policy.digest})"
+    warned = f", warnings: {len(told)}" if told else ""
+    text = f"no faults{warned} ({counts}, mode: {policy.mode}, digest: {policy.digest})"
     yield _found(file, Fault(1, 1, text), "pass")
 
 

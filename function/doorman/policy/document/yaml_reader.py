@@ -233,11 +233,19 @@ def _advice(error: yaml.MarkedYAMLError, mark: Any) -> str:
     here = mark.buffer[mark.pointer] if mark and mark.buffer else ""
     problem, context = error.problem or "", error.context or ""
     opened = ":".join(map(str, _place(error.context_mark)))
+    before = mark.buffer[mark.pointer - 1] if mark and mark.buffer and mark.pointer else ""
+    quote = ", or put quotes around a text that holds brackets" if {before, here} & set("[]{}") else ""
     ladder = (
         (here == "\t", "a tab: YAML is indented with spaces, replace the tab by spaces"),
         ("quoted scalar" in context, "this quote is never closed: add the closing quote"),
-        ("flow sequence" in context, f"the list that opens with `[` at {opened} goes wrong here: add `]` or a `,`"),
-        ("flow mapping" in context, f"the mapping that opens with `{{` at {opened} goes wrong here: add `}}` or a `,`"),
+        (
+            "flow sequence" in context,
+            f"the list that opens with `[` at {opened} goes wrong here: add `]` or a `,`{quote}",
+        ),
+        (
+            "flow mapping" in context,
+            f"the mapping that opens with `{{` at {opened} goes wrong here: add `}}` or a `,`{quote}",
+        ),
         (
             "mapping values are not allowed" in problem,
             "a `:` that does not belong here: put quotes around a text that holds `: `, or mend the indentation",

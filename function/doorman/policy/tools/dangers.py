@@ -113,6 +113,9 @@ def _patterns(entry: RuleEntry | ExceptionEntry, path: Path, root: Node) -> Iter
             if len(pattern) > 1 and pattern[0] == pattern[-1] == "/":
                 text = f"`{pattern}` is no regular expression but a pattern: `{_glob(pattern)}`?"
                 yield Lint(root.fault(place, text), is_error=True)
+            elif pattern.startswith(("!", "not ", GROUP)):
+                text = f'`{pattern}` is a pattern like any other: there is no "not", and a group is none of images'
+                yield Lint(root.fault(place, text))
             elif _REGEX.search(pattern):
                 text = f"`{pattern}` looks like a regular expression, but is read as a pattern: `{_glob(pattern)}`?"
                 yield Lint(root.fault(place, text))
