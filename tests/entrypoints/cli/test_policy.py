@@ -359,6 +359,7 @@ def test_diff_takes_real_shares(folder: Path, capsys: pytest.CaptureFixture[str]
     assert ask("policy diff old.yaml new.yaml --shares shares.yaml", capsys) == (
         1,
         [
+            'limits: {} -> {"accepts_per_owner": 1}',
             f"image {IMAGE}, owner {OWNER}, name golden: {held}",
             f"image {IMAGE[:-1]}4, owner {OWNER}, name unknown: {held}",
             "2 shares would end differently; 0 more would end the same, by another rule or reason",

@@ -2,7 +2,7 @@
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from doorman.entrypoints.cli.output import read_text, say, say_lines
@@ -10,6 +10,7 @@ from doorman.entrypoints.cli.policy_live import look, served_api
 from doorman.models import Share
 from doorman.policy.decision import Decision, choose_vault, decide, hold_over_limit, over_limit
 from doorman.policy.policy import Policy, compile_policy, load_file
+from doorman.policy.schema import PolicyFile
 from doorman.policy.tools import share_file
 from doorman.policy.tools.diff import Change, Comparison, Sample, compare, compare_policies
 from doorman.policy.tools.explain import describe_vault
@@ -39,11 +40,22 @@ def run(arguments: argparse.Namespace) -> int:
         samples = [Sample(share=share, label=f"image {share.image_id}") for share in shares]
         before, after = (_decide(shares, compile_policy(each), now) for each in (old, new))
         compared = Comparison(changes=tuple(compare(samples, before, after)))
+    beside = list(_beside(old, new))
     if arguments.json:
         say_lines(json.dumps([_as_json(change) for change in compared.changes], indent=2))
     else:
+        for line in beside:
+            say(line)
         _tell(compared, "made-up shares" if shares is None else "shares")
-    return 1 if any(change.is_other_end for change in compared.changes) else 0
+    return 1 if beside or any(change.is_other_end for change in compared.changes) else 0
+
+
+def _beside(old: PolicyFile, new: PolicyFile) -> Iterator[str]:
+    """Say what differs and shows in no single share: limits count many, and `reconcile` is about what was settled."""
+    for key in ("limits", "reconcile"):
+        before, after = (getattr(each, key).model_dump(exclude_none=True) for each in (old, new))
+        if before != after:
+            yield f"{key}: {json.dumps(before)} -> {json.dumps(after)}"
 
 
 def _read_shares(arguments: argparse.Namespace) -> Sequence[Share] | None:
