@@ -49,6 +49,7 @@ def test_the_units_are_right_and_hardened(tmp_path: Path) -> None:
     ("schema", "file", "options"),
     [
         ("github-workflows", "github/doorman.yml", ()),
+        ("github-workflows", "github/policy.yml", ()),
         ("gitlab-ci", "gitlab/gitlab-ci.yml", ("--data-transform", "gitlab-ci")),
     ],
 )
@@ -57,6 +58,21 @@ def test_pipelines_fit_their_schemas(schema: str, file: str, options: tuple[str,
     command = (sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}")
     code, said = run(*command, *options, EXAMPLES / file)
     assert code == 0, said
+
+
+def test_the_hooks_are_commands_of_ours() -> None:
+    """What pre-commit runs is a question that `doorman policy` answers, and the samples pass it."""
+    hooks = yaml.safe_load((EXAMPLES.parent / ".pre-commit-hooks.yaml").read_text())
+    check, test = ([*hook["entry"].split()[1:], *hook.get("args", ())] for hook in hooks)
+    assert main([*check, str(EXAMPLES / "policy.yaml")]) == 0
+    assert main([*test[:-1], str(EXAMPLES / test[-1])]) == 0
+
+
+def test_the_policy_for_plain_openstack_is_sound_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a warning; the other sample accepts something there, too."""
+    monkeypatch.setenv("DOORMAN_API", "glance")
+    assert main(["policy", "check", "--strict", str(EXAMPLES / "policy-glance.yaml")]) == 0
+    assert main(["policy", "check", str(EXAMPLES / "policy.yaml")]) == 0
 
 
 def cronjob() -> tuple[ConfigMap, CronJob]:

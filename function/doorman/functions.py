@@ -43,7 +43,7 @@ def _start() -> tuple[Connections, Policy]:
     try:
         settings = Settings.from_environ(os.environ, is_sink_required=not is_lent, is_login_required=not is_lent)
         connections = connect(settings, clock=SystemClock())
-        policy = _load(settings.policy)
+        policy = _load(settings)
     except DoormanError as error:
         raise SystemExit(f"doorman: {error}") from None
     logs.set_up(level=settings.log_level, form=settings.log_format)
@@ -54,12 +54,13 @@ def _start() -> tuple[Connections, Policy]:
     return connections, policy
 
 
-def _load(path: str) -> Policy:
+def _load(settings: Settings) -> Policy:
+    path = settings.policy
     try:
         text = as_utf8(Path(path).read_bytes()).decode()
     except (OSError, UnicodeDecodeError) as error:
         raise SystemExit(f"doorman: DOORMAN_POLICY: cannot read {path} ({type(error).__name__})") from None
-    return load(text, file=path)
+    return load(text, file=path, api=settings.api)
 
 
 _CONNECTIONS, _POLICY = _start()

@@ -67,7 +67,6 @@ class Reason(StrEnum):
     REQUEST_REFUSED = "request_refused"
     # settled, but not as today's policy would
     POLICY_DIFFERS = "policy_differs"
-    EXCEPTION_EXPIRED = "exception_expired"
     WITHDRAWN = "withdrawn"
 
 

@@ -99,19 +99,36 @@ async def test_the_sweep_tells_drift_under_one_dedupekey() -> None:
     assert chain.members_calls() == []
 
 
+YOUNG = POLICY.replace(
+    f"owners: [{GOLDEN}]\n    decision",
+    f"owners: [{GOLDEN}]\n    images: {{age_days: {{at_most: 90}}}}\n    decision",
+    1,
+)
+
+
 @pytest.mark.anyio
-async def test_an_expired_exception_is_drift_on_the_next_tick() -> None:
-    """On its last day it still counts; on the first tick after, what it let in is told, once per dedupekey."""
-    chain = Chain(policy=POLICY + EXCEPTION)
-    image = chain.share(STRANGER)
+async def test_what_time_alone_has_changed_is_no_drift() -> None:
+    """Let in under an exception that has ended since, or as a young image that has grown old: it stays."""
+    chain = Chain(policy=YOUNG + EXCEPTION)
+    young, excepted = chain.share(), chain.share(STRANGER)
     await chain.tick("tick-1")
     await chain.settle()
-    assert chain.told(kind=EventType.ACCEPTED) == [(image, "accepted", "allowed_by_exception")]
-    await chain.wait(timedelta(days=1).total_seconds())
-    for tick in ("tick-2", "tick-3"):
-        await chain.tick(tick)
-    assert chain.told(kind=EventType.DRIFTED) == [(image, "drifted", "exception_expired")] * 2
-    assert len({event.extensions["dedupekey"] for event in chain.of(EventType.DRIFTED)}) == 1
+    assert chain.told() == sorted(
+        [(young, "accepted", "allowed_owner"), (excepted, "accepted", "allowed_by_exception")]
+    )
+    await chain.wait(timedelta(days=91).total_seconds())
+    await chain.tick("tick-2")
+    assert chain.of(EventType.DRIFTED) == []
+
+
+@pytest.mark.anyio
+async def test_a_rule_that_rejects_revokes_what_an_exception_let_in() -> None:
+    """That is drift, with the rule's reason."""
+    ban = f"rules:\n  - {{name: revoked, owners: [{STRANGER}], decision: reject}}\n"
+    chain = Chain(policy=POLICY.replace("rules:\n", ban) + EXCEPTION.replace(str(START.date()), "2020-01-01"))
+    image = chain.share(STRANGER, status="accepted")
+    await chain.tick()
+    assert chain.told(kind=EventType.DRIFTED) == [(image, "drifted", "rejected_by_rule")]
 
 
 @pytest.mark.anyio

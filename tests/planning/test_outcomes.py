@@ -156,7 +156,7 @@ TABLE: list[tuple[str, End, str, str]] = [
 DECIDED = {
     *("allowed_owner", "allowed_image", "allowed_by_exception", "rejected_by_rule", "rejected_by_exception"),
     *("held_by_rule", "held_by_exception", "owner_not_allowed", "image_not_allowed", "fact_unknown"),
-    *("limit_reached", "decided_by_person", "exception_expired", "withdrawn"),
+    *("limit_reached", "decided_by_person", "withdrawn"),
 }
 """Reasons why a policy, a brake or a person wants something, and of drift: they are none of the ladder's."""
 

@@ -84,7 +84,11 @@ def test_age_is_counted_from_the_making_of_the_image(bounds: dict[str, int], day
 
 def test_owner_project_and_day() -> None:
     """An owner may be unknown, the receiving project and the day never are."""
-    owner, project, day = on_owner(["aaa"], frozenset({"aaa"})), on_project(["receiver"]), on_day(NOW.date())
+    owner, project, day = (
+        on_owner(["aaa"], frozenset({"aaa"})),
+        on_project(["receiver"], frozenset({"receiver"})),
+        on_day(NOW.date()),
+    )
     assert [owner.test(share(owner=each), NOW) for each in ("aaa", "bbb", None)] == [True, False, None]
     assert [project.test(share(project_id=each), NOW) for each in ("receiver", "other")] == [True, False]
     assert [day.test(share(), NOW + timedelta(days=each)) for each in (0, 1)] == [True, False]

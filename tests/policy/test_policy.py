@@ -203,6 +203,20 @@ def test_the_digest_changes_with_the_meaning(other: str) -> None:
     assert load(other).digest != load(BASE).digest
 
 
+def test_groups_serve_projects_too() -> None:
+    """Of a rule and of a vault entry; the digest is that of the projects written out."""
+    text = """
+version: 1
+groups: {prod: [p1, p2]}
+rules: [{name: one, owners: [aaa], projects: ["group:prod", p3], decision: accept}]
+vaults: [{projects: ["group:prod"], vault: v1}]
+"""
+    policy = load(text)
+    assert policy.rules[0].projects == frozenset({"p1", "p2", "p3"})
+    assert policy.vaults[0].projects == frozenset({"p1", "p2"})
+    assert policy.digest == load(text.replace('"group:prod"', "p2, p1")).digest
+
+
 def test_aliases_are_followed() -> None:
     """An anchor's value may stand in several places."""
     policy = load("""

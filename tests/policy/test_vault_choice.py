@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from doorman.models import Share, Vault
-from doorman.policy.rules import VaultRule
+from doorman.policy.policy import VaultRule
 from doorman.policy.vault_choice import choose, is_usable, need, reserve
 
 SHARE = Share(
@@ -68,6 +68,15 @@ def test_the_candidate_with_the_most_room_goes_first() -> None:
     while (chosen := choose([entry], SHARE, tried=tried, vaults=listed)) is not None:
         tried.append(chosen)
     assert tried == ["c", "a", "b"]
+
+
+def test_a_choice_may_ask_for_free_room() -> None:
+    """A vault with room for the share, but less than asked for, is passed over; one that grows by itself is not."""
+    listed = [vault("a", used=50), vault("b", used=99, auto_expand=True)]
+    chosen = [
+        choose([VaultRule(candidates=("a", "b"), min_free=each)], SHARE, tried=(), vaults=listed) for each in (50, 51)
+    ]
+    assert chosen == ["a", "b"]
 
 
 def test_a_tagged_vault_must_carry_every_tag() -> None:

@@ -130,7 +130,7 @@ async def _end_all(
 ) -> dict[str, End]:
     """Ask the ladder how each image ended."""
     decided = {
-        image: decisions.decide(share, context.policy, now=context.clock.now())
+        image: decisions.decide(share, context.policy, now=context.clock.now(), at_door=False)
         for image, share in current.items()
         if share is not None and share.owner not in {None, context.project_id}
     }

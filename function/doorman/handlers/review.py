@@ -45,7 +45,8 @@ def reopen(observed: Observed, policy: Policy, *, project_id: str, now: datetime
         for image, share in observed.current.items()
         if share is not None
         and share.owner not in {None, project_id}
-        and WANTED.get(decisions.decide(share, policy, now=now).action, share.member_status) != share.member_status
+        and WANTED.get(decisions.decide(share, policy, now=now, at_door=False).action, share.member_status)
+        != share.member_status
     }
     left = {image: share for image, share in observed.current.items() if image not in again}
     return replace(observed, pending={**observed.pending, **again}, current=left)

@@ -3,7 +3,6 @@
 What is done about it is `plan`'s concern, how each image ends that of `outcomes`.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -43,7 +42,7 @@ class Observed:
         pending: shares to be decided, with all facts.
         current: of those that do not wait; None where the cloud knows no share.
         unreadable: pending by their own row, yet nothing else is known of them: nothing to decide them by.
-        crowds: owners with more acceptable shares pending than the policy's limit.
+        crowds: images of owners with more acceptable ones pending than the policy's limit.
         vaults: for a choice by capacity; None where none was needed, or it could not be read.
         vaults_error: why the vaults could not be read.
     """
@@ -51,7 +50,7 @@ class Observed:
     pending: Mapping[str, Share]
     current: Mapping[str, Share | None] = field(default_factory=dict)
     unreadable: frozenset[str] = frozenset()
-    crowds: frozenset[str | None] = frozenset()
+    crowds: frozenset[str] = frozenset()
     vaults: Sequence[Vault] | None = None
     vaults_error: str | None = None
 
@@ -83,27 +82,23 @@ def decide(observed: Observed, policy: Policy, *, project_id: str, now: datetime
     }
     for image, share in observed.current.items():
         if share is not None and share.owner not in {None, project_id}:
-            decided[image] = decisions.decide(share, policy, now=now)
-    for image, share in observed.pending.items():
-        if share.owner in observed.crowds and image in decided and decided[image].action == "accept":
-            decided[image] = _brake(decided[image], policy.accepts_per_owner)
-    return decided
+            decided[image] = decisions.decide(share, policy, now=now, at_door=False)
+    crowd = {image: decided[image] for image in observed.crowds if image in decided}
+    held = {image: decisions.hold_over_limit(each, policy.accepts_per_owner or 0) for image, each in crowd.items()}
+    return {**decided, **held}
 
 
-def find_crowds(pending: Iterable[Share], policy: Policy, *, project_id: str, now: datetime) -> frozenset[str | None]:
-    """Find the owners of whom more shares wait, which the policy would accept, than its limit allows.
+def find_crowds(pending: Iterable[Share], policy: Policy, *, project_id: str, now: datetime) -> frozenset[str]:
+    """Find the images of which the policy would accept more of one owner at once than its limit allows.
 
     Args:
         pending: all pending shares of the project.
     """
     if policy.accepts_per_owner is None:
         return frozenset()
-    acceptable = Counter(
-        share.owner
-        for share in pending
-        if share.owner != project_id and decisions.decide(share, policy, now=now).action == "accept"
-    )
-    return frozenset(owner for owner, count in acceptable.items() if count > policy.accepts_per_owner)
+    foreign = [share for share in pending if share.owner not in {None, project_id}]
+    decided = decisions.decide_all(foreign, policy, now=now)
+    return frozenset(decisions.over_limit(decided, foreign, policy.accepts_per_owner))
 
 
 def outcome(
@@ -131,6 +126,7 @@ def outcome(
         decision=decision.action if decision else None,
         facts=decision.facts if decision else None,
         settled_at=share.settled_at if share else None,
+        failed_condition=decision.failed_condition if decision else None,
     )
 
 
@@ -156,8 +152,3 @@ def _merge(known: RequestedImage, asked: RequestedImage) -> RequestedImage:
         since=min(moments, default=None),
         is_young=known.is_young or asked.is_young,
     )
-
-
-def _brake(decision: Decision, limit: int | None) -> Decision:
-    facts = {**decision.facts, "accepts_per_owner": str(limit)}
-    return replace(decision, action="hold", reason=Reason.LIMIT_REACHED, facts=facts, vaults=())

@@ -48,7 +48,7 @@ def find_drift(settled: Iterable[Share], policy: Policy, *, project_id: str, now
     found = []
     for share in sorted(settled, key=lambda share: share.image_id):
         if share.owner not in {None, project_id}:
-            decision = decisions.decide(share, policy, now=now)
+            decision = decisions.decide(share, policy, now=now, at_door=False)
             if not _is_as_decided(share, decision):
                 found.append(Drift(share=share, decision=decision))
     return tuple(found)
@@ -60,7 +60,7 @@ def conclude_drift(drift: Drift, *, cause: str) -> Outcome:
     return Outcome(
         type=OutcomeType.DRIFTED,
         image_id=share.image_id,
-        reason=Reason.EXCEPTION_EXPIRED if "expired_exception" in decision.facts else decision.reason,
+        reason=decision.reason,
         cause=cause,
         name=share.name,
         owner=share.owner,

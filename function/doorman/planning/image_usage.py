@@ -50,7 +50,9 @@ def find_uses(
     for server in sorted(servers, key=lambda server: (server.image_id, server.server_id)):
         share = shares.get(server.image_id)
         if share is not None and (share.member_status != "accepted" or share.image_id in drifted):
-            found.append(Use(server=server, share=share, reason=decisions.decide(share, policy, now=now).reason))
+            found.append(
+                Use(server=server, share=share, reason=decisions.decide(share, policy, now=now, at_door=False).reason)
+            )
         elif server.image_id in withdrawn:
             found.append(Use(server=server, share=None, reason=Reason.WITHDRAWN))
     return tuple(found)

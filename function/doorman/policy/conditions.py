@@ -5,23 +5,26 @@ Decides nothing: an unknown fact is None here, and what follows from that is `de
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from fnmatch import translate
 from functools import partial
 from math import inf
 from operator import attrgetter
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from doorman.models import Share
-from doorman.policy.schema import ImagesEntry
+from doorman.policy.schema import Api, ImagesEntry
 
 Test = Callable[[Share, datetime], bool | None]
 
 UNKNOWN: Final = "unknown"
+SYSTEMS: Final = frozenset({"platform", "os_version"})
+"""Keys whose patterns match whatever the case."""
+PATTERNS: Final = SYSTEMS | {"names"}
 _DAY: Final = 86400
 _WILD: Final = re.compile(r"[*?\[]")
-_ARCHITECTURES: Final = {"x86": "x86_64", "amd64": "x86_64", "arm": "arm64", "aarch64": "arm64"}
+ARCHITECTURES: Final = {"x86": "x86_64", "amd64": "x86_64", "arm": "arm64", "aarch64": "arm64"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +37,7 @@ class Condition:
         fact: name of what it looks at: `owner`, `name`.
         test: True holds, False fails, None where the fact is unknown.
         read: the value seen, for people.
+        is_at_door: see `Key`.
     """
 
     key: str
@@ -41,6 +45,29 @@ class Condition:
     fact: str
     test: Test
     read: Callable[[Share, datetime], str]
+    is_at_door: bool = False
+
+    def failure(self, share: Share, now: datetime) -> str:
+        """Say in words what a share lacks: `age_days: at most 90, is 121`."""
+        seen = self.read(share, now)
+        if self.is_at_door and share.created_at is not None:
+            seen = str((now - share.created_at).days)
+        return f"{self.key.removeprefix('images.')}: {self.wanted}, is {seen}"
+
+
+class Key(NamedTuple):
+    """A key under `images`, in the one place that says what it asks.
+
+    Attributes:
+        fact: of a `Share`. make: how to test it.
+        told_by: the image services that tell the fact; the others leave it unknown.
+        is_at_door: it changes with time alone, so it counts when the share comes in, and never again.
+    """
+
+    fact: str
+    make: Callable[[Any], Test]
+    told_by: tuple[Api, ...] = ("ims", "glance")
+    is_at_door: bool = False
 
 
 def always(_: Share, __: datetime) -> bool:
@@ -53,10 +80,9 @@ def on_owner(entries: Iterable[str], owners: frozenset[str]) -> Condition:
     return _condition("owners", _any_of(entries), "owner", _member("owner", owners))
 
 
-def on_project(projects: Iterable[str]) -> Condition:
-    """Hold for shares with one of these receiving projects."""
-    wanted = tuple(projects)
-    return _condition("projects", _any_of(wanted), "project_id", _member("project_id", wanted))
+def on_project(entries: Iterable[str], projects: frozenset[str]) -> Condition:
+    """Hold for shares with one of these receiving projects; `entries` is how the file names them."""
+    return _condition("projects", _any_of(entries), "project_id", _member("project_id", projects))
 
 
 def on_day(last: date) -> Condition:
@@ -74,9 +100,12 @@ def on_image(entry: ImagesEntry) -> tuple[Condition, ...]:
     """Return the conditions that `images:` gives."""
     given = entry.model_dump(exclude_none=True)
     return tuple(
-        _condition(f"images.{key}", _wanted(given[key]), fact, make(given[key]))
-        for key, (fact, make) in _ON_IMAGE.items()
-        if key in given
+        replace(
+            _condition(f"images.{name}", _wanted(given[name]), key.fact, key.make(given[name])),
+            is_at_door=key.is_at_door,
+        )
+        for name, key in KEYS.items()
+        if name in given
     )
 
 
@@ -173,21 +202,21 @@ def _age(bounds: Mapping[str, int]) -> Test:
     return test
 
 
-# key under `images`: (the fact that it asks for, how to test it); the cheap and telling ones first
-_ON_IMAGE: Final[Mapping[str, tuple[str, Callable[[Any], Test]]]] = {
-    "ids": ("image_id", partial(_word, "image_id")),
-    "names": ("name", partial(_glob, "name")),
-    "full_ecs": ("full_ecs", lambda wanted: _member("full_ecs", {wanted})),
-    "encrypted": ("encrypted", lambda wanted: _member("encrypted", {wanted})),
-    "kind": ("kind", partial(_member, "kind")),
-    "tags": ("tags", _tags),
-    "os_type": ("os_type", partial(_word, "os_type")),
-    "architecture": ("architecture", partial(_word, "architecture", aliases=_ARCHITECTURES)),
-    "firmware": ("firmware", partial(_word, "firmware")),
-    "hash": ("hash_value", partial(_word, "hash_value")),
-    "disk_gb": ("min_disk", partial(_number, "min_disk")),
-    "memory_mb": ("min_ram", partial(_number, "min_ram")),
-    "age_days": ("created_at", _age),
-    "platform": ("platform", partial(_glob, "platform", any_case=True)),
-    "os_version": ("os_version", partial(_glob, "os_version", any_case=True)),
+KEYS: Final[Mapping[str, Key]] = {
+    "ids": Key("image_id", partial(_word, "image_id")),
+    "names": Key("name", partial(_glob, "name")),
+    "full_ecs": Key("full_ecs", lambda wanted: _member("full_ecs", {wanted})),
+    "encrypted": Key("encrypted", lambda wanted: _member("encrypted", {wanted})),
+    "kind": Key("kind", partial(_member, "kind"), ("ims",)),
+    "tags": Key("tags", _tags),
+    "os_type": Key("os_type", partial(_word, "os_type")),
+    "architecture": Key("architecture", partial(_word, "architecture", aliases=ARCHITECTURES)),
+    "firmware": Key("firmware", partial(_word, "firmware")),
+    "hash": Key("hash_value", partial(_word, "hash_value"), ("glance",)),
+    "disk_gb": Key("min_disk", partial(_number, "min_disk")),
+    "memory_mb": Key("min_ram", partial(_number, "min_ram")),
+    "age_days": Key("created_at", _age, is_at_door=True),
+    "platform": Key("platform", partial(_glob, "platform", any_case=True)),
+    "os_version": Key("os_version", partial(_glob, "os_version", any_case=True)),
 }
+"""What each key under `images` asks, the cheap and telling ones first; what explains, compares and checks reads it."""

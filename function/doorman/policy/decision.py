@@ -1,16 +1,18 @@
 """Decides what becomes of a share: the first rule that matches, for reasons that can be told. Never awaits, never asks.
 
-Which vault is then tried is `vault_choice`; how a decision is shown to people is `explanation`.
+Which vault is then tried is `vault_choice`'s; how a decision is shown to people is `tools.explain`'s.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from doorman.models import Action, Reason, Share, Vault
+from doorman.models import Action, MemberStatus, Reason, Share, Vault
 from doorman.policy import vault_choice
-from doorman.policy.policy import Policy
-from doorman.policy.rules import Rule, VaultRule
+from doorman.policy.conditions import UNKNOWN
+from doorman.policy.policy import Policy, Rule, VaultRule
+
+_SETTLED: Mapping[MemberStatus | None, Action] = {"accepted": "accept", "rejected": "reject"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +34,7 @@ class Decision:
         facts: what the decision rested on: fact to value.
         vaults: entries to choose a vault from, in order; empty but for an accept of a full-ECS image.
         trials: what rules in audit mode would have done, in their order.
+        failed_condition: what kept the share from being accepted, in words: `age_days: at most 90, is 121`.
     """
 
     action: Action
@@ -41,52 +44,75 @@ class Decision:
     facts: Mapping[str, str] = field(default_factory=dict)
     vaults: tuple[VaultRule, ...] = ()
     trials: tuple[Trial, ...] = ()
+    failed_condition: str | None = None
 
 
-def decide(share: Share, policy: Policy, *, now: datetime) -> Decision:
+def decide(share: Share, policy: Policy, *, now: datetime, at_door: bool = True) -> Decision:
     """Decide one share of somebody else's image.
 
     Args:
-        share: facts; one that is None is unknown, and never opens the gate.
+        share: facts; one that is None is unknown, and never settles.
         policy: the rules.
         now: with its time zone.
+        at_door: the share comes in. False: it was settled before, so what has changed with time alone counts no more:
+            its age, and the end of an exception that let it in.
     """
+    settled = None if at_door else _SETTLED.get(share.member_status)
     trials: list[Trial] = []
-    doubt: Rule | None = None
+    doubts: dict[Action, Rule] = {}
     for rule in _candidates(share, policy, now):
-        verdict = rule.verdict(share, now)
-        if verdict is False:
+        if settled and rule.at_door and rule.action != settled:
             continue
-        if verdict is None:
-            # a rule that keeps shares out and might match stands in the way of every accept after it
-            doubt = doubt or (None if rule.audit or rule.action == "accept" else rule)
+        verdict = rule.verdict(share, now, at_door=not settled)
+        if verdict is None and not rule.audit:
+            # a rule that might match stands in the way of every other end after it
+            doubts.setdefault(rule.action, rule)
+        if not verdict:
             continue
-        decision = _by_rule(rule, share, policy, now, doubt)
+        decision = _by_rule(rule, share, policy, now, _doubt(doubts, rule.action) if doubts else None)
         if not rule.audit:
-            return _told(decision, policy, trials)
+            return _told(_kept(decision, share, policy, now) if settled == "accept" else decision, policy, trials)
         trials.append(Trial(rule=rule.name, action=decision.action, reason=decision.reason))
-    return _told(_by_default(share, policy, now), policy, trials)
+    decision = _by_default(share, policy, now, _doubt(doubts, policy.default))
+    return _told(_kept(decision, share, policy, now) if settled == "accept" else decision, policy, trials)
 
 
 def decide_all(shares: Iterable[Share], policy: Policy, *, now: datetime) -> dict[str, Decision]:
-    """Decide the shares of one round, by image ID; accepts above the limit per owner are held, the newest first."""
-    known = {share.image_id: share for share in shares}
-    decisions = {image: decide(share, policy, now=now) for image, share in known.items()}
-    if policy.accepts_per_owner is None:
-        return decisions
-    accepted: dict[str | None, int] = {}
-    for image in sorted(known, key=lambda each: _seniority(known[each])):
-        if decisions[image].action == "accept":
-            owner = known[image].owner
-            accepted[owner] = accepted.get(owner, 0) + 1
-            if accepted[owner] > policy.accepts_per_owner:
-                decisions[image] = _limited(decisions[image], policy.accepts_per_owner)
-    return decisions
+    """Decide shares that come in, each by itself, by image ID."""
+    return {share.image_id: decide(share, policy, now=now) for share in shares}
 
 
-def lapsed(share: Share, policy: Policy, *, now: datetime) -> Rule | None:
+def over_limit(decisions: Mapping[str, Decision], shares: Iterable[Share], limit: int | None) -> set[str]:
+    """Return the images to hold, since their owner has more than `limit` acceptable ones pending in the project.
+
+    Args:
+        decisions: by image ID.
+        shares: all pending ones of one project.
+        limit: the policy's `accepts_per_owner`; None: there is none.
+    """
+    acceptable: dict[str | None, set[str]] = {}
+    for share in shares:
+        if decisions[share.image_id].action == "accept":
+            acceptable.setdefault(share.owner, set()).add(share.image_id)
+    held = (images for images in acceptable.values() if limit is not None and len(images) > limit)
+    return {image for images in held for image in images}
+
+
+def hold_over_limit(decision: Decision, limit: int) -> Decision:
+    """Turn an accept into a hold for `limit_reached`; what it rests on stays."""
+    return replace(
+        decision,
+        action="hold",
+        reason=Reason.LIMIT_REACHED,
+        facts={**decision.facts, "accepts_per_owner": str(limit)},
+        vaults=(),
+        failed_condition=f"accepts_per_owner: at most {limit}, more wait at once",
+    )
+
+
+def lapsed(share: Share, policy: Policy, *, now: datetime, at_door: bool = True) -> Rule | None:
     """Return the exception that would match the share, were it not for its last day; None where there is none."""
-    return next((rule for rule in policy.exceptions if _fails_by_day_alone(rule, share, now)), None)
+    return next((rule for rule in policy.exceptions if _fails_by_day_alone(rule, share, now, at_door=at_door)), None)
 
 
 def needs_vaults(decision: Decision) -> bool:
@@ -113,29 +139,65 @@ def _candidates(share: Share, policy: Policy, now: datetime) -> list[Rule]:
     return [rule for rule in policy.rules_for(share.owner) if rule.first(share, now) is not False]
 
 
+def _doubt(doubts: Mapping[Action, Rule], action: Action) -> Rule | None:
+    """Return the first rule that might match and would end otherwise; a hold leaves everything open, so none counts."""
+    return None if action == "hold" else next((rule for each, rule in doubts.items() if each != action), None)
+
+
+def _kept(decision: Decision, share: Share, policy: Policy, now: datetime) -> Decision:
+    """Keep what is accepted as an exception let it in before it ended, unless a rule rejects it."""
+    if decision.action == "accept" or (decision.action == "reject" and decision.rule):
+        return decision
+    exception = lapsed(share, policy, now=now, at_door=False)
+    if exception is None or exception.action != "accept":
+        return decision
+    return _by_rule(exception, share, policy, now, None)
+
+
 def _by_rule(rule: Rule, share: Share, policy: Policy, now: datetime, doubt: Rule | None) -> Decision:
-    facts = _facts(rule, share, now)
-    if rule.action != "accept":
-        return Decision(action=rule.action, reason=_reason(rule), rule=rule.name, facts=facts)
     if doubt is not None:
-        return Decision(action="hold", reason=Reason.FACT_UNKNOWN, rule=doubt.name, facts=_facts(doubt, share, now))
-    if share.full_ecs is not True:
-        return Decision(action="accept", reason=_reason(rule), rule=rule.name, facts=facts)
+        return _by_doubt(doubt, share, now)
+    facts = _facts(rule, share, now)
+    if rule.action != "accept" or share.full_ecs is not True:
+        return Decision(action=rule.action, reason=_reason(rule), rule=rule.name, facts=facts)
     vaults = tuple(entry for entry in policy.vaults if entry.serves(share))
     facts["full_ecs"] = "true"
     if not vaults:
-        return Decision(action="hold", reason=Reason.VAULT_MISSING, rule=rule.name, facts=facts)
+        failed = f"vaults: no entry serves {share.owner or UNKNOWN}"
+        return Decision(
+            action="hold", reason=Reason.VAULT_MISSING, rule=rule.name, facts=facts, failed_condition=failed
+        )
     return Decision(action="accept", reason=_reason(rule), rule=rule.name, facts=facts, vaults=vaults)
 
 
-def _by_default(share: Share, policy: Policy, now: datetime) -> Decision:
+def _by_doubt(rule: Rule, share: Share, now: datetime) -> Decision:
+    return Decision(
+        action="hold",
+        reason=Reason.FACT_UNKNOWN,
+        rule=rule.name,
+        facts=_facts(rule, share, now),
+        failed_condition=_first_failure(rule, share, now),
+    )
+
+
+def _by_default(share: Share, policy: Policy, now: datetime, doubt: Rule | None) -> Decision:
+    if doubt is not None:
+        return _by_doubt(doubt, share, now)
     known = policy.rules_for(share.owner) if share.owner is not None else ()
-    named = any(_names(rule, share, now) for rule in known)
-    reason = Reason.IMAGE_NOT_ALLOWED if named else Reason.OWNER_NOT_ALLOWED
-    facts = {"owner": share.owner or "unknown"}
+    named = next((rule for rule in known if _names(rule, share, now)), None)
+    facts = {"owner": share.owner or UNKNOWN}
     if (exception := lapsed(share, policy, now=now)) is not None:
         facts["expired_exception"] = exception.name
-    return Decision(action=policy.default, reason=reason, facts=facts)
+    failed = _first_failure(named, share, now) if named else None
+    if named is None:
+        failed = f"owners: no rule that accepts names {share.owner or UNKNOWN} for project {share.project_id}"
+    reason = Reason.IMAGE_NOT_ALLOWED if named else Reason.OWNER_NOT_ALLOWED
+    return Decision(action=policy.default, reason=reason, facts=facts, failed_condition=failed)
+
+
+def _first_failure(rule: Rule, share: Share, now: datetime) -> str | None:
+    failures = (each.failure(share, now) for each in rule.conditions if each.test(share, now) is not True)
+    return next(failures, None)
 
 
 def _told(decision: Decision, policy: Policy, trials: list[Trial]) -> Decision:
@@ -159,7 +221,8 @@ def _reason(rule: Rule) -> Reason:
 
 
 def _facts(rule: Rule, share: Share, now: datetime) -> dict[str, str]:
-    return {condition.fact: condition.read(share, now) for condition in rule.conditions}
+    told = {condition.fact: condition.read(share, now) for condition in rule.conditions}
+    return {**told, "reason": rule.note, "by": rule.by} if rule.note and rule.by else told
 
 
 def _names(rule: Rule, share: Share, now: datetime) -> bool:
@@ -170,15 +233,6 @@ def _names(rule: Rule, share: Share, now: datetime) -> bool:
     return all(each.test(share, now) for each in about_owner)
 
 
-def _fails_by_day_alone(rule: Rule, share: Share, now: datetime) -> bool:
-    return all(each.test(share, now) is (each.key != "expires") for each in rule.conditions)
-
-
-def _seniority(share: Share) -> tuple[float, str]:
-    """Order by age, then by ID, so that the order of the list decides nothing."""
-    return (share.created_at.timestamp() if share.created_at else float("inf"), share.image_id)
-
-
-def _limited(decision: Decision, limit: int) -> Decision:
-    facts = {**decision.facts, "accepts_per_owner": str(limit)}
-    return replace(decision, action="hold", reason=Reason.LIMIT_REACHED, facts=facts, vaults=())
+def _fails_by_day_alone(rule: Rule, share: Share, now: datetime, *, at_door: bool) -> bool:
+    asked = (each for each in rule.conditions if at_door or not each.is_at_door)
+    return all(each.test(share, now) is (each.key != "expires") for each in asked)

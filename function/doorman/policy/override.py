@@ -5,8 +5,7 @@ from dataclasses import replace
 
 from doorman.models import Action
 from doorman.policy.conditions import on_image
-from doorman.policy.policy import Policy
-from doorman.policy.rules import Rule, VaultRule
+from doorman.policy.policy import Policy, Rule, VaultRule
 from doorman.policy.schema import ImagesEntry
 
 RULE = "by hand"

@@ -6,19 +6,96 @@ Holds no decision: `decision` asks the rules. Reads no file and no clock.
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
+from functools import partial
 from hashlib import sha256
 from typing import Literal
 
-from doorman.policy.checks import check
+from doorman.models import Action, Share
+from doorman.policy.checks import GROUP, advise, check
+from doorman.policy.conditions import Condition, Test, always, on_day, on_image, on_owner, on_project
 from doorman.policy.document import strict
 from doorman.policy.document.faults import BrokenFile, Fault
-from doorman.policy.document.marks import Node
-from doorman.policy.key_descriptions import WORDS
-from doorman.policy.rules import Rule, VaultRule, resolve, rules_of, vaults_of
-from doorman.policy.schema import Mode, PolicyFile, ReconcileEntry
+from doorman.policy.document.yaml_reader import Node
+from doorman.policy.schema import Api, ExceptionEntry, ImagesEntry, Mode, PolicyFile, ReconcileEntry, RuleEntry
 
 __all__ = ["Fault", "Policy", "PolicyError", "Rule", "VaultRule", "expired", "load"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """A rule or an exception.
+
+    Attributes:
+        owners: project IDs that it names, groups resolved; None where it names none. projects: receiving projects.
+        audit: only told, never done.
+        first, others: the conditions' tests, but for the one on the owner: `Policy.rules_for` has asked that.
+        at_door: the tests that count only when a share comes in.
+        exception: it comes from `exceptions`. expires: its last day, UTC. note: its `reason`. by: who answers for it.
+        by_hand: it comes from no file, but from a person who decides just now.
+    """
+
+    name: str
+    action: Action
+    conditions: tuple[Condition, ...]
+    first: Test
+    others: tuple[Test, ...] = ()
+    at_door: tuple[Test, ...] = ()
+    owners: frozenset[str] | None = None
+    projects: frozenset[str] | None = None
+    audit: bool = False
+    exception: bool = False
+    expires: date | None = None
+    note: str | None = None
+    by: str | None = None
+    by_hand: bool = False
+
+    def verdict(self, share: Share, now: datetime, *, at_door: bool = True) -> bool | None:
+        """Say whether all conditions hold for a share that `Policy.rules_for` gave this rule to.
+
+        Args:
+            share: its facts.
+            now: with its time zone.
+            at_door: whether to ask what counts only when a share comes in.
+
+        Returns:
+            False where one fails; None where none fails, but one hangs on a fact that nobody knows.
+        """
+        verdict = None if share.owner is None and self.owners is not None else True
+        for test in (self.first, *self.others, *self.at_door) if at_door else (self.first, *self.others):
+            holds = test(share, now)
+            if holds is False:
+                return False
+            if holds is None:
+                verdict = None
+        return verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VaultRule:
+    """An entry of `vaults`: for whom, and one vault, or some candidates, or the tags that a vault must carry.
+
+    Attributes:
+        min_free: GB that a candidate, or a vault found by its tags, must have free.
+    """
+
+    owners: frozenset[str] | None = None
+    projects: frozenset[str] | None = None
+    vault: str | None = None
+    candidates: tuple[str, ...] = ()
+    tags: frozenset[tuple[str, str]] = frozenset()
+    min_free: int = 0
+
+    @property
+    def is_choice(self) -> bool:
+        """Whether the backup service must be asked which vaults there are."""
+        return self.vault is None
+
+    def serves(self, share: Share) -> bool:
+        """Say whether the entry is for this share's owner and receiving project."""
+        return (self.owners is None or share.owner in self.owners) and (
+            self.projects is None or share.project_id in self.projects
+        )
 
 
 class PolicyError(BrokenFile):
@@ -58,39 +135,41 @@ class Policy:
         return self.rules if owner is None else self.by_owner.get(owner, self.for_strangers)
 
 
-def load(text: str, *, file: str = "policy.yaml") -> Policy:
+def load(text: str, *, file: str = "policy.yaml", api: Api = "ims") -> Policy:
     """Load a policy.
 
     Args:
         text: YAML or JSON.
         file: its name, for the error's lines.
+        api: the image service that it is for.
 
     Raises:
         PolicyError: with every fault at once.
     """
-    content, _ = load_file(text, file=file)
+    content, _ = load_file(text, file=file, api=api)
     return compile_policy(content)
 
 
-def load_file(text: str, *, file: str = "policy.yaml") -> tuple[PolicyFile, Node]:
+def load_file(text: str, *, file: str = "policy.yaml", api: Api = "ims") -> tuple[PolicyFile, Node]:
     """Load a policy as it is written, and where everything stands in it.
 
     Raises:
         PolicyError: with every fault at once.
     """
-    return strict.load(text, PolicyFile.model_validate, WORDS, file=file, sense=check, error=PolicyError)
+    sense = partial(check, api=api)
+    return strict.load(text, PolicyFile, file=file, sense=sense, advise=advise, error=PolicyError)
 
 
 def compile_policy(content: PolicyFile) -> Policy:
     """Give a policy file its meaning."""
-    rules = rules_of(content)
+    rules = tuple(_rule(entry, content) for entry in content.ordered)
     return Policy(
         digest=_digest(content),
         mode=content.mode,
         default=content.default,
         rules=rules,
         exceptions=tuple(rule for rule in rules if rule.exception),
-        vaults=vaults_of(content),
+        vaults=_vaults(content),
         accepts_per_owner=content.limits.accepts_per_owner,
         tells_drift=content.reconcile.tell,
         settles_anew=content.reconcile.enforce,
@@ -102,6 +181,71 @@ def compile_policy(content: PolicyFile) -> Policy:
 def expired(policy: Policy, today: date) -> tuple[Rule, ...]:
     """Return the exceptions that no longer count on `today` (UTC)."""
     return tuple(rule for rule in policy.exceptions if rule.expires is not None and rule.expires < today)
+
+
+def resolve(entries: list[str] | None, content: PolicyFile) -> frozenset[str] | None:
+    """Put the groups' project IDs in place of `group:NAME`."""
+    if entries is None:
+        return None
+    return frozenset(
+        owner
+        for each in entries
+        for owner in (content.groups[each.removeprefix(GROUP)] if each.startswith(GROUP) else (each,))
+    )
+
+
+def _vaults(content: PolicyFile) -> tuple[VaultRule, ...]:
+    """Compile the entries of `vaults`, in the order of the file."""
+    return tuple(
+        VaultRule(
+            owners=resolve(entry.owners, content),
+            projects=resolve(entry.projects, content),
+            vault=entry.vault,
+            candidates=tuple(entry.candidates or ()),
+            tags=frozenset((entry.tags or {}).items()),
+            min_free=entry.min_free_gb or 0,
+        )
+        for entry in content.vaults
+    )
+
+
+def _rule(entry: RuleEntry | ExceptionEntry, content: PolicyFile) -> Rule:
+    exception = entry if isinstance(entry, ExceptionEntry) else None
+    last = date.fromisoformat(exception.expires) if exception else None
+    owners = resolve(entry.owners, content)
+    projects = resolve(entry.projects, content)
+    conditions = _conditions(entry, owners, projects, last)
+    asked = [each for each in conditions if each.key != "owners"]
+    first, *others = [each.test for each in asked if not each.is_at_door] or [always]
+    return Rule(
+        name=entry.name,
+        action=entry.decision,
+        conditions=conditions,
+        first=first,
+        others=tuple(others),
+        at_door=tuple(each.test for each in asked if each.is_at_door),
+        owners=owners,
+        projects=projects,
+        audit=isinstance(entry, RuleEntry) and entry.mode == "audit",
+        exception=exception is not None,
+        expires=last,
+        note=exception.reason if exception else None,
+        by=exception.by if exception else None,
+    )
+
+
+def _conditions(
+    entry: RuleEntry | ExceptionEntry,
+    owners: frozenset[str] | None,
+    projects: frozenset[str] | None,
+    last: date | None,
+) -> tuple[Condition, ...]:
+    return (
+        *((on_day(last),) if last else ()),
+        *((on_owner(entry.owners or (), owners),) if owners is not None else ()),
+        *((on_project(entry.projects or (), projects),) if projects is not None else ()),
+        *on_image(entry.images or ImagesEntry.model_construct()),
+    )
 
 
 def _by_owner(rules: Iterable[Rule]) -> Mapping[str, tuple[Rule, ...]]:
@@ -121,8 +265,9 @@ def _digest(content: PolicyFile) -> str:
         del meaning["reconcile"]
     for section in ("exceptions", "rules", "vaults"):
         for written, entry in zip(getattr(content, section), meaning[section], strict=True):
-            if written.owners is not None:
-                entry["owners"] = sorted(resolve(written.owners, content) or ())
+            for key in ("owners", "projects"):
+                if key in entry:
+                    entry[key] = sorted(resolve(getattr(written, key), content) or ())
     return sha256(json.dumps(_ordered(meaning), sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 from doorman.models import Share, Vault
-from doorman.policy.rules import VaultRule
+from doorman.policy.policy import VaultRule
 
 _GIB = 1024**3
 
@@ -28,14 +28,14 @@ def choose(
     return next((each for entry in entries for each in _offers(entry, share, vaults) if each not in tried), None)
 
 
-def is_usable(vault: Vault, share: Share) -> bool:
-    """Say whether the vault can take the share: an open vault for server backups with room for it."""
+def is_usable(vault: Vault, share: Share, *, min_free: int = 0) -> bool:
+    """Say whether the vault can take the share: an open one for server backups, with room for it and `min_free` GB."""
     return (
         vault.object_type == "server"
         and vault.protect_type == "backup"
         and vault.status == "available"
         and not vault.locked
-        and (vault.auto_expand or vault.free >= need(share))
+        and (vault.auto_expand or vault.free >= max(need(share), min_free))
     )
 
 
@@ -57,7 +57,9 @@ def _offers(entry: VaultRule, share: Share, vaults: Sequence[Vault] | None) -> I
     elif vaults is None:
         yield from entry.candidates
     else:
-        fitting = [each for each in vaults if _is_meant(entry, each) and is_usable(each, share)]
+        fitting = [
+            each for each in vaults if _is_meant(entry, each) and is_usable(each, share, min_free=entry.min_free)
+        ]
         yield from (each.vault_id for each in sorted(fitting, key=lambda each: (-each.free, each.vault_id)))
 
 

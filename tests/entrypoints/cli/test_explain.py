@@ -172,8 +172,8 @@ def test_for_programs(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         None,
         "receiver",
         "aaa",
-        "reject",
-        "rejected_by_rule",
+        "hold",
+        "fact_unknown",
     )
     assert own == {
         "event_id": "event-1",

@@ -3,8 +3,7 @@
 from datetime import UTC, datetime
 
 from doorman.models import Share
-from doorman.policy.policy import load
-from doorman.policy.rules import VaultRule
+from doorman.policy.policy import VaultRule, load
 from doorman.policy.tools.explain import Finding, Step, Verdict, as_json, describe_vault, explain
 
 IMAGE = "6596628c-42d4-4ff1-8660-8ea5ae61f243"

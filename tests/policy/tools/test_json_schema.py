@@ -8,8 +8,7 @@ import jsonschema
 import pytest
 from hypothesis import given, settings
 
-from doorman.policy.document.marks import read
-from doorman.policy.document.yaml_syntax import SyntaxFault
+from doorman.policy.document.yaml_reader import SyntaxFault, read
 from doorman.policy.policy import load
 from doorman.policy.tools.json_schema import schema
 from tests.policy.test_decision import RULE_LISTS, SAMPLE, build_text
@@ -37,6 +36,7 @@ BEYOND = {
     "an exception with the name of a rule",
     "an unknown group",
     "a group where there are none",
+    "an unknown group of projects",
     "a group named as if it were a project",
     "bounds that exclude each other",
     "a day that does not exist",

@@ -1,5 +1,6 @@
 """Finds what a policy says in vain: rules never reached, doubles, vaults and groups for nobody, expired exceptions."""
 
+import re
 from datetime import date
 
 import pytest
@@ -15,11 +16,12 @@ TODAY = date(2026, 11, 5)
 
 
 def lines_of(text: str) -> list[str]:
-    """Lint a policy without faults and return its lines."""
+    """Lint a policy without faults and return its lines, but for those on the short rules that tests use."""
     content, root = load_file(text)
     return [
         f"{each.fault.line}:{each.fault.column}: {'' if each.is_error else 'warning: '}{each.fault.message}"
         for each in lint(content, root, today=TODAY)
+        if not re.search("looks like a name|has no condition", each.fault.message)
     ]
 
 
@@ -43,7 +45,11 @@ C = A.replace("name: a", "name: c")
             id="a ban behind the accept",
         ),
         pytest.param(
-            rules("name: all, decision: hold", A, "name: b, decision: reject"),
+            rules(
+                "name: all, decision: hold",
+                A,
+                "name: b, decision: reject",
+            ),
             [
                 "4:12: `a` can never match, the rule `all` in line 3 takes all its shares: move it up, or remove it",
                 "5:12: `b` can never match, the rule `all` in line 3 takes all its shares: move it up, or remove it",
@@ -90,16 +96,16 @@ C = A.replace("name: a", "name: c")
             rules(
                 "name: a, owners: [aaa, aaa], decision: hold",
             ),
-            ["3:29: warning: the owner aaa stands in this list already: remove one of the two"],
+            ["3:29: warning: aaa stands in this list already: remove one of the two"],
             id="an owner twice",
         ),
         pytest.param(
             "version: 1\ngroups: {us: [aaa, bbb, aaa], them: [ccc]}\nrules:\n"
             '  - {name: a, owners: [bbb, "group:us"], decision: hold}',
             [
-                "2:25: warning: the owner aaa stands in this list already: remove one of the two",
+                "2:25: warning: aaa stands in this list already: remove one of the two",
                 "2:31: warning: nothing uses the group `them`: remove it, or name it as `group:them`",
-                "4:29: warning: the owner bbb (in `group:us`) stands in this list already: remove one of the two",
+                "4:29: warning: bbb (in `group:us`) stands in this list already: remove one of the two",
             ],
             id="groups",
         ),
@@ -177,5 +183,9 @@ def test_a_rule_that_is_said_never_to_match_never_does(generated: list[dict[str,
     content, root = load_file(build_text(generated))
     decision = decide(share, compile_policy(content), now=NOW)
     met = {decision.rule, *(trial.rule for trial in decision.trials)}
-    dead = {each.fault.message.split("`")[1] for each in lint(content, root, today=TODAY) if each.is_error}
+    dead = {
+        each.fault.message.split("`")[1]
+        for each in lint(content, root, today=TODAY)
+        if "never match" in each.fault.message
+    }
     assert not (met & dead) or decision.reason == "fact_unknown"

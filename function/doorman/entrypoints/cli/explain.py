@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from doorman.entrypoints.cli.output import read_bytes, read_text, say, say_lines
+from doorman.entrypoints.cli.policy_live import served_api
 from doorman.errors import Rejected
 from doorman.events.claims import read_claims
 from doorman.events.cloudevents import read
@@ -55,7 +56,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Explain every image of every event; 1 where an event would be refused."""
     path = arguments.policy or os.environ.get("DOORMAN_POLICY") or "policy.yaml"
-    policy = load(read_text(path), file=path)
+    policy = load(read_text(path), file=path, api=served_api())
     listed = share_file.load(read_text(arguments.shares), file=arguments.shares) if arguments.shares else ()
     known = {share.image_id.lower(): share for share in listed}
     answers = [_answer(file, policy, known) for file in arguments.events]

@@ -2,74 +2,101 @@
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from doorman.entrypoints.cli.output import read_text, say, say_lines
-from doorman.policy.decision import Decision, choose_vault, decide, decide_all
+from doorman.entrypoints.cli.policy_live import look, served_api
+from doorman.models import Share
+from doorman.policy.decision import Decision, choose_vault, decide, hold_over_limit, over_limit
 from doorman.policy.policy import Policy, compile_policy, load_file
 from doorman.policy.schema import PolicyFile
 from doorman.policy.tools import share_file
-from doorman.policy.tools.diff import Change, Sample, compare, make_samples
+from doorman.policy.tools.diff import Change, Comparison, Sample, compare, compare_policies
+from doorman.policy.tools.explain import describe_vault
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("old", metavar="OLD", help="policy file")
     parser.add_argument("new", metavar="NEW", help="policy file")
-    parser.add_argument("--shares", metavar="FILE", help="shares to decide; without it, one is made up for each rule")
+    parser.add_argument(
+        "--shares", metavar="FILE", help="shares to decide; without it, made-up ones for all that differs"
+    )
+    parser.add_argument(
+        "--live", action="store_true", help="decide the pending and settled shares of the served projects"
+    )
     parser.add_argument("--json", action="store_true", help="for programs")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Compare; 1 where a share would end differently."""
     now = datetime.now(UTC)
-    old, new = _load(arguments.old), _load(arguments.new)
-    changes = _compare(arguments.shares, old, new, now)
-    if arguments.json:
-        say_lines(json.dumps([_as_json(change) for change in changes], indent=2))
-    else:
-        _tell(changes, "shares" if arguments.shares else "made-up shares")
-    return 1 if any(change.is_other_end for change in changes) else 0
-
-
-def _load(file: str) -> PolicyFile:
-    content, _ = load_file(read_text(file), file=file)
-    return content
-
-
-def _compare(shares: str | None, old: PolicyFile, new: PolicyFile, now: datetime) -> list[Change]:
-    policies = [compile_policy(old), compile_policy(new)]
+    old, new = (load_file(read_text(file), file=file, api=served_api())[0] for file in (arguments.old, arguments.new))
+    shares = _read_shares(arguments)
     if shares is None:
-        samples = make_samples([old, new], now=now)
-        before, after = ([decide(each.share, policy, now=now) for each in samples] for policy in policies)
-        return compare(samples, before, after)
-    listed = share_file.load(read_text(shares), file=shares)
-    samples = [Sample(share=share, label=f"image {share.image_id}") for share in listed]
-    before, after = ([*_round(samples, policy, now)] for policy in policies)
-    return compare(samples, before, after)
+        compared = compare_policies(old, new, now=now)
+    else:
+        samples = [Sample(share=share, label=f"image {share.image_id}") for share in shares]
+        before, after = (_decide(shares, compile_policy(each), now) for each in (old, new))
+        compared = Comparison(changes=tuple(compare(samples, before, after)))
+    beside = list(_beside(old, new))
+    if arguments.json:
+        say_lines(json.dumps([_as_json(change) for change in compared.changes], indent=2))
+    else:
+        for line in beside:
+            say(line)
+        _tell(compared, "made-up shares" if shares is None else "shares")
+    return 1 if beside or any(change.is_other_end for change in compared.changes) else 0
 
 
-def _round(samples: Sequence[Sample], policy: Policy, now: datetime) -> list[Decision]:
-    decided = decide_all([each.share for each in samples], policy, now=now)
-    return [decided[each.share.image_id] for each in samples]
+def _beside(old: PolicyFile, new: PolicyFile) -> Iterator[str]:
+    """Say what differs and shows in no single share: limits count many, and `reconcile` is about what was settled."""
+    for key in ("limits", "reconcile"):
+        before, after = (getattr(each, key).model_dump(exclude_none=True) for each in (old, new))
+        if before != after:
+            yield f"{key}: {json.dumps(before)} -> {json.dumps(after)}"
 
 
-def _tell(changes: Sequence[Change], what: str) -> None:
-    ends = [change for change in changes if change.is_other_end]
+def _read_shares(arguments: argparse.Namespace) -> Sequence[Share] | None:
+    if arguments.shares:
+        return share_file.load(read_text(arguments.shares), file=arguments.shares)
+    return look().shares if arguments.live else None
+
+
+def _decide(shares: Sequence[Share], policy: Policy, now: datetime) -> list[Decision]:
+    """Decide shares as they would be now: those that are settled as what they are, the others as if they came in."""
+    decided = {(each.project_id, each.image_id): decide(each, policy, now=now, at_door=_waits(each)) for each in shares}
+    for project in {each.project_id for each in shares}:
+        waiting = [each for each in shares if each.project_id == project and _waits(each)]
+        by_image = {each.image_id: decided[project, each.image_id] for each in waiting}
+        for image in over_limit(by_image, waiting, policy.accepts_per_owner):
+            decided[project, image] = hold_over_limit(by_image[image], policy.accepts_per_owner or 0)
+    return [decided[each.project_id, each.image_id] for each in shares]
+
+
+def _waits(share: Share) -> bool:
+    return share.member_status in {None, "pending"}
+
+
+def _tell(compared: Comparison, what: str) -> None:
+    ends = [change for change in compared.changes if change.is_other_end]
     for change in ends:
-        share = change.sample.share
-        facts = f"{change.sample.label}, owner {share.owner or 'unknown'}, name {share.name or 'unknown'}"
-        server = ", full-ECS" if share.full_ecs else ""
-        say(f"{facts}{server}: {_word(change, change.old)} -> {_word(change, change.new)}")
-    others = len(changes) - len(ends)
+        share, facts = change.sample.share, change.sample.label
+        if facts.startswith("image "):
+            server = ", full-ECS" if share.full_ecs else ""
+            facts += f", owner {share.owner or 'unknown'}, name {share.name or 'unknown'}{server}"
+        say(f"{facts}: {_word(change.old)} -> {_word(change.new)}")
+    if not compared.is_whole:
+        say("the policies are too large to be compared in full: give --shares FILE, or --live", style="yellow")
+    others = len(compared.changes) - len(ends)
     say(f"{len(ends)} {what} would end differently; {others} more would end the same, by another rule or reason")
 
 
-def _word(change: Change, decision: Decision) -> str:
-    vault = choose_vault(decision, change.sample.share, tried=(), vaults=None)
+def _word(decision: Decision) -> str:
     audit = "audit " if decision.audit else ""
-    into = f", vault {vault}" if vault else ""
+    vaults = ", then ".join(describe_vault(entry) for entry in decision.vaults)
+    into = f", vault {vaults}" if vaults else ""
     return f"{audit}{decision.action} ({decision.rule or 'no rule'}, {decision.reason}{into})"
 
 

@@ -10,7 +10,7 @@ from doorman import bootstrap
 from doorman.cloud.auth.environ import PROJECT_IDS, PROJECT_NAMES
 from doorman.entrypoints.cli.output import JsonLines, read_text
 from doorman.handlers.projects import Projects
-from doorman.policy.policy import load
+from doorman.policy.policy import Policy, load
 from doorman.runtime import logs, telemetry
 from doorman.runtime.clock import SystemClock
 from doorman.settings import Settings
@@ -34,13 +34,16 @@ def add_json(parser: ArgumentParser) -> None:
 
 
 @asynccontextmanager
-async def open_projects(*, projects: Sequence[str], is_telling: bool, as_json: bool) -> AsyncIterator[Projects]:
+async def open_projects(
+    *, projects: Sequence[str], is_telling: bool, as_json: bool, policy: Policy | None = None
+) -> AsyncIterator[Projects]:
     """Open the office for the time of one command.
 
     Args:
         projects: what `--project` named.
         is_telling: outcomes go to K_SINK, where it is set.
         as_json: outcomes go to stdout as well, as soon as they are told.
+        policy: decides in place of that of DOORMAN_POLICY.
 
     Raises:
         Misconfigured: a variable is missing or wrong.
@@ -49,7 +52,7 @@ async def open_projects(*, projects: Sequence[str], is_telling: bool, as_json: b
     settings = Settings.from_environ(_serve_named(os.environ, projects), is_sink_required=False)
     _log_beside(settings)
     telemetry.set_up(os.environ)
-    policy = load(read_text(settings.policy), file=settings.policy)
+    policy = policy or load(read_text(settings.policy), file=settings.policy, api=settings.api)
     async with AsyncExitStack() as stack:
         stack.callback(telemetry.close)
         connections = await stack.enter_async_context(aclosing(bootstrap.connect(settings, clock=SystemClock())))

@@ -1,45 +1,56 @@
 """Reads a file that a person wrote into a strict model, or says everything that is wrong with it at once.
 
-Shared by the policy, its tests and lists of shares. What the models cannot see, each kind of file checks for itself.
+Shared by the policy, its tests and lists of shares. The words for a key stand at the key: the description of its field.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from types import UnionType
+from typing import Annotated, Any, ClassVar, Final, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
 
-from doorman.policy.document.advice import Vocabulary
 from doorman.policy.document.faults import BrokenFile, Fault
-from doorman.policy.document.marks import Node, Path, read
-from doorman.policy.document.yaml_syntax import SyntaxFault
+from doorman.policy.document.yaml_reader import Node, Path, SyntaxFault, read
 
 M = TypeVar("M")
 Sense = Callable[[Node], Iterable[Fault]]
+Advise = Callable[[Path, Node | None], str | None]
+
+_QUOTED: Final = 80
 
 
 class Strict(BaseModel):
-    """An entry of a file; None stands for an absent key, which a person cannot write: an empty key is refused."""
+    """An entry of a file; None stands for an absent key, which a person cannot write: an empty key is refused.
+
+    Attributes:
+        called: what people call such an entry: `a rule`; by default it is called by its key.
+        form: what must stand in its place.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
+    called: ClassVar[str] = ""
+    form: ClassVar[str] = ""
 
 
 def load(
     text: str,
-    validate: Callable[[Any], M],
-    words: Vocabulary,
+    model: type[M],
     *,
     file: str,
     sense: Sense = lambda _: (),
+    advise: Advise = lambda _, __: None,
     error: type[BrokenFile] = BrokenFile,
 ) -> tuple[M, Node]:
     """Load a file.
 
     Args:
         text: its content.
-        validate: reads what it must hold into a model.
-        words: to tell people what is wrong.
+        model: what it must hold: a `Strict`, or a list of them.
         file: its name, for the error's lines.
         sense: yields what the model cannot see, from whatever could be read.
+        advise: says better what is wrong with a value, or, given None, with the key itself; None where it cannot.
         error: raised where something is wrong.
 
     Returns:
@@ -50,18 +61,34 @@ def load(
     except SyntaxFault as fault:
         raise error(file, [fault.fault]) from fault
     unread = {(fault.line, fault.column) for fault in faults}
-    faults += [*_blanks(root, words), *sense(root)]
+    faults += [*_blanks(root, model), *sense(root)]
     try:
-        content = validate(root.value)
+        content = TypeAdapter(model).validate_python(root.value)
     except ValidationError as wrong:
-        form = (each for each in _form(root, words, wrong) if (each.line, each.column) not in unread)
+        form = (each for each in _form(root, model, wrong, advise) if (each.line, each.column) not in unread)
         raise error(file, [*faults, *form]) from wrong
     if faults:
         raise error(file, faults)
     return content, root
 
 
-def _form(root: Node, words: Vocabulary, error: ValidationError) -> Iterator[Fault]:
+def about_value(model: object, path: Path, node: Node, *, choices: Sequence[str] = ()) -> str:
+    """Say what the value at `path` must be instead; `choices` are the words that it may be."""
+    # a wrong file may hold a secret: what it is as a whole is said without its words
+    what = _seen(node) if path else _kind(node.value)
+    text = f"{_subject(path)} must be {_find(model, path)[1]}, not {what}"
+    guess = closest(node.value, choices) if isinstance(node.value, str) else None
+    return f"{text}; did you mean `{guess}`?" if guess else text
+
+
+def closest(word: str, words: Iterable[str]) -> str | None:
+    """Return the one of `words` that `word` was probably meant to be."""
+    lowered = {each.lower(): each for each in words}
+    found = get_close_matches(word.lower(), lowered, n=1, cutoff=0.6)
+    return lowered[found[0]] if found else None
+
+
+def _form(root: Node, model: object, error: ValidationError, advise: Advise) -> Iterator[Fault]:
     """Turn the model's errors into sentences at their places."""
     for each in error.errors(include_url=False):
         path = _written(root, tuple(each["loc"]))
@@ -70,15 +97,37 @@ def _form(root: Node, words: Vocabulary, error: ValidationError) -> Iterator[Fau
             case _ if value is None:
                 continue  # an empty key, told already
             case "extra_forbidden":
-                yield root.fault(path, words.about_unknown_key(path), at_key=True)
+                yield root.fault(path, advise(path, None) or _about_unknown_key(model, path), at_key=True)
             case "missing":
-                yield root.fault(path[:-1], words.about_missing_key(path))
+                above, words = _call(model, path[:-1]), _find(model, path)[1]
+                yield root.fault(path[:-1], f"{above} needs `{path[-1]}`: add `{path[-1]}:` with {words}")
             case "string_pattern_mismatch" if path[-1] == "[key]":
                 yield root.fault(path[:-1], f"`{path[-2]}` is no name: use 1 to 64 of `A-Z a-z 0-9 _ -`", at_key=True)
+            case _ if (better := advise(path, root.find(path))) is not None:
+                yield root.fault(path, better)
             case "string_type" if isinstance(value, bool | int | float):
-                yield root.fault(path, words.about_unquoted(path, value))
+                node = root.find(path)
+                text = f'must be a text, not {_seen(node)}: put it in quotes, "{node.text}"'
+                yield root.fault(path, f"{_subject(path)} {text}")
             case _:
-                yield root.fault(path, words.about_value(path, value, choices=_choices(each)))
+                yield root.fault(path, about_value(model, path, root.find(path), choices=_choices(each)))
+
+
+def _about_unknown_key(model: object, path: Path) -> str:
+    keys = list(getattr(_find(model, path[:-1])[0], "model_fields", ()))
+    guess = closest(str(path[-1]), keys)
+    right = f"did you mean `{guess}`?" if guess else f"the keys are {', '.join(f'`{each}`' for each in keys)}"
+    return f"`{path[-1]}` is not a key of {_call(model, path[:-1])}: {right}"
+
+
+def _blanks(node: Node, model: object, path: Path = ()) -> Iterator[Fault]:
+    """Yield the keys without a value: they could mean nothing or everything, so they must say."""
+    if not path and node.value is None:
+        yield node.fault((), about_value(model, (), node))
+    for step, child in node.children.items():
+        if child.value is None:
+            yield node.fault((step,), about_value(model, (*path, step), child), at_key=True)
+        yield from _blanks(child, model, (*path, step))
 
 
 def _written(root: Node, path: Path) -> Path:
@@ -93,11 +142,55 @@ def _choices(error: Mapping[str, Any]) -> list[str]:
     return [each.strip("'") for each in expected.replace(" or ", ", ").split(", ")]
 
 
-def _blanks(node: Node, words: Vocabulary, path: Path = ()) -> Iterator[Fault]:
-    """Yield the keys without a value: they could mean nothing or everything, so they must say."""
-    if not path and node.value is None:
-        yield node.fault((), words.about_value((), None))
-    for step, child in node.children.items():
-        if child.value is None:
-            yield node.fault((step,), words.about_value((*path, step), None), at_key=True)
-        yield from _blanks(child, words, (*path, step))
+def _find(model: object, path: Path) -> tuple[object, str]:
+    """Return the type of what stands at `path`, and what must stand there; a list may describe its entries."""
+    kind, words = unwrap(model)
+    for step in path:
+        field = getattr(kind, "model_fields", {}).get(step)
+        inner = get_args(kind)[-1] if get_origin(kind) in {list, dict} else field and field.annotation
+        kind, own = unwrap(inner)
+        words = (field and field.description) or own or words
+    return kind, words
+
+
+def unwrap(annotation: object) -> tuple[object, str]:
+    """Return the bare type of an annotation, and the description that it carries."""
+    words = ""
+    while (origin := get_origin(annotation)) in {Annotated, Union, UnionType}:
+        inner, *metadata = get_args(annotation)
+        if origin is Annotated:
+            told = [each.description for each in metadata if isinstance(each, FieldInfo) and each.description]
+            words = words or next(reversed(told), "")
+        annotation = inner
+    return annotation, words or getattr(annotation, "form", "")
+
+
+def _subject(path: Path) -> str:
+    if not path:
+        return "the file"
+    name = next((f"`{each}`" for each in reversed(path) if isinstance(each, str)), "the list")
+    return f"an entry of {name}" if isinstance(path[-1], int) else name
+
+
+def _call(model: object, path: Path) -> str:
+    return getattr(_find(model, path)[0], "called", "") or f"`{path[-1]}`"
+
+
+def _seen(node: Node) -> str:
+    """Describe a wrong value as a person would: `the text "x"`, `the number 5`, `a list`."""
+    match node.value:
+        case bool():
+            return f"`{node.text}`"
+        case int() | float():
+            return f"the number {node.text}"
+        case str() as text:
+            return f'the text "{text if len(text) <= _QUOTED else text[:_QUOTED] + "..."}"'
+        case list() | dict() as several if not several:
+            return _kind(several).replace("a ", "an empty ")
+        case value:
+            return _kind(value)
+
+
+def _kind(value: object) -> str:
+    kinds = {str: "a text", list: "a list", dict: "a mapping", bool: "a yes or no", type(None): "nothing"}
+    return kinds.get(type(value), "a number")

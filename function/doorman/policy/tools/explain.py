@@ -11,8 +11,7 @@ from typing import Any
 
 from doorman.models import Action, Share
 from doorman.policy.decision import Decision, decide, needs_vaults
-from doorman.policy.policy import Policy
-from doorman.policy.rules import Rule, VaultRule
+from doorman.policy.policy import Policy, Rule, VaultRule
 
 
 class Verdict(StrEnum):
@@ -93,10 +92,11 @@ def describe_vault(entry: VaultRule) -> str:
     """Say in words where an entry of `vaults` sends images."""
     if entry.vault is not None:
         return entry.vault
+    free = f", if that is {entry.min_free} GB" if entry.min_free else ""
     if entry.candidates:
-        return f"the one of {', '.join(entry.candidates)} with the most room"
+        return f"the one of {', '.join(entry.candidates)} with the most room{free}"
     tags = ", ".join(f"{key}={value}" for key, value in sorted(entry.tags))
-    return f"the one tagged {tags} with the most room"
+    return f"the one tagged {tags} with the most room{free}"
 
 
 def _steps(share: Share, rules: tuple[Rule, ...], now: datetime) -> Iterator[Step]:

@@ -5,7 +5,6 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from doorman.policy.key_descriptions import EXPECTED
 from doorman.policy.schema import PolicyFile
 
 
@@ -28,9 +27,7 @@ class _Writer(GenerateJsonSchema):
 
 def schema() -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) of the policy file."""
-    written = PolicyFile.model_json_schema(schema_generator=_Writer, mode="validation")
-    for name, entry in {"PolicyFile": written, **written["$defs"]}.items():
-        for key, value in entry["properties"].items():
-            place = "vaults.[].tags" if (name, key) == ("VaultEntry", "tags") else key
-            entry["properties"][key] = {"description": EXPECTED[place], **value}
-    return {"$schema": _Writer.schema_dialect, **written}
+    return {
+        "$schema": _Writer.schema_dialect,
+        **PolicyFile.model_json_schema(schema_generator=_Writer, mode="validation"),
+    }

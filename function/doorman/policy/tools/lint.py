@@ -10,20 +10,11 @@ from datetime import date
 from fnmatch import fnmatchcase
 from itertools import chain
 
-from doorman.policy.document.faults import Fault
-from doorman.policy.document.marks import Node, Path
-from doorman.policy.rules import resolve
-from doorman.policy.schema import Bounds, ExceptionEntry, ImagesEntry, PolicyFile, RuleEntry, VaultEntry
-
-_PATTERNS = {"names", "platform", "os_version"}
-
-
-@dataclass(frozen=True, slots=True)
-class Lint:
-    """Something said in vain; an error where the file promises what it does not do."""
-
-    fault: Fault
-    is_error: bool = False
+from doorman.policy.conditions import PATTERNS
+from doorman.policy.document.yaml_reader import Node, Path
+from doorman.policy.policy import resolve
+from doorman.policy.schema import Api, Bounds, ExceptionEntry, ImagesEntry, PolicyFile, RuleEntry, VaultEntry
+from doorman.policy.tools.dangers import Lint, find_dangers, placed
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,44 +27,37 @@ class _Placed:
     owners: frozenset[str] | None
 
 
-def lint(content: PolicyFile, root: Node, *, today: date) -> list[Lint]:
+def lint(content: PolicyFile, root: Node, *, today: date, api: Api = "ims") -> list[Lint]:
     """Look through a policy without faults.
 
     Args:
         content: the policy as written.
         root: where everything stands in it.
         today: in UTC.
+        api: the image service that it is for.
 
     Returns:
         What was found, in the order of the file.
     """
-    placed = _place(content, root)
+    places = [
+        _Placed(path, root.find(path).place[0], entry, resolve(entry.owners, content))
+        for path, entry in placed(content)
+    ]
     found = chain(
-        _shadows(placed, root),
+        _shadows(places, root),
         _doubles(content, root),
         _groups(content, root),
-        _vaults(content, placed, root),
-        _missing_vaults(content, placed, root),
+        _vaults(content, places, root),
+        _missing_vaults(content, places, root),
         _expired(content, root, today),
+        find_dangers(content, root, today=today, api=api),
     )
     return sorted(found, key=lambda each: each.fault)
 
 
-def _place(content: PolicyFile, root: Node) -> list[_Placed]:
-    sections: tuple[tuple[str, Sequence[RuleEntry | ExceptionEntry]], ...] = (
-        ("exceptions", content.exceptions),
-        ("rules", content.rules),
-    )
-    return [
-        _Placed((name, index), root.find((name, index)).place[0], entry, resolve(entry.owners, content))
-        for name, entries in sections
-        for index, entry in enumerate(entries)
-    ]
-
-
-def _shadows(placed: Sequence[_Placed], root: Node) -> Iterator[Lint]:
-    for index, late in enumerate(placed):
-        yield from _shadow(late, [early for early in placed[:index] if _precedes(early.entry, late.entry)], root)
+def _shadows(places: Sequence[_Placed], root: Node) -> Iterator[Lint]:
+    for index, late in enumerate(places):
+        yield from _shadow(late, [early for early in places[:index] if _precedes(early.entry, late.entry)], root)
 
 
 def _shadow(late: _Placed, earlier: Sequence[_Placed], root: Node) -> Iterator[Lint]:
@@ -99,7 +83,7 @@ def _precedes(early: RuleEntry | ExceptionEntry, late: RuleEntry | ExceptionEntr
     elif early.mode == "audit":
         return False
     if early.projects is not None and not set(late.projects or [""]) <= set(early.projects):
-        return False
+        return False  # groups are compared by name, so that this never says too much
     wanted, given = early.images or ImagesEntry(), late.images or ImagesEntry()
     keys = (key for key in ImagesEntry.model_fields if getattr(wanted, key) is not None)
     return all(_implies(key, getattr(given, key), getattr(wanted, key)) for key in keys)
@@ -111,7 +95,7 @@ def _implies(key: str, given: object, wanted: object) -> bool:
         low = (given.at_least or 0) >= (wanted.at_least or 0)
         return low and (wanted.at_most is None or (given.at_most is not None and given.at_most <= wanted.at_most))
     if isinstance(given, list) and isinstance(wanted, list):
-        if key in _PATTERNS:
+        if key in PATTERNS:
             return all(any(_is_within(each, other) for other in wanted) for each in given)
         return set(given) <= set(wanted)
     return given == wanted
@@ -133,30 +117,34 @@ def _doubles(content: PolicyFile, root: Node) -> Iterator[Lint]:
         "vaults": content.vaults,
     }
     for section, written in sections.items():
-        lists |= {(section, index, "owners"): entry.owners or [] for index, entry in enumerate(written)}
+        for index, entry in enumerate(written):
+            lists |= {
+                (section, index, "owners"): entry.owners or [],
+                (section, index, "projects"): entry.projects or [],
+            }
     for path, entries in lists.items():
         known: set[str] = set()
         for index, each in enumerate(entries):
             owners = resolve([each], content) or frozenset()
             for owner in sorted(owners & known):
                 within = f" (in `{each}`)" if owner != each else ""
-                text = f"the owner {owner}{within} stands in this list already: remove one of the two"
+                text = f"{owner}{within} stands in this list already: remove one of the two"
                 yield Lint(root.fault((*path, index), text))
             known |= owners
 
 
 def _groups(content: PolicyFile, root: Node) -> Iterator[Lint]:
     entries: list[RuleEntry | ExceptionEntry | VaultEntry] = [*content.rules, *content.exceptions, *content.vaults]
-    used = {owner for entry in entries for owner in entry.owners or ()}
+    used = {each for entry in entries for each in (*(entry.owners or ()), *(entry.projects or ()))}
     for name in content.groups:
         if f"group:{name}" not in used:
             text = f"nothing uses the group `{name}`: remove it, or name it as `group:{name}`"
             yield Lint(root.fault(("groups", name), text, at_key=True))
 
 
-def _vaults(content: PolicyFile, placed: Sequence[_Placed], root: Node) -> Iterator[Lint]:
+def _vaults(content: PolicyFile, places: Sequence[_Placed], root: Node) -> Iterator[Lint]:
     """A vault entry needs a rule that accepts full-ECS images of its owners."""
-    accepting = [each for each in placed if each.entry.decision == "accept" and _takes_servers(each.entry)]
+    accepting = [each for each in places if each.entry.decision == "accept" and _takes_servers(each.entry)]
     for index, entry in enumerate(content.vaults):
         owners = resolve(entry.owners, content)
         if not any(each.owners is None or owners is None or owners & each.owners for each in accepting):
@@ -164,10 +152,10 @@ def _vaults(content: PolicyFile, placed: Sequence[_Placed], root: Node) -> Itera
             yield Lint(root.fault(("vaults", index), text))
 
 
-def _missing_vaults(content: PolicyFile, placed: Sequence[_Placed], root: Node) -> Iterator[Lint]:
+def _missing_vaults(content: PolicyFile, places: Sequence[_Placed], root: Node) -> Iterator[Lint]:
     """A rule that wants full-ECS images needs a vault for them, or all of them are held."""
     mapped = [resolve(entry.owners, content) for entry in content.vaults]
-    for each in placed:
+    for each in places:
         is_wanted = each.entry.decision == "accept" and each.entry.images is not None and each.entry.images.full_ecs
         if is_wanted and not any(owners is None or each.owners is None or owners & each.owners for owners in mapped):
             text = f"`{each.entry.name}` holds every image, no vault is mapped for its owners: add an entry to `vaults`"

@@ -3,44 +3,19 @@
 The keys are those of a `Share`; a key that is left out is a fact that nobody knows.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import AfterValidator, Field, TypeAdapter
+from pydantic import AfterValidator, Field
 
 from doorman.models import Share
 from doorman.parsing import parse_time
 from doorman.policy.document import strict
-from doorman.policy.document.advice import Vocabulary
 from doorman.policy.document.faults import Fault
-from doorman.policy.document.marks import Node
 from doorman.policy.document.strict import Strict
-from doorman.policy.schema import ImageId, ProjectId
-
-EXPECTED: Final[Mapping[str, str]] = {
-    "": "a list of shares, each beginning with `- image_id:`",
-    "[]": "a mapping of facts, such as `owner: 9c61004714024f9586705d090530f9fa`",
-    "image_id": "an image ID: a UUID such as `6596628c-42d4-4ff1-8660-8ea5ae61f243`",
-    "project_id": "the receiving project's ID",
-    "owner": "the sharer's project ID",
-    "name": "a text",
-    "created_at": "a time such as `2026-01-31T08:30:00Z`",
-    "full_ecs": "`true` or `false`",
-    "kind": "`server`, `data`, `iso` or `bare_metal`",
-    "os_type": "a text such as `Linux`",
-    "os_version": "a text such as `Ubuntu 22.04 server 64bit`",
-    "platform": "a text such as `Ubuntu`",
-    "architecture": "a text such as `x86_64`",
-    "min_disk": "a whole number of GB",
-    "min_ram": "a whole number of MB",
-    "size": "a whole number of bytes",
-    "tags": "a list of tags, such as `[golden]`",
-    "tags.[]": "a text",
-    "encrypted": "`true` or `false`",
-    "firmware": "a text such as `uefi`",
-    "hash_value": "the `os_hash_value` in hexadecimal",
-}
+from doorman.policy.document.yaml_reader import Node
+from doorman.policy.schema import ImageId, ProjectId, words
 
 
 def _check_time(text: str) -> str:
@@ -56,38 +31,40 @@ Count = Annotated[int, Field(ge=0)]
 class Facts(Strict):
     """What is known of a share, in a policy test."""
 
+    form: ClassVar[str] = "a mapping of facts, such as `owner: 9c61004714024f9586705d090530f9fa`"
+
     image_id: ImageId | None = None
-    project_id: ProjectId | None = None
-    owner: ProjectId | None = None
-    name: str | None = None
-    created_at: Time | None = None
-    full_ecs: bool | None = None
-    kind: Literal["server", "data", "iso", "bare_metal"] | None = None
-    os_type: str | None = None
-    os_version: str | None = None
-    platform: str | None = None
-    architecture: str | None = None
-    min_disk: Count | None = None
-    min_ram: Count | None = None
-    size: Count | None = None
-    tags: list[str] | None = None
-    encrypted: bool | None = None
-    firmware: str | None = None
-    hash_value: str | None = None
+    project_id: ProjectId | None = words("the receiving project's ID")
+    owner: ProjectId | None = words("the sharer's project ID")
+    name: str | None = words("a text")
+    member_status: Literal["pending", "accepted", "rejected"] | None = words("`pending`, `accepted` or `rejected`")
+    created_at: Time | None = words("a time such as `2026-01-31T08:30:00Z`")
+    full_ecs: bool | None = words("`true` or `false`")
+    kind: Literal["server", "data", "iso", "bare_metal"] | None = words("`server`, `data`, `iso` or `bare_metal`")
+    os_type: str | None = words("a text such as `Linux`")
+    os_version: str | None = words("a text such as `Ubuntu 22.04 server 64bit`")
+    platform: str | None = words("a text such as `Ubuntu`")
+    architecture: str | None = words("a text such as `x86_64`")
+    min_disk: Count | None = words("a whole number of GB")
+    min_ram: Count | None = words("a whole number of MB")
+    size: Count | None = words("a whole number of bytes")
+    tags: list[str] | None = words("a list of tags, such as `[golden]`")
+    encrypted: bool | None = words("`true` or `false`")
+    firmware: str | None = words("a text such as `uefi`")
+    hash_value: str | None = words("the `os_hash_value` in hexadecimal")
 
 
 class ListedFacts(Facts):
     """What is known of a share, in a list of shares: there it must say which image."""
 
+    called: ClassVar[str] = "a share"
+
     image_id: ImageId
 
 
-WORDS: Final = Vocabulary(
-    whole="the list",
-    expected=EXPECTED,
-    keys={"": list(ListedFacts.model_fields), "[]": list(ListedFacts.model_fields)},
-    places={"[]": "a share"},
-)
+_LIST: Final[Any] = Annotated[
+    list[ListedFacts], Field(description="a list of shares, each beginning with `- image_id:`")
+]
 
 
 def load(text: str, *, file: str) -> tuple[Share, ...]:
@@ -96,7 +73,7 @@ def load(text: str, *, file: str) -> tuple[Share, ...]:
     Raises:
         BrokenFile: with every fault at once.
     """
-    listed, _ = strict.load(text, TypeAdapter(list[ListedFacts]).validate_python, WORDS, file=file, sense=_doubles)
+    listed, _ = strict.load(text, _LIST, file=file, sense=_doubles)
     return tuple(to_share(each) for each in listed)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Final
+from typing import Annotated, ClassVar, Final
 
 from pydantic import Field
 
@@ -11,45 +11,52 @@ from doorman.models import Share
 from doorman.parsing import parse_time
 from doorman.policy.decision import Decision, choose_vault, decide
 from doorman.policy.document import strict
-from doorman.policy.document.advice import Vocabulary
 from doorman.policy.document.strict import Strict
-from doorman.policy.key_descriptions import EXPECTED as POLICY_WORDS
 from doorman.policy.policy import Policy
 from doorman.policy.schema import Decision as DecisionWord
-from doorman.policy.schema import Some, VaultId
+from doorman.policy.schema import Some, VaultId, words
 from doorman.policy.tools import share_file
 from doorman.policy.tools.share_file import Facts, Time
 
 _IMAGE: Final = "00000000-0000-4000-8000-000000000000"
 
 Title = Annotated[str, Field(pattern=r"\S")]
+Now = Annotated[Time | None, Field(description="the time of the decisions, such as `2026-11-05T12:00:00Z`")]
 
 
 class Expected(Strict):
     """What must come out; what is left out is not looked at."""
 
     decision: DecisionWord
-    rule: str | None = None
-    reason: str | None = None
-    vault: VaultId | None = None
-    tried: list[str] | None = None
+    rule: str | None = words("the name of the rule that must decide")
+    reason: str | None = words("the reason that must be told, such as `allowed_owner`")
+    vault: VaultId | None = words("the vault that must be tried first")
+    tried: list[Annotated[str, Field(description="the name of a rule")]] | None = words(
+        "the names of the rules in audit mode that must match, in order"
+    )
 
 
 class CaseEntry(Strict):
     """One case: a share, and what the policy must decide."""
 
-    case: Title
+    called: ClassVar[str] = "a case"
+    form: ClassVar[str] = "a mapping with `case`, `share` and `expect`"
+
+    case: Title = Field(description="a sentence, such as `a golden image is accepted`")
     share: Facts
-    expect: Expected
-    now: Time | None = None
+    expect: Expected = Field(description="a mapping, such as `decision: accept`")
+    now: Now = None
 
 
 class CaseFile(Strict):
     """A file of cases."""
 
-    policy: Title | None = None
-    now: Time | None = None
-    cases: Some[CaseEntry]
+    called: ClassVar[str] = "the file"
+    form: ClassVar[str] = "a mapping that begins with `cases:`"
+
+    policy: Title | None = words("the path of the policy, seen from this file")
+    now: Now = None
+    cases: Some[CaseEntry] = Field(description="a list of cases, each beginning with `- case:`")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,35 +67,6 @@ class Result:
     line: int
     decision: Decision
     misses: tuple[str, ...]
-
-
-WORDS: Final = Vocabulary(
-    whole="the file",
-    expected={
-        **share_file.EXPECTED,
-        "": "a mapping that begins with `cases:`",
-        "policy": "the path of the policy, seen from this file",
-        "now": "the time of the decisions, such as `2026-11-05T12:00:00Z`",
-        "cases": "a list of cases, each beginning with `- case:`",
-        "cases.[]": "a mapping with `case`, `share` and `expect`",
-        "case": "a sentence, such as `a golden image is accepted`",
-        "share": "a mapping of facts, such as `owner: 9c61004714024f9586705d090530f9fa`",
-        "expect": "a mapping, such as `decision: accept`",
-        "decision": POLICY_WORDS["decision"],
-        "rule": "the name of the rule that must decide",
-        "reason": "the reason that must be told, such as `allowed_owner`",
-        "vault": "the vault that must be tried first",
-        "tried": "the names of the rules in audit mode that must match, in order",
-        "tried.[]": "the name of a rule",
-    },
-    keys={
-        "": list(CaseFile.model_fields),
-        "cases.[]": list(CaseEntry.model_fields),
-        "share": list(Facts.model_fields),
-        "expect": list(Expected.model_fields),
-    },
-    places={"cases.[]": "a case"},
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +83,7 @@ def load(text: str, *, file: str) -> Cases:
     Raises:
         BrokenFile: with every fault at once.
     """
-    content, root = strict.load(text, CaseFile.model_validate, WORDS, file=file)
+    content, root = strict.load(text, CaseFile, file=file)
     return Cases(content, tuple(node.place[0] for node in root.find(("cases",)).children.values()))
 
 

@@ -1,21 +1,40 @@
 """Reads YAML (so JSON too) into plain values that know their line and column, and collects what is wrong with it.
 
 The door for files that people write: policies, policy tests, lists of shares. Knows nothing about their meaning.
+Scalars follow YAML 1.2, as editors do: `no` and `2026-12-31` are texts. https://yaml.org/spec/1.2.2/#103-core-schema
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import yaml
 
 from doorman.policy.document.faults import Fault
-from doorman.policy.document.yaml_syntax import SyntaxFault, join, parse, place, resolve
 
+MAX_CHARACTERS: Final = 4_000_000
 MAX_DEPTH: Final = 20
 MAX_VALUES: Final = 500_000
 
 Path = tuple[str | int, ...]
+
+_NULL = re.compile(r"|~|null|Null|NULL")
+_BOOL = re.compile(r"true|True|TRUE|false|False|FALSE")
+# up to 18 digits: a project ID of 32 digits stays the text that it is
+_INT = re.compile(r"[-+]?[0-9]{1,18}", re.ASCII)
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+\.[0-9]*)([eE][-+]?[0-9]{1,2})?", re.ASCII)
+# what JSON takes in its texts, and YAML only escaped; compiled when first needed, since that takes a while
+_UNPRINTABLE: Final = "[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C parser is ten times faster, where it was built
+
+
+class SyntaxFault(Exception):
+    """The text is no YAML that can be read on; `fault` says where and why."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.message)
+        self.fault = fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +45,7 @@ class Node:
         value: plain: None, bool, int, float, str, list or dict with text keys.
         children: by index or key. keys: place of each key.
         size: how many values it holds when every alias is followed.
+        text: a scalar as it is written, before YAML made a number of it.
     """
 
     value: object
@@ -33,6 +53,7 @@ class Node:
     children: dict[str | int, "Node"] = field(default_factory=dict)
     keys: dict[str | int, tuple[int, int]] = field(default_factory=dict)
     size: int = 1
+    text: str | None = None
 
     def find(self, path: Path) -> "Node":
         """Return what stands at `path`, or the nearest one above where it is absent."""
@@ -58,7 +79,7 @@ def read(text: str) -> tuple[Node, list[Fault]]:
     Raises:
         SyntaxFault: nothing sensible can be said about the rest.
     """
-    reader = _Reader(parse(text.removeprefix("\ufeff")))
+    reader = _Reader(_parse(text.removeprefix("\ufeff")))
     return reader.document(), reader.faults
 
 
@@ -87,8 +108,8 @@ class _Reader:
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event)
         if isinstance(event, yaml.ScalarEvent):
-            value = resolve(event.value) if event.implicit[0] else join(event.value)
-            return self._noted(event, Node(value, place(event.start_mark)), event.tag)
+            value = _resolve(event.value) if event.implicit[0] else _join(event.value)
+            return self._noted(event, Node(value, _place(event.start_mark), text=event.value), event.tag)
         if isinstance(event, yaml.SequenceStartEvent):
             return self._noted(event, self._list(event, depth), event.tag)
         return self._noted(event, self._mapping(event, depth), getattr(event, "tag", None))
@@ -108,7 +129,7 @@ class _Reader:
         node = self._anchors.get(event.anchor or "")
         if node is None:
             self._fault(event, f"`*{event.anchor}` is an alias without an anchor: put quotes around a text like this")
-            return Node("", place(event.start_mark))
+            return Node("", _place(event.start_mark))
         return node
 
     def _list(self, event: yaml.Event, depth: int) -> Node:
@@ -116,7 +137,7 @@ class _Reader:
         while not isinstance(inner := next(self._events), yaml.SequenceEndEvent):
             children[len(children)] = self._node(inner, depth=depth + 1)
         value = [each.value for each in children.values()]
-        return Node(value, place(event.start_mark), children, {}, _size(children))
+        return Node(value, _place(event.start_mark), children, {}, _size(children))
 
     def _mapping(self, event: yaml.Event, depth: int) -> Node:
         children: dict[str | int, Node] = {}
@@ -127,13 +148,13 @@ class _Reader:
             if key in keys:
                 self._fault(inner, f"`{key}` stands twice here, first in line {keys[key][0]}: keep one of them")
             elif key is not None:
-                keys[key], children[key] = place(inner.start_mark), child
+                keys[key], children[key] = _place(inner.start_mark), child
         value = {key: each.value for key, each in children.items()}
-        return Node(value, place(event.start_mark), children, keys, _size(children))
+        return Node(value, _place(event.start_mark), children, keys, _size(children))
 
     def _key(self, event: yaml.Event, depth: int) -> str | None:
         if isinstance(event, yaml.ScalarEvent) and event.value != "<<":
-            return join(event.value)
+            return _join(event.value)
         if isinstance(event, yaml.ScalarEvent):
             self._fault(event, "the merge key `<<` is not read: write the keys themselves")
         else:
@@ -146,8 +167,93 @@ class _Reader:
 
 
 def _fault(event: yaml.Event, message: str) -> Fault:
-    return Fault(*place(event.start_mark), message)
+    return Fault(*_place(event.start_mark), message)
 
 
 def _size(children: dict[str | int, Node]) -> int:
     return 1 + sum(each.size for each in children.values())
+
+
+def _parse(text: str) -> Iterator[yaml.Event]:
+    """Return the events of `text`.
+
+    The Python parser has the last word on what is wrong, since its places and messages are the same everywhere.
+
+    Raises:
+        SyntaxFault: it is no YAML, or too long.
+    """
+    if len(text) > MAX_CHARACTERS:
+        raise SyntaxFault(Fault(1, 1, f"the file has more than {MAX_CHARACTERS:,} characters: make it smaller"))
+    if text.lstrip()[:1] in {"{", "["}:
+        text = re.sub(_UNPRINTABLE, lambda found: f"\\u{ord(found[0]):04x}", text)
+    try:
+        events = list(yaml.parse(text, Loader=_LOADER))
+    except (yaml.YAMLError, UnicodeError):
+        events = _parse_slowly(text)
+    return iter(events)
+
+
+def _resolve(text: str) -> object:
+    """Resolve an unquoted scalar by YAML 1.2's core schema, decimal numbers alone."""
+    if _NULL.fullmatch(text):
+        return None
+    if _BOOL.fullmatch(text):
+        return text.lower() == "true"
+    if _INT.fullmatch(text):
+        return int(text)
+    return float(text) if _FLOAT.fullmatch(text) else text
+
+
+def _join(text: str) -> str:
+    """Join what JSON writes as two escapes, a surrogate pair, into the character that it means."""
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _place(mark: Any) -> tuple[int, int]:
+    """Return line and column, both from 1, of a parser's mark (either parser's; they share no base class)."""
+    return (mark.line + 1, mark.column + 1) if mark else (1, 1)
+
+
+def _parse_slowly(text: str) -> list[yaml.Event]:
+    try:
+        return list(yaml.parse(text, Loader=yaml.SafeLoader))
+    except yaml.reader.ReaderError as error:
+        before = text[: error.position]
+        column = len(before) - (before.rfind("\n") + 1)
+        message = f"the character U+{ord(text[error.position]):04X} is not allowed in YAML: remove it"
+        raise SyntaxFault(Fault(before.count("\n") + 1, column + 1, message)) from error
+    except yaml.MarkedYAMLError as error:
+        # an open quote is only noticed at the end of the file
+        mark = error.context_mark if "quoted scalar" in (error.context or "") else error.problem_mark
+        raise SyntaxFault(Fault(*_place(mark), _advice(error, mark))) from error
+
+
+def _advice(error: yaml.MarkedYAMLError, mark: Any) -> str:
+    """Say what a person has to mend, in place of the parser's own words."""
+    here = mark.buffer[mark.pointer] if mark and mark.buffer else ""
+    problem, context = error.problem or "", error.context or ""
+    opened = ":".join(map(str, _place(error.context_mark)))
+    before = mark.buffer[mark.pointer - 1] if mark and mark.buffer and mark.pointer else ""
+    quote = ", or put quotes around a text that holds brackets" if {before, here} & set("[]{}") else ""
+    ladder = (
+        (here == "\t", "a tab: YAML is indented with spaces, replace the tab by spaces"),
+        ("quoted scalar" in context, "this quote is never closed: add the closing quote"),
+        (
+            "flow sequence" in context,
+            f"the list that opens with `[` at {opened} goes wrong here: add `]` or a `,`{quote}",
+        ),
+        (
+            "flow mapping" in context,
+            f"the mapping that opens with `{{` at {opened} goes wrong here: add `}}` or a `,`{quote}",
+        ),
+        (
+            "mapping values are not allowed" in problem,
+            "a `:` that does not belong here: put quotes around a text that holds `: `, or mend the indentation",
+        ),
+        ("cannot start any token" in problem, f"a text cannot begin with `{here}`: put quotes around it"),
+        (
+            context.startswith("while parsing a block"),
+            "this line does not fit the ones above: mend its indentation, its `-` or its `:`",
+        ),
+    )
+    return next((advice for applies, advice in ladder if applies), f"this is no YAML: {problem}")

@@ -1,0 +1,74 @@
+"""Samples every key under `images`, so that none is forgotten where conditions are compared, explained or listed."""
+
+import json
+import re
+from dataclasses import fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from doorman.models import Share
+from doorman.policy.conditions import KEYS
+from doorman.policy.policy import compile_policy, load_file
+from doorman.policy.schema import ImagesEntry, PolicyFile
+from doorman.policy.tools import share_file
+from doorman.policy.tools.diff import compare_policies
+from doorman.policy.tools.explain import explain
+from doorman.policy.tools.json_schema import schema
+
+NOW = datetime(2026, 11, 5, 12, tzinfo=UTC)
+PAGE = (Path(__file__).parents[2] / "docs/policy.md").read_text(encoding="utf-8")
+SAMPLES: dict[str, Any] = {
+    "ids": ["6596628c-42d4-4ff1-8660-8ea5ae61f243"],
+    "names": ["golden-*"],
+    "tags": ["signed"],
+    "os_type": "Linux",
+    "platform": "Ubuntu*",
+    "os_version": "Ubuntu 22.04*",
+    "architecture": "arm64",
+    "kind": "iso",
+    "firmware": "uefi",
+    "hash": "a" * 64,
+    "full_ecs": True,
+    "encrypted": True,
+    "disk_gb": {"at_least": 100},
+    "memory_mb": {"at_least": 4096},
+    "age_days": {"at_least": 30},
+}
+"""A value for each key; to add a condition, add one here as well."""
+
+
+def policy(images: dict[str, Any] | None) -> PolicyFile:
+    """Write a policy that accepts such images of one owner."""
+    rule = {"name": "r", "owners": ["aaa"], "decision": "accept", **({"images": images} if images else {})}
+    content, _ = load_file(json.dumps({"version": 1, "rules": [rule], "vaults": [{"vault": "v"}]}))
+    return content
+
+
+def test_every_key_has_a_sample_and_a_condition() -> None:
+    """The schema, the conditions and this file know the same keys; a share file lists all facts of a share."""
+    assert set(SAMPLES) == set(ImagesEntry.model_fields) == set(KEYS)
+    assert set(share_file.Facts.model_fields) == {each.name for each in fields(Share)}
+
+
+@pytest.mark.parametrize("key", SAMPLES)
+def test_a_condition_is_known_everywhere(key: str) -> None:
+    """Compared, explained, written and read again, described to editors and in the docs."""
+    narrow = policy({key: SAMPLES[key]})
+    compared = compare_policies(policy(None), narrow, now=NOW)
+    assert {(each.old.action, each.new.action) for each in compared.changes if each.is_other_end} == {
+        ("accept", "hold")
+    }
+    for change in compared.changes:
+        share = change.sample.share
+        [step] = explain(share, compile_policy(narrow), now=NOW).steps
+        findings = {each.condition: (each.seen, each.holds) for each in step.findings}
+        assert findings[f"images.{key}"][1] is not True
+        [written] = share_file.write([share])
+        assert share_file.load(json.dumps([written]), file="s") == (share,)
+    described = schema()["$defs"]["ImagesEntry"]["properties"][key]
+    assert described["description"]
+    assert re.search(rf"^\| .*`{key}`.* \|", PAGE, re.MULTILINE)
+    assert set(KEYS[key].told_by) <= {"ims", "glance"}
