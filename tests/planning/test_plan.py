@@ -105,6 +105,7 @@ def test_held_share() -> None:
                 member_status="pending",
                 decision="hold",
                 facts={"owner": STRANGER},
+                failed_condition=f"owners: no rule that accepts names {STRANGER} for project {RECEIVER}",
             ),
         )
     )
