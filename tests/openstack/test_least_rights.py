@@ -34,7 +34,7 @@ def test_it_settles_shares(world: RealWorld, credential: dict[str, str], tmp_pat
         "OS_AUTH_URL": world.auth_url,
         "OS_APPLICATION_CREDENTIAL_ID": credential["id"],
         "OS_APPLICATION_CREDENTIAL_SECRET": credential["secret"],
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": str(ROOT / "function"),
         "PATH": "/usr/bin:/bin",
     }
     told = doorman(environ, tmp_path, "run")

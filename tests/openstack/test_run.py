@@ -21,7 +21,7 @@ def environ(world: RealWorld, tmp_path: Path) -> dict[str, str]:
     (tmp_path / "policy.yaml").write_text(POLICY.format(golden=golden, banned=banned))
     (tmp_path / "clouds.yaml").write_text(CLOUDS.format(auth_url=world.auth_url))
     (tmp_path / "secure.yaml").write_text(f"clouds: {{{RECEIVER}: {{auth: {{password: {SECRET}}}}}}}")
-    root = str(Path(__file__).parents[2])
+    root = str(Path(__file__).parents[2] / "function")
     return {"OS_CLOUD": RECEIVER, "DOORMAN_API": "glance", "PYTHONPATH": root, "PATH": "/usr/bin:/bin"}
 
 

@@ -51,3 +51,9 @@ def test_the_sample_is_shown_as_it_is() -> None:
     assert f"```yaml\n{sample}```" in TEXT
     assert len(sample.splitlines()) == 40
     assert lint(*load_file(sample), today=TODAY) == []
+
+
+def test_every_reason_is_described() -> None:
+    """Whoever reads an outcome finds its reason on the page of the policy."""
+    page = (ROOT / "docs" / "policy.md").read_text("utf-8")
+    assert [reason.value for reason in Reason if f"`{reason.value}`" not in page] == []
