@@ -122,7 +122,7 @@ class TestOutcomes:
             extensions={
                 "causationid": "cause-1",
                 "correlationid": "correlation-1",
-                **weigh("info", derive("dev.doorman.share.accepted.v1", "receiver", [key], None)),
+                **weigh("info", derive("dev.doorman.share.accepted.v1", "receiver", [key], None, None, None)),
             },
             data=data,
         )
@@ -294,7 +294,10 @@ class TestDecisions:
             extensions={
                 "causationid": "cause-1",
                 "correlationid": "correlation-1",
-                **weigh("info", derive("dev.doorman.share.decided.v1", "receiver", [key], None)),
+                **weigh(
+                    "info",
+                    derive("dev.doorman.share.decided.v1", "receiver", [key], None, data["status"], data["vault_id"]),
+                ),
             },
             data=data,
         )
@@ -340,7 +343,7 @@ class TestPendingReport:
             extensions={
                 "causationid": "cause-1",
                 "correlationid": "correlation-1",
-                **weigh("info", derive("dev.doorman.shares.pending.v1", "receiver", [], None)),
+                **weigh("info", derive("dev.doorman.shares.pending.v1", "receiver", [], None, None, None)),
             },
             data=data,
         )

@@ -95,7 +95,7 @@ def environment(cloud_url: str, sink: str, policy: Path) -> dict[str, str]:
 
 
 def _trigger(target: str, url: str) -> Trigger:
-    ours = {"source": "/apis/v1/namespaces/default/pingsources/"} if target == "sweep" else {}  # as template.yaml
+    ours = {"source": "/apis/v1/namespaces/doorman/pingsources/"} if target == "sweep" else {}  # as template.yaml
     return Trigger(name=target, subscriber=url, filters={"type": TYPES[target]}, prefixes=ours, policy=DELIVERY)
 
 
