@@ -8,24 +8,28 @@ from collections.abc import Sequence
 
 import httpx
 
-from doorman.cloud.auth.credentials import Credentials, list_ca_files, read_all_accounts
+from doorman.cloud.auth.credentials import Credentials, find_certificate, list_ca_files, list_notes
 from doorman.runtime.clock import Clock
-from doorman.runtime.http import open_client, trust
+from doorman.runtime.http import open_client, trust, watch
 from doorman.settings import Settings
 from doorman.sinks.base import Sink
 from doorman.sinks.http import HttpSink
 
 
-def check_trust(settings: Settings) -> None:
+def check_trust(settings: Settings) -> tuple[str, ...]:
     """Read clouds.yaml and the extra certificate authorities, so that a wrong one stops the start, not the first event.
+
+    Returns:
+        What a person should know, though it stops nothing.
 
     Raises:
         Misconfigured: clouds.yaml is missing or wrong, OS_CACERT or an entry's cacert is no readable PEM file, or
             K_CA_CERTS no PEM text.
     """
-    read_all_accounts(settings.identity)
+    notes = list_notes(settings.identity)
     _trust_cloud(settings)
     trust("K_CA_CERTS", text=settings.sink_ca)
+    return (*settings.notes, *notes)
 
 
 def connect(settings: Settings) -> httpx.AsyncClient:
@@ -34,7 +38,10 @@ def connect(settings: Settings) -> httpx.AsyncClient:
     Raises:
         Misconfigured: OS_CACERT, or an entry's cacert, is no readable PEM file.
     """
-    return open_client(settings.request_timeout, _trust_cloud(settings))
+    client = open_client(settings.request_timeout, _trust_cloud(settings))
+    if settings.log_level == "debug":
+        watch(client)
+    return client
 
 
 def connect_sink(settings: Settings) -> httpx.AsyncClient:
@@ -69,4 +76,5 @@ def make_sink(
 
 
 def _trust_cloud(settings: Settings) -> ssl.SSLContext:
-    return trust("OS_CACERT", files=list_ca_files(settings.identity))
+    identity = settings.identity
+    return trust("OS_CACERT", files=list_ca_files(identity), certificate=find_certificate(identity))

@@ -40,13 +40,15 @@ def _start() -> tuple[Settings, Policy]:
     is_lent = os.environ.get("FUNCTION_TARGET") == "functiongraph"
     try:
         settings = Settings.from_environ(os.environ, is_sink_required=not is_lent, is_login_required=not is_lent)
-        check_trust(settings)
+        notes = check_trust(settings)
         policy = _load(settings.policy)
     except DoormanError as error:
         raise SystemExit(f"doorman: {error}") from None
     logs.set_up(level=settings.log_level, form=settings.log_format)
     telemetry.set_up(os.environ)
     logs.logger().info("started", version=VERSION, policy_digest=policy.digest, mode=settings.mode)
+    for note in notes:
+        logs.logger().warning("settings.note", text=note)
     for rule in expired(policy, SystemClock().now().date()):
         logs.logger().warning("exception.expired", name=rule.name, expires=str(rule.expires), by=rule.by)
     return settings, policy

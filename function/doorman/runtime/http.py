@@ -4,6 +4,7 @@ What is sent over them is others' concern.
 """
 
 import ssl
+import time
 from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
@@ -12,6 +13,7 @@ from urllib.request import getproxies
 import httpx
 
 from doorman.errors import Misconfigured
+from doorman.runtime.logs import logger
 from doorman.runtime.transport import Transport
 from doorman.version import USER_AGENT
 
@@ -34,21 +36,53 @@ def open_client(timeout: float, trusted: ssl.SSLContext) -> httpx.AsyncClient:
     return httpx.AsyncClient(timeout=timeout, transport=Transport(trust=trusted, limits=limits), headers=headers)
 
 
-def trust(variable: str, *, files: Sequence[str] = (), text: str | None = None) -> ssl.SSLContext:
+def watch(client: httpx.AsyncClient) -> None:
+    """Log each request and its answer (`LOG_LEVEL=debug`): no query, header or body."""
+
+    async def begin(request: httpx.Request) -> None:
+        request.extensions["doorman.began"] = time.perf_counter()
+
+    async def end(response: httpx.Response) -> None:
+        url, began = response.request.url, response.request.extensions["doorman.began"]
+        logger().debug(
+            "request",
+            method=response.request.method,
+            host=url.host,
+            path=url.path,
+            status=response.status_code,
+            ms=round((time.perf_counter() - began) * 1000, 1),
+        )
+
+    client.event_hooks = {"request": [begin], "response": [end]}
+
+
+def trust(
+    variable: str,
+    *,
+    files: Sequence[str] = (),
+    text: str | None = None,
+    certificate: tuple[str, str | None] | None = None,
+) -> ssl.SSLContext:
     """Trust the system's certificate authorities, and these besides.
 
     Args:
         variable: where they are named, for the message.
         files: PEM files.
         text: PEM text.
+        certificate: PEM files of our own certificate and its key, for those who ask.
 
     Raises:
         Misconfigured: a file or the text is no readable PEM.
     """
-    if not files and not text:
+    if not files and not text and not certificate:
         return _trust_system()
     context = ssl.create_default_context()
-    for file in files or (None,):
+    if certificate:
+        try:
+            context.load_cert_chain(*certificate)
+        except (OSError, ssl.SSLError) as error:
+            raise Misconfigured(f"cert: no readable PEM certificate with its key in {certificate[0]}") from error
+    for file in files or ((None,) if text else ()):
         try:
             context.load_verify_locations(cafile=file, cadata=text)
         except (OSError, ssl.SSLError, ValueError) as error:

@@ -1,14 +1,16 @@
 """Opens the office for a command: environment, policy, the way to the cloud and to the sink. Decides nothing."""
 
+import asyncio
 import os
+import re
 import sys
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from doorman.bootstrap import connect, connect_sink, make_sink
-from doorman.cloud.auth.credentials import from_settings
-from doorman.cloud.auth.environ import PROJECT_IDS, PROJECT_NAMES
+from doorman.bootstrap import check_trust, connect, connect_sink, make_sink
+from doorman.cloud.auth.credentials import Credentials, from_settings
+from doorman.cloud.auth.logins import GIVEN, PROJECT_IDS, PROJECT_NAMES
 from doorman.entrypoints.cli.output import JsonLines, read_text
 from doorman.handlers.projects import Projects
 from doorman.policy.policy import load
@@ -17,6 +19,8 @@ from doorman.runtime.clock import SystemClock
 from doorman.settings import Settings
 from doorman.sinks.base import NullSink, Sink
 
+_ID = re.compile(r"[0-9a-f]{32}")  # as Keystone makes them; without a login, only an ID will do
+
 
 def add_projects(parser: ArgumentParser) -> None:
     """Declare `--project`."""
@@ -24,9 +28,16 @@ def add_projects(parser: ArgumentParser) -> None:
         "--project",
         action="append",
         default=[],
-        metavar="ID",
-        help="only this one of the served projects; may be given several times",
+        metavar="PROJECT",
+        help="only this one of the served projects, by ID, name or entry of clouds.yaml; may be given several times",
     )
+    add_files(parser)
+
+
+def add_files(parser: ArgumentParser) -> None:
+    """Declare where login and policy stand."""
+    parser.add_argument("--os-cloud", metavar="ENTRY", help="entry of clouds.yaml to log in with (default: OS_CLOUD)")
+    parser.add_argument("--policy", metavar="FILE", help="policy file (default: DOORMAN_POLICY, else policy.yaml)")
 
 
 def add_json(parser: ArgumentParser) -> None:
@@ -35,10 +46,13 @@ def add_json(parser: ArgumentParser) -> None:
 
 
 @asynccontextmanager
-async def open_projects(*, projects: Sequence[str], is_telling: bool, as_json: bool) -> AsyncIterator[Projects]:
-    """Open the office for the time of one command.
+async def open_projects(
+    arguments: Namespace, *, projects: Sequence[str], is_telling: bool, as_json: bool
+) -> AsyncIterator[tuple[Projects, Sequence[str]]]:
+    """Open the served projects for the time of one command; gives the IDs of those that it names, too.
 
     Args:
+        arguments: `os_cloud` and `policy`.
         projects: what `--project` named.
         is_telling: outcomes go to K_SINK, where it is set.
         as_json: outcomes go to stdout as well, as soon as they are told.
@@ -46,9 +60,14 @@ async def open_projects(*, projects: Sequence[str], is_telling: bool, as_json: b
     Raises:
         Misconfigured: a variable is missing or wrong.
         PolicyError: the policy file is wrong.
+        Unavailable: a project is named that only a login can find, and it failed.
     """
-    settings = Settings.from_environ(_serve_named(os.environ, projects), is_sink_required=False)
+    given = {"OS_CLOUD": arguments.os_cloud, "DOORMAN_POLICY": arguments.policy}
+    environ = {**os.environ, **{name: value for name, value in given.items() if value}}
+    settings = Settings.from_environ(_serve_named(environ, projects), is_sink_required=False)
     _log_beside(settings)
+    for note in check_trust(settings):
+        logs.logger().warning("settings.note", text=note)
     policy = load(read_text(settings.policy), file=settings.policy)
     clock = SystemClock()
     async with AsyncExitStack() as stack:
@@ -59,7 +78,17 @@ async def open_projects(*, projects: Sequence[str], is_telling: bool, as_json: b
             sink_client = await stack.enter_async_context(connect_sink(settings))
             sink = make_sink(settings, clock=clock, client=sink_client, credentials=credentials)
         shown = _show(sink, as_json=as_json)
-        yield Projects(settings, policy, clock=clock, client=client, credentials=credentials, sink=shown)
+        served = Projects(settings, policy, clock=clock, client=client, credentials=credentials, sink=shown)
+        yield served, [each for word in projects for each in await _find_ids(word, credentials)]
+
+
+async def _find_ids(word: str, credentials: Sequence[Credentials]) -> Sequence[str]:
+    """Find which projects a person means: by what the settings call them, else by what Keystone does."""
+    found = [each for each in credentials if word in each.names]
+    if not found:
+        names = await asyncio.gather(*(each.project_name() for each in credentials), return_exceptions=True)
+        found = [each for each, name in zip(credentials, names, strict=True) if name == word]
+    return [await each.project_id() for each in found] or [word]
 
 
 def _show(sink: Sink, *, as_json: bool) -> Sink:
@@ -70,7 +99,11 @@ def _serve_named(environ: Mapping[str, str], projects: Sequence[str]) -> Mapping
     """Serve the projects that the command names, where the environment names none."""
     if not projects or any(environ.get(name) for name in ("OS_CLOUD", *PROJECT_IDS, *PROJECT_NAMES)):
         return environ
-    return {**environ, "OS_PROJECT_ID": ",".join(projects)}
+    is_named = any(environ.get(name) for name in GIVEN["password"]) and not all(map(_ID.fullmatch, projects))
+    return {
+        **environ,
+        **({"OS_PROJECT_NAME": "\n".join(projects)} if is_named else {"OS_PROJECT_ID": ",".join(projects)}),
+    }
 
 
 def _log_beside(settings: Settings) -> None:
