@@ -18,6 +18,7 @@ from doorman.cloud.auth.credentials import Credentials
 from doorman.errors import Broken, Busy, Misconfigured, Refused, Unavailable
 from doorman.runtime.clock import Clock
 from doorman.runtime.transport import locate, untie
+from doorman.runtime.troubles import name_trouble
 
 CALLS_AT_ONCE = 32
 """In one process, over all projects."""
@@ -137,7 +138,7 @@ class ApiClient:
                     auth=self.credentials.auth,
                 )
             except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-                raise Busy(f"the cloud cannot be reached ({type(error).__name__})") from error
+                raise Busy(f"the cloud cannot be reached: {name_trouble(error, base)}") from error
             except httpx.TimeoutException as error:
                 raise Unavailable("the cloud does not answer in time") from error
             except httpx.InvalidURL as error:

@@ -25,7 +25,7 @@ def name_cause(error: BaseException) -> str:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return f"its certificate is not trusted ({cause.verify_message}): name its authority in OS_CACERT"
         if isinstance(cause, ssl.SSLError):
-            return f"no TLS there ({cause.reason or 'broken off'}): https or http?"
+            return f"no TLS there ({getattr(cause, 'reason', None) or 'broken off'}): https or http?"
         if isinstance(cause, socket.gaierror):
             return f"unknown name ({cause.strerror})"
         if isinstance(cause, ConnectionRefusedError):
