@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs
 
+import httpx
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -33,10 +34,12 @@ class FakeIdentity:
 
     Attributes:
         exchange: what the federated login gives. status: what every login of Keystone is answered with.
+        keystone: URL of a real Keystone (`.../v3`) that answers the logins instead.
     """
 
     exchange: Exchange = lambda: ("unscoped", {"token": make_token({})})
     status: int = 201
+    keystone: str | None = None
     grants: list[dict[str, str]] = field(default_factory=list)
     logins: list[dict[str, Any]] = field(default_factory=list)
 
@@ -71,6 +74,11 @@ class FakeIdentity:
         """Give a token for whatever project is asked for."""
         auth = json.loads(await request.body())["auth"]
         self.logins.append(auth)
+        if self.keystone:
+            async with httpx.AsyncClient(timeout=60) as client:
+                real = await client.post(f"{self.keystone}/auth/tokens", content=await request.body())
+            token = {"X-Subject-Token": real.headers.get("X-Subject-Token", "")}
+            return Response(real.content, status_code=real.status_code, headers=token, media_type="application/json")
         if self.status != 201:
             return JSONResponse({"error": {"message": "no"}}, status_code=self.status)
         token = make_token(auth.get("scope", {}).get("project", {"id": "p1"}))

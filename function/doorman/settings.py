@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
-from doorman.cloud.auth.cloud_files import name_entries
 from doorman.cloud.auth.environ import Identity, NoLogin
 from doorman.cloud.auth.variables import gather
 from doorman.errors import Misconfigured, Rejected
@@ -101,6 +100,8 @@ def _identity(environ: Mapping[str, str], *, is_login_required: bool) -> Identit
     try:
         identity = Identity.from_environ(environ, login_required=is_login_required)
     except NoLogin as error:
+        from doorman.cloud.auth.cloud_files import name_entries  # noqa: PLC0415 - only for this message
+
         raise Misconfigured(f"{error}{name_entries(environ)}") from None
     if not (identity.accounts or identity.handed or identity.clouds or identity.endpoints.image):
         raise Misconfigured("OS_IMAGE_ENDPOINT_OVERRIDE: missing; credentials that come with each call know no catalog")

@@ -232,6 +232,10 @@ VARIABLES: Mapping[str, tuple[Mapping[str, str], Works | str]] = {
         {**ENVIRON, "OS_AUTH_TYPE": "agency"},
         r"^OS_TARGET_AGENCY_NAME is missing: .*; OS_TARGET_PROJECT_ID is missing",
     ),
+    "a type that nobody knows": (
+        {**ENVIRON, "OS_AUTH_TYPE": "nonsense"},
+        r"^OS_AUTH_TYPE: openstacksdk cannot read it \(NoMatchingPlugin: plugin nonsense\)$",
+    ),
     "keys in part, asked for a password": (
         {**ENVIRON, "OS_USERNAME": "", "OS_ACCESS_KEY": "A", "OS_AUTH_TYPE": "password"},
         r"^OS_USERNAME is missing: .*; to sign with AK/SK, set OS_AUTH_TYPE to aksk$",

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
-from keystoneauth1.exceptions import AuthorizationFailure
+from keystoneauth1.exceptions import AuthorizationFailure, OptionError
 from keystoneauth1.identity import generic
 from openstack.config.loader import OpenStackConfig
 
@@ -190,7 +190,11 @@ def test_same_or_handed_over_or_refused(seed: int, tmp_path: Path) -> None:
             continue
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            cloud = theirs(entry, secret, tmp_path)
+            try:
+                cloud = theirs(entry, secret, tmp_path)
+            except OptionError as error:
+                check_domain(error)
+                continue
         try:
             compare(account, cloud)
         except AssertionError as error:
@@ -203,6 +207,11 @@ def check_refusal(error: Misconfigured, key: str, drawn: Mapping[str, Any]) -> N
     """A refusal names a key, and comes from no error that repeats a value."""
     assert re.search(key, str(error)), (drawn, str(error))
     assert error.__cause__ is None
+
+
+def check_domain(error: OptionError) -> None:
+    """The types with a version want the domain of a project by name; we take the user's."""
+    assert "a project_name is only unique within a domain" in str(error)
 
 
 def is_without_type(entry: Mapping[str, Any]) -> bool:
@@ -238,7 +247,11 @@ def test_environment(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
                 continue
             if is_without_type({"auth": drawn} | drawn):
                 continue
-            cloud = OpenStackConfig(load_yaml_config=False).get_one("envvars")
+            try:
+                cloud = OpenStackConfig(load_yaml_config=False).get_one("envvars")
+            except OptionError as error:
+                check_domain(error)
+                continue
             try:
                 compare(account, cloud)
             except AssertionError as error:

@@ -66,7 +66,12 @@ class CloudFiles:
         secure = read_text(self.secure) if self.secure else None
         source = Source(file=str(self.config), cloud=cloud, fallbacks=self.fallbacks, vendor_files=self.vendors)
         found = read_entry(read_text(self.config), secure, source)
-        accounts = hand_over(found, entry=cloud) if isinstance(found, HandOver) else read_accounts(found, entry=cloud)
+        if isinstance(found, HandOver):
+            from doorman.cloud.auth.openstacksdk import read_handed  # noqa: PLC0415 - a slow start for rare logins
+
+            accounts = read_handed(found, entry=cloud)
+        else:
+            accounts = read_accounts(found, entry=cloud)
         for account in accounts if self._is_secure_strange() else ():
             self._check_host(account, cloud)
         return accounts
@@ -103,17 +108,6 @@ class CloudFiles:
                 "which a file in another folder names: use https, or name both in OS_CLIENT_CONFIG_FILE and "
                 "OS_CLIENT_SECURE_FILE"
             )
-
-
-def hand_over(handed: HandOver, *, entry: str | None = None) -> tuple[Account, ...]:
-    """Have openstacksdk read what our own reader does not know.
-
-    Raises:
-        Misconfigured: it is not installed, or cannot either.
-    """
-    from doorman.cloud.auth.openstacksdk import read_handed  # noqa: PLC0415 - a slow start for rare logins
-
-    return read_handed(handed, entry=entry)
 
 
 def usual_folders(*, here: Path, config_home: str | None) -> tuple[Path, ...]:

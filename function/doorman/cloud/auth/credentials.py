@@ -8,19 +8,21 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import httpx
 
 from doorman.cloud.auth.accounts import Account, Endpoints, Keys, Plugin
 from doorman.cloud.auth.catalog import Service, find_endpoint
-from doorman.cloud.auth.cloud_files import CloudFiles, hand_over, usual_folders
 from doorman.cloud.auth.environ import Identity
 from doorman.cloud.auth.http_auth import FixedTokenAuth, KeyAuth, TokenAuth
 from doorman.cloud.auth.logins import PROJECT_MARK
 from doorman.cloud.auth.tokens import Gate, TokenSource
 from doorman.errors import Misconfigured
 from doorman.runtime.clock import Clock
+
+if TYPE_CHECKING:
+    from doorman.cloud.auth.cloud_files import CloudFiles
 
 
 class Credentials(Protocol):
@@ -228,7 +230,11 @@ def list_served(identity: Identity) -> list[tuple[Account, Callable[[], Account]
     Raises:
         Misconfigured: clouds.yaml is missing or wrong, or two entries serve the same project.
     """
-    own = (*identity.accounts, *(hand_over(identity.handed) if identity.handed else ()))
+    own = identity.accounts
+    if identity.handed:
+        from doorman.cloud.auth.openstacksdk import read_handed  # noqa: PLC0415 - a slow start for rare logins
+
+        own = read_handed(identity.handed, entry=None)
     served: list[tuple[Account, Callable[[], Account]]] = [(account, partial(replace, account)) for account in own]
     if files := find_files(identity):
         served += [
@@ -242,10 +248,12 @@ def list_served(identity: Identity) -> list[tuple[Account, Callable[[], Account]
     return served
 
 
-def find_files(identity: Identity) -> CloudFiles | None:
+def find_files(identity: Identity) -> "CloudFiles | None":
     """Find clouds.yaml; None where no entry of it is asked for."""
     if not identity.clouds:
         return None
+    from doorman.cloud.auth.cloud_files import CloudFiles, usual_folders  # noqa: PLC0415 - variables are enough for most
+
     return CloudFiles.find(identity, folders=usual_folders(here=Path.cwd(), config_home=identity.config_home))
 
 
