@@ -140,7 +140,7 @@ def test_clouds_wait_for_their_file() -> None:
         config_home="/home/doorman/.config",
         ca_file="/etc/ca.pem",
         region="eu-de",
-        fallbacks={"OS_REGION_NAME": "eu-de"},
+        fallbacks={"OS_CACERT": "/etc/ca.pem", "OS_REGION_NAME": "eu-de"},
     )
 
 

@@ -173,7 +173,9 @@ def test_refused(fake: FakeIdentity, url: str, tmp_path: Path, status: int, mess
 def test_nobody_there(tmp_path: Path) -> None:
     """A Keystone that cannot be reached is a passing failure."""
     auth = {"auth_url": "http://127.0.0.1:1/v3", "token": "t", "project_id": "p1"}
-    with pytest.raises(Unavailable, match=r"^the login v3token at http://127\.0\.0\.1:1/v3 does not get through"):
+    with pytest.raises(
+        Unavailable, match=r"^the login v3token does not get through: 127\.0\.0\.1:1: connection refused$"
+    ):
         use(write(tmp_path, {"auth_type": "v3token", "auth": auth}))
 
 
@@ -212,6 +214,8 @@ def test_layouts(tmp_path: Path) -> None:
         "first region": read(tmp_path, {"auth": USUAL, "regions": regions, "region_name": None}),
         "region": read(tmp_path, {"auth": USUAL, "regions": regions, "region": "nl", "region_name": None}),
     }
+    by_name = {**USUAL, "project_id": None, "project_name": "x", "auth_url": "https://iam.test"}
+    assert read(tmp_path, {"auth": by_name, "cert": "~/c"}).project == Project(name="x")
     assert {name: (each.auth_url, each.region, each.project.id) for name, each in found.items()} == {
         "dashes": ("https://iam.test", "eu-de", "p1"),
         "regions": ("https://nl.test/v3", "nl", "p1"),
@@ -243,11 +247,16 @@ def test_environment_fills_the_gaps(tmp_path: Path) -> None:
             }
         )
     )
-    fallbacks = {"OS_PROJECT_ID": "p7", "OS_REGION_NAME": "eu-nl", "OS_IMAGE_ENDPOINT_OVERRIDE": "https://ims.test/v2"}
+    fallbacks = {
+        "OS_PROJECT_ID": "p7",
+        "OS_CACERT": "/ca.pem",
+        "OS_REGION_NAME": "eu-nl",
+        "OS_IMAGE_ENDPOINT_OVERRIDE": "https://ims.test/v2",
+    }
     (account,) = CloudFiles.find(Identity(fallbacks=fallbacks), folders=(tmp_path,)).accounts("it")
     assert (account.project.id, account.region, account.endpoints.image) == ("p7", "eu-nl", "https://ims.test")
     assert isinstance(account.login, Plugin)
-    assert account.login.certificate == ("c", "k")
+    assert (account.login.certificate, account.login.ca_file) == (("c", "k"), "/ca.pem")
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from doorman.errors import Misconfigured
 
 # What a clouds.yaml entry takes from the environment where it does not say so itself.
 FALLBACKS = (
+    "OS_CACERT",
     "OS_REGION_NAME",
     "OS_INTERFACE",
     "OS_IMAGE_ENDPOINT_OVERRIDE",

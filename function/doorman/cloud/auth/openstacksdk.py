@@ -4,10 +4,12 @@ Both come with the extra `openstack` and are loaded here alone: slow, and needed
 """
 
 import re
+import ssl
 import warnings
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -18,6 +20,7 @@ from doorman.cloud.auth.keystone import LoginRefused, Token, in_utc
 from doorman.cloud.auth.logins import NO, YES, check_ids, read_endpoints, read_interface
 from doorman.cloud.auth.variables import Values
 from doorman.errors import Misconfigured, Unavailable
+from doorman.runtime.troubles import name_trouble
 from doorman.version import VERSION
 
 if TYPE_CHECKING:
@@ -89,14 +92,15 @@ def read_account(handed: HandOver, single: Mapping[str, Any], *, entry: str | No
     values |= {"OS_PROJECT_ID": auth.get("project_id") or "", "OS_INTERFACE": str(cloud.get_interface() or "")}
     values = {**fallbacks, **{name: value for name, value in values.items() if value}}
     spelt = Values(values, spell=lambda name: handed.spell(name.removeprefix("OS_").lower()))
-    certificate = (str(config["cert"]), config.get("key")) if config.get("cert") else None
+    ca_file = config.get("cacert") or fallbacks.get("OS_CACERT")
+    cert, key = (expand(config.get(name)) for name in ("cert", "key"))
     return Account(
         project=read_project(spelt, auth),
         login=Plugin(
             plugin=cloud.get_auth(),
             kind=kind,
-            ca_file=config.get("cacert"),
-            certificate=certificate,
+            ca_file=expand(ca_file),
+            certificate=(cert, key) if cert else None,
             is_renewable=not FOR_ONCE & {kind, *(auth.get("auth_methods") or ())},
         ),
         auth_url=auth.get("auth_url"),
@@ -104,8 +108,13 @@ def read_account(handed: HandOver, single: Mapping[str, Any], *, entry: str | No
         interface=read_interface(spelt),
         endpoints=read_endpoints(spelt),
         entry=entry,
-        ca_file=config.get("cacert"),
+        ca_file=ca_file,
     )
+
+
+def expand(path: str | None) -> str | None:
+    """Write out the home folder."""
+    return str(Path(path).expanduser()) if path else None
 
 
 def resolve(handed: HandOver, single: Mapping[str, Any]) -> "CloudRegion":
@@ -206,8 +215,13 @@ def log_in(login: Plugin, *, url: str, timeout: float, now: datetime) -> Token:
 
     file, key = login.certificate or (None, None)
     certificate = (file, key) if file and key else file
+    trusted = ssl.get_default_verify_paths()  # the system's, as for all other calls; requests would bring its own
     session = Session(
-        verify=login.ca_file or True, cert=certificate, timeout=timeout, app_name="doorman", app_version=VERSION
+        verify=login.ca_file or trusted.cafile or trusted.capath or True,
+        cert=certificate,
+        timeout=timeout,
+        app_name="doorman",
+        app_version=VERSION,
     )
     try:
         login.plugin.invalidate()
@@ -217,7 +231,9 @@ def log_in(login: Plugin, *, url: str, timeout: float, now: datetime) -> Token:
     except exceptions.HttpError as error:
         raise read_refusal(error, login.kind) from None
     except exceptions.ConnectionError as error:
-        raise Unavailable(f"the login {login.kind} at {url} does not get through ({type(error).__name__})") from None
+        found = re.search(r"https?://[\w.:-]+", str(error))  # the identity provider's, perhaps
+        trouble = name_trouble(error, found[0].rstrip(":") if found else url)
+        raise Unavailable(f"the login {login.kind} does not get through: {trouble}") from None
     except Exception as error:  # noqa: BLE001 - nor what is answered
         raise Unavailable(f"the login {login.kind} at {url} failed ({type(error).__name__})") from None
     entries = tuple(Entry.model_validate(each) for each in catalog)
