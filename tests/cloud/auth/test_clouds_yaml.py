@@ -192,7 +192,7 @@ def test_null_is_unset() -> None:
         ("{auth: {project_id: [p1, p2]}}", {"OS_PROJECT_ID": "p1,p2"}),
         ("{auth: {project_name: ['a, b', c]}}", {"OS_PROJECT_NAME": "a, b\nc"}),
         ("{endpoint_type: internalURL}", {"OS_INTERFACE": "internalURL"}),
-        ("{volume_api_version: 3, network_endpoint_override: x, image_format: raw}", {}),
+        ("{volume_api_version: 3, network_endpoint_override: x, image_format: raw, networks: [{name: n}]}", {}),
     ],
 )
 def test_layouts(entry: str, values: dict[str, str]) -> None:

@@ -234,7 +234,7 @@ VARIABLES: Mapping[str, tuple[Mapping[str, str], Works | str]] = {
     ),
     "a type that nobody knows": (
         {**ENVIRON, "OS_AUTH_TYPE": "nonsense"},
-        r"^OS_AUTH_TYPE: openstacksdk cannot read it \(NoMatchingPlugin: plugin nonsense\)$",
+        r"^OS_AUTH_TYPE: openstacksdk cannot read it \(NoMatchingPlugin: plugin nonsense; some types need a package",
     ),
     "keys in part, asked for a password": (
         {**ENVIRON, "OS_USERNAME": "", "OS_ACCESS_KEY": "A", "OS_AUTH_TYPE": "password"},

@@ -54,10 +54,14 @@ PLACES: dict[str, tuple[str, ...]] = {
     "OS_CACERT": ("cacert",),
 }
 KNOWN = {place for places in PLACES.values() for place in places} | {
-    "auth", "profile", "regions", "verify", "auth.verify", "insecure", "auth.insecure", "image_format"
+    "auth", "profile", "regions", "verify", "auth.verify", "insecure", "auth.insecure"
 }  # fmt: skip
 # Neither changes where we log in nor what we call.
-HARMLESS = re.compile(r"\w+_api_version|(?!(?:image|cbr|compute)_)\w+_endpoint_override")
+HARMLESS = re.compile(
+    r"\w+_api_version|(?!(?:image|cbr|compute)_)\w+_endpoint_override"
+    r"|image_format|image_api_use_tasks|networks|(ex|in)ternal_network|nat_(source|destination)|floating_ip_source"
+    r"|secgroup_source|api_timeout|disable_vendor_agent"
+)
 LISTS = {"auth.project_id": ",", "auth.project_name": "\n"}
 PROJECT = (*PROJECT_IDS, *PROJECT_NAMES, "OS_PROJECT_DOMAIN_ID", "OS_PROJECT_DOMAIN_NAME")
 # openstacksdk's, but that it leaves out https:// in the second, which then leads nowhere.
@@ -126,7 +130,9 @@ def read_entry(text: str, secure: str | None, source: Source) -> Values | HandOv
             fallbacks=source.fallbacks,
         )
     texts = {
-        place: value if isinstance(value, str) else LISTS.get(place, ",").join(value) for place, value in places.items()
+        place: value if isinstance(value, str) else LISTS[place].join(value)
+        for place, value in places.items()
+        if isinstance(value, str) or place in LISTS
     }
     values = add_fallbacks(add_region(name_values(texts), places, source), source.fallbacks)
     return Values(values, spell=source.spell)
@@ -209,10 +215,10 @@ def find_foreign(places: Mapping[str, Any], source: Source) -> str | None:
     """Find the first key, type or layout that our own reader does not know; None where it knows everything."""
     for place, value in places.items():
         is_list = isinstance(value, list) and all(isinstance(each, str) for each in value)
-        if place == "auth" and isinstance(value, dict):
+        if (place == "auth" and isinstance(value, dict)) or HARMLESS.fullmatch(place):
             continue
         is_formatted = "auth_url" in place or not place.startswith("auth.")  # openstacksdk fills in what stands in {}
-        if place == "auth" or not (place in KNOWN or HARMLESS.fullmatch(place)) or (is_formatted and "{" in str(value)):
+        if place == "auth" or place not in KNOWN or (is_formatted and "{" in str(value)):
             return place
         if not (is_list if place == "regions" else isinstance(value, str) or (is_list and place in LISTS)):
             return place

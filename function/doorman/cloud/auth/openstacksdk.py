@@ -123,7 +123,7 @@ def resolve(handed: HandOver, single: Mapping[str, Any]) -> "CloudRegion":
     Raises:
         Misconfigured: it cannot.
     """
-    from keystoneauth1.exceptions import OptionError  # noqa: PLC0415 - see read_handed
+    from keystoneauth1.exceptions import NoMatchingPlugin, OptionError  # noqa: PLC0415 - see read_handed
     from openstack.config.loader import OpenStackConfig  # noqa: PLC0415 - see read_handed
     from openstack.warnings import ConfigurationWarning  # noqa: PLC0415 - see read_handed
 
@@ -149,6 +149,9 @@ def resolve(handed: HandOver, single: Mapping[str, Any]) -> "CloudRegion":
             str(error),
         )
         what = f": {known[0]}" if known else ""
+        what += (
+            "; some types need a package, such as keystoneauth1[saml2]" if isinstance(error, NoMatchingPlugin) else ""
+        )
         raise Misconfigured(f"{handed.key}: openstacksdk cannot read it ({type(error).__name__}{what})") from None
 
 
