@@ -198,7 +198,7 @@ VARIABLES: Mapping[str, tuple[Mapping[str, str], Works | str]] = {
     "22 beside a login": ({**ENVIRON, "HW_ACCESS_KEY": "A", "HW_SECRET_KEY": "S"}, works()),
     "22 half of it": (
         {"HW_ACCESS_KEY": "A"},
-        r"^HW_SECRET_KEY is missing: .*; OS_IMAGE_ENDPOINT_OVERRIDE is .*; HW_PROJECT_ID",
+        r"^HW_SECRET_KEY is missing: .*; HW_REGION_NAME or OS_IMAGE_ENDPOINT_OVERRIDE is .*; HW_PROJECT_ID",
     ),
     "23 insecure": (
         {**ENVIRON, "OS_INSECURE": "true"},
@@ -232,6 +232,19 @@ VARIABLES: Mapping[str, tuple[Mapping[str, str], Works | str]] = {
         {**ENVIRON, "OS_AUTH_TYPE": "agency"},
         r"^OS_TARGET_AGENCY_NAME is missing: .*; OS_TARGET_PROJECT_ID is missing",
     ),
+    "18 with a domain": (
+        {
+            **ENVIRON,
+            **OIDC,
+            "OS_USER_DOMAIN_NAME": "",
+            "OS_DOMAIN_NAME": "d",
+            "OS_PROJECT_ID": "",
+            "OS_PROJECT_NAME": "x",
+        },
+        works(Plugin, "OS_AUTH_TYPE", project__id=None, project__name="x"),
+    ),
+    "23 a trust beside a project": ({**ENVIRON, "OS_TRUST_ID": "t"}, r"^OS_TRUST_ID: a trust has its own project"),
+    "a key without its certificate": ({**ENVIRON, "OS_KEY": "k"}, r"^OS_KEY: it belongs to a client certificate"),
     "a type that nobody knows": (
         {**ENVIRON, "OS_AUTH_TYPE": "nonsense"},
         r"^OS_AUTH_TYPE: openstacksdk cannot read it \(NoMatchingPlugin: plugin nonsense; some types need a package",

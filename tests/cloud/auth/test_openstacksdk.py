@@ -265,7 +265,7 @@ def test_environment_fills_the_gaps(tmp_path: Path) -> None:
         ({"auth_type": "v3token", "auth": {"project_id": "p"}}, "auth_type: this login needs more: auth.auth_url"),
         (
             {"auth_type": "nonsense", "auth": USUAL},
-            "auth_type: openstacksdk cannot read it (NoMatchingPlugin: plugin nonsense)",
+            "auth_type: openstacksdk cannot read it (NoMatchingPlugin: plugin nonsense; some types need",
         ),
         (
             {"auth_type": "v3applicationcredential", "auth": {"application_credential_name": "n"}},

@@ -213,6 +213,8 @@ def check_served(places: Mapping[str, Any], source: Source) -> None:
 
 def find_foreign(places: Mapping[str, Any], source: Source) -> str | None:
     """Find the first key, type or layout that our own reader does not know; None where it knows everything."""
+    if str(places.get("auth_type", "password")) not in READERS:
+        return "auth_type"
     for place, value in places.items():
         is_list = isinstance(value, list) and all(isinstance(each, str) for each in value)
         if (place == "auth" and isinstance(value, dict)) or HARMLESS.fullmatch(place):
@@ -222,8 +224,6 @@ def find_foreign(places: Mapping[str, Any], source: Source) -> str | None:
             return place
         if not (is_list if place == "regions" else isinstance(value, str) or (is_list and place in LISTS)):
             return place
-    if places.get("auth_type", "password") not in READERS:
-        return "auth_type"
     layouts = {
         "region_name": "," in places.get("region_name", ""),
         "endpoint_type": {"interface", "endpoint_type"} <= {*places},

@@ -145,7 +145,8 @@ def add_huawei(values: Values) -> Values:
     }
     below = {ours: value for ours, theirs in HUAWEI.items() if (value := values.get(theirs))}
     own = {name: value for name, value in values.values.items() if value.strip()}
-    return Values({**(services if region else {}), **below, **own}, spell=lambda name: HUAWEI.get(name, name))
+    spelt = {**HUAWEI, "OS_IMAGE_ENDPOINT_OVERRIDE": "HW_REGION_NAME or OS_IMAGE_ENDPOINT_OVERRIDE"}
+    return Values({**(services if region else {}), **below, **own}, spell=lambda name: spelt.get(name, name))
 
 
 def hand_over(values: Values) -> HandOver | None:

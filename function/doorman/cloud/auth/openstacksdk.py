@@ -149,9 +149,8 @@ def resolve(handed: HandOver, single: Mapping[str, Any]) -> "CloudRegion":
             str(error),
         )
         what = f": {known[0]}" if known else ""
-        what += (
-            "; some types need a package, such as keystoneauth1[saml2]" if isinstance(error, NoMatchingPlugin) else ""
-        )
+        is_rare = isinstance(error, NoMatchingPlugin) or "saml" in str(single.get("auth_type"))
+        what += "; some types need a package, such as keystoneauth1[saml2]" if is_rare else ""
         raise Misconfigured(f"{handed.key}: openstacksdk cannot read it ({type(error).__name__}{what})") from None
 
 
@@ -164,7 +163,11 @@ def drop_user_domain(single: Mapping[str, Any]) -> Mapping[str, Any]:
         taken = {option.dest for option in loading.get_plugin_loader(single.get("auth_type", "password")).get_options()}
     except NoMatchingPlugin:
         return single
-    return {name: value for name, value in single.items() if name in taken or not name.startswith("user_domain")}
+    if "user_domain_name" in taken:
+        return single
+    rest = {name: value for name, value in single.items() if not name.startswith(("user_domain", "domain_"))}
+    domains = {f"project_{name}": value for name, value in single.items() if name in {"domain_id", "domain_name"}}
+    return {**domains, **rest}
 
 
 def check_served(handed: HandOver, cloud: "CloudRegion") -> None:
@@ -183,6 +186,8 @@ def check_served(handed: HandOver, cloud: "CloudRegion") -> None:
         raise Misconfigured(
             f"{handed.spell('auth_type')}: {kind} is no login to Keystone v3 that works without a person"
         )
+    if config.get("key") and not config.get("cert"):
+        raise Misconfigured(f"{handed.spell('key')}: it belongs to a client certificate, but there is no cert")
     if kind in {"password", "v3password"} and not config["auth"].get("password"):
         raise Misconfigured(f"{handed.key}: this login needs more: {handed.spell('auth.password')}")
     for key in (f"{service}_{key}" for service in SERVICES for key in PER_SERVICE):
@@ -194,6 +199,8 @@ def check_served(handed: HandOver, cloud: "CloudRegion") -> None:
 
 def read_project(values: Values, auth: Mapping[str, Any]) -> Project:
     """Read the project; a trust, a token or an application credential may know its own."""
+    if auth.get("trust_id") and (auth.get("project_id") or auth.get("project_name")):
+        raise Misconfigured(f"{values.spell('auth.trust_id')}: a trust has its own project, so leave out any other")
     if ids := check_ids(values, values.listed("OS_PROJECT_ID")):
         return Project(id=ids[0])
     if name := auth.get("project_name"):
