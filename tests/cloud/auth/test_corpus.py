@@ -243,6 +243,10 @@ VARIABLES: Mapping[str, tuple[Mapping[str, str], Works | str]] = {
         },
         works(Plugin, "OS_AUTH_TYPE", project__id=None, project__name="x"),
     ),
+    "19 for a domain": (
+        {"OS_AUTH_TYPE": "v3token", "OS_TOKEN": "t", "OS_AUTH_URL": URL, "OS_DOMAIN_ID": "d"},
+        r"^OS_PROJECT_ID is missing: shares belong to a project$",
+    ),
     "23 a trust beside a project": ({**ENVIRON, "OS_TRUST_ID": "t"}, r"^OS_TRUST_ID: a trust has its own project"),
     "a key without its certificate": ({**ENVIRON, "OS_KEY": "k"}, r"^OS_KEY: it belongs to a client certificate"),
     "a type that nobody knows": (

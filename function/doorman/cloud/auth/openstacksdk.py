@@ -165,8 +165,10 @@ def drop_user_domain(single: Mapping[str, Any]) -> Mapping[str, Any]:
         return single
     if "user_domain_name" in taken:
         return single
-    rest = {name: value for name, value in single.items() if not name.startswith(("user_domain", "domain_"))}
-    domains = {f"project_{name}": value for name, value in single.items() if name in {"domain_id", "domain_name"}}
+    rest = {name: value for name, value in single.items() if not name.startswith("user_domain")}
+    if not any(rest.get(name) for name in PROJECTS):
+        return rest
+    domains = {f"project_{name}": rest.pop(name) for name in ("domain_id", "domain_name") if name in rest}
     return {**domains, **rest}
 
 
@@ -205,7 +207,7 @@ def read_project(values: Values, auth: Mapping[str, Any]) -> Project:
         return Project(id=ids[0])
     if name := auth.get("project_name"):
         return Project(name=str(name))
-    if not any(auth.get(name) for name in OWN_PROJECT):
+    if auth.get("domain_id") or auth.get("domain_name") or not any(auth.get(name) for name in OWN_PROJECT):
         raise values.missing("OS_PROJECT_ID", why="shares belong to a project")
     return Project()
 
