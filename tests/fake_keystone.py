@@ -107,7 +107,7 @@ class FakeKeystone:
             "expires_at": (datetime(2020, 1, 1, tzinfo=UTC) + timedelta(seconds=self.life)).isoformat(),
             "catalog": CATALOG,
             "user": {"id": "u1", "name": "doorman"},
-            "project": {"id": project.get("id", "p-" + project.get("name", ""))},
+            "project": {"id": project.get("id", "p-" + project.get("name", "")), "name": "eu-de"},
         }
         return httpx.Response(201, headers={"X-Subject-Token": f"token-{number}"}, json={"token": token})
 

@@ -1,12 +1,14 @@
 """The environment is read once; every fault is one message that names the variable and no secret."""
 
 import dataclasses
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from doorman.cloud.auth.environ import NO_LOGIN
 from doorman.errors import Misconfigured
 from doorman.settings import VARIABLES, Settings
 from doorman.sinks.base import Target
@@ -47,6 +49,7 @@ DEFAULTS = {
     "sink": "http://sink.test/",
     "overrides": {},
     "sink_ca": None,
+    "notes": (),
 }
 
 
@@ -95,6 +98,7 @@ def test_everything_set() -> None:
         "sink": "https://broker.test:8443/ns/default?a=b",
         "overrides": {"team": "images"},
         "sink_ca": "-----BEGIN CERTIFICATE-----",
+        "notes": (),
     }
 
 
@@ -173,6 +177,36 @@ def test_wrong_word(name: str, text: str) -> None:
     assert refusal(**{name: "x"}) == f"{name}: {text}"
 
 
+def test_all_faults_at_once() -> None:
+    """Who mends one setting should not have to start again to hear of the next."""
+    assert refusal(DOORMAN_MODE="x", K_SINK="", OS_PASSWORD="", OS_AUTH_URL="") == (
+        "DOORMAN_MODE: expected one of enforce, audit, got 'x'; "
+        "K_SINK: missing; set it to the URL that follow-up events are POSTed to; "
+        "OS_PASSWORD is missing: a login with a user name needs its password; "
+        "OS_AUTH_URL is missing: the URL of Keystone, such as https://iam.eu-de.otc.t-systems.com/v3"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("DOORMAN_MODES", "DOORMAN_MODE"),
+        ("DOORMAN_POILCY", "DOORMAN_POLICY"),
+        ("DOORMAN_CHECK_BUGDET", "DOORMAN_CHECK_BUDGET"),
+        ("DOORMAN_IPA", "DOORMAN_API"),
+    ],
+)
+def test_slip_of_the_finger(name: str, known: str) -> None:
+    """A name of ours, but for one or two letters, would be ignored in silence."""
+    assert refusal(**{name: "audit"}) == f"{name}: unknown; {known} is meant?"
+
+
+def test_strange_names_are_noted() -> None:
+    """Kubernetes puts such names there by itself, for a service called doorman."""
+    notes = read(DOORMAN_PORT="tcp://10.0.0.1:80", DOORMAN_SERVICE_HOST="10.0.0.1", DOORMAN_MODES="").notes
+    assert notes == ("unknown variables, ignored: DOORMAN_PORT, DOORMAN_SERVICE_HOST",)
+
+
 @pytest.mark.parametrize("value", ["0", "-1", "1.5", "1e3", "1000000", " 5", "\u0661", "05"])
 def test_counts(value: str) -> None:
     """Whole numbers from one on."""
@@ -235,6 +269,14 @@ class TestLogin:
         """The variable is named."""
         assert "OS_PASSWORD" in refusal(OS_PASSWORD="")
         assert "OS_PROJECT_ID" in refusal(OS_PROJECT_ID="")
+
+    def test_none_at_all(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The ways in are named, and the entries of the clouds.yaml in sight."""
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "clouds.yaml").write_text("clouds: {team-a: {}, team-b: {}}")
+        with pytest.raises(Misconfigured) as caught:
+            Settings.from_environ({}, is_sink_required=False)
+        assert str(caught.value) == f"{NO_LOGIN}. {tmp_path}/clouds.yaml has the entries team-a, team-b: set OS_CLOUD"
 
     def test_lent_with_each_call(self) -> None:
         """Where no login is needed, the settings must name the image service."""

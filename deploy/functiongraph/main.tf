@@ -9,7 +9,7 @@ locals {
     {
       DOORMAN_MODE               = var.mode
       DOORMAN_CHECK_BUDGET       = tostring(var.check_budget)
-      OS_PROJECT_ID              = var.project_id
+      OS_PROJECT_ID              = join(",", var.projects[*].id)
       OS_REGION_NAME             = var.region
       OS_IMAGE_ENDPOINT_OVERRIDE = "https://ims.${local.domain}"
       OS_CBR_ENDPOINT_OVERRIDE   = "https://cbr.${local.domain}"
@@ -66,9 +66,12 @@ resource "opentelekomcloud_identity_agency_v3" "function" {
   description           = "What the function ${var.name} acts as."
   delegated_domain_name = "op_svc_cff" # FunctionGraph itself
 
-  project_role {
-    project = var.project_name
-    roles   = [opentelekomcloud_identity_role_v3.function.display_name]
+  dynamic "project_role" {
+    for_each = var.projects
+    content {
+      project = project_role.value.name
+      roles   = [opentelekomcloud_identity_role_v3.function.display_name]
+    }
   }
 }
 
@@ -82,7 +85,7 @@ resource "opentelekomcloud_identity_agency_v3" "engine" {
   delegated_domain_name = "op_svc_cff"
 
   project_role {
-    project = var.project_name
+    project = var.projects[0].name
     roles   = ["SWR Administrator", "LTS FullAccess", opentelekomcloud_identity_role_v3.engine.display_name]
   }
 }

@@ -21,23 +21,23 @@ variable "region" {
   }
 }
 
-variable "project_id" {
-  description = "ID of the project whose shares are decided: the one that the function lives in."
-  type        = string
+variable "projects" {
+  description = "Projects whose shares are decided, by ID and name. The first is the one that the function lives in, which cloud is scoped to."
+  type        = list(object({ id = string, name = string }))
 
   validation {
-    condition     = can(regex("^[A-Za-z0-9_-]{1,64}$", var.project_id))
-    error_message = "A project ID is 1 to 64 of A-Z a-z 0-9 _ - (console: My Credentials)."
+    condition     = length(var.projects) > 0 && alltrue([for project in var.projects : can(regex("^[A-Za-z0-9_-]{1,64}$", project.id))])
+    error_message = "One project at least; a project ID is 1 to 64 of A-Z a-z 0-9 _ - (console: My Credentials)."
   }
-}
-
-variable "project_name" {
-  description = "Name of the same project; the agency is given its rights there."
-  type        = string
 
   validation {
-    condition     = startswith(var.project_name, var.region)
-    error_message = "A project's name begins with its region, such as eu-de_landing-zone."
+    condition     = alltrue([for project in var.projects : startswith(project.name, var.region)])
+    error_message = "A project's name begins with its region, such as eu-de_landing-zone; images are shared within one region only."
+  }
+
+  validation {
+    condition     = length(distinct(var.projects[*].id)) == length(var.projects)
+    error_message = "Name each project once."
   }
 }
 

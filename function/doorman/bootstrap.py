@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from doorman.cloud.auth.credentials import Credentials, from_settings, list_ca_files
+from doorman.cloud.auth.credentials import Credentials, find_certificate, from_settings, list_ca_files, list_notes
 from doorman.handlers.projects import Projects
 from doorman.policy.policy import Policy
 from doorman.runtime.clock import Clock
@@ -27,6 +27,7 @@ class Connections:
         cloud: the ways to the cloud, one for each project, and one for their logins.
         sink: the ways to the sink, likewise.
         credentials: of the projects that the settings name.
+        notes: what a person should know, though it stops nothing.
     """
 
     settings: Settings
@@ -34,6 +35,7 @@ class Connections:
     cloud: Clients
     sink: Clients
     credentials: Sequence[Credentials]
+    notes: tuple[str, ...] = ()
 
     async def aclose(self) -> None:
         """Close them."""
@@ -48,11 +50,12 @@ def connect(settings: Settings, *, clock: Clock) -> Connections:
         Misconfigured: clouds.yaml is missing or wrong, OS_CACERT or an entry's cacert is no readable PEM file,
             K_CA_CERTS no PEM text, or a variable that names proxies is wrong.
     """
-    make = partial(open_client, clock=clock, proxies=Proxies.of_environment())
+    notes = (*settings.notes, *list_notes(settings.identity))
+    make = partial(open_client, clock=clock, proxies=Proxies.of_environment(), is_watched=settings.log_level == "debug")
     cloud = Clients(partial(make, settings.request_timeout, _trust_cloud(settings)))
     sink = Clients(partial(make, settings.sink_timeout, _trust_sink(settings)))
     credentials = from_settings(settings.identity, client=cloud.of("logins"), clock=clock)
-    return Connections(settings=settings, clock=clock, cloud=cloud, sink=sink, credentials=credentials)
+    return Connections(settings=settings, clock=clock, cloud=cloud, sink=sink, credentials=credentials, notes=notes)
 
 
 def open_projects(
@@ -100,7 +103,8 @@ def make_sink(connections: Connections, credentials: Sequence[Credentials]) -> S
 
 
 def _trust_cloud(settings: Settings) -> ssl.SSLContext:
-    return trust("OS_CACERT", files=list_ca_files(settings.identity))
+    identity = settings.identity
+    return trust("OS_CACERT", files=list_ca_files(identity), certificate=find_certificate(identity))
 
 
 def _trust_sink(settings: Settings) -> ssl.SSLContext:

@@ -49,6 +49,8 @@ def _start() -> tuple[Connections, Policy]:
     logs.set_up(level=settings.log_level, form=settings.log_format)
     telemetry.set_up(os.environ, event_types=[*EventType, "dev.knative.sources.ping"])
     logs.logger().info("started", version=VERSION, policy_digest=policy.digest, mode=settings.mode)
+    for note in connections.notes:
+        logs.logger().warning("settings.note", text=note)
     for rule in expired(policy, SystemClock().now().date()):
         logs.logger().warning("exception.expired", name=rule.name, expires=str(rule.expires), by=rule.by)
     return connections, policy

@@ -3,9 +3,11 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal, get_args
 
-from doorman.cloud.auth.environ import Identity
+from doorman.cloud.auth.environ import Identity, NoLogin
+from doorman.cloud.auth.variables import gather
 from doorman.errors import Misconfigured, Rejected
 from doorman.parsing import parse_json
 from doorman.runtime.logs import Format, Level
@@ -32,6 +34,9 @@ VARIABLES: Mapping[str, str] = {
 }
 """Every variable of ours with its default; those of the login are in `variables`."""
 
+SLIPS = 2
+"""Letters that a name may differ from a known one to be taken for it."""
+
 _EXTENSION = re.compile(r"[a-z0-9]+", re.ASCII)
 _CORE = frozenset({"specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema", "data"})
 
@@ -55,6 +60,7 @@ class Settings:
     overrides: Mapping[str, str]
     sink_ca: str | None = field(repr=False)
     identity: Identity = field(repr=False)
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def from_environ(
@@ -66,33 +72,62 @@ class Settings:
             is_login_required: False where credentials may come with each call instead.
 
         Raises:
-            Misconfigured: a variable is missing or wrong; the text names it.
+            Misconfigured: variables are missing or wrong; the text names all of them.
         """
         values = {name: environ.get(name) or default for name, default in VARIABLES.items()}
-        if is_sink_required and not values["K_SINK"]:
-            raise Misconfigured("K_SINK: missing; set it to the URL that follow-up events are POSTed to")
+        reads = {
+            "mode": partial(_choice, values, "DOORMAN_MODE", Mode),
+            "api": partial(_choice, values, "DOORMAN_API", Api),
+            "max_images_per_call": partial(_count, values, "DOORMAN_MAX_IMAGES_PER_CALL"),
+            "visibility_window": partial(_seconds, values, "DOORMAN_VISIBILITY_WINDOW", least=0.0),
+            "check_budget": partial(_seconds, values, "DOORMAN_CHECK_BUDGET", least=0.0),
+            "job_deadline": partial(_seconds, values, "DOORMAN_JOB_DEADLINE", least=0.0),
+            "request_timeout": partial(_seconds, values, "DOORMAN_REQUEST_TIMEOUT", least=0.01),
+            "sink_timeout": partial(_seconds, values, "DOORMAN_SINK_TIMEOUT", least=0.01),
+            "log_level": partial(_choice, values, "LOG_LEVEL", Level),
+            "log_format": partial(_choice, values, "LOG_FORMAT", Format),
+            "sink": partial(_sink, values["K_SINK"], is_required=is_sink_required),
+            "overrides": partial(_overrides, values["K_CE_OVERRIDES"]),
+            "identity": partial(_identity, environ, is_login_required=is_login_required),
+            "notes": partial(_find_strange, environ),
+        }
+        read = dict(zip(reads, gather(*reads.values()), strict=True))
+        return cls(policy=values["DOORMAN_POLICY"], sink_ca=values["K_CA_CERTS"] or None, **read)
+
+
+def _identity(environ: Mapping[str, str], *, is_login_required: bool) -> Identity:
+    try:
         identity = Identity.from_environ(environ, login_required=is_login_required)
-        if not (identity.accounts or identity.clouds or identity.endpoints.image):
-            raise Misconfigured(
-                "OS_IMAGE_ENDPOINT_OVERRIDE: missing; credentials that come with each call know no catalog"
-            )
-        return cls(
-            policy=values["DOORMAN_POLICY"],
-            mode=_choice(values, "DOORMAN_MODE", Mode),
-            api=_choice(values, "DOORMAN_API", Api),
-            max_images_per_call=_count(values, "DOORMAN_MAX_IMAGES_PER_CALL"),
-            visibility_window=_seconds(values, "DOORMAN_VISIBILITY_WINDOW", least=0.0),
-            check_budget=_seconds(values, "DOORMAN_CHECK_BUDGET", least=0.0),
-            job_deadline=_seconds(values, "DOORMAN_JOB_DEADLINE", least=0.0),
-            request_timeout=_seconds(values, "DOORMAN_REQUEST_TIMEOUT", least=0.01),
-            sink_timeout=_seconds(values, "DOORMAN_SINK_TIMEOUT", least=0.01),
-            log_level=_choice(values, "LOG_LEVEL", Level),
-            log_format=_choice(values, "LOG_FORMAT", Format),
-            sink=read_sink(values["K_SINK"]),
-            overrides=_overrides(values["K_CE_OVERRIDES"]),
-            sink_ca=values["K_CA_CERTS"] or None,
-            identity=identity,
-        )
+    except NoLogin as error:
+        from doorman.cloud.auth.cloud_files import name_entries  # noqa: PLC0415 - only for this message
+
+        raise Misconfigured(f"{error}{name_entries(environ)}") from None
+    if not (identity.accounts or identity.handed or identity.clouds or identity.endpoints.image):
+        raise Misconfigured("OS_IMAGE_ENDPOINT_OVERRIDE: missing; credentials that come with each call know no catalog")
+    return identity
+
+
+def _find_strange(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Find names that look like ours and are none: a slip of the finger stops the start, any other is worth a note."""
+    strange = sorted(
+        name for name, value in environ.items() if value and name.startswith("DOORMAN_") and name not in VARIABLES
+    )
+    slips = [(name, known) for name in strange for known in VARIABLES if _distance(name, known) <= SLIPS]
+    if slips:
+        raise Misconfigured("; ".join(f"{name}: unknown; {known} is meant?" for name, known in slips))
+    return (f"unknown variables, ignored: {', '.join(strange)}",) if strange else ()
+
+
+def _distance(one: str, other: str) -> int:
+    """Count the letters to add, to drop, to change, or to swap with the next, to get from one word to the other."""
+    before, row = [0] * (len(other) + 1), list(range(len(other) + 1))
+    for i, letter in enumerate(one, 1):
+        last, before, row = before, row, [i]
+        for j, wanted in enumerate(other, 1):
+            row.append(min(before[j] + 1, row[-1] + 1, before[j - 1] + (letter != wanted)))
+            if i > 1 and j > 1 and (letter, one[i - 2]) == (other[j - 2], wanted):
+                row[-1] = min(row[-1], last[j - 2] + 1)
+    return row[-1]
 
 
 def _choice(values: Mapping[str, str], name: str, words: Any) -> Any:
@@ -113,6 +148,12 @@ def _seconds(values: Mapping[str, str], name: str, *, least: float) -> float:
     if not re.fullmatch(r"\d{1,9}(\.\d{1,9})?", values[name], re.ASCII) or float(values[name]) < least:
         raise Misconfigured(f"{name}: expected seconds as a number from {least:g}, got {values[name][:40]!r}")
     return float(values[name])
+
+
+def _sink(text: str, *, is_required: bool) -> str | Target | None:
+    if is_required and not text:
+        raise Misconfigured("K_SINK: missing; set it to the URL that follow-up events are POSTed to")
+    return read_sink(text)
 
 
 def _overrides(text: str) -> Mapping[str, str]:

@@ -177,7 +177,7 @@ async def test_repetitions_end(clock: FakeClock) -> None:
     )
     assert await error_of(Script([httpx.ConnectError("x")]), clock) == (
         Busy,
-        "the cloud cannot be reached (ConnectError)",
+        "the cloud cannot be reached: cloud.test:80: ConnectError",
         ATTEMPTS,
     )
 

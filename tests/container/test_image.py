@@ -15,7 +15,7 @@ from tests.container.tree import ignored
 
 PROJECT = Path(__file__).parents[2]
 CONTAINERFILE = (PROJECT / "Containerfile").read_text("utf-8")
-FILES = {"requirements.txt": [], "requirements-otel.txt": ["otel"]}
+FILES = {"requirements.txt": [], "requirements-otel.txt": ["otel"], "requirements-openstack.txt": ["openstack"]}
 """Each with the extras that it is for."""
 PROJECT_FILE = tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))["project"]
 

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -83,6 +84,22 @@ def test_the_environment_starts_the_function(variant: str, request: pytest.Fixtu
     settings = Settings.from_environ(environment, is_sink_required=False, is_login_required=False)
     assert settings.mode == ("audit" if variant == "chained" else "enforce")
     assert settings.identity.projects == ("7f2a9c4e1b6d4f0e8a3c5d7b9e1f2a4c",)
+
+
+def test_several_projects(tmp_path: Path) -> None:
+    """All are served, and the agency has its rights in each; the function itself needs them in its own alone."""
+    names = ("eu-de_landing-zone", "eu-de_team-a", "eu-de_team-b")
+    made = Workspace(tmp_path).apply(projects=[{"id": f"p{number}", "name": name} for number, name in enumerate(names)])
+    settings = Settings.from_environ(read_environment(made), is_sink_required=False, is_login_required=False)
+    assert settings.identity.projects == ("p0", "p1", "p2")
+    granted = {
+        agency: [grant["project"] for grant in made[f"opentelekomcloud_identity_agency_v3.{agency}"]["project_role"]]
+        for agency in ("function", "engine")
+    }
+    assert {agency: sorted(projects) for agency, projects in granted.items()} == {
+        "function": list(names),
+        "engine": [names[0]],
+    }
 
 
 @pytest.mark.parametrize("variant", ["chained", "alone"])

@@ -30,17 +30,16 @@ def test_the_example_is_enough(workspace: Workspace) -> None:
 
 def test_unfilled_it_says_what_is_missing(workspace: Workspace) -> None:
     """Project and image have no default."""
-    code, said = workspace.plan(project_id=None, project_name=None, image_url=None)
+    code, said = workspace.plan(projects=None, image_url=None)
     assert code == 1
-    for name in ("project_id", "project_name", "image_url"):
+    for name in ("projects", "image_url"):
         assert f'The root module input variable "{name}" is not set' in said
 
 
 def test_bad_values_are_refused_each_by_its_own_words(workspace: Workspace) -> None:
     """Every variable has its rule, and says what would be right."""
     code, said = workspace.plan(
-        project_id="7f2a/../x",
-        project_name="landing-zone",
+        projects=[{"id": "7f2a/../x", "name": "landing-zone"}] * 2,
         image_url="swr.eu-de.otc.t-systems.com/my-organisation/doorman:latest",
         name="Doorman",
         mode="on",
@@ -56,7 +55,8 @@ def test_bad_values_are_refused_each_by_its_own_words(workspace: Workspace) -> N
     assert code == 1
     unboxed = said.replace("│ ", "")
     for message in (
-        "A project ID is 1 to 64 of A-Z a-z 0-9 _ -",
+        "a project ID is 1 to 64 of A-Z a-z 0-9 _ -",
+        "Name each project once.",
         "A project's name begins with its region",
         "and a tag that says which one it is: not latest.",
         "2 to 40 lower-case letters, digits and hyphens",

@@ -12,8 +12,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "deploy" / "functiongraph"
 FILLED_IN: Mapping[str, Any] = {
-    "project_id": "7f2a9c4e1b6d4f0e8a3c5d7b9e1f2a4c",
-    "project_name": "eu-de_landing-zone",
+    "projects": [{"id": "7f2a9c4e1b6d4f0e8a3c5d7b9e1f2a4c", "name": "eu-de_landing-zone"}],
     "image_url": "swr.eu-de.otc.t-systems.com/my-organisation/doorman:2026-01-31",
 }
 

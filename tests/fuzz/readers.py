@@ -13,10 +13,12 @@ from doorman.cloud.api.base import Answer, ImageService, check, read_member
 from doorman.cloud.api.glance import Glance
 from doorman.cloud.api.images import read_first_id, read_row
 from doorman.cloud.api.ims import Ims
+from doorman.cloud.auth.accounts import HandOver
 from doorman.cloud.auth.catalog import TYPES, find_endpoint
-from doorman.cloud.auth.clouds_yaml import read_entry
-from doorman.cloud.auth.environ import Identity, read_accounts
+from doorman.cloud.auth.clouds_yaml import Source, read_entry
+from doorman.cloud.auth.environ import Identity
 from doorman.cloud.auth.keystone import read_token
+from doorman.cloud.auth.logins import read_accounts
 from doorman.entrypoints.functiongraph.payload import read_payload, unwrap
 from doorman.entrypoints.http import MAX_TEXT, Reply, answer, work_off
 from doorman.errors import DoormanError, Misconfigured, Refused, Rejected
@@ -152,7 +154,9 @@ def _token(data: bytes) -> None:
 
 def _clouds_yaml(data: bytes) -> None:
     text = data.decode(errors="replace")
-    read_accounts(read_entry(text, None, cloud="otc", file="clouds.yaml", fallbacks={}))
+    found = read_entry(text, None, Source(file="clouds.yaml", cloud="otc", fallbacks={}))
+    if not isinstance(found, HandOver):  # which openstacksdk reads
+        read_accounts(found)
 
 
 def _policy(data: bytes) -> None:

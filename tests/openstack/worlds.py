@@ -69,7 +69,7 @@ class RealWorld:
         self.projects: dict[str, str] = {}
         self._client = httpx.Client(timeout=60, headers={"Accept": "application/json"})
         self._tokens: dict[str, str] = {}
-        self._users: dict[str, str] = {}
+        self.users: dict[str, str] = {}
         self._make_context()
 
     def log_in(self, user: str, project: dict[str, Any], password: str = SECRET) -> str:
@@ -116,20 +116,20 @@ class RealWorld:
     def make_application_credential(self, rules: list[dict[str, str]]) -> dict[str, str]:
         """Make `doorman` an application credential that may do no more than `rules` say; give its ID and secret."""
         credential = {"name": f"rules-{len(rules)}", "roles": [{"name": "member"}], "access_rules": rules}
-        url = f"{self.auth_url}/users/{self._users['doorman']}/application_credentials"
+        url = f"{self.auth_url}/users/{self.users['doorman']}/application_credentials"
         made = self.send("POST", url, "doorman", json={"application_credential": credential})
         return {name: made["application_credential"][name] for name in ("id", "secret")}
 
     def change_password(self, password: str) -> None:
         """Give `doorman` another password, which ends its tokens."""
-        self._admin("PATCH", f"/users/{self._users['doorman']}", user={"password": password})
+        self._admin("PATCH", f"/users/{self.users['doorman']}", user={"password": password})
         time.sleep(REVOCATION)
         self._renew("doorman", password)
 
     def end_tokens(self) -> None:
         """End all tokens of `doorman`, as Keystone does when a user is locked, and let it in again."""
         for is_enabled in (False, True):
-            self._admin("PATCH", f"/users/{self._users['doorman']}", user={"enabled": is_enabled})
+            self._admin("PATCH", f"/users/{self.users['doorman']}", user={"enabled": is_enabled})
         time.sleep(REVOCATION)
         self._renew("doorman", SECRET)
 
@@ -170,7 +170,7 @@ class RealWorld:
 
     def _add_user(self, name: str, password: str, role: str | None = None, project: str | None = None) -> None:
         user = {"name": name, "password": password, "domain_id": "default"}
-        user_id = self._users[name] = self._admin("POST", "/users", user=user)["user"]["id"]
+        user_id = self.users[name] = self._admin("POST", "/users", user=user)["user"]["id"]
         if role and project:
             (found,) = self._admin("GET", f"/roles?name={role}")["roles"]
             self._admin("PUT", f"/projects/{self.projects[project]}/users/{user_id}/roles/{found['id']}")

@@ -1,6 +1,7 @@
 """Connections trust the system's authorities and those that the settings add, each for its own side; nobody else."""
 
 import asyncio
+import json
 import socket
 import ssl
 from collections.abc import AsyncIterator
@@ -18,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from doorman.bootstrap import connect, make_sink
 from doorman.errors import Misconfigured
+from doorman.runtime import logs
 from doorman.runtime.clock import SystemClock
 from doorman.runtime.http import open_sender, trust
 from doorman.settings import Settings
@@ -186,3 +188,40 @@ def test_senders_heed_the_proxies(monkeypatch: pytest.MonkeyPatch, url: str, ask
             with connection:
                 heads.append(connection.recv(29))
     assert heads == ([b"POST http://sink.test/x HTTP/"] if asked else [])
+
+
+async def test_requests_are_logged_where_that_is_asked_for(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    """Method, host, path, status and time; no query, no header and no body. Only at the level debug."""
+    for level in ("info", "debug"):
+        logs.set_up(level="debug", form="json")
+        async with aclosing(connect(read(OS_CACERT=str(server.file), LOG_LEVEL=level), clock=SystemClock())) as opened:
+            await opened.cloud.of("p").post(
+                f"{server.url}v3/x?secret=1", headers={"X-Auth-Token": "secret"}, content=b"secret"
+            )
+    told = capsys.readouterr().out
+    (line,) = map(json.loads, told.splitlines())
+    assert "secret" not in told
+    assert 0 <= line.pop("ms") < 60_000
+    assert {name: value for name, value in line.items() if name != "timestamp"} == {
+        "event": "request",
+        "level": "debug",
+        "method": "POST",
+        "host": "127.0.0.1",
+        "path": "/v3/x",
+        "status": 200,
+    }
+
+
+async def test_own_certificate_is_shown_to_who_asks(tmp_path: Path) -> None:
+    """A client certificate, which only openstacksdk's logins have, is for all calls to the cloud."""
+    pem, secret = make_certificate(tmp_path)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(pem))
+    context.load_cert_chain(pem, secret)
+    context.verify_mode = ssl.CERT_REQUIRED
+    listening = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=context)
+    server = Server(url=f"https://127.0.0.1:{listening.sockets[0].getsockname()[1]}/", pem="", file=pem)
+    async with listening:
+        own = connect(read(OS_CACERT=str(pem), OS_CERT=str(pem), OS_KEY=str(secret)), clock=SystemClock())
+        assert await ask(own.cloud.of("p"), server) == USER_AGENT
+        with pytest.raises(httpx.ReadError):
+            await ask(connect(read(OS_CACERT=str(pem)), clock=SystemClock()).cloud.of("p"), server)

@@ -18,6 +18,7 @@ from doorman.cloud.auth.credentials import Credentials
 from doorman.errors import Broken, Busy, Misconfigured, Refused, TimedOut, TooLarge, Unavailable
 from doorman.runtime.clock import Clock
 from doorman.runtime.http import untie
+from doorman.runtime.troubles import name_trouble
 
 CALLS_AT_ONCE = 32
 """In one process, over all projects."""
@@ -157,7 +158,7 @@ class ApiClient:
                 ) as response:
                     body = await _read_bounded(response, request)
             except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-                raise Busy(f"the cloud cannot be reached ({type(error).__name__})") from error
+                raise Busy(f"the cloud cannot be reached: {name_trouble(error, base)}") from error
             except httpx.TimeoutException as error:
                 raise TimedOut("the cloud does not answer in time") from error
             except httpx.InvalidURL as error:

@@ -5,6 +5,7 @@ What is sent over them is others' concern.
 
 import asyncio
 import ssl
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -14,6 +15,7 @@ import httpx
 from doorman.errors import Misconfigured
 from doorman.runtime import telemetry
 from doorman.runtime.clock import Clock
+from doorman.runtime.logs import logger
 from doorman.runtime.proxies import Proxies
 from doorman.version import USER_AGENT
 
@@ -61,19 +63,24 @@ def open_client(
     *,
     clock: Clock,
     proxies: Proxies,
+    is_watched: bool = False,
 ) -> httpx.AsyncClient:
     """Open a client, which connects when first used, keeps no cookies, and lets go of its connections when unused.
 
     Args:
         timeout: seconds for each step of a request; `STEPS` times as many for all of it.
         trusted: whom to trust with https.
+        is_watched: each request is logged.
     """
-    return telemetry.client_type()(
+    client = telemetry.client_type()(
         timeout=timeout,
         transport=BoundedTransport(trusted, longest=STEPS * timeout, clock=clock, proxies=proxies),
         headers={"User-Agent": USER_AGENT},
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
     )
+    if is_watched:
+        watch(client)
+    return client
 
 
 def open_sender(url: str, *, timeout: float) -> httpx.Client:
@@ -172,23 +179,57 @@ class _BoundedStream(httpx.AsyncByteStream):
         await self._stream.aclose()
 
 
-def trust(variable: str, *, files: Sequence[str] = (), text: str | None = None) -> ssl.SSLContext:
+def watch(client: httpx.AsyncClient) -> None:
+    """Log each request and its answer (`LOG_LEVEL=debug`): no query, header or body."""
+
+    async def begin(request: httpx.Request) -> None:
+        request.extensions["doorman.began"] = time.perf_counter()
+
+    async def end(response: httpx.Response) -> None:
+        url, began = response.request.url, response.request.extensions["doorman.began"]
+        logger().debug(
+            "request",
+            method=response.request.method,
+            host=url.host,
+            path=url.path,
+            status=response.status_code,
+            ms=round((time.perf_counter() - began) * 1000, 1),
+        )
+
+    client.event_hooks = {"request": [begin], "response": [end]}
+
+
+def trust(
+    variable: str,
+    *,
+    files: Sequence[str] = (),
+    text: str | None = None,
+    certificate: tuple[str, str | None] | None = None,
+) -> ssl.SSLContext:
     """Trust the system's certificate authorities, and these besides; read once, since that takes a while.
 
     Args:
         variable: where they are named, for the message.
         files: PEM files.
         text: PEM text.
+        certificate: PEM files of our own certificate and its key, for those who ask.
 
     Raises:
         Misconfigured: a file or the text is no readable PEM.
     """
-    return _trust(variable if files or text else "", tuple(files), text)
+    return _trust(variable if files or text else "", tuple(files), text, certificate)
 
 
 @cache
-def _trust(variable: str, files: tuple[str, ...], text: str | None) -> ssl.SSLContext:
+def _trust(
+    variable: str, files: tuple[str, ...], text: str | None, certificate: tuple[str, str | None] | None
+) -> ssl.SSLContext:
     context = ssl.create_default_context()
+    if certificate:
+        try:
+            context.load_cert_chain(*certificate)
+        except (OSError, ssl.SSLError) as error:
+            raise Misconfigured(f"cert: no readable PEM certificate with its key in {certificate[0]}") from error
     for file in files or ((None,) if text else ()):
         try:
             context.load_verify_locations(cafile=file, cadata=text)

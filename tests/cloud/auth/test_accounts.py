@@ -42,8 +42,8 @@ def test_password_serves_each_project() -> None:
 
 
 def test_keys_need_no_keystone() -> None:
-    """AK/SK comes before a password that is set as well, and takes a security token with it."""
-    assert account(PASSWORD, KEYS, {"OS_SECURITY_TOKEN": "t0ken"}) == Account(
+    """AK/SK takes a security token with it; its services are named."""
+    assert account(KEYS, {"OS_SECURITY_TOKEN": "t0ken"}) == Account(
         project=Project(id="p1"),
         login=Keys(access="AK", secret="s3cret", token="t0ken"),
         endpoints=Endpoints(image="https://ims.test"),
@@ -140,7 +140,7 @@ def test_clouds_wait_for_their_file() -> None:
         config_home="/home/doorman/.config",
         ca_file="/etc/ca.pem",
         region="eu-de",
-        fallbacks={"OS_REGION_NAME": "eu-de"},
+        fallbacks={"OS_CACERT": "/etc/ca.pem", "OS_REGION_NAME": "eu-de"},
     )
 
 

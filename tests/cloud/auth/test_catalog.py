@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from doorman.cloud.auth.catalog import Entry, Service, find_endpoint
+from doorman.cloud.auth.catalog import Entry, Service, find_endpoint, read_catalog
 from doorman.errors import Misconfigured
 
 
@@ -25,6 +25,7 @@ def find(*entries: Entry, service: Service = "image", region: str | None = None,
         ("image", "image", "http://127.0.0.1:9292/v2/", "http://127.0.0.1:9292"),
         ("image", "image", "http://cloud.test/image/v2.0", "http://cloud.test/image"),
         ("image", "ims", "https://ims.test/v2", "https://ims.test"),
+        ("image", "image", "https://ims.test/v2/0123456789abcdef", "https://ims.test"),
         ("cbr", "cbr", "https://cbr.test/v3/0123456789abcdef", "https://cbr.test"),
         ("cbr", "cbrv3", "https://cbr.test/v3", "https://cbr.test"),
         ("cbr", "cbr", "https://cbr.test", "https://cbr.test"),
@@ -54,8 +55,19 @@ def test_region_and_interface_choose() -> None:
     assert find(entry("image", "https://all.test", region="*"), region="eu-de") == "https://all.test"
 
 
+@pytest.mark.parametrize("region", ["eu-de", None])
+def test_own_region_comes_before_everywhere(region: str | None) -> None:
+    """T Cloud Public lists global services under `*`, some beside a region's own."""
+    entries = (entry("image", "https://all.test", region="*"), entry("image", "https://de.test", region="eu-de"))
+    assert find(*entries, region=region) == "https://de.test"
+
+
 def test_missing_endpoint_names_the_settings() -> None:
-    """The message says what was looked for and which variable helps."""
+    """The message says what was looked for, where the service is, and which variable helps."""
+    with pytest.raises(
+        Misconfigured, match=r"^the catalog has no public endpoint of the image service in region x \(it"
+    ):
+        find(entry("image", "https://nl.test", region="eu-nl"), region="x")
     with pytest.raises(Misconfigured) as caught:
         find(entry("compute", "https://ecs.test"), service="cbr", region="eu-de")
     assert str(caught.value) == (
@@ -67,5 +79,21 @@ def test_missing_endpoint_names_the_settings() -> None:
 def test_several_regions_must_be_chosen_from() -> None:
     """No region is guessed: images are shared within one region only."""
     entries = (entry("image", "https://nl.test", region="eu-nl"), entry("image", "https://de.test", region="eu-de"))
-    with pytest.raises(Misconfigured, match=r"in several regions: set OS_REGION_NAME$"):
+    with pytest.raises(Misconfigured, match=r"in several regions \(eu-de, eu-nl\): set OS_REGION_NAME$"):
         find(*entries)
+
+
+@pytest.mark.parametrize("raw", [None, 7, "x", {}, [None], [{"type": None}], [{"type": "image", "endpoints": None}]])
+def test_no_catalog(raw: object) -> None:
+    """What is no catalog has no services; nothing ends a login."""
+    assert read_catalog(raw) == []
+
+
+@pytest.mark.parametrize("shape", [list, dict])
+def test_others_faults_are_not_ours(shape: type) -> None:
+    """A null URL or type, an odd region or interface, of whatever service: it is left out, and the rest counts."""
+    good = {"url": "https://ims.test", "interface": "public", "region": "eu-de", "region_id": None}
+    endpoints = [good, None, {"url": None}, {**good, "region": 5}, {**good, "interface": None}]
+    rows = [{"type": "image", "endpoints": endpoints}, {"type": ["image"], "endpoints": []}, {"type": "mine"}]
+    raw = rows if shape is list else dict(enumerate(rows))
+    assert read_catalog(raw) == [{"type": "image", "endpoints": [good]}]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from doorman.cloud.auth.accounts import Account, ApplicationCredential, Project
-from doorman.cloud.auth.cloud_files import CloudFiles, usual_folders
+from doorman.cloud.auth.cloud_files import CloudFiles, name_entries, usual_folders
 from doorman.cloud.auth.environ import Identity
 from doorman.errors import Misconfigured
 
@@ -21,7 +21,7 @@ SECURE = "clouds: {one: {auth: {application_credential_secret: %s}}}"
 def account(secret: str) -> Account:
     """The account that the entry stands for."""
     login = ApplicationCredential(id="ac1", secret=secret)
-    return Account(project=Project(id="p1"), login=login, auth_url="https://iam.test/v3")
+    return Account(project=Project(id="p1"), login=login, auth_url="https://iam.test/v3", entry="one")
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_no_file_names_the_places(tmp_path: Path) -> None:
 
 def test_files_are_read_anew(files: CloudFiles) -> None:
     """A rotated secret is seen at the next reading."""
-    assert files.account("one") == account("first")
+    assert files.accounts("one") == (account("first"),)
     files.config.with_name("secure.yaml").write_text(SECURE % "second")
     assert files.account_of(Project(id="p1"), "one") == account("second")
 
@@ -82,12 +82,70 @@ def test_entry_stays_with_its_project(files: CloudFiles) -> None:
         files.account_of(Project(id="p1"), "one")
 
 
-def test_entry_is_for_one_project(tmp_path: Path) -> None:
-    """Several projects need several entries."""
-    auth = "{auth_url: http://iam.test, user_id: u, password: p, project_id: 'p1,p2'}"
-    (tmp_path / "clouds.yaml").write_text(f"clouds: {{one: {{auth: {auth}}}}}")
-    with pytest.raises(Misconfigured, match=r"auth\.project_id names several projects: make one entry for each$"):
-        CloudFiles.find(Identity(), folders=(tmp_path,)).account("one")
+def test_one_entry_for_several_projects(tmp_path: Path) -> None:
+    """One login may serve several projects, by ID or by name."""
+    for projects in ("project_id: 'p1,p2'", "project_id: [p1, p2]", "project_name: [p1, p2], project_domain_id: d"):
+        auth = f"{{auth_url: http://iam.test, user_id: u, password: p, {projects}}}"
+        (tmp_path / "clouds.yaml").write_text(f"clouds: {{one: {{auth: {auth}}}}}")
+        found = CloudFiles.find(Identity(), folders=(tmp_path,)).accounts("one")
+        assert [each.project.id or each.project.name for each in found] == ["p1", "p2"]
+
+
+@pytest.mark.parametrize(
+    ("config", "secure", "notes"),
+    [
+        (0o600, 0o600, []),
+        (0o644, 0o600, []),  # there is no secret in it
+        (0o600, 0o604, ["{secure} holds secrets, and everybody on this machine may read it: chmod o-r"]),
+    ],
+)
+def test_files_that_all_may_read_are_mentioned(files: CloudFiles, config: int, secure: int, notes: list[str]) -> None:
+    """A person should know who else may read their secrets."""
+    assert files.secure is not None
+    files.config.write_text("clouds: {}")
+    files.config.chmod(config)
+    files.secure.chmod(secure)
+    assert files.notes() == tuple(note.format(secure=files.secure) for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("url", "is_refused"),
+    [
+        ("https://elsewhere.test/v3", False),
+        ("http://127.0.0.1:5000/v3", False),
+        ("http://localhost/v3", False),
+        ("http://elsewhere.test/v3", True),
+    ],
+)
+def test_secrets_laid_over_a_file_from_elsewhere(tmp_path: Path, url: str, *, is_refused: bool) -> None:
+    """A folder may bring along a clouds.yaml that leads the home's secrets astray: told, and without TLS refused."""
+    here, home = tmp_path / "here", tmp_path / "home"
+    for folder, name, text in ((here, "clouds", ENTRY % "p1"), (home, "secure", SECURE % "first")):
+        folder.mkdir()
+        (folder / f"{name}.yaml").write_text(text.replace("https://iam.test/v3", url))
+        (folder / f"{name}.yaml").chmod(0o600)
+    files = CloudFiles.find(Identity(), folders=(here, home))
+    secure, config = home / "secure.yaml", here / "clouds.yaml"
+    assert files.notes() == (f"{secure} is laid over {config}, which names the host that its secrets go to",)
+    if is_refused:
+        with pytest.raises(Misconfigured, match=r"would go to elsewhere\.test unencrypted"):
+            files.accounts("one")
+    else:
+        assert len(files.accounts("one")) == 1
+    named = Identity(config_file=str(config), secure_file=str(secure))
+    assert CloudFiles.find(named, folders=()).notes() == ()
+    assert len(CloudFiles.find(named, folders=()).accounts("one")) == 1
+
+
+def test_entries_in_sight(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who sets no login at all is told which entries there are; a broken file is none of their concern then."""
+    monkeypatch.chdir(tmp_path)
+    assert name_entries({}) == ""
+    file = tmp_path / "clouds.yaml"
+    file.write_text("clouds: {one: {}, two: {}}")
+    assert name_entries({"HOME": "/nowhere"}) == f". {file} has the entries one, two: set OS_CLOUD"
+    named = tmp_path / "other.yaml"
+    assert name_entries({"OS_CLIENT_CONFIG_FILE": str(named)}) == ""
 
 
 @pytest.mark.parametrize(("content", "error"), [(None, "FileNotFoundError"), (b"\xff\xfe\xff", "UnicodeDecodeError")])
@@ -97,5 +155,5 @@ def test_unreadable_file_is_named(tmp_path: Path, content: bytes | None, error: 
     if content:
         path.write_bytes(content)
     with pytest.raises(Misconfigured) as caught:
-        CloudFiles.find(Identity(config_file=str(path)), folders=()).account("one")
+        CloudFiles.find(Identity(config_file=str(path)), folders=()).accounts("one")
     assert str(caught.value) == f"{path} cannot be read: {error}"

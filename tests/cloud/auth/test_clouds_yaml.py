@@ -1,10 +1,13 @@
 """What an entry of clouds.yaml says, in the words of the environment."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from doorman.cloud.auth.clouds_yaml import read_entry
+from doorman.cloud.auth.accounts import HandOver
+from doorman.cloud.auth.clouds_yaml import Source, read_entry
 from doorman.cloud.auth.variables import Values
 from doorman.errors import Misconfigured
 
@@ -31,8 +34,18 @@ clouds:
 def read(
     text: str, cloud: str = "otc", *, secure: str | None = None, fallbacks: dict[str, str] | None = None
 ) -> Values:
-    """Read one entry."""
-    return read_entry(text, secure, cloud=cloud, file="clouds.yaml", fallbacks=fallbacks or {})
+    """Read one entry that our own reader knows."""
+    found = read_entry(text, secure, Source(file="clouds.yaml", cloud=cloud, fallbacks=fallbacks or {}))
+    assert isinstance(found, Values)
+    return found
+
+
+def handed(text: str, **more: Any) -> str:
+    """Say what makes an entry one for openstacksdk."""
+    source = Source(file="clouds.yaml", cloud="otc", fallbacks={}, **more)
+    found = read_entry(f"clouds: {{otc: {text}}}", None, source)
+    assert isinstance(found, HandOver)
+    return found.key.removeprefix("clouds.yaml: clouds.otc.")
 
 
 def test_entry_is_read_as_it_is_written() -> None:
@@ -62,7 +75,7 @@ def test_secure_yaml_lies_on_top() -> None:
     "entry",
     [
         "{auth: {ak: AK, sk: SK, security_token: ST}}",
-        "{ak: AK, sk: SK, security_token: ST, auth: 7}",
+        "{ak: AK, sk: SK, security_token: ST, auth: {}}",
         "{auth: {access_key: AK, secret_key: SK}, security_token: ST}",
         "{access_key: AK, secret_key: SK, security_token: ST}",
     ],
@@ -98,7 +111,8 @@ def test_messages_spell_the_place_in_the_file() -> None:
     ("text", "message"),
     [
         ("clouds: {}", "clouds.yaml has no entry 'otc' under clouds: check OS_CLOUD"),
-        ("clouds: {otc: }", "clouds.yaml has no entry 'otc' under clouds: check OS_CLOUD"),
+        ("clouds: {otc: }", "clouds.yaml has no entry 'otc' under clouds: check OS_CLOUD; there are otc"),
+        ("clouds: {a: {}, b: {}}", "clouds.yaml has no entry 'otc' under clouds: check OS_CLOUD; there are a, b"),
         ("[]", "clouds.yaml has no entry 'otc' under clouds: check OS_CLOUD"),
         ("", "clouds.yaml has no entry 'otc' under clouds: check OS_CLOUD"),
         (
@@ -119,20 +133,26 @@ def test_messages_spell_the_place_in_the_file() -> None:
         ),
         ("[" * 10_000, "clouds.yaml: is no YAML; put values with special characters into quotes"),
         ("a\x00b", "clouds.yaml: is no YAML; put values with special characters into quotes"),
+        ("clouds: {otc: {}}\n---\nclouds: {}", "clouds.yaml:2:1: a second YAML document begins here (---); keep one"),
+        ("clouds:\n\totc: {}", "clouds.yaml:2:1: a tab stands where YAML wants spaces"),
         (
-            "clouds: {otc: {auth_type: v3oidcpassword}}",
+            "clouds: {otc: {verify: False}}",
+            "clouds.yaml: clouds.otc.verify: certificates are always verified; name your own authority in cacert",
+        ),
+        (
+            "clouds: {otc: {auth: {insecure: true}}}",
             (
-                "clouds.yaml: clouds.otc.auth_type must be one of password, v3password, v3applicationcredential, aksk: "
-                "other logins cannot be renewed"
+                "clouds.yaml: clouds.otc.auth.insecure: certificates are always verified; "
+                "name your own authority in cacert"
             ),
         ),
         (
-            "clouds: {otc: {verify: False}}",
-            "clouds.yaml: clouds.otc: certificates are always verified; name your own authority in cacert",
+            "clouds: {otc: {auth: {system_scope: all}}}",
+            "clouds.yaml: clouds.otc.auth.system_scope: shares belong to a project: name it in project_id instead",
         ),
         (
-            "clouds: {otc: {insecure: true}}",
-            "clouds.yaml: clouds.otc: certificates are always verified; name your own authority in cacert",
+            "clouds: {otc: {regions: [a, b], region_name: c}}",
+            "clouds.yaml: clouds.otc.region_name names a region that the entry does not have: a, b",
         ),
     ],
 )
@@ -142,6 +162,82 @@ def test_message_tells_where_but_never_what(text: str, message: str) -> None:
         read(text)
     assert str(caught.value) == message
     assert caught.value.__cause__ is None
+
+
+def test_null_is_unset() -> None:
+    """`null`, `~` and nothing are as good as not there."""
+    unset = "{ak: AK, cacert: null, region_name: ~, interface:, security_token: Null, auth: {project_name: NULL}}"
+    assert read(f"clouds: {{otc: {unset}}}").values == {"OS_ACCESS_KEY": "AK"}
+
+
+@pytest.mark.parametrize(
+    ("entry", "values"),
+    [
+        ("{region: eu-nl}", {"OS_REGION_NAME": "eu-nl"}),
+        ("{regions: [eu-de, eu-nl]}", {"OS_REGION_NAME": "eu-de"}),
+        ("{regions: [eu-de, eu-nl], region_name: eu-nl}", {"OS_REGION_NAME": "eu-nl"}),
+        ("{profile: otc}", {"OS_AUTH_URL": "https://iam.eu-de.otc.t-systems.com/v3", "OS_REGION_NAME": "eu-de"}),
+        (
+            "{profile: otc, region_name: eu-nl}",
+            {"OS_AUTH_URL": "https://iam.eu-nl.otc.t-systems.com/v3", "OS_REGION_NAME": "eu-nl"},
+        ),
+        (
+            "{profile: otc-swiss}",
+            {"OS_AUTH_URL": "https://iam-pub.eu-ch2.sc.otc.t-systems.com/v3", "OS_REGION_NAME": "eu-ch2"},
+        ),
+        (
+            "{profile: otc, auth: {auth_url: https://iam.test/v3}}",
+            {"OS_AUTH_URL": "https://iam.test/v3", "OS_REGION_NAME": "eu-de"},
+        ),
+        ("{auth: {project_id: [p1, p2]}}", {"OS_PROJECT_ID": "p1,p2"}),
+        ("{auth: {project_name: ['a, b', c]}}", {"OS_PROJECT_NAME": "a, b\nc"}),
+        ("{endpoint_type: internalURL}", {"OS_INTERFACE": "internalURL"}),
+        ("{volume_api_version: 3, network_endpoint_override: x, image_format: raw, networks: [{name: n}]}", {}),
+    ],
+)
+def test_layouts(entry: str, values: dict[str, str]) -> None:
+    """Regions, profiles and lists of projects come to what they mean."""
+    assert read(f"clouds: {{otc: {entry}}}").values == values
+
+
+def test_region_of_the_environment() -> None:
+    """It chooses among the entry's regions, and must be one of them."""
+    assert read("clouds: {otc: {regions: [a, b]}}", fallbacks={"OS_REGION_NAME": "b"}).values["OS_REGION_NAME"] == "b"
+    with pytest.raises(Misconfigured, match=r"^OS_REGION_NAME names a region that the entry does not have: a, b$"):
+        read("clouds: {otc: {regions: [a, b]}}", fallbacks={"OS_REGION_NAME": "c"})
+
+
+@pytest.mark.parametrize(
+    ("entry", "key"),
+    [
+        ("{auth_type: v3oidcpassword}", "auth_type"),
+        ("{username: doorman}", "username"),
+        ("{auth: {auth-url: x}}", "auth.auth-url"),
+        ("{auth: {default_domain_id: default}}", "auth.default_domain_id"),
+        ("{auth: {trust_id: t}}", "auth.trust_id"),
+        ("{auth: {application_credential_name: n}}", "auth.application_credential_name"),
+        ("{auth: {auth_url: 'https://iam.{region_name}.test'}}", "auth.auth_url"),
+        ("{image_endpoint_override: 'https://ims.{region_name}.test'}", "image_endpoint_override"),
+        ("{auth: 7}", "auth"),
+        ("{auth: {username: [a]}}", "auth.username"),
+        ("{regions: [{name: a, values: {}}]}", "regions"),
+        ("{region_name: 'a,b'}", "region_name"),
+        ("{interface: [public, internal]}", "interface"),
+        ("{cloud: otc}", "cloud"),
+        ("{endpoint_type: internalURL, interface: public}", "endpoint_type"),
+        ("{profile: vexxhost}", "profile"),
+        ("{cert: c, key: k}", "cert"),
+        ("{image_region_name: a}", "image_region_name"),
+    ],
+)
+def test_what_we_do_not_know_is_handed_over(entry: str, key: str) -> None:
+    """Any other key, type or layout goes to openstacksdk, whole; the key is named as the file spells it."""
+    assert handed(entry) == key
+
+
+def test_vendor_files_count_before_our_profiles() -> None:
+    """Who has a clouds-public.yaml may have another profile by that name."""
+    assert handed("{profile: otc}", vendor_files=("clouds-public.yaml",)) == "profile"
 
 
 @given(st.text() | st.binary().map(lambda noise: noise.decode("utf-8", "replace")))

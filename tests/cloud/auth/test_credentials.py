@@ -8,9 +8,10 @@ import pytest
 
 from doorman.bootstrap import connect
 from doorman.cloud.auth.accounts import Endpoints, Keys
-from doorman.cloud.auth.credentials import Credentials, from_invocation, from_settings, list_ca_files
+from doorman.cloud.auth.credentials import Credentials, find_certificate, from_invocation, from_settings, list_ca_files
 from doorman.cloud.auth.environ import Identity
 from doorman.errors import Misconfigured, Unavailable
+from doorman.runtime.clock import SystemClock
 from doorman.settings import Settings
 from tests.fake_keystone import KEYS, PASSWORD, FakeClock, World
 
@@ -126,6 +127,37 @@ def test_each_entry_serves_one_project(tmp_path: Path, monkeypatch: pytest.Monke
         make(World(), {"OS_CLOUD": "one,twin"})
 
 
+def test_login_must_stay_a_login(tmp_path: Path) -> None:
+    """The other way round, too."""
+    file = tmp_path / "clouds.yaml"
+    file.write_text(CLOUDS % "old")
+
+    async def run() -> None:
+        world = World()
+        (credentials,) = make(world, {"OS_CLOUD": "one", "OS_CLIENT_CONFIG_FILE": str(file)})
+        changed = "image_endpoint_override: http://i.test, auth: {ak: A, sk: S, project_id: p1}"
+        file.write_text(f"clouds: {{one: {{{changed}}}}}")
+        await credentials.endpoint("image")
+
+    with pytest.raises(Unavailable, match="restart to use it"):
+        asyncio.run(run())
+
+
+def test_one_client_certificate(tmp_path: Path) -> None:
+    """Entries may share the client's certificate; with two different ones nobody knows which to show."""
+    file = tmp_path / "clouds.yaml"
+    auth = "{auth_url: https://iam.test, user_id: u, password: p, project_id: %s}"
+    entries = [f"e{number}: {{cert: c{number // 2}, key: k, auth: {auth % number}}}" for number in range(3)]
+    file.write_text(f"clouds: {{{', '.join(entries)}}}")
+    named = {"OS_CLIENT_CONFIG_FILE": str(file)}
+    assert find_certificate(Identity.from_environ({"OS_CLOUD": "e0,e1", **named})) == ("c0", "k")
+    with pytest.raises(Misconfigured, match=r"^OS_CLOUD names entries with different client certificates"):
+        find_certificate(Identity.from_environ({"OS_CLOUD": "e1,e2", **named}))
+    settings = Settings.from_environ({"OS_CLOUD": "e0", **named}, is_sink_required=False)
+    with pytest.raises(Misconfigured, match=r"^cert: no readable PEM certificate with its key in c0$"):
+        connect(settings, clock=SystemClock())
+
+
 def test_keys_must_stay_keys(tmp_path: Path) -> None:
     """An entry that changes from AK/SK to a password while we run needs a restart, and says so."""
     file = tmp_path / "clouds.yaml"
@@ -196,10 +228,24 @@ def test_invocation_brings_its_own_credentials() -> None:
 
 
 def test_only_a_login_has_a_user() -> None:
-    """Keystone tells who logged in; a signature names nobody."""
+    """Keystone tells who logged in, and the project's name; a signature names nobody."""
 
     async def run() -> list[str | None]:
         world = World()
-        return [await make(world, environ)[0].user() for environ in (PASSWORD, KEYS)]
+        found = [make(world, environ)[0] for environ in (PASSWORD, KEYS)]
+        return [*[await each.user() for each in found], *[await each.project_name() for each in found]]
 
-    assert asyncio.run(run()) == ["doorman", None]
+    assert asyncio.run(run()) == ["doorman", None, "eu-de", None]
+
+
+def test_endpoints_may_name_the_project() -> None:
+    """`%(project_id)s` stands for the project's ID, as keystoneauth1 has it, also where only its name is known."""
+
+    async def run(environ: dict[str, str]) -> str:
+        marked = {"OS_COMPUTE_ENDPOINT_OVERRIDE": "https://ecs.test/v2.1/%(tenant_id)s"}
+        (credentials,) = make(World(), environ | marked)
+        return await credentials.endpoint("compute")
+
+    by_name = PASSWORD | {"OS_PROJECT_ID": "", "OS_PROJECT_NAME": "eu-de"}
+    found = [asyncio.run(run(environ)) for environ in (PASSWORD, by_name, KEYS)]
+    assert found == [f"https://ecs.test/v2.1/{project}" for project in ("p1", "p-eu-de", "p1")]

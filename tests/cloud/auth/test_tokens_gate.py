@@ -19,13 +19,9 @@ REFUSED = (
     [
         (httpx.Response(503), "Keystone at {url} answered 503"),
         (httpx.Response(201, text="<html>"), "{url} answered 201, but not as Keystone does: check OS_AUTH_URL"),
-        (httpx.ConnectError("refused"), "Keystone at {url} cannot be reached (ConnectError)"),
-        (
-            httpx.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] self-signed"),
-            "Keystone at {url} cannot be reached (ConnectError): check OS_CACERT",
-        ),
+        (httpx.ConnectError("refused"), "Keystone at {url} cannot be reached: iam.test:443: ConnectError"),
         (httpx.ReadTimeout("slow"), "Keystone at {url} did not answer in time"),
-        (httpx.InvalidURL("odd"), "Keystone at {url} cannot be reached (InvalidURL)"),
+        (httpx.InvalidURL("odd"), "Keystone at {url} cannot be reached: iam.test:443: InvalidURL"),
     ],
 )
 def test_dead_keystone_is_asked_once_a_second(failure: Exception | httpx.Response, message: str) -> None:

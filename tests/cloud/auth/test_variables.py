@@ -2,7 +2,7 @@
 
 import pytest
 
-from doorman.cloud.auth.environ import Identity
+from doorman.cloud.auth.environ import NO_LOGIN, Identity
 from doorman.cloud.auth.variables import is_plain_url
 from doorman.errors import Misconfigured
 from tests.fake_keystone import CREDENTIAL, KEYS, PASSWORD
@@ -13,7 +13,7 @@ from tests.fake_keystone import CREDENTIAL, KEYS, PASSWORD
     [
         (
             ({},),
-            "OS_USERNAME is missing: without it, AK/SK or an application credential nobody can log in",
+            NO_LOGIN,
         ),
         ((PASSWORD, {"OS_PASSWORD": " "}), "OS_PASSWORD is missing: a login with a user name needs its password"),
         (

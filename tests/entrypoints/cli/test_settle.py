@@ -130,7 +130,7 @@ def test_what_is_so_already_is_done_and_what_is_gone_is_not(cloud: Cloud, capsys
     ("words", "message"),
     [
         (("approve", "no-image", *ASKED, "--yes"), "IMAGE: 'no-image' is no image ID"),
-        (("approve", NOBODY, "--project", "a/b", "--reason", "x", "--yes"), "--project: 'a/b' is no ID"),
+        (("approve", NOBODY, "--project", "a/b", "--reason", "x", "--yes"), "--project: a/b is not served here"),
         (("approve", NOBODY, *ASKED, "--vault", "a b", "--yes"), "--vault: 'a b' is no ID"),
         (("approve", NOBODY, "--project", "receiver", "--reason", " ", "--yes"), "--reason: say why"),
         (("reject", NOBODY, *ASKED), "--yes: needed where nobody answers"),
@@ -165,7 +165,8 @@ def test_a_signature_names_nobody_so_the_local_user_is_told(
     (user,) = cloud.directory.users.values()
     cloud.add_access_key("AK", "SK", user, "receiver")
     url = os.environ["OS_AUTH_URL"].removesuffix("/v3")
-    for name, value in {"OS_ACCESS_KEY": "AK", "OS_SECRET_KEY": "SK", "OS_IMAGE_ENDPOINT_OVERRIDE": url}.items():
+    keys = {"OS_AUTH_TYPE": "aksk", "OS_ACCESS_KEY": "AK", "OS_SECRET_KEY": "SK", "OS_IMAGE_ENDPOINT_OVERRIDE": url}
+    for name, value in keys.items():
         monkeypatch.setenv(name, value)
     assert main(["reject", cloud.add_share(STRANGER, "receiver"), *ASKED, "--yes", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["data"]["actor"] == f"{getpass.getuser()} (local user)"

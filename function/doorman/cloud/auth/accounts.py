@@ -3,7 +3,9 @@
 Frozen values; nothing here reads a file or talks to anybody, and no secret shows in a repr.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +43,44 @@ class Keys:
     token: str | None = field(default=None, repr=False)
 
 
-Login = Password | ApplicationCredential | Keys
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plugin:
+    """A login of any other kind, resolved by openstacksdk and made by keystoneauth1.
+
+    Attributes:
+        plugin: keystoneauth1's identity plugin; it holds secrets.
+        kind: its `auth_type`, for messages.
+        ca_file: extra certificate authorities for the login (PEM). certificate: the client's own, with its key.
+        is_renewable: False for a token or code that ends and cannot be had again.
+    """
+
+    plugin: Any = field(repr=False)
+    kind: str
+    ca_file: str | None = None
+    certificate: tuple[str, str | None] | None = None
+    is_renewable: bool = True
+
+
+Login = Password | ApplicationCredential | Keys | Plugin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandOver:
+    """What our own reader does not know to the letter, and so leaves whole to openstacksdk.
+
+    Attributes:
+        entry: as clouds.yaml has it, secrets included.
+        key: what made it so, as its source spells it.
+        spell: how the source spells a key of the entry, such as `auth.username`.
+        vendor_files: files of vendor profiles (clouds-public.yaml).
+        fallbacks: `OS_*` values where the entry does not say.
+    """
+
+    entry: Mapping[str, Any] = field(repr=False)
+    key: str
+    spell: Callable[[str], str]
+    vendor_files: tuple[str, ...] = ()
+    fallbacks: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +117,8 @@ class Account:
         auth_url: Keystone's URL up to and with `/v3`; None with AK/SK, which needs no login.
         region: region of the endpoints; None where the catalog has just one.
         interface: `public`, `internal` or `admin`.
+        entry: name of the clouds.yaml entry that it comes from; None for the environment.
+        ca_file: extra certificate authorities that the entry names (PEM).
     """
 
     project: Project
@@ -87,3 +128,5 @@ class Account:
     region: str | None = None
     interface: str = "public"
     endpoints: Endpoints = field(default_factory=Endpoints)
+    entry: str | None = None
+    ca_file: str | None = None

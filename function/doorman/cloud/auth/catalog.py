@@ -1,8 +1,8 @@
 """Finds a service's base URL in a Keystone catalog. Talks to nobody."""
 
 import re
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -18,7 +18,7 @@ TYPES: dict[Service, tuple[str, ...]] = {
 }
 # What a catalog URL carries behind the base URL. Compute keeps its version: it differs from cloud to cloud.
 VERSIONS: dict[Service, re.Pattern[str]] = {
-    "image": re.compile(r"/v2(\.\d+)?$"),
+    "image": re.compile(r"/v2(\.\d+)?(/[^/]+)?$"),
     "cbr": re.compile(r"/v3(/[^/]+)?$"),
     "compute": re.compile(r"(?!)"),
 }
@@ -53,20 +53,26 @@ def find_endpoint(catalog: Sequence[Entry], service: Service, *, region: str | N
     Raises:
         Misconfigured: the catalog has no such endpoint, or several regions and none is chosen.
     """
-    found = list_endpoints(catalog, service, region=region, interface=interface)
-    if not found:
+    found = list_endpoints(catalog, service, interface=interface)
+    own = [each for each in found if (region in name_regions(each) if region else EVERYWHERE not in name_regions(each))]
+    regions = sorted({min(name_regions(each)) for each in found} - {EVERYWHERE})
+    chosen = own or [each for each in found if EVERYWHERE in name_regions(each)]
+    if not chosen:
         where = f" in region {region}" if region else ""
+        others = f" (it has it in {', '.join(regions)})" if regions else ""
         raise Misconfigured(
-            f"the catalog has no {interface} endpoint of the {service} service{where}: check OS_REGION_NAME, "
+            f"the catalog has no {interface} endpoint of the {service} service{where}{others}: check OS_REGION_NAME, "
             f"or set OS_{service.upper()}_ENDPOINT_OVERRIDE"
         )
-    if len({endpoint.region_id or endpoint.region for endpoint in found}) > 1:
-        raise Misconfigured(f"the catalog has the {service} service in several regions: set OS_REGION_NAME")
-    return VERSIONS[service].sub("", found[0].url.rstrip("/"))
+    if not region and len(regions) > 1:
+        raise Misconfigured(
+            f"the catalog has the {service} service in several regions ({', '.join(regions)}): set OS_REGION_NAME"
+        )
+    return VERSIONS[service].sub("", chosen[0].url.rstrip("/"))
 
 
-def list_endpoints(catalog: Sequence[Entry], service: Service, *, region: str | None, interface: str) -> list[Endpoint]:
-    """List the endpoints that fit, those under the service's usual type first."""
+def list_endpoints(catalog: Sequence[Entry], service: Service, *, interface: str) -> list[Endpoint]:
+    """List the service's endpoints, those under its usual type first."""
     return [
         endpoint
         for name in TYPES[service]
@@ -74,5 +80,33 @@ def list_endpoints(catalog: Sequence[Entry], service: Service, *, region: str | 
         if entry.type == name
         for endpoint in entry.endpoints
         if endpoint.interface.removesuffix("URL") == interface
-        and (region is None or {endpoint.region, endpoint.region_id} & {region, EVERYWHERE})
     ]
+
+
+def name_regions(endpoint: Endpoint) -> set[str]:
+    """Name the region of an endpoint, which may have an ID as well; without one it is everywhere."""
+    return {name for name in (endpoint.region_id, endpoint.region) if name} or {EVERYWHERE}
+
+
+def read_catalog(raw: Any) -> list[dict[str, Any]]:
+    """Keep what we can use of a catalog: our services, and endpoints with a URL. Others' faults are not ours."""
+    services = raw.values() if isinstance(raw, Mapping) else raw if isinstance(raw, Sequence) else ()
+    wanted = {name for names in TYPES.values() for name in names}
+    return [
+        {"type": each["type"], "endpoints": list(filter(is_usable, each["endpoints"]))}
+        for each in services
+        if isinstance(each, Mapping)
+        and isinstance(each.get("endpoints"), Sequence)
+        and isinstance(each.get("type"), str)
+        and each["type"] in wanted
+    ]
+
+
+def is_usable(endpoint: Any) -> bool:
+    """Say whether an endpoint is one: a URL, and text or nothing where it says which."""
+    return (
+        isinstance(endpoint, Mapping)
+        and isinstance(endpoint.get("url"), str)
+        and isinstance(endpoint.get("interface", ""), str)
+        and all(isinstance(endpoint.get(name), str | None) for name in ("region", "region_id"))
+    )

@@ -1,19 +1,25 @@
 """Reads one entry of clouds.yaml (and secure.yaml) into `OS_*` values, as if they stood in the environment.
 
-Gets text, finds no files. See https://docs.openstack.org/openstacksdk/latest/user/config/configuration.html
+Gets text, finds no files. It knows a closed list of keys; an entry with any other goes to openstacksdk as it is, so
+that no entry means one thing here and another there.
+See https://docs.openstack.org/openstacksdk/latest/user/config/configuration.html
 """
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
+from doorman.cloud.auth.accounts import HandOver
+from doorman.cloud.auth.logins import NO, PROJECT_IDS, PROJECT_NAMES, READERS, YES
 from doorman.cloud.auth.variables import Values
 from doorman.errors import Misconfigured
 
 # Where an entry keeps what a variable of the environment holds; the first that is set counts.
 PLACES: dict[str, tuple[str, ...]] = {
+    "OS_AUTH_TYPE": ("auth_type",),
     "OS_AUTH_URL": ("auth.auth_url",),
     "OS_USERNAME": ("auth.username",),
     "OS_USER_ID": ("auth.user_id",),
@@ -35,55 +41,101 @@ PLACES: dict[str, tuple[str, ...]] = {
     "OS_AGENCY_DOMAIN_ID": ("auth.agency_domain_id",),
     "OS_AGENCY_DOMAIN_NAME": ("auth.agency_domain_name",),
     "OS_DELEGATED_PROJECT": ("auth.delegated_project",),
-    "OS_REGION_NAME": ("region_name",),
+    "OS_TARGET_AGENCY_NAME": ("auth.target_agency_name",),
+    "OS_TARGET_DOMAIN_ID": ("auth.target_domain_id",),
+    "OS_TARGET_DOMAIN_NAME": ("auth.target_domain_name",),
+    "OS_TARGET_PROJECT_ID": ("auth.target_project_id",),
+    "OS_TARGET_PROJECT_NAME": ("auth.target_project_name",),
+    "OS_REGION_NAME": ("region_name", "region"),
     "OS_INTERFACE": ("interface", "endpoint_type"),
     "OS_IMAGE_ENDPOINT_OVERRIDE": ("image_endpoint_override",),
     "OS_CBR_ENDPOINT_OVERRIDE": ("cbr_endpoint_override",),
     "OS_COMPUTE_ENDPOINT_OVERRIDE": ("compute_endpoint_override",),
     "OS_CACERT": ("cacert",),
 }
-AUTH_TYPES = ("password", "v3password", "v3applicationcredential", "aksk")
-NO = ("false", "no", "off", "0")
-YES = ("true", "yes", "on", "1")
-PROJECT = (
-    "OS_PROJECT_ID",
-    "OS_TENANT_ID",
-    "OS_PROJECT_NAME",
-    "OS_TENANT_NAME",
-    "OS_PROJECT_DOMAIN_ID",
-    "OS_PROJECT_DOMAIN_NAME",
-    "OS_DELEGATED_PROJECT",
+KNOWN = {place for places in PLACES.values() for place in places} | {
+    "auth", "profile", "regions", "verify", "auth.verify", "insecure", "auth.insecure"
+}  # fmt: skip
+# Neither changes where we log in nor what we call.
+HARMLESS = re.compile(
+    r"\w+_api_version|(?!(?:image|cbr|compute)_)\w+_endpoint_override"
+    r"|image_format|image_api_use_tasks|networks|(ex|in)ternal_network|nat_(source|destination)|floating_ip_source"
+    r"|secgroup_source|api_timeout|disable_vendor_agent"
 )
+LISTS = {"auth.project_id": ",", "auth.project_name": "\n"}
+PROJECT = (*PROJECT_IDS, *PROJECT_NAMES, "OS_PROJECT_DOMAIN_ID", "OS_PROJECT_DOMAIN_NAME")
+# openstacksdk's, but that it leaves out https:// in the second, which then leads nowhere.
+PROFILES = {
+    "otc": ("https://iam.{}.otc.t-systems.com/v3", ("eu-de", "eu-nl")),
+    "otc-swiss": ("https://iam-pub.eu-ch2.sc.otc.t-systems.com/v3", ("eu-ch2",)),
+}
 
 
 class Loader(yaml.SafeLoader):
-    """Keeps every scalar as it is written: a password `0123` or `yes` is text. Merge keys (`<<`) still work."""
+    """Keeps every scalar as it is written: a password `0123` or `yes` is text. Null and merge keys (`<<`) work."""
 
-    yaml_implicit_resolvers = {"<": [("tag:yaml.org,2002:merge", re.compile(r"^<<$"))]}  # noqa: RUF012 - PyYAML's way
+    yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's way
+        "<": [("tag:yaml.org,2002:merge", re.compile(r"^<<$"))],
+        **{
+            letter: [("tag:yaml.org,2002:null", re.compile(r"^(?:~|null|Null|NULL|)$"))]
+            for letter in ("~", "n", "N", "")
+        },
+    }
 
 
-def read_entry(text: str, secure: str | None, *, cloud: str, file: str, fallbacks: Mapping[str, str]) -> Values:
-    """Read the entry `cloud` of a clouds.yaml.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where an entry stands, and what counts besides.
+
+    Attributes:
+        file: name of clouds.yaml, for messages. cloud: name of the entry.
+        fallbacks: `OS_*` values that count where the entry does not say.
+        vendor_files: files of vendor profiles (clouds-public.yaml), which count before our own.
+    """
+
+    file: str
+    cloud: str
+    fallbacks: Mapping[str, str]
+    vendor_files: tuple[str, ...] = ()
+
+    def spell(self, place: str) -> str:
+        """Say where a key of the entry, or what a variable of the environment holds, stands."""
+        return f"{self.file}: clouds.{self.cloud}.{PLACES.get(place, (place,))[0]}"
+
+
+def read_entry(text: str, secure: str | None, source: Source) -> Values | HandOver:
+    """Read an entry of a clouds.yaml.
 
     Args:
         text: content of clouds.yaml. secure: content of secure.yaml, laid over it; None without one.
-        file: name of the file, for messages.
-        fallbacks: `OS_*` values that count where the entry does not say.
 
     Raises:
-        Misconfigured: no YAML, no such entry, or an entry that we cannot serve; never repeats a value.
+        Misconfigured: no YAML, no such entry, or an entry that nobody can serve; never repeats a value.
     """
-    entry = find_entry(parse(text, file=file), cloud)
-    if entry is None:
-        raise Misconfigured(f"{file} has no entry {cloud!r} under clouds: check OS_CLOUD")
-    hidden = find_entry(parse(secure, file="secure.yaml"), cloud) if secure else None
-    where = f"{file}: clouds.{cloud}"
-    places = list_places(merge(entry, hidden or {}))
-    check_served(places, where=where)
-    return Values(
-        add_fallbacks(name_values(places), fallbacks),
-        spell=lambda name: f"{where}.{PLACES.get(name, (name,))[0]}",
-    )
+    clouds = find_clouds(parse(text, file=source.file))
+    entry = clouds.get(source.cloud)
+    if not isinstance(entry, dict):
+        there = f"; there are {', '.join(map(str, clouds))}" if clouds else ""
+        raise Misconfigured(f"{source.file} has no entry {source.cloud!r} under clouds: check OS_CLOUD{there}")
+    hidden = find_clouds(parse(secure, file="secure.yaml")).get(source.cloud) if secure else None
+    entry = merge(entry, hidden if isinstance(hidden, dict) else {})
+    places = list_places(entry)
+    check_served(places, source)
+    if key := find_foreign(places, source):
+        return HandOver(
+            entry=drop_unset(entry),
+            key=source.spell(key),
+            spell=source.spell,
+            vendor_files=source.vendor_files,
+            fallbacks=source.fallbacks,
+        )
+    texts = {
+        place: value if isinstance(value, str) else LISTS[place].join(value)
+        for place, value in places.items()
+        if isinstance(value, str) or place in LISTS
+    }
+    values = add_fallbacks(add_region(name_values(texts), places, source), source.fallbacks)
+    return Values(values, spell=source.spell)
 
 
 def parse(text: str, *, file: str) -> Any:
@@ -94,15 +146,22 @@ def parse(text: str, *, file: str) -> Any:
         mark = getattr(error, "problem_mark", None)
         where = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
         # The YAML error itself quotes the line, so it is not chained.
-        message = f"{file}{where}: is no YAML; put values with special characters into quotes"
-        raise Misconfigured(message) from None
+        raise Misconfigured(f"{file}{where}: {name_fault(error)}") from None
 
 
-def find_entry(document: Any, cloud: str) -> dict[str, Any] | None:
-    """Give the entry `cloud`, or None where there is none."""
+def name_fault(error: Exception) -> str:
+    """Say what is wrong with a YAML file."""
+    if "single document" in (getattr(error, "context", None) or ""):
+        return "a second YAML document begins here (---); keep one"
+    if "'\\t'" in (getattr(error, "problem", None) or ""):
+        return "a tab stands where YAML wants spaces"
+    return "is no YAML; put values with special characters into quotes"
+
+
+def find_clouds(document: Any) -> dict[str, Any]:
+    """Give the entries of a file by their names."""
     clouds = document.get("clouds") if isinstance(document, dict) else None
-    entry = clouds.get(cloud) if isinstance(clouds, dict) else None
-    return entry if isinstance(entry, dict) else None
+    return clouds if isinstance(clouds, dict) else {}
 
 
 def merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
@@ -114,20 +173,63 @@ def merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def list_places(entry: dict[str, Any]) -> dict[str, str]:
-    """List the entry's texts by place: `region_name`, `auth.username`."""
+def list_places(entry: dict[str, Any]) -> dict[str, Any]:
+    """List what the entry sets by place: `region_name`, `auth.username`; null and nothing are unset."""
     auth = entry.get("auth")
     nested = auth.items() if isinstance(auth, dict) else ()
     pairs = [*entry.items(), *((f"auth.{name}", value) for name, value in nested)]
-    return {str(place): value for place, value in pairs if isinstance(value, str) and value.strip()}
+    return {str(place): value for place, value in pairs if not is_unset(value)}
 
 
-def check_served(places: Mapping[str, str], *, where: str) -> None:
-    """Refuse what we would otherwise ignore to the reader's surprise."""
-    if places.get("auth_type", "password") not in AUTH_TYPES:
-        raise Misconfigured(f"{where}.auth_type must be one of {', '.join(AUTH_TYPES)}: other logins cannot be renewed")
-    if places.get("verify", "true").lower() in NO or places.get("insecure", "false").lower() in YES:
-        raise Misconfigured(f"{where}: certificates are always verified; name your own authority in cacert")
+def drop_unset(entry: dict[str, Any]) -> dict[str, Any]:
+    """Give an entry without what is unset."""
+    return {
+        key: drop_unset(value) if isinstance(value, dict) else value
+        for key, value in entry.items()
+        if not is_unset(value)
+    }
+
+
+def is_unset(value: Any) -> bool:
+    """Say whether a value is null, empty or blank."""
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def check_served(places: Mapping[str, Any], source: Source) -> None:
+    """Refuse what neither of the two readers honours.
+
+    Raises:
+        Misconfigured: the entry has such a key.
+    """
+    for place, value in places.items():
+        key = place.removeprefix("auth.")
+        if (key, str(value).lower()) in {*(("verify", no) for no in NO), *(("insecure", yes) for yes in YES)}:
+            raise Misconfigured(
+                f"{source.spell(place)}: certificates are always verified; name your own authority in cacert"
+            )
+        if key in {"system_scope", "system-scope"}:
+            raise Misconfigured(f"{source.spell(place)}: shares belong to a project: name it in project_id instead")
+
+
+def find_foreign(places: Mapping[str, Any], source: Source) -> str | None:
+    """Find the first key, type or layout that our own reader does not know; None where it knows everything."""
+    if str(places.get("auth_type", "password")) not in READERS:
+        return "auth_type"
+    for place, value in places.items():
+        is_list = isinstance(value, list) and all(isinstance(each, str) for each in value)
+        if (place == "auth" and isinstance(value, dict)) or HARMLESS.fullmatch(place):
+            continue
+        is_formatted = "auth_url" in place or not place.startswith("auth.")  # openstacksdk fills in what stands in {}
+        if place == "auth" or place not in KNOWN or (is_formatted and "{" in str(value)):
+            return place
+        if not (is_list if place == "regions" else isinstance(value, str) or (is_list and place in LISTS)):
+            return place
+    layouts = {
+        "region_name": "," in places.get("region_name", ""),
+        "endpoint_type": {"interface", "endpoint_type"} <= {*places},
+        "profile": "profile" in places and bool(source.vendor_files or places["profile"] not in PROFILES),
+    }
+    return next((key for key, is_foreign in layouts.items() if is_foreign), None)
 
 
 def name_values(places: Mapping[str, str]) -> dict[str, str]:
@@ -139,7 +241,24 @@ def name_values(places: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+def add_region(values: dict[str, str], places: Mapping[str, Any], source: Source) -> dict[str, str]:
+    """Choose the region: the one that is named, else the first of those that there are; the profile's URL is there.
+
+    Raises:
+        Misconfigured: a region is named that the entry does not have.
+    """
+    url, known = PROFILES.get(places.get("profile", ""), ("", ()))
+    named = values.get("OS_REGION_NAME")
+    regions = places.get("regions") or ([] if named else known)
+    region = named or source.fallbacks.get("OS_REGION_NAME") or next(iter(regions), None)
+    if regions and region not in regions:
+        spelt = source.spell("region_name") if named else "OS_REGION_NAME"
+        raise Misconfigured(f"{spelt} names a region that the entry does not have: {', '.join(regions)}")
+    found = {"OS_REGION_NAME": region} if region else {}
+    return {**({"OS_AUTH_URL": url.format(region)} if url else {}), **found, **values}
+
+
 def add_fallbacks(values: Mapping[str, str], fallbacks: Mapping[str, str]) -> dict[str, str]:
     """Fill in from the environment what the entry does not say; its project, once named in any way, is its own."""
-    has_project = any(name in values for name in PROJECT)
+    has_project = any(name in values for name in (*PROJECT, "OS_TARGET_PROJECT_ID", "OS_TARGET_PROJECT_NAME"))
     return {**{name: value for name, value in fallbacks.items() if not (has_project and name in PROJECT)}, **values}

@@ -1,45 +1,60 @@
-"""Reads `OS_*` values into `Account`s, one for each served project. Reads no file and talks to nobody."""
+"""Reads the environment's `OS_*` variables into an `Identity`: who we are, or where that stands. Reads no file."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Self
 
-from doorman.cloud.auth.accounts import (
-    Account,
-    Agency,
-    ApplicationCredential,
-    Domain,
-    Endpoints,
-    Keys,
-    Login,
-    Password,
-    Project,
+from doorman.cloud.auth.accounts import Account, Endpoints, HandOver
+from doorman.cloud.auth.logins import (
+    LOGIN,
+    PROJECT_IDS,
+    PROJECT_NAMES,
+    READERS,
+    TYPE,
+    YES,
+    check_ids,
+    read_accounts,
+    read_ca_file,
+    read_endpoints,
 )
-from doorman.cloud.auth.variables import Values
+from doorman.cloud.auth.variables import Values, gather
 from doorman.errors import Misconfigured
-from doorman.models import is_plain_id
 
 # What a clouds.yaml entry takes from the environment where it does not say so itself.
 FALLBACKS = (
+    "OS_CACERT",
     "OS_REGION_NAME",
     "OS_INTERFACE",
-    "OS_ENDPOINT_TYPE",
     "OS_IMAGE_ENDPOINT_OVERRIDE",
     "OS_CBR_ENDPOINT_OVERRIDE",
     "OS_COMPUTE_ENDPOINT_OVERRIDE",
 )
-PROJECT_IDS = ("OS_PROJECT_ID", "OS_TENANT_ID")
-PROJECT_NAMES = ("OS_PROJECT_NAME", "OS_TENANT_NAME", "OS_DELEGATED_PROJECT")
-LOGIN = (
-    "OS_ACCESS_KEY",
-    "OS_SECRET_KEY",
-    "OS_APPLICATION_CREDENTIAL_ID",
-    "OS_APPLICATION_CREDENTIAL_SECRET",
-    "OS_USERNAME",
-    "OS_USER_ID",
-    "OS_PASSWORD",
+# As Huawei's own tools have them.
+HUAWEI = {
+    "OS_ACCESS_KEY": "HW_ACCESS_KEY",
+    "OS_SECRET_KEY": "HW_SECRET_KEY",
+    "OS_SECURITY_TOKEN": "HW_SECURITY_TOKEN",
+    "OS_REGION_NAME": "HW_REGION_NAME",
+    "OS_PROJECT_ID": "HW_PROJECT_ID",
+}
+# Of a login that our own reader does not know, and what makes it another one after all.
+HANDED = (
+    ("OS_TRUST_ID",),
+    ("OS_PASSCODE",),
+    ("OS_CERT",),
+    ("OS_KEY",),
+    ("OS_APPLICATION_CREDENTIAL_NAME", "OS_APPLICATION_CREDENTIAL_ID"),
+    ("OS_TOKEN", *TYPE, "OS_APPLICATION_CREDENTIAL_ID", "OS_USERNAME", "OS_USER_ID", "OS_ACCESS_KEY"),
 )
-INTERFACES = ("public", "internal", "admin")
+NO_LOGIN = (
+    "no login: set OS_CLOUD to an entry of clouds.yaml, or OS_AUTH_URL, OS_USERNAME, OS_PASSWORD, OS_USER_DOMAIN_NAME "
+    "and OS_PROJECT_ID, or OS_ACCESS_KEY, OS_SECRET_KEY, OS_PROJECT_ID and OS_IMAGE_ENDPOINT_OVERRIDE"
+)
+
+
+class NoLogin(Misconfigured):
+    """The environment does not say at all who we are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +62,8 @@ class Identity:
     """The identity part of the environment: ready accounts, or names of clouds.yaml entries still to be read.
 
     Attributes:
-        accounts: one for each served project; empty where `clouds` names entries.
+        accounts: one for each served project; empty where `clouds` names entries, or openstacksdk reads the login.
+        handed: the login for openstacksdk; None where our own reader knows it.
         clouds: names of clouds.yaml entries, one served project each.
         config_file: the clouds.yaml to read instead of searching. secure_file: likewise its secrets.
         config_home: folder of the user's settings, usually `~/.config`; None where there is no home.
@@ -59,6 +75,7 @@ class Identity:
     """
 
     accounts: tuple[Account, ...] = ()
+    handed: HandOver | None = None
     clouds: tuple[str, ...] = ()
     config_file: str | None = None
     secure_file: str | None = None
@@ -71,159 +88,97 @@ class Identity:
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str], *, login_required: bool = True) -> Self:
-        """Read the `OS_*` variables.
+        """Read the `OS_*` variables, or the `HW_*` ones where they are the only login.
 
         Args:
             login_required: False where credentials may come with each call instead (FunctionGraph).
 
         Raises:
-            Misconfigured: a variable is missing or wrong; the message names it.
+            NoLogin: no variable names a login.
+            Misconfigured: variables are missing or wrong; the message names them.
         """
-        values = Values(environ)
+        environ = {**environ, "OS_INTERFACE": environ.get("OS_ENDPOINT_TYPE") or environ.get("OS_INTERFACE", "")}
+        values = add_huawei(Values(environ))
         clouds = values.listed("OS_CLOUD")
         wanted = FALLBACKS + (PROJECT_IDS + PROJECT_NAMES if len(clouds) == 1 else ())
-        home = values.get("HOME")
         has_login = not clouds and (login_required or values.get(*LOGIN) is not None)
+        handed = hand_over(values) if has_login else None
+        accounts, endpoints, projects, ca_file, _ = gather(
+            lambda: read_accounts(values) if has_login and not handed else (),
+            lambda: read_endpoints(values),
+            lambda: () if login_required else check_ids(values, values.listed(*PROJECT_IDS)),
+            partial(read_ca_file, values),
+            partial(check_verified, values, has_clouds=bool(clouds)),
+        )
         return cls(
-            accounts=read_accounts(values) if has_login else (),
+            accounts=accounts,
+            handed=handed,
             clouds=clouds,
             config_file=values.get("OS_CLIENT_CONFIG_FILE"),
             secure_file=values.get("OS_CLIENT_SECURE_FILE"),
-            config_home=values.get("XDG_CONFIG_HOME") or (f"{home}/.config" if home else None),
-            ca_file=values.get("OS_CACERT"),
-            endpoints=read_endpoints(values),
+            config_home=find_config_home(values),
+            ca_file=ca_file,
+            endpoints=endpoints,
             region=values.get("OS_REGION_NAME"),
-            projects=() if login_required else check_ids(values, values.listed(*PROJECT_IDS)),
+            projects=projects,
             fallbacks={name: value for name in wanted if clouds and (value := values.get(name))},
         )
 
 
-def read_accounts(values: Values) -> tuple[Account, ...]:
-    """Read one account for each project that `values` name.
+def find_config_home(values: Values) -> str | None:
+    """Find the folder of the user's settings; None where there is no home."""
+    home = values.get("HOME")
+    return values.get("XDG_CONFIG_HOME") or (f"{home}/.config" if home else None)
+
+
+def add_huawei(values: Values) -> Values:
+    """Take the names of Huawei's tools where they are the only login; the services are where those tools find them."""
+    keys = (HUAWEI["OS_ACCESS_KEY"], HUAWEI["OS_SECRET_KEY"])
+    if values.get("OS_CLOUD", *LOGIN) or not values.get(*keys):
+        return values
+    region = values.get("OS_REGION_NAME", "HW_REGION_NAME")
+    cloud = f"{region}.{values.get('HW_CLOUD') or 'myhuaweicloud.com'}"
+    services = {
+        "OS_IMAGE_ENDPOINT_OVERRIDE": f"https://ims.{cloud}",
+        "OS_CBR_ENDPOINT_OVERRIDE": f"https://cbr.{cloud}",
+        "OS_COMPUTE_ENDPOINT_OVERRIDE": f"https://ecs.{cloud}/v2.1/%(project_id)s",
+    }
+    below = {ours: value for ours, theirs in HUAWEI.items() if (value := values.get(theirs))}
+    own = {name: value for name, value in values.values.items() if value.strip()}
+    spelt = {**HUAWEI, "OS_IMAGE_ENDPOINT_OVERRIDE": "HW_REGION_NAME or OS_IMAGE_ENDPOINT_OVERRIDE"}
+    return Values({**(services if region else {}), **below, **own}, spell=lambda name: spelt.get(name, name))
+
+
+def hand_over(values: Values) -> HandOver | None:
+    """Leave to openstacksdk a login that our own reader does not know; None where it does.
 
     Raises:
-        Misconfigured: a value is missing or wrong; the message names it as its source spells it.
+        NoLogin: there is none at all.
     """
-    login, endpoints = read_login(values), read_endpoints(values)
-    if isinstance(login, Keys) and endpoints.image is None:
-        raise values.missing("OS_IMAGE_ENDPOINT_OVERRIDE", why="AK/SK has no catalog to find the image service in")
-    agency = read_agency(values, login)
-    return tuple(
-        Account(
-            project=project,
-            login=login,
-            auth_url=None if isinstance(login, Keys) else read_auth_url(values),
-            agency=agency,
-            region=values.get("OS_REGION_NAME"),
-            interface=read_interface(values),
-            endpoints=endpoints,
-        )
-        for project in read_projects(values, login, agency)
-    )
-
-
-def read_login(values: Values) -> Login:
-    """Read how to prove who we are: AK/SK before an application credential before a password."""
-    if values.get("OS_ACCESS_KEY", "OS_SECRET_KEY"):
-        return Keys(
-            access=values.need("OS_ACCESS_KEY", why="it belongs to the secret key"),
-            secret=values.secret("OS_SECRET_KEY", why="it belongs to the access key"),
-            token=values.get("OS_SECURITY_TOKEN"),
-        )
-    if values.get("OS_APPLICATION_CREDENTIAL_ID", "OS_APPLICATION_CREDENTIAL_SECRET"):
-        return ApplicationCredential(
-            id=values.need("OS_APPLICATION_CREDENTIAL_ID", why="application credentials are found by their ID"),
-            secret=values.secret("OS_APPLICATION_CREDENTIAL_SECRET", why="it belongs to the application credential"),
-        )
-    return read_password(values)
-
-
-def read_password(values: Values) -> Password:
-    """Read a user and the password; a user name needs its domain, an ID does not."""
-    user_id = values.get("OS_USER_ID")
-    name = None
-    if user_id is None:
-        name = values.need("OS_USERNAME", why="without it, AK/SK or an application credential nobody can log in")
-    secret = values.secret("OS_PASSWORD", why="a login with a user name needs its password")
-    domain = read_domain(values, "OS_USER_DOMAIN", "OS_DOMAIN")
-    if name and domain is None:
-        raise values.missing("OS_USER_DOMAIN_NAME", why="a user name is looked up within its domain (the account name)")
-    return Password(user_id=user_id, user_name=name, domain=domain, secret=secret)
-
-
-def read_domain(values: Values, *prefixes: str) -> Domain | None:
-    """Read a domain by ID or name from the first of `prefixes` that is set (`OS_USER_DOMAIN` + `_ID` or `_NAME`)."""
-    for prefix in prefixes:
-        if found := values.get(f"{prefix}_ID"):
-            return Domain(id=found)
-        if found := values.get(f"{prefix}_NAME"):
-            return Domain(name=found)
-    return None
-
-
-def read_agency(values: Values, login: Login) -> Agency | None:
-    """Read the agency (assume role), named as the vendors' Terraform providers name it."""
-    if (name := values.get("OS_AGENCY_NAME")) is None:
+    kind = values.get(*TYPE)
+    named = next((name for name in TYPE if values.get(name)), "") if kind and kind not in READERS else None
+    key = named or next((name for name, *others in HANDED if values.get(name) and not values.get(*others)), None)
+    if key is None and not values.get(*LOGIN):
+        raise NoLogin(NO_LOGIN)
+    if key is None:
         return None
-    if not isinstance(login, Password):
-        raise Misconfigured(f"{values.spell('OS_AGENCY_NAME')} needs a login with user name and password")
-    if login.domain is None:
-        raise values.missing("OS_USER_DOMAIN_NAME", why="an agency is asked for from within the user's own domain")
-    domain = read_domain(values, "OS_AGENCY_DOMAIN")
-    if domain is None:
-        raise values.missing("OS_AGENCY_DOMAIN_NAME", why="the account that lends the agency")
-    return Agency(name=name, domain=domain)
+    entry = {
+        name.removeprefix("OS_").lower(): value
+        for name, value in values.values.items()
+        if name.startswith("OS_") and value.strip()
+    }
+    return HandOver(entry=entry, key=key, spell=lambda place: f"OS_{place.rpartition('.')[2].upper()}")
 
 
-def read_projects(values: Values, login: Login, agency: Agency | None) -> tuple[Project, ...]:
-    """Read the served projects: IDs, or the name of one, or none with an application credential."""
-    if ids := values.listed(*PROJECT_IDS):
-        if isinstance(login, ApplicationCredential) and len(ids) > 1:
-            spelt = values.spell("OS_PROJECT_ID")
-            raise Misconfigured(f"{spelt} names {len(ids)} projects, but an application credential is for one")
-        return tuple(Project(id=project_id) for project_id in check_ids(values, ids))
-    name = None if isinstance(login, Keys) else values.get(*PROJECT_NAMES)
-    if isinstance(login, ApplicationCredential):
-        return (Project(),)
-    if name is None:
-        raise values.missing("OS_PROJECT_ID", why="the ID of the served project, or several with commas between")
-    own = login.domain if isinstance(login, Password) else None
-    lender = agency.domain if agency else None
-    domain = lender or read_domain(values, "OS_PROJECT_DOMAIN", "OS_DOMAIN") or own
-    if domain is None:
-        raise values.missing("OS_PROJECT_DOMAIN_NAME", why="a project name is looked up within its domain")
-    return (Project(name=name, domain=domain),)
+def check_verified(values: Values, *, has_clouds: bool) -> None:
+    """Refuse what we would otherwise ignore to the reader's surprise.
 
-
-def check_ids(values: Values, ids: tuple[str, ...]) -> tuple[str, ...]:
-    """Give `ids` back where each can stand in a URL path."""
-    if not all(map(is_plain_id, ids)):
-        name = values.spell("OS_PROJECT_ID")
-        raise Misconfigured(f"{name} must hold project IDs: 1 to 64 of A-Z a-z 0-9 _ -, commas between")
-    return ids
-
-
-def read_auth_url(values: Values) -> str:
-    """Read Keystone's URL and lead it to version 3, as clients do that are given the bare service URL."""
-    url = values.url("OS_AUTH_URL")
-    if url is None:
-        raise values.missing("OS_AUTH_URL", why="the URL of Keystone, such as https://iam.eu-de.otc.t-systems.com/v3")
-    return url if url.endswith("/v3") else url.removesuffix("/v2.0") + "/v3"
-
-
-def read_interface(values: Values) -> str:
-    """Read which of the catalog's URLs to use; `publicURL` is the older spelling of `public`."""
-    interface = (values.get("OS_INTERFACE", "OS_ENDPOINT_TYPE") or "public").removesuffix("URL")
-    if interface not in INTERFACES:
-        raise Misconfigured(f"{values.spell('OS_INTERFACE')} must be one of {', '.join(INTERFACES)}")
-    return interface
-
-
-def read_endpoints(values: Values) -> Endpoints:
-    """Read the base URLs that replace the catalog's; a version at the end of the image URL is taken off."""
-    image = values.url("OS_IMAGE_ENDPOINT_OVERRIDE")
-    return Endpoints(
-        image=image and image.removesuffix("/v2"),
-        cbr=values.url("OS_CBR_ENDPOINT_OVERRIDE"),
-        compute=values.url("OS_COMPUTE_ENDPOINT_OVERRIDE"),
-    )
+    Raises:
+        Misconfigured: certificates shall not be verified, or there is no project to serve.
+    """
+    if (values.get("OS_INSECURE") or "no").lower() in YES:
+        raise Misconfigured("OS_INSECURE: certificates are always verified; name your own authority in OS_CACERT")
+    if has_clouds and (name := next((name for name in ("OS_CERT", "OS_KEY") if values.get(name)), None)):
+        raise Misconfigured(f"{name}: beside OS_CLOUD, name the client's certificate in the entry (cert and key)")
+    if not has_clouds and values.get("OS_SYSTEM_SCOPE"):
+        raise Misconfigured("OS_SYSTEM_SCOPE: shares belong to a project: name it in OS_PROJECT_ID")

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import AwareDatetime, ValidationError
+from pydantic import BeforeValidator, ValidationError
 
 from doorman.cloud.auth.accounts import Account, Agency, ApplicationCredential, Domain, Password, Project
-from doorman.cloud.auth.catalog import Entry, Foreign
+from doorman.cloud.auth.catalog import Entry, Foreign, read_catalog
 from doorman.errors import Unavailable
 
 CREATED = 201
@@ -32,7 +32,7 @@ class Token:
     Attributes:
         value: goes into `X-Auth-Token`; never shown.
         life: how long it lives from its issue on, by Keystone's own clock.
-        project_id: the project it is scoped to; None for a domain.
+        project_id: the project it is scoped to, with its name; None for a domain.
         user: the name of who logged in; None where Keystone does not say.
     """
 
@@ -41,22 +41,24 @@ class Token:
     project_id: str | None
     catalog: tuple[Entry, ...] = ()
     user: str | None = None
+    project_name: str | None = None
 
 
 class ProjectAnswer(Foreign):
     """`token.project`, as far as we use it."""
 
     id: str
+    name: Any = None
 
 
 class TokenAnswer(Foreign):
-    """`token`, as far as we use it."""
+    """`token`, as far as we use it: what is only shown, or others' affair, must not cost the login."""
 
-    expires_at: AwareDatetime
-    issued_at: AwareDatetime | None = None
+    expires_at: datetime
+    issued_at: Any = None
     project: ProjectAnswer | None = None
-    catalog: tuple[Entry, ...] = ()
-    user: Any = None  # only shown: a strange one must not cost the login
+    catalog: Annotated[tuple[Entry, ...], BeforeValidator(read_catalog)] = ()
+    user: Any = None
 
 
 class LoginAnswer(Foreign):
@@ -131,11 +133,33 @@ def read_token(status: int, headers: Mapping[str, str], body: bytes, *, account:
         answer = None
     if answer is None or not value or not value.isascii() or not value.isprintable():
         raise Unavailable(f"{tokens_url(account)} answered {status}, but not as Keystone does: check OS_AUTH_URL")
-    project_id = answer.project.id if answer.project else None
-    life = answer.expires_at - (answer.issued_at or now)
-    name = answer.user.get("name") if isinstance(answer.user, dict) else None
-    user = name if isinstance(name, str) and name else None
-    return Token(value=value, life=life, project_id=project_id, catalog=answer.catalog, user=user)
+    project = answer.project
+    return Token(
+        value=value,
+        life=in_utc(answer.expires_at) - (read_time(answer.issued_at) or now),
+        project_id=project.id if project else None,
+        catalog=answer.catalog,
+        user=read_name(answer.user.get("name") if isinstance(answer.user, dict) else None),
+        project_name=read_name(project.name) if project else None,
+    )
+
+
+def read_time(text: Any) -> datetime | None:
+    """Read a time of day; None where it is none."""
+    try:
+        return in_utc(datetime.fromisoformat(text))
+    except (TypeError, ValueError):
+        return None
+
+
+def in_utc(moment: datetime) -> datetime:
+    """Take a time without a zone as UTC."""
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def read_name(name: Any) -> str | None:
+    """Give a name; None where it is none."""
+    return name if isinstance(name, str) and name else None
 
 
 def read_refusal(status: int, headers: Mapping[str, str], *, account: Account, now: datetime) -> Unavailable:
@@ -170,5 +194,4 @@ def read_retry_after(headers: Mapping[str, str], *, now: datetime) -> float | No
         moment = parsedate_to_datetime(text)
     except ValueError:
         return None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return min(max(0.0, (moment - now).total_seconds()), DAY)
+    return min(max(0.0, (in_utc(moment) - now).total_seconds()), DAY)

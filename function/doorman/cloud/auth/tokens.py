@@ -8,10 +8,11 @@ from typing import Any
 
 import httpx
 
-from doorman.cloud.auth.accounts import Account
+from doorman.cloud.auth.accounts import Account, Plugin
 from doorman.cloud.auth.keystone import LoginRefused, Token, agency_body, login_body, read_token, tokens_url
 from doorman.errors import Misconfigured, Unavailable
 from doorman.runtime.clock import Clock
+from doorman.runtime.troubles import name_trouble
 
 PAUSE = 1.0  # seconds between attempts after a failed login
 LONGEST_PAUSE = 60.0  # however long Keystone's Retry-After
@@ -170,13 +171,23 @@ async def log_in(account: Account, *, client: httpx.AsyncClient, now: Callable[[
         LoginRefused: Keystone does not let us in.
         Unavailable: Keystone is down, or answers something else.
     """
-    token = await post(login_body(account), account=account, client=client, now=now, bearer=None)
+    if isinstance(account.login, Plugin):
+        token = await run_plugin(account.login, url=account.auth_url or "", client=client, now=now)
+    else:
+        token = await post(login_body(account), account=account, client=client, now=now, bearer=None)
     if account.agency:
         body = agency_body(account.agency, account.project)
         token = await post(body, account=account, client=client, now=now, bearer=token)
     if token.project_id is None or account.project.id not in {None, token.project_id}:
         raise LoginRefused(f"Keystone at {tokens_url(account)} gave a token for another project: check OS_PROJECT_ID")
     return token
+
+
+async def run_plugin(login: Plugin, *, url: str, client: httpx.AsyncClient, now: Callable[[], datetime]) -> Token:
+    """Have keystoneauth1 log in, in a thread of its own."""
+    from doorman.cloud.auth.openstacksdk import log_in as run  # noqa: PLC0415 - a slow start for rare logins
+
+    return await asyncio.to_thread(run, login, url=url, timeout=client.timeout.read or PATIENCE, now=now())
 
 
 async def post(
@@ -195,6 +206,5 @@ async def post(
     except httpx.TimeoutException as error:
         raise Unavailable(f"Keystone at {url} did not answer in time") from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        hint = ": check OS_CACERT" if "CERTIFICATE_VERIFY_FAILED" in str(error) else ""
-        raise Unavailable(f"Keystone at {url} cannot be reached ({type(error).__name__}){hint}") from error
+        raise Unavailable(f"Keystone at {url} cannot be reached: {name_trouble(error, url)}") from error
     return read_token(answer.status_code, answer.headers, answer.content, account=account, now=now())

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlsplit
 
 from doorman.errors import Misconfigured
@@ -65,6 +66,23 @@ class Values:
         return value.rstrip("/")
 
 
+def gather(*reads: Callable[[], Any]) -> list[Any]:
+    """Give what all `reads` give.
+
+    Raises:
+        Misconfigured: some of them did; all that is wrong stands in one message.
+    """
+    results, faults = [], []
+    for read in reads:
+        try:
+            results.append(read())
+        except Misconfigured as error:
+            faults.append(str(error))
+    if faults:
+        raise Misconfigured("; ".join(dict.fromkeys(faults)))
+    return results
+
+
 def is_plain_url(text: str) -> bool:
     """Say whether `text` is an http(s) URL with a host and nothing that could hide a secret."""
     try:
@@ -72,5 +90,5 @@ def is_plain_url(text: str) -> bool:
         port_is_legal = url.port is None or url.port > 0
     except ValueError:
         return False
-    plain = not (url.username or url.password or url.query or url.fragment or set(text) & set(" \t\r\n"))
+    plain = not (url.username or url.password or url.query or url.fragment or set(text) & set(" \t\r\n{}"))
     return plain and port_is_legal and url.scheme in {"http", "https"} and bool(url.hostname)

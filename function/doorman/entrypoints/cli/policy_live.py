@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast, get_args
@@ -87,7 +88,10 @@ def compare_with(content: PolicyFile, root: Node, seen: Seen) -> Iterator[Fault]
 async def _look() -> Seen:
     from doorman.entrypoints.cli.session import open_projects  # noqa: PLC0415 - most questions need no cloud
 
-    async with open_projects(projects=[], is_telling=False, as_json=False, policy=load("version: 1")) as served:
+    arguments = Namespace(os_cloud=None, policy=None)
+    any_policy = load("version: 1")
+    chosen = open_projects(arguments, projects=[], is_telling=False, as_json=False, policy=any_policy)
+    async with chosen as (served, _):
         contexts = _all_of(*await served.contexts())
         read = [await _read(context) for context in contexts]
         vaults = [await _read_vaults(context) for context in contexts]

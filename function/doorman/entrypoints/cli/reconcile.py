@@ -34,14 +34,15 @@ def run(arguments: Namespace) -> int:
 
 
 async def _run(arguments: Namespace) -> int:
-    async with open_projects(projects=arguments.project, is_telling=True, as_json=arguments.json) as served:
+    chosen = open_projects(arguments, projects=arguments.project, is_telling=True, as_json=arguments.json)
+    async with chosen as (served, projects):
         once = Run(
             served,
             run_id=f"reconcile-{uuid4()}",
             task=partial(reconcile, is_enforced=arguments.enforce, has_usage=arguments.usage),
             prepare=settle_anew if arguments.enforce else None,
         )
-        report, was_stopped = await supervise(once, arguments.project, stream=sys.stderr)
+        report, was_stopped = await supervise(once, projects, stream=sys.stderr)
     show_report(report, as_json=arguments.json, nothing="nothing drifted")
     if arguments.usage and not arguments.json:
         _show_uses(report)

@@ -32,12 +32,13 @@ async def work(arguments: Namespace, *, is_dry: bool, is_telling: bool) -> int:
     """Do the job, or only decide it, and show what came of it.
 
     Args:
-        arguments: `project` and `json`.
+        arguments: `project`, `os_cloud`, `policy` and `json`.
         is_telling: outcomes go to K_SINK, where it is set.
     """
-    async with open_projects(projects=arguments.project, is_telling=is_telling, as_json=arguments.json) as served:
+    chosen = open_projects(arguments, projects=arguments.project, is_telling=is_telling, as_json=arguments.json)
+    async with chosen as (served, projects):
         once = Run(served, run_id=f"run-{uuid4()}", is_dry=is_dry)
-        report, was_stopped = await supervise(once, arguments.project, stream=sys.stderr)
+        report, was_stopped = await supervise(once, projects, stream=sys.stderr)
         code = exit_code(is_done=report.is_faultless, was_stopped=was_stopped)
         _count(report, command="run" if is_telling else "pending", code=code)
     show_report(report, as_json=arguments.json)

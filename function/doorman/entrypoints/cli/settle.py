@@ -17,7 +17,7 @@ from doorman.cloud.member_status import read_current
 from doorman.entrypoints.cli.output import NOTHING, say, table
 from doorman.entrypoints.cli.progress import supervise
 from doorman.entrypoints.cli.run import FAILED, exit_code, show_report
-from doorman.entrypoints.cli.session import add_json, open_projects
+from doorman.entrypoints.cli.session import add_files, add_json, open_projects
 from doorman.errors import Misconfigured
 from doorman.events.advice import exception_lines
 from doorman.events.messages import EventType
@@ -53,9 +53,15 @@ class Case:
 def configure(parser: ArgumentParser) -> None:
     """Declare the arguments of both commands."""
     parser.add_argument("image", nargs="+", metavar="IMAGE", help="ID of a shared image")
-    parser.add_argument("--project", required=True, metavar="ID", help="the project that it is shared with")
+    parser.add_argument(
+        "--project",
+        required=True,
+        metavar="PROJECT",
+        help="the project that it is shared with: ID, name or entry of clouds.yaml",
+    )
     parser.add_argument("--reason", required=True, metavar="TEXT", help="why; it is told with the outcome")
     parser.add_argument("--yes", action="store_true", help="do it without asking")
+    add_files(parser)
     add_json(parser)
 
 
@@ -85,9 +91,8 @@ def _check(arguments: Namespace, vault_id: str | None) -> Sequence[str]:
     for image in arguments.image:
         if not is_image_id(image):
             raise Misconfigured(f"IMAGE: {image[:80]!r} is no image ID (a UUID)")
-    for name, text in (("--project", arguments.project), ("--vault", vault_id)):
-        if text is not None and not is_plain_id(text):
-            raise Misconfigured(f"{name}: {text[:80]!r} is no ID: 1 to 64 of A-Z a-z 0-9 _ -")
+    if vault_id is not None and not is_plain_id(vault_id):
+        raise Misconfigured(f"--vault: {vault_id[:80]!r} is no ID: 1 to 64 of A-Z a-z 0-9 _ -")
     if not arguments.reason.strip() or len(arguments.reason) > MAX_REASON:
         raise Misconfigured(f"--reason: say why, in 1 to {MAX_REASON} characters")
     return list(dict.fromkeys(image.lower() for image in arguments.image))
@@ -95,8 +100,8 @@ def _check(arguments: Namespace, vault_id: str | None) -> Sequence[str]:
 
 async def _look(arguments: Namespace, images: Sequence[str]) -> Sequence[Case]:
     """Read how the shares stand, and what the policy would do with them."""
-    async with open_projects(projects=[arguments.project], is_telling=False, as_json=False) as served:
-        context = await _find(served, arguments.project)
+    async with open_projects(arguments, projects=[arguments.project], is_telling=False, as_json=False) as chosen:
+        context = await _find(*chosen)
         standings = await read_current(context.cloud, images)
         now = context.clock.now()
         return [
@@ -109,7 +114,10 @@ async def _look(arguments: Namespace, images: Sequence[str]) -> Sequence[Case]:
         ]
 
 
-async def _find(served: Projects, project_id: str) -> ProjectContext:
+async def _find(served: Projects, projects: Sequence[str]) -> ProjectContext:
+    if len(projects) > 1:
+        raise Misconfigured(f"--project: names several projects: {', '.join(projects)}; name one of them")
+    (project_id,) = projects
     contexts, errors = await served.contexts()
     context = next((context for context in contexts if context.project_id == project_id), None)
     if context is None and errors:
@@ -158,8 +166,9 @@ def _advise(arguments: Namespace, cases: Sequence[Case], action: Action) -> None
 async def _settle(
     arguments: Namespace, images: Sequence[str], action: Action, vault_id: str | None, *, cases: Sequence[Case]
 ) -> int:
-    async with open_projects(projects=[arguments.project], is_telling=True, as_json=arguments.json) as served:
-        context = await _find(served, arguments.project)
+    chosen = open_projects(arguments, projects=[arguments.project], is_telling=True, as_json=arguments.json)
+    async with chosen as (served, projects):
+        context = await _find(served, projects)
         user = await context.cloud.client.credentials.user()
         actor = {"actor": user or f"{getpass.getuser()} (local user)", "reason": arguments.reason}
         once = Run(
@@ -168,7 +177,7 @@ async def _settle(
             task=partial(ProjectRun.take, images=images),
             prepare=partial(_decide, images=images, action=action, vault_id=vault_id, actor=actor),
         )
-        report, was_stopped = await supervise(once, [arguments.project], stream=sys.stderr)
+        report, was_stopped = await supervise(once, [context.project_id], stream=sys.stderr)
     show_report(report, as_json=arguments.json)
     is_done = _is_done(report, images, action)
     if is_done and not arguments.json:
