@@ -15,6 +15,7 @@ from doorman.events.writing import cause_of, read_check, read_notice
 from doorman.handlers.check_job import check_job
 from doorman.handlers.context import ProjectContext
 from doorman.handlers.results import Ended
+from doorman.handlers.stopping import StoppableClock, Stopped, make_stoppable
 from doorman.handlers.triage import triage
 from doorman.models import Cause, CloudEvent, Notice
 from doorman.sinks.loopback import LoopbackSink
@@ -46,21 +47,32 @@ class ProjectRun:
         running: the jobs that are not followed to their end, by ID.
         found: the shares to be seen to; None until the lists were read.
         desk, cause: what the errands work with, and what their outcomes name as the cause.
-        open: errands begun and not ended; those of a run that was stopped stay so.
+        open: errands begun and not ended; those of a run that was cancelled stay so.
+        is_stopped: something was left undone, since the run was stopped.
     """
 
     def __init__(
-        self, context: ProjectContext, *, cause: Cause, tasks: asyncio.TaskGroup, places: asyncio.Semaphore
+        self,
+        context: ProjectContext,
+        *,
+        cause: Cause,
+        tasks: asyncio.TaskGroup,
+        places: asyncio.Semaphore,
+        stop: asyncio.Event,
     ) -> None:
+        context = make_stoppable(context, stop)
         self.loopback = LoopbackSink(outer=context.sink, go_on=self._go_on)
         self.troubles: list[Trouble] = []
         self.running: dict[str, CheckData] = {}
         self.found: int | None = None
         self.open = 0
+        self.is_stopped = False
         self.context = replace(context, sink=self.loopback)
         self.cause = cause
         self._tasks = tasks
         self._places = places
+        self._stop = stop
+        self._clock = StoppableClock(context.clock, stop)
 
     @property
     def project_id(self) -> str:
@@ -122,7 +134,9 @@ class ProjectRun:
     async def _check(self, check: CheckData, cause: Cause) -> None:
         async with self._places:
             try:
-                await self.persist(lambda: check_job(self.context, check, cause=cause))
+                # A check only reads: it may end in the midst of its wait, and the job is named as running.
+                context = replace(self.context, clock=self._clock)
+                await self.persist(lambda: check_job(context, check, cause=cause))
             except Unavailable as error:
                 self.give_up(error, check.images)
                 return
@@ -135,8 +149,11 @@ class ProjectRun:
         """Do what may not be possible just now, some times with growing pauses.
 
         Raises:
+            Stopped: the run was stopped.
             Unavailable: it was not possible at last.
         """
+        if self._stop.is_set():
+            raise Stopped
         for pause in PAUSES:
             try:
                 return await attempt()
@@ -144,11 +161,14 @@ class ProjectRun:
                 if not is_worth_it(error):
                     raise
                 wait = min(max(pause, error.retry_after or 0.0), MAX_PAUSE)
-            await self.context.clock.sleep(wait)
+            await self._clock.sleep(wait)
         return await attempt()
 
     def give_up(self, error: Unavailable, images: Sequence[str] = ()) -> None:
         """Note what could not be done, and the images that this leaves undecided or untold."""
+        if isinstance(error, Stopped):
+            self.is_stopped = True
+            return
         self.troubles.append(Trouble(project_id=self.project_id, message=str(error), images=tuple(images)))
 
 

@@ -82,6 +82,7 @@ class Run:
         self._prepare = prepare
         self._troubles: list[Trouble] = []
         self._projects: list[ProjectRun] = []
+        self._stop = asyncio.Event()
 
     async def work(self, projects: Collection[str] = ()) -> Report:
         """Do the whole job.
@@ -102,11 +103,16 @@ class Run:
 
         async with asyncio.TaskGroup() as tasks:
             self._projects = [
-                ProjectRun(context, cause=self._cause, tasks=tasks, places=checks) for context in contexts
+                ProjectRun(context, cause=self._cause, tasks=tasks, places=checks, stop=self._stop)
+                for context in contexts
             ]
             for project_run in self._projects:
                 project_run.begin(partial(begin, project_run))
         return self.report()
+
+    def stop(self) -> None:
+        """Have it end after the calls under way; no job is followed on."""
+        self._stop.set()
 
     def progress(self) -> Progress:
         """Say how far it is."""
@@ -131,7 +137,9 @@ class Run:
                 *(trouble for project_run in self._projects for trouble in project_run.troubles),
             ),
             running=tuple(check for project_run in self._projects for check in project_run.running.values()),
-            unfinished=tuple(project_run.project_id for project_run in self._projects if project_run.open),
+            unfinished=tuple(
+                project_run.project_id for project_run in self._projects if project_run.open or project_run.is_stopped
+            ),
         )
 
     async def _choose(self, projects: Collection[str]) -> Sequence[ProjectContext]:

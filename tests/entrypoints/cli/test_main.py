@@ -96,6 +96,20 @@ def test_after_a_broken_pipe_nothing_more_is_written(monkeypatch: pytest.MonkeyP
     assert file.read_bytes() == b""
 
 
+def test_a_full_disk_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """What could not be written is said, without a stack trace."""
+
+    def run(_: Namespace) -> int:
+        sys.stdout.write("lost")
+        return 0
+
+    install(monkeypatch, run)
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        assert main(["send"]) == 1
+    assert capsys.readouterr().err == "doorman: [Errno 28] No space left on device\n"
+
+
 def test_it_speaks_to_terminals_without_unicode(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

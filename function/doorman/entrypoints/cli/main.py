@@ -94,9 +94,11 @@ def _run(command: Command, arguments: argparse.Namespace) -> int:
     except DoormanError as error:
         sys.stderr.write(f"doorman: {error}\n")
         return WRONG_USAGE if isinstance(error, Misconfigured) else NO
-    except BrokenPipeError:
-        # the reader went away (`| head`): nobody is left to tell, and the interpreter must not flush again
+    except OSError as error:
+        # the reader went away (`| head`) and nobody is left to tell, or the disk is full
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            sys.stderr.write(f"doorman: {error}\n")
         return NO
     except KeyboardInterrupt:
         return _INTERRUPTED

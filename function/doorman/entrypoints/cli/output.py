@@ -3,6 +3,8 @@
 Nothing foreign reaches a terminal unescaped.
 """
 
+import contextlib
+import os
 import sys
 import unicodedata
 from collections import Counter
@@ -16,7 +18,9 @@ from doorman.errors import Misconfigured
 from doorman.events.cloudevents import to_structured
 from doorman.models import CloudEvent
 from doorman.policy.document.faults import BrokenFile, Fault
-from doorman.sinks.base import Sink
+
+ERASE = "\r\x1b[K"
+"""Takes away the line of progress, which stands on stderr."""
 
 _STYLES = {"bold": "1", "red": "31", "green": "32", "yellow": "33", "faint": "2"}
 
@@ -57,6 +61,70 @@ def say(text: str = "", *, style: str | None = None) -> None:
     sys.stdout.write(f"{shown}\n")
 
 
+def is_screen(stream: TextIO) -> bool:
+    """Say whether the stream is a terminal that can redraw a line."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+class SturdyStream:
+    """Stdout while a command changes something: where its reader is gone or its disk full, the rest goes to stderr.
+
+    Attributes:
+        is_broken: stdout did not take all.
+    """
+
+    def __init__(self) -> None:
+        self._stream = sys.stdout
+        self.is_broken = False
+
+    def write(self, text: str) -> int:
+        """Write at once.
+
+        Raises:
+            OSError: stderr does not take it either.
+        """
+        try:
+            if is_screen(sys.stderr) and is_screen(self._stream):
+                text = ERASE + text
+            self._stream.write(text)
+            self._stream.flush()
+        except OSError as error:
+            if self.is_broken:
+                raise
+            self.is_broken = True
+            # what the stream still holds goes nowhere, so that the interpreter's last flush cannot fail
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+            self._stream = sys.stderr
+            self.write(f"doorman: stdout takes no more ({error.strerror}), so the rest follows here\n{text}")
+        return len(text)
+
+    def flush(self) -> None:
+        """Do nothing: all is written at once."""
+
+    def isatty(self) -> bool:
+        """Say whether a person reads it."""
+        return self._stream.isatty()
+
+
+class LossyStream:
+    """Stderr for the log: nobody has to read it for a command to go on."""
+
+    def write(self, text: str) -> int:
+        """Write what can be written."""
+        with contextlib.suppress(OSError):
+            sys.stderr.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush what can be flushed."""
+        with contextlib.suppress(OSError):
+            sys.stderr.flush()
+
+    def isatty(self) -> bool:
+        """Say whether a person reads it."""
+        return sys.stderr.isatty()
+
+
 def say_lines(text: str) -> None:
     """Write a text whose line ends are our own, such as JSON."""
     for line in text.split("\n"):
@@ -83,27 +151,9 @@ COLUMNS = ("IMAGE", "NAME", "OWNER", "DECISION", "RULE", "REASON", "OUTCOME")
 NOTHING = "-"
 
 
-class JsonLines:
-    """A sink that writes each event as a line of JSON, once the sink behind it took it."""
-
-    def __init__(self, outer: Sink, stream: TextIO) -> None:
-        self._outer = outer
-        self._stream = stream
-
-    async def emit(self, event: CloudEvent) -> None:
-        """Hand the event on, then write it.
-
-        Raises:
-            Unavailable: the sink behind did not take it.
-        """
-        await self._outer.emit(event)
-        write_lines([event], self._stream)
-
-
-def write_lines(events: Iterable[CloudEvent], stream: TextIO) -> None:
+def write_lines(events: Iterable[CloudEvent]) -> None:
     """Write events as CloudEvents in JSON, one a line, at once."""
-    stream.writelines(to_json(to_structured(event)).decode() + "\n" for event in events)
-    stream.flush()
+    sys.stdout.write("".join(to_json(to_structured(event)).decode() + "\n" for event in events))
 
 
 def rows(events: Iterable[CloudEvent]) -> list[tuple[str, ...]]:
@@ -121,6 +171,18 @@ def rows(events: Iterable[CloudEvent]) -> list[tuple[str, ...]]:
     )
     heading = (*(("PROJECT",) if has_projects else ()), *COLUMNS, *(("TO ACCEPT IT",) if has_held else ()))
     return [heading, *cells] if cells else []
+
+
+def decided_rows(event: CloudEvent) -> list[str]:
+    """Lay out what is about to be done, a line an image."""
+    where = f" into vault {event.data['vault_id']}" if event.data["vault_id"] else ""
+    return [
+        visible(
+            f"{entry['decision']}ing {entry['image_id']} ({entry['name'] or NOTHING}) of {entry['owner'] or NOTHING}"
+            f" for {event.data['project_id']}{where}: {entry['rule'] or 'default'}, {entry['reason']}"
+        )
+        for _, entry in _entries([event])
+    ]
 
 
 def show(events: Sequence[CloudEvent], *, nothing: str) -> list[str]:

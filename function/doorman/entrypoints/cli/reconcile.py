@@ -1,7 +1,6 @@
 """`doorman reconcile`: what was settled earlier against today's policy; changes nothing unless it is told to."""
 
 import asyncio
-import sys
 from argparse import ArgumentParser, Namespace
 from functools import partial
 from uuid import uuid4
@@ -41,11 +40,14 @@ async def _run(arguments: Namespace) -> int:
             task=partial(reconcile, is_enforced=arguments.enforce, has_usage=arguments.usage),
             prepare=settle_anew if arguments.enforce else None,
         )
-        report, was_stopped = await supervise(once, arguments.project, stream=sys.stderr)
+        report, stop = await supervise(once, arguments.project, show=partial(_show, arguments))
+        return exit_code(is_done=report.is_faultless and not _find_left(report), stop=stop)
+
+
+def _show(arguments: Namespace, report: Report) -> None:
     show_report(report, as_json=arguments.json, nothing="nothing drifted")
     if arguments.usage and not arguments.json:
         _show_uses(report)
-    return exit_code(is_done=report.is_faultless and not _find_left(report), was_stopped=was_stopped)
 
 
 def _show_uses(report: Report) -> None:

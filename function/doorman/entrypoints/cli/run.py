@@ -3,14 +3,16 @@
 import asyncio
 import sys
 from argparse import ArgumentParser, Namespace
+from functools import partial
+from signal import Signals
 from uuid import uuid4
 
-from doorman.entrypoints.cli.output import say, show, visible, write_lines
+from doorman.entrypoints.cli.output import SturdyStream, say, show, visible, write_lines
 from doorman.entrypoints.cli.progress import say_left, supervise
 from doorman.entrypoints.cli.session import add_json, add_projects, open_projects
 from doorman.handlers.run import Report, Run
 
-DONE, FAILED, INTERRUPTED = 0, 1, 130
+DONE, FAILED = 0, 1
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -34,16 +36,15 @@ async def work(arguments: Namespace, *, is_dry: bool, is_telling: bool) -> int:
     """
     async with open_projects(projects=arguments.project, is_telling=is_telling, as_json=arguments.json) as served:
         once = Run(served, run_id=f"run-{uuid4()}", is_dry=is_dry)
-        report, was_stopped = await supervise(once, arguments.project, stream=sys.stderr)
-    show_report(report, as_json=arguments.json)
-    return exit_code(is_done=report.is_faultless, was_stopped=was_stopped)
+        report, stop = await supervise(once, arguments.project, show=partial(show_report, as_json=arguments.json))
+        return exit_code(is_done=report.is_faultless, stop=stop)
 
 
 def show_report(report: Report, *, as_json: bool, nothing: str = "no shares wait") -> None:
     """Show all outcomes, those that the sink did not take as well: they happened."""
     events = [*report.told, *report.untold]
     if as_json:
-        write_lines(report.untold, sys.stdout)
+        write_lines(report.untold)
     elif events or report.is_faultless:
         for line in show(events, nothing=nothing):
             say(line)
@@ -51,9 +52,15 @@ def show_report(report: Report, *, as_json: bool, nothing: str = "no shares wait
         sys.stderr.write(f"doorman: {visible(line)}\n")
 
 
-def exit_code(*, is_done: bool, was_stopped: bool) -> int:
-    """Give the exit code of a command that was done, failed in some part, or was stopped by a signal."""
-    return INTERRUPTED if was_stopped else DONE if is_done else FAILED
+def exit_code(*, is_done: bool, stop: Signals | None) -> int:
+    """Give the exit code: as shells do for a signal, 1 where some part failed or stdout did not take all.
+
+    To be asked while the projects are open.
+    """
+    if stop is not None:
+        return 128 + stop
+    is_broken = isinstance(sys.stdout, SturdyStream) and sys.stdout.is_broken
+    return DONE if is_done and not is_broken else FAILED
 
 
 async def _run(arguments: Namespace) -> int:

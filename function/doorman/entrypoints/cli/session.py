@@ -1,15 +1,16 @@
 """Opens the office for a command: environment, policy, the way to the cloud and to the sink. Decides nothing."""
 
 import os
-import sys
 from argparse import ArgumentParser
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, redirect_stdout
+from typing import TextIO, cast
 
 from doorman.bootstrap import connect, connect_sink, make_sink
 from doorman.cloud.auth.credentials import from_settings
 from doorman.cloud.auth.environ import PROJECT_IDS, PROJECT_NAMES
-from doorman.entrypoints.cli.output import JsonLines, read_text
+from doorman.entrypoints.cli.answer_sink import AnswerSink
+from doorman.entrypoints.cli.output import LossyStream, SturdyStream, read_text
 from doorman.handlers.projects import Projects
 from doorman.policy.policy import load
 from doorman.runtime import logs
@@ -41,7 +42,7 @@ async def open_projects(*, projects: Sequence[str], is_telling: bool, as_json: b
     Args:
         projects: what `--project` named.
         is_telling: outcomes go to K_SINK, where it is set.
-        as_json: outcomes go to stdout as well, as soon as they are told.
+        as_json: all events go to stdout as well, as soon as they are told; otherwise decisions do, as rows.
 
     Raises:
         Misconfigured: a variable is missing or wrong.
@@ -52,18 +53,16 @@ async def open_projects(*, projects: Sequence[str], is_telling: bool, as_json: b
     policy = load(read_text(settings.policy), file=settings.policy)
     clock = SystemClock()
     async with AsyncExitStack() as stack:
+        stack.enter_context(redirect_stdout(cast("TextIO", SturdyStream())))
         client = await stack.enter_async_context(connect(settings))
         credentials = from_settings(settings.identity, client=client, clock=clock)
         sink: Sink = NullSink()
-        if is_telling and settings.sink:
+        has_sink = is_telling and bool(settings.sink)
+        if has_sink:
             sink_client = await stack.enter_async_context(connect_sink(settings))
             sink = make_sink(settings, clock=clock, client=sink_client, credentials=credentials)
-        shown = _show(sink, as_json=as_json)
+        shown = AnswerSink(sink, as_json=as_json, is_record=not has_sink)
         yield Projects(settings, policy, clock=clock, client=client, credentials=credentials, sink=shown)
-
-
-def _show(sink: Sink, *, as_json: bool) -> Sink:
-    return JsonLines(sink, sys.stdout) if as_json else sink
 
 
 def _serve_named(environ: Mapping[str, str], projects: Sequence[str]) -> Mapping[str, str]:
@@ -78,5 +77,5 @@ def _log_beside(settings: Settings) -> None:
     logs.set_up(
         level=settings.log_level if os.environ.get("LOG_LEVEL") else "warning",
         form=settings.log_format if os.environ.get("LOG_FORMAT") else "console",
-        stream=sys.stderr,
+        stream=cast("TextIO", LossyStream()),
     )

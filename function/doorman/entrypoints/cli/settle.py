@@ -4,7 +4,6 @@ Shows what it will do and asks, does it with the person's own credentials, and t
 """
 
 import asyncio
-import getpass
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping, Sequence
@@ -32,6 +31,9 @@ from doorman.policy.override import override_by_hand
 
 MAX_REASON = 1000
 """Characters of a reason; it travels in every outcome."""
+
+UNNAMED = "unknown: a signature names nobody"
+"""The person, where the cloud does not say who logged in; what the own machine calls them proves nothing."""
 
 FOR_A_TIME = timedelta(days=90)
 """How long the advised exception counts; a person changes it."""
@@ -102,7 +104,7 @@ async def _look(arguments: Namespace, images: Sequence[str]) -> Sequence[Case]:
             Case(
                 image_id=image,
                 share=share,
-                policy_would=decisions.decide(share, context.policy, now=now) if share else None,
+                policy_would=decisions.decide(share, context.policy, now=now) if share and share.owner else None,
             )
             for image, share in standings.items()
         ]
@@ -134,13 +136,14 @@ def _is_wanted(arguments: Namespace, cases: Sequence[Case], action: Action) -> b
 
 def _row(case: Case) -> tuple[str, ...]:
     share, would = case.share, case.policy_would
-    if share is None or would is None:
+    if share is None:
         return (case.image_id, *([NOTHING] * 5), Reason.NOT_SHARED.value)
-    cells = (share.name, share.owner, share.member_status, would.action, would.rule, would.reason.value)
+    decided = (would.action, would.rule, would.reason.value) if would else (None, None, Reason.FACT_UNKNOWN.value)
+    cells = (share.name, share.owner, share.member_status, *decided)
     return (case.image_id, *(cell or NOTHING for cell in cells))
 
 
-def _advise(arguments: Namespace, cases: Sequence[Case], action: Action) -> None:
+def _advise(arguments: Namespace, cases: Sequence[Case], action: Action, *, by: str) -> None:
     """Say how the decision is kept: the policy would say otherwise, and no cloud tells who settled a share."""
     images = [case.image_id for case in cases if case.policy_would and case.policy_would.action != action]
     if images:
@@ -148,9 +151,7 @@ def _advise(arguments: Namespace, cases: Sequence[Case], action: Action) -> None
         say()
         say("The policy would decide otherwise, so this counts as drift until it says the same, for example:")
         say()
-        for line in exception_lines(
-            images, action=action, reason=arguments.reason, by=getpass.getuser(), expires=expires
-        ):
+        for line in exception_lines(images, action=action, reason=arguments.reason, by=by, expires=expires):
             say(line)
 
 
@@ -159,20 +160,33 @@ async def _settle(
 ) -> int:
     async with open_projects(projects=[arguments.project], is_telling=True, as_json=arguments.json) as served:
         context = await _find(served, arguments.project)
-        user = await context.cloud.client.credentials.user()
-        actor = {"actor": user or f"{getpass.getuser()} (local user)", "reason": arguments.reason}
+        by = await context.cloud.client.credentials.user() or UNNAMED
         once = Run(
             served,
             run_id=f"{action}-{uuid4()}",
             task=partial(ProjectRun.take, images=images),
-            prepare=partial(_decide, images=images, action=action, vault_id=vault_id, actor=actor),
+            prepare=partial(
+                _decide,
+                images=images,
+                action=action,
+                vault_id=vault_id,
+                actor={"actor": by, "reason": arguments.reason},
+            ),
         )
-        report, was_stopped = await supervise(once, [arguments.project], stream=sys.stderr)
-    show_report(report, as_json=arguments.json)
-    is_done = _is_done(report, images, action)
-    if is_done and not arguments.json:
-        _advise(arguments, cases, action)
-    return exit_code(is_done=is_done, was_stopped=was_stopped)
+        report, stop = await supervise(once, [arguments.project], show=partial(show_report, as_json=arguments.json))
+        is_done = _is_done(report, images, action)
+        if is_done and not arguments.json:
+            _advise(arguments, cases, action, by=by)
+        _say_reach(context)
+        return exit_code(is_done=is_done, stop=stop)
+
+
+def _say_reach(context: ProjectContext) -> None:
+    """Say where nothing was done, or nobody was told."""
+    if context.is_audit:
+        sys.stderr.write("doorman: nothing was changed: Doorman is in audit mode (DOORMAN_MODE or the policy's mode)\n")
+    elif not context.settings.sink:
+        sys.stderr.write("doorman: nobody else was told: K_SINK is not set, so keep this output as the record\n")
 
 
 def _decide(
