@@ -17,7 +17,7 @@ from doorman.handlers.context import ProjectContext
 from doorman.handlers.results import Ended
 from doorman.handlers.stopping import StoppableClock, Stopped, make_stoppable
 from doorman.handlers.triage import triage
-from doorman.models import Cause, CloudEvent, Notice
+from doorman.models import Cause, CloudEvent, Notice, Share
 from doorman.sinks.loopback import LoopbackSink
 
 T = TypeVar("T")
@@ -45,6 +45,7 @@ class ProjectRun:
         outbox: what was told, and what could not be.
         troubles: what was given up.
         running: the jobs that are not followed to their end, by ID.
+        shares: what was listed, by image.
         found: the shares to be seen to; None until the lists were read.
         desk, cause: what the errands work with, and what their outcomes name as the cause.
         open: errands begun and not ended; those of a run that was cancelled stay so.
@@ -64,6 +65,7 @@ class ProjectRun:
         self.loopback = LoopbackSink(outer=context.sink, go_on=self._go_on)
         self.troubles: list[Trouble] = []
         self.running: dict[str, CheckData] = {}
+        self.shares: dict[str, Share] = {}
         self.found: int | None = None
         self.open = 0
         self.is_stopped = False
@@ -112,7 +114,7 @@ class ProjectRun:
         self.open -= 1
 
     async def _list(self) -> tuple[str, ...]:
-        listed = await self.context.cloud.pending()
+        self.shares = listed = await self.context.cloud.pending()
         # In the order of the sweep, so that the same shares come into the same calls.
         return tuple(sorted(image for image, share in listed.items() if share.owner != self.project_id))
 

@@ -4,8 +4,8 @@ The rooms are those behind the broker, with an outbox in the broker's place. Tak
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from doorman.errors import Misconfigured
@@ -13,7 +13,7 @@ from doorman.events.messages import CheckData, EventType
 from doorman.handlers.context import ProjectContext
 from doorman.handlers.project_run import ProjectRun, Trouble
 from doorman.handlers.projects import Projects
-from doorman.models import Cause, CloudEvent
+from doorman.models import Cause, CloudEvent, Share
 
 PROJECTS_AT_ONCE = 8
 CHECKS_AT_ONCE = 64
@@ -41,6 +41,7 @@ class Report:
         troubles: what was given up.
         running: jobs that nobody followed to their end.
         unfinished: projects with work left, where the run was stopped.
+        shares: what was listed, by image.
     """
 
     told: tuple[CloudEvent, ...] = ()
@@ -48,12 +49,18 @@ class Report:
     troubles: tuple[Trouble, ...] = ()
     running: tuple[CheckData, ...] = ()
     unfinished: tuple[str, ...] = ()
+    shares: Mapping[str, Share] = field(default_factory=dict, compare=False)
 
     @property
     def is_faultless(self) -> bool:
         """Whether every share ended settled, held or skipped, and all of it was told."""
         has_failed = any(event.type == EventType.FAILED for event in self.told)
-        return not (has_failed or self.untold or self.troubles or self.running or self.unfinished)
+        return self.is_whole and not (has_failed or self.untold)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every share was looked at to its end."""
+        return not (self.troubles or self.running or self.unfinished)
 
 
 class Run:
@@ -137,6 +144,7 @@ class Run:
                 *(trouble for project_run in self._projects for trouble in project_run.troubles),
             ),
             running=tuple(check for project_run in self._projects for check in project_run.running.values()),
+            shares={image: share for each in self._projects for image, share in each.shares.items()},
             unfinished=tuple(
                 project_run.project_id for project_run in self._projects if project_run.open or project_run.is_stopped
             ),

@@ -1,8 +1,11 @@
 """The sink of a command: what is decided and told stands on stdout as well, each decision before its call is made."""
 
 import sys
+from collections.abc import Mapping
 
-from doorman.entrypoints.cli.output import decided_rows, write_lines
+from doorman.entrypoints.cli.memory import only_new
+from doorman.entrypoints.cli.output import write_lines
+from doorman.entrypoints.cli.tables import decided_rows
 from doorman.errors import Unavailable
 from doorman.events.messages import EventType
 from doorman.models import CloudEvent
@@ -13,13 +16,18 @@ class AnswerSink:
     """A sink that puts events on stdout, once the sink behind it took them: all as JSON, or decisions as rows.
 
     Args:
+        names: of owners, for rows; None for JSON.
         is_record: no sink behind keeps what is decided, so that a decision counts only where it could be written.
+        known: keys of what was told before: an event that tells nothing else is not written.
     """
 
-    def __init__(self, outer: Sink, *, as_json: bool, is_record: bool) -> None:
+    def __init__(
+        self, outer: Sink, *, names: Mapping[str, str] | None, is_record: bool, known: frozenset[str] = frozenset()
+    ) -> None:
         self._outer = outer
-        self._as_json = as_json
+        self._names = names
         self._is_record = is_record
+        self._known = known
 
     async def emit(self, event: CloudEvent) -> None:
         """Hand the event on, then write it.
@@ -35,7 +43,7 @@ class AnswerSink:
                 raise Unavailable("neither stdout nor stderr takes what is decided, so nothing is done") from error
 
     def _write(self, event: CloudEvent) -> None:
-        if self._as_json:
-            write_lines([event])
+        if self._names is None:
+            write_lines(only_new([event], self._known))
         elif event.type == EventType.DECIDED:
-            sys.stdout.write("".join(f"{line}\n" for line in decided_rows(event)))
+            sys.stdout.write("".join(f"{line}\n" for line in decided_rows(event, self._names)))

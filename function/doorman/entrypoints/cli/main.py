@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Final, Protocol, cast
 
+from doorman.entrypoints.cli.examples import write_below
 from doorman.errors import DoormanError, Misconfigured
 from doorman.policy.document.faults import BrokenFile
 from doorman.version import VERSION
@@ -55,6 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 done, 1 the answer is no, 2 wrong usage or configuration.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    if not words or words[0] == "help":
+        words = [*words[1:], "--help"]
     asked = next((word for word in words if not word.startswith("-")), "")
     command = _load(asked) if asked in COMMANDS else None
     if asked in HANDED_OVER:
@@ -80,6 +83,7 @@ def _parser(asked: str, command: Command | None) -> argparse.ArgumentParser:
     for name, help_ in COMMANDS.items():
         entry = commands.add_parser(name, help=help_, description=help_, allow_abbrev=False)
         if name == asked and command is not None:
+            entry.epilog, entry.formatter_class = write_below(name), argparse.RawDescriptionHelpFormatter
             command.configure(entry)
     return parser
 

@@ -1,4 +1,4 @@
-"""What commands read and write: files by name, lines and tables for people, one CloudEvent a line for programs.
+"""What commands read and write: files by name, lines for people, one CloudEvent a line for programs.
 
 Nothing foreign reaches a terminal unescaped.
 """
@@ -7,10 +7,9 @@ import contextlib
 import os
 import sys
 import unicodedata
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from pydantic_core import to_json
 
@@ -147,99 +146,21 @@ def _is_hidden(character: str) -> bool:
     return unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
 
-COLUMNS = ("IMAGE", "NAME", "OWNER", "DECISION", "RULE", "REASON", "OUTCOME")
-NOTHING = "-"
-
-
 def write_lines(events: Iterable[CloudEvent]) -> None:
     """Write events as CloudEvents in JSON, one a line, at once."""
     sys.stdout.write("".join(to_json(to_structured(event)).decode() + "\n" for event in events))
 
 
-def rows(events: Iterable[CloudEvent]) -> list[tuple[str, ...]]:
-    """Lay out outcome events, one row an image, below a heading; columns that would all be the same are left out."""
-    entries = _entries(events)
-    has_projects = len({event.data["project_id"] for event, _ in entries}) > 1
-    has_held = any(entry.get("approve") for _, entry in entries)
-    cells = sorted(
-        (
-            *((event.data["project_id"],) if has_projects else ()),
-            *_row(event, entry),
-            *((entry.get("approve", ""),) if has_held else ()),
-        )
-        for event, entry in entries
-    )
-    heading = (*(("PROJECT",) if has_projects else ()), *COLUMNS, *(("TO ACCEPT IT",) if has_held else ()))
-    return [heading, *cells] if cells else []
+def ask(question: str) -> bool:
+    """Ask a person on stderr, and say whether they agree.
 
-
-def decided_rows(event: CloudEvent) -> list[str]:
-    """Lay out what is about to be done, a line an image."""
-    where = f" into vault {event.data['vault_id']}" if event.data["vault_id"] else ""
-    return [
-        visible(
-            f"{entry['decision']}ing {entry['image_id']} ({entry['name'] or NOTHING}) of {entry['owner'] or NOTHING}"
-            f" for {event.data['project_id']}{where}: {entry['rule'] or 'default'}, {entry['reason']}"
-        )
-        for _, entry in _entries([event])
-    ]
-
-
-def show(events: Sequence[CloudEvent], *, nothing: str) -> list[str]:
-    """Write the table and the totals; `nothing` where there are none."""
-    found = rows(events)
-    return [*(table(found) if found else []), *([""] if found else []), totals(events) or nothing]
-
-
-def totals(events: Iterable[CloudEvent]) -> str:
-    """Count the shares, what was told of them, and of those that were only decided the decisions."""
-    told = _entries(events)
-    entries = [(fate_of(event), entry) for event, entry in told]
-    shares = {(event.data["project_id"], entry["image_id"]) for event, entry in told}
-    fates = Counter(fate for fate, _ in entries)
-    decided = Counter(str(entry["decision"]) for fate, entry in entries if fate == "audited")
-    parts = [f"{count} {fate}" for fate, count in sorted(fates.items())]
-    note = f" (decided: {_count(decided)})" if decided else ""
-    if not entries:
-        return ""
-    return f"{len(shares)} share{'s' if len(shares) > 1 else ''}: {', '.join(parts)}{note}"
-
-
-def uses(events: Iterable[CloudEvent]) -> list[tuple[str, ...]]:
-    """Lay out the servers that were found, below a heading."""
-    cells = sorted(
-        (
-            event.data["project_id"],
-            entry["server_id"],
-            *(entry[key] or NOTHING for key in ("name", "image_id", "image_name", "owner", "member_status", "reason")),
-        )
-        for event in events
-        for entry in event.data.get("servers", ())
-    )
-    heading = ("PROJECT", "SERVER", "NAME", "IMAGE", "NAME OF IMAGE", "OWNER", "STANDS", "REASON")
-    return [heading, *cells] if cells else []
-
-
-def fate_of(event: CloudEvent) -> str:
-    """Give the word in an outcome's type: `accepted`, `held`, ..."""
-    return event.type.split(".")[-2]
-
-
-def _entries(events: Iterable[CloudEvent]) -> list[tuple[CloudEvent, Mapping[str, Any]]]:
-    return [(event, entry) for event in events for entry in event.data.get("images", ())]
-
-
-def _row(event: CloudEvent, entry: Mapping[str, Any]) -> tuple[str, ...]:
-    code = f" ({entry['error_code']})" if entry["error_code"] else ""
-    cells = (entry["name"], entry["owner"], entry["decision"], entry["rule"])
-    return (entry["image_id"], *(each or NOTHING for each in cells), entry["reason"] + code, _outcome(event, entry))
-
-
-def _outcome(event: CloudEvent, entry: Mapping[str, Any]) -> str:
-    """Say how it ended; of drift, how the share stands."""
-    fate = fate_of(event)
-    return f"{fate} ({entry['member_status'] or 'gone'})" if fate == "drifted" else fate
-
-
-def _count(words: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} {word}" for word, count in sorted(words.items()))
+    Raises:
+        Misconfigured: nobody answers.
+    """
+    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.flush()
+    answer = sys.stdin.readline()
+    if not answer:
+        sys.stderr.write("\n")
+        raise Misconfigured("--yes: needed where nobody answers (stdin has ended)")
+    return answer.strip().lower() in {"y", "yes"}

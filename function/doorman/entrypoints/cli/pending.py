@@ -3,14 +3,12 @@
 import asyncio
 from argparse import ArgumentParser, Namespace
 
-from doorman.entrypoints.cli.run import work
-from doorman.entrypoints.cli.session import add_json, add_projects
+from doorman.entrypoints.cli.run import configure_look, work
 
 
 def configure(parser: ArgumentParser) -> None:
     """Declare the command's arguments."""
-    add_projects(parser)
-    add_json(parser)
+    configure_look(parser)
 
 
 def run(arguments: Namespace) -> int:

@@ -60,9 +60,10 @@ def say_left(report: Report) -> Iterator[str]:
 
 def say_progress(progress: Progress) -> str:
     """Say how far a run is."""
+    undecided = max(progress.found - progress.in_jobs - progress.told, 0)
     return (
-        f"{progress.looked_at}/{progress.projects} projects read, {progress.found} shares found, "
-        f"{progress.in_jobs} in running jobs, {progress.told} done"
+        f"{progress.looked_at}/{progress.projects} projects read, {progress.found} shares: "
+        f"{progress.in_jobs} in running jobs, {undecided} to be decided, {progress.told} done"
     )
 
 

@@ -1,9 +1,10 @@
-"""Opens the office for a command: environment, policy, the way to the cloud and to the sink. Decides nothing."""
+"""Opens the served projects for a command: environment, policy, ways to the cloud and the sink. Decides nothing."""
 
 import os
 from argparse import ArgumentParser
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, redirect_stdout
+from dataclasses import dataclass
 from typing import TextIO, cast
 
 from doorman.bootstrap import connect, connect_sink, make_sink
@@ -12,7 +13,7 @@ from doorman.cloud.auth.environ import PROJECT_IDS, PROJECT_NAMES
 from doorman.entrypoints.cli.answer_sink import AnswerSink
 from doorman.entrypoints.cli.output import LossyStream, SturdyStream, read_text
 from doorman.handlers.projects import Projects
-from doorman.policy.policy import load
+from doorman.policy.policy import compile_policy, load_file
 from doorman.runtime import logs
 from doorman.runtime.clock import SystemClock
 from doorman.settings import Settings
@@ -35,9 +36,25 @@ def add_json(parser: ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="write one outcome event (CloudEvent) a line")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """What a command works with.
+
+    Attributes:
+        names: the policy's groups by the project IDs in them.
+        known: keys of what was told before, which is not shown.
+    """
+
+    projects: Projects
+    names: Mapping[str, str]
+    known: frozenset[str]
+
+
 @asynccontextmanager
-async def open_projects(*, projects: Sequence[str], is_telling: bool, as_json: bool) -> AsyncIterator[Projects]:
-    """Open the office for the time of one command.
+async def open_projects(
+    *, projects: Sequence[str], is_telling: bool, as_json: bool, known: frozenset[str] = frozenset()
+) -> AsyncIterator[Session]:
+    """Open the served projects for the time of one command.
 
     Args:
         projects: what `--project` named.
@@ -50,7 +67,9 @@ async def open_projects(*, projects: Sequence[str], is_telling: bool, as_json: b
     """
     settings = Settings.from_environ(_serve_named(os.environ, projects), is_sink_required=False)
     _log_beside(settings)
-    policy = load(read_text(settings.policy), file=settings.policy)
+    content, _ = load_file(read_text(settings.policy), file=settings.policy)
+    policy = compile_policy(content)
+    names = {owner: group for group, owners in content.groups.items() for owner in owners}
     clock = SystemClock()
     async with AsyncExitStack() as stack:
         stack.enter_context(redirect_stdout(cast("TextIO", SturdyStream())))
@@ -61,8 +80,9 @@ async def open_projects(*, projects: Sequence[str], is_telling: bool, as_json: b
         if has_sink:
             sink_client = await stack.enter_async_context(connect_sink(settings))
             sink = make_sink(settings, clock=clock, client=sink_client, credentials=credentials)
-        shown = AnswerSink(sink, as_json=as_json, is_record=not has_sink)
-        yield Projects(settings, policy, clock=clock, client=client, credentials=credentials, sink=shown)
+        shown = AnswerSink(sink, names=None if as_json else names, is_record=not has_sink, known=known)
+        served = Projects(settings, policy, clock=clock, client=client, credentials=credentials, sink=shown)
+        yield Session(projects=served, names=names, known=known)
 
 
 def _serve_named(environ: Mapping[str, str], projects: Sequence[str]) -> Mapping[str, str]:

@@ -13,16 +13,16 @@ from functools import partial
 from uuid import uuid4
 
 from doorman.cloud.member_status import read_current
-from doorman.entrypoints.cli.output import NOTHING, say, table, visible
+from doorman.entrypoints.cli.output import ask, say, table, visible
 from doorman.entrypoints.cli.progress import supervise
 from doorman.entrypoints.cli.run import FAILED, exit_code, show_report
-from doorman.entrypoints.cli.session import add_json, open_projects
+from doorman.entrypoints.cli.session import Session, add_json, open_projects
+from doorman.entrypoints.cli.tables import NOTHING, describe
 from doorman.errors import Misconfigured
 from doorman.events.advice import exception_lines
 from doorman.events.messages import EventType
 from doorman.handlers.context import ProjectContext
 from doorman.handlers.project_run import ProjectRun
-from doorman.handlers.projects import Projects
 from doorman.handlers.run import Report, Run
 from doorman.models import Action, Reason, Share, is_image_id, is_plain_id
 from doorman.planning.outcomes import WANTED
@@ -38,7 +38,7 @@ UNNAMED = "unknown: a signature names nobody"
 FOR_A_TIME = timedelta(days=90)
 """How long the advised exception counts; a person changes it."""
 
-HEADING = ("IMAGE", "NAME", "OWNER", "STANDS", "POLICY WOULD", "RULE", "REASON")
+HEADING = ("IMAGE", "NAME", "WHAT", "OWNER", "STANDS", "POLICY WOULD", "RULE", "REASON")
 _DONE = {"accept": EventType.ACCEPTED, "reject": EventType.REJECTED}
 
 
@@ -96,8 +96,8 @@ def _check(arguments: Namespace, vault_id: str | None) -> Sequence[str]:
 
 async def _look(arguments: Namespace, images: Sequence[str]) -> Sequence[Case]:
     """Read how the shares stand, and what the policy would do with them."""
-    async with open_projects(projects=[arguments.project], is_telling=False, as_json=False) as served:
-        context = await _find(served, arguments.project)
+    async with open_projects(projects=[arguments.project], is_telling=False, as_json=False) as session:
+        context = await _find(session, arguments.project)
         standings = await read_current(context.cloud, images)
         now = context.clock.now()
         return [
@@ -110,8 +110,8 @@ async def _look(arguments: Namespace, images: Sequence[str]) -> Sequence[Case]:
         ]
 
 
-async def _find(served: Projects, project_id: str) -> ProjectContext:
-    contexts, errors = await served.contexts()
+async def _find(session: Session, project_id: str) -> ProjectContext:
+    contexts, errors = await session.projects.contexts()
     context = next((context for context in contexts if context.project_id == project_id), None)
     if context is None and errors:
         raise errors[0]
@@ -124,22 +124,17 @@ def _is_wanted(arguments: Namespace, cases: Sequence[Case], action: Action) -> b
     """Show what will be done, on stderr, and ask."""
     lines = table([HEADING, *(_row(case) for case in cases)])
     count = f"{len(cases)} share{'' if len(cases) == 1 else 's'}"
-    question = f"{action} {count} in project {arguments.project}, because: {visible(arguments.reason)} [y/N] "
-    sys.stderr.write("\n".join([*lines, "", question]))
-    sys.stderr.flush()
-    answer = sys.stdin.readline()
-    if not answer:
-        sys.stderr.write("\n")
-        raise Misconfigured("--yes: needed where nobody answers (stdin has ended)")
-    return answer.strip().lower() in {"y", "yes"}
+    sys.stderr.write("\n".join([*lines, "", ""]))
+    return ask(f"{action} {count} in project {arguments.project}, because: {visible(arguments.reason)}")
 
 
 def _row(case: Case) -> tuple[str, ...]:
     share, would = case.share, case.policy_would
     if share is None:
-        return (case.image_id, *([NOTHING] * 5), Reason.NOT_SHARED.value)
+        return (case.image_id, *([NOTHING] * 6), Reason.NOT_SHARED.value)
     decided = (would.action, would.rule, would.reason.value) if would else (None, None, Reason.FACT_UNKNOWN.value)
-    cells = (share.name, share.owner, share.member_status, *decided)
+    what = describe(share, now=datetime.now(UTC))
+    cells = (share.name, what, share.owner, share.member_status, *decided)
     return (case.image_id, *(cell or NOTHING for cell in cells))
 
 
@@ -158,11 +153,11 @@ def _advise(arguments: Namespace, cases: Sequence[Case], action: Action, *, by: 
 async def _settle(
     arguments: Namespace, images: Sequence[str], action: Action, vault_id: str | None, *, cases: Sequence[Case]
 ) -> int:
-    async with open_projects(projects=[arguments.project], is_telling=True, as_json=arguments.json) as served:
-        context = await _find(served, arguments.project)
+    async with open_projects(projects=[arguments.project], is_telling=True, as_json=arguments.json) as session:
+        context = await _find(session, arguments.project)
         by = await context.cloud.client.credentials.user() or UNNAMED
         once = Run(
-            served,
+            session.projects,
             run_id=f"{action}-{uuid4()}",
             task=partial(ProjectRun.take, images=images),
             prepare=partial(
@@ -173,7 +168,7 @@ async def _settle(
                 actor={"actor": by, "reason": arguments.reason},
             ),
         )
-        report, stop = await supervise(once, [arguments.project], show=partial(show_report, as_json=arguments.json))
+        report, stop = await supervise(once, [arguments.project], show=partial(show_report, arguments, session))
         is_done = _is_done(report, images, action)
         if is_done and not arguments.json:
             _advise(arguments, cases, action, by=by)
