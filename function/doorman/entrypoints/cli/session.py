@@ -12,6 +12,8 @@ from doorman.cloud.auth.credentials import from_settings
 from doorman.cloud.auth.environ import PROJECT_IDS, PROJECT_NAMES
 from doorman.entrypoints.cli.answer_sink import AnswerSink
 from doorman.entrypoints.cli.output import LossyStream, SturdyStream, read_text
+from doorman.errors import Misconfigured
+from doorman.handlers.context import ProjectContext
 from doorman.handlers.projects import Projects
 from doorman.policy.policy import compile_policy, load_file
 from doorman.runtime import logs
@@ -52,13 +54,19 @@ class Session:
 
 @asynccontextmanager
 async def open_projects(
-    *, projects: Sequence[str], is_telling: bool, as_json: bool, known: frozenset[str] = frozenset()
+    *,
+    projects: Sequence[str],
+    is_telling: bool,
+    as_json: bool,
+    known: frozenset[str] = frozenset(),
+    policy: str | None = None,
 ) -> AsyncIterator[Session]:
     """Open the served projects for the time of one command.
 
     Args:
         projects: what `--project` named.
         is_telling: outcomes go to K_SINK, where it is set.
+        policy: file, where it is not that of the settings.
         as_json: all events go to stdout as well, as soon as they are told; otherwise decisions do, as rows.
 
     Raises:
@@ -67,8 +75,8 @@ async def open_projects(
     """
     settings = Settings.from_environ(_serve_named(os.environ, projects), is_sink_required=False)
     _log_beside(settings)
-    content, _ = load_file(read_text(settings.policy), file=settings.policy)
-    policy = compile_policy(content)
+    file = policy or settings.policy
+    content, _ = load_file(read_text(file), file=file)
     names = {owner: group for group, owners in content.groups.items() for owner in owners}
     clock = SystemClock()
     async with AsyncExitStack() as stack:
@@ -81,8 +89,26 @@ async def open_projects(
             sink_client = await stack.enter_async_context(connect_sink(settings))
             sink = make_sink(settings, clock=clock, client=sink_client, credentials=credentials)
         shown = AnswerSink(sink, names=None if as_json else names, is_record=not has_sink, known=known)
-        served = Projects(settings, policy, clock=clock, client=client, credentials=credentials, sink=shown)
+        served = Projects(
+            settings, compile_policy(content), clock=clock, client=client, credentials=credentials, sink=shown
+        )
         yield Session(projects=served, names=names, known=known)
+
+
+async def find_context(session: Session, project_id: str) -> ProjectContext:
+    """Find one served project.
+
+    Raises:
+        Misconfigured: it is not served.
+        Unavailable: that cannot be told now.
+    """
+    contexts, errors = await session.projects.contexts()
+    context = next((context for context in contexts if context.project_id == project_id), None)
+    if context is None and errors:
+        raise errors[0]
+    if context is None:
+        raise Misconfigured(f"--project: {project_id} is not served here: name one of OS_PROJECT_ID or OS_CLOUD")
+    return context
 
 
 def _serve_named(environ: Mapping[str, str], projects: Sequence[str]) -> Mapping[str, str]:

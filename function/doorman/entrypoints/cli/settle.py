@@ -16,7 +16,7 @@ from doorman.cloud.member_status import read_current
 from doorman.entrypoints.cli.output import ask, say, table, visible
 from doorman.entrypoints.cli.progress import supervise
 from doorman.entrypoints.cli.run import FAILED, exit_code, show_report
-from doorman.entrypoints.cli.session import Session, add_json, open_projects
+from doorman.entrypoints.cli.session import add_json, find_context, open_projects
 from doorman.entrypoints.cli.tables import NOTHING, describe
 from doorman.errors import Misconfigured
 from doorman.events.advice import exception_lines
@@ -97,7 +97,7 @@ def _check(arguments: Namespace, vault_id: str | None) -> Sequence[str]:
 async def _look(arguments: Namespace, images: Sequence[str]) -> Sequence[Case]:
     """Read how the shares stand, and what the policy would do with them."""
     async with open_projects(projects=[arguments.project], is_telling=False, as_json=False) as session:
-        context = await _find(session, arguments.project)
+        context = await find_context(session, arguments.project)
         standings = await read_current(context.cloud, images)
         now = context.clock.now()
         return [
@@ -108,16 +108,6 @@ async def _look(arguments: Namespace, images: Sequence[str]) -> Sequence[Case]:
             )
             for image, share in standings.items()
         ]
-
-
-async def _find(session: Session, project_id: str) -> ProjectContext:
-    contexts, errors = await session.projects.contexts()
-    context = next((context for context in contexts if context.project_id == project_id), None)
-    if context is None and errors:
-        raise errors[0]
-    if context is None:
-        raise Misconfigured(f"--project: {project_id} is not served here: name one of OS_PROJECT_ID or OS_CLOUD")
-    return context
 
 
 def _is_wanted(arguments: Namespace, cases: Sequence[Case], action: Action) -> bool:
@@ -154,7 +144,7 @@ async def _settle(
     arguments: Namespace, images: Sequence[str], action: Action, vault_id: str | None, *, cases: Sequence[Case]
 ) -> int:
     async with open_projects(projects=[arguments.project], is_telling=True, as_json=arguments.json) as session:
-        context = await _find(session, arguments.project)
+        context = await find_context(session, arguments.project)
         by = await context.cloud.client.credentials.user() or UNNAMED
         once = Run(
             session.projects,
