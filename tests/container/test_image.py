@@ -15,7 +15,7 @@ PROJECT = Path(__file__).parents[2]
 CONTAINERFILE = (PROJECT / "Containerfile").read_text("utf-8")
 FILES = {"requirements.txt": [], "requirements-otel.txt": ["otel"]}
 """Each with the extras that it is for."""
-COMMAND_ONLY = {"rich"}
+COMMAND_ONLY = {"rich", "jinja2"}
 """What only the command on a person's machine needs; in the image it prints plain text."""
 PROJECT_FILE = tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))["project"]
 

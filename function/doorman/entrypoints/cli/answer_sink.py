@@ -15,6 +15,9 @@ from doorman.sinks.base import Sink
 class AnswerSink:
     """A sink that puts events on stdout, once the sink behind it took them: all as JSON, or decisions as rows.
 
+    Attributes:
+        taken: what the sink behind took, decisions as well.
+
     Args:
         names: of owners, for rows; None for JSON.
         is_record: no sink behind keeps what is decided, so that a decision counts only where it could be written.
@@ -28,6 +31,7 @@ class AnswerSink:
         self._names = names
         self._is_record = is_record
         self._known = known
+        self.taken: list[CloudEvent] = []
 
     async def emit(self, event: CloudEvent) -> None:
         """Hand the event on, then write it.
@@ -36,6 +40,7 @@ class AnswerSink:
             Unavailable: the sink behind did not take it, or nobody can read what is about to be done.
         """
         await self._outer.emit(event)
+        self.taken.append(event)
         try:
             self._write(event)
         except OSError as error:

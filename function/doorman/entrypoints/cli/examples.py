@@ -16,6 +16,7 @@ _BELOW: Final = {
     "approve": (f"approve {_BY_HAND}", _TELLS),
     "reject": (f"reject {_BY_HAND}", _TELLS),
     "reconcile": ("reconcile --usage", _TELLS),
+    "report": ("report archive.json --html report.html", "none"),
     "replay": ("replay dead-letters.json", "K_SINK"),
     "policy": ("policy check policy.yaml", "DOORMAN_POLICY"),
     "explain": ("explain events/golden-image.json", "DOORMAN_POLICY"),

@@ -4,6 +4,7 @@ import asyncio
 import json
 import sys
 from argparse import Namespace
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from doorman.cloud.member_status import read_current
@@ -28,7 +29,10 @@ def run(arguments: Namespace) -> int:
     for image in arguments.events:
         if not is_image_id(image):
             raise Misconfigured(f"IMAGE: {image[:80]!r} is no image ID (a UUID); event files go without --project")
-    shares, explanations = asyncio.run(_read(arguments))
+    return _show(arguments, *asyncio.run(_read(arguments)))
+
+
+def _show(arguments: Namespace, shares: Mapping[str, Share | None], explanations: Mapping[str, Explanation]) -> int:
     if arguments.json:
         listed = [_as_json(image, share, explanations.get(image)) for image, share in shares.items()]
         say_lines(json.dumps(listed, indent=2))

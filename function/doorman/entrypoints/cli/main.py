@@ -29,6 +29,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "approve": "accept shares by hand, with a reason that is told",
     "reject": "reject shares by hand, with a reason that is told",
     "reconcile": "compare what was settled earlier with today's policy, and settle it anew if told to",
+    "report": "show what archived events say: a page, a table, or the story of one image",
     "replay": "show why events died, and send them again; or collect them",
     "policy": "check and test a policy, compare two, print its JSON Schema",
     "explain": "show what would be decided for event files, and why, without any cloud",

@@ -32,13 +32,18 @@ def configure(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> int:
     """Compare, tell, and with `--enforce` settle anew; 1 as long as something stands otherwise."""
     if arguments.enforce and not arguments.yes:
-        looked = asyncio.run(_run(arguments, is_enforced=False))
-        if looked != FAILED:
-            return looked
-        if not ask("settle anew what the policy accepts or rejects?"):
-            sys.stderr.write("doorman: nothing was changed\n")
-            return FAILED
+        return _ask_first(arguments, asyncio.run(_run(arguments, is_enforced=False)))
     return asyncio.run(_run(arguments, is_enforced=arguments.enforce))
+
+
+def _ask_first(arguments: Namespace, looked: int) -> int:
+    """Ask where the look found something."""
+    if looked != FAILED:
+        return looked
+    if not ask("settle anew what the policy accepts or rejects?"):
+        sys.stderr.write("doorman: nothing was changed\n")
+        return FAILED
+    return asyncio.run(_run(arguments, is_enforced=True))
 
 
 async def _run(arguments: Namespace, *, is_enforced: bool) -> int:

@@ -14,6 +14,7 @@ from doorman.entrypoints.cli import tables
 from doorman.entrypoints.cli.memory import keys_of, only_new, read_keys, trim, write_keys
 from doorman.entrypoints.cli.output import SturdyStream, is_screen, say, visible, write_lines
 from doorman.entrypoints.cli.progress import say_left, supervise
+from doorman.entrypoints.cli.report import read_events, write_page
 from doorman.entrypoints.cli.session import Session, add_json, add_projects, open_projects
 from doorman.errors import Misconfigured
 from doorman.handlers.run import Report, Run
@@ -26,6 +27,7 @@ def configure(parser: ArgumentParser) -> None:
     """Declare the command's arguments."""
     configure_look(parser)
     parser.add_argument("--dry-run", action="store_true", help="decide and tell everything, change nothing")
+    parser.add_argument("--report", metavar="FILE", help="write a page of what became of each share")
 
 
 def configure_look(parser: ArgumentParser) -> None:
@@ -58,6 +60,8 @@ async def work(arguments: Namespace, *, is_dry: bool, is_telling: bool) -> int:
     async with open_look(arguments, is_telling=is_telling) as session:
         once = Run(session.projects, run_id=f"run-{uuid4()}", is_dry=is_dry)
         report, stop = await supervise(once, arguments.project, show=partial(show_report, arguments, session))
+        if getattr(arguments, "report", None):
+            write_page(read_events([*session.taken, *report.untold]), arguments.report)
         return exit_code(is_done=report.is_faultless and not is_failed(arguments, session, report), stop=stop)
 
 

@@ -15,6 +15,7 @@ from doorman.entrypoints.cli.output import LossyStream, SturdyStream, read_text
 from doorman.errors import Misconfigured
 from doorman.handlers.context import ProjectContext
 from doorman.handlers.projects import Projects
+from doorman.models import CloudEvent
 from doorman.policy.policy import compile_policy, load_file
 from doorman.runtime import logs
 from doorman.runtime.clock import SystemClock
@@ -45,11 +46,13 @@ class Session:
     Attributes:
         names: the policy's groups by the project IDs in them.
         known: keys of what was told before, which is not shown.
+        taken: what was told, decisions as well.
     """
 
     projects: Projects
     names: Mapping[str, str]
     known: frozenset[str]
+    taken: Sequence[CloudEvent]
 
 
 @asynccontextmanager
@@ -92,7 +95,7 @@ async def open_projects(
         served = Projects(
             settings, compile_policy(content), clock=clock, client=client, credentials=credentials, sink=shown
         )
-        yield Session(projects=served, names=names, known=known)
+        yield Session(projects=served, names=names, known=known, taken=shown.taken)
 
 
 async def find_context(session: Session, project_id: str) -> ProjectContext:
