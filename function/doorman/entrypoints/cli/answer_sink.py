@@ -2,9 +2,10 @@
 
 import sys
 from collections.abc import Mapping
+from shutil import get_terminal_size
 
 from doorman.entrypoints.cli.memory import only_new
-from doorman.entrypoints.cli.output import write_lines
+from doorman.entrypoints.cli.output import is_screen, write_lines
 from doorman.entrypoints.cli.tables import decided_rows
 from doorman.errors import Unavailable
 from doorman.events.messages import EventType
@@ -51,4 +52,5 @@ class AnswerSink:
         if self._names is None:
             write_lines(only_new([event], self._known))
         elif event.type == EventType.DECIDED:
-            sys.stdout.write("".join(f"{line}\n" for line in decided_rows(event, self._names)))
+            width = get_terminal_size().columns if is_screen(sys.stdout) else None
+            sys.stdout.write("".join(f"{line[:width]}\n" for line in decided_rows(event, self._names)))

@@ -111,7 +111,7 @@ class LossyStream:
     def write(self, text: str) -> int:
         """Write what can be written."""
         with contextlib.suppress(OSError):
-            sys.stderr.write(text)
+            sys.stderr.write(ERASE + text if is_screen(sys.stderr) else text)
         return len(text)
 
     def flush(self) -> None:

@@ -20,6 +20,9 @@ MANY = 6
 """With more groups than these, one image of each stands for the others."""
 
 _INDENT, _ID = 7, 36
+WIDE = 120
+"""Columns from which on there is room for the project beside name and kind of an image."""
+
 _STYLES = {"failed": "red", "held": "yellow", "drifted": "yellow", "rejected": "magenta", "accepted": "green"}
 
 
@@ -51,14 +54,15 @@ def _show_group(console: Console, group: Sequence[Line], known: Known, *, shown:
         console.print(Text(visible(heading)), no_wrap=True, overflow="ellipsis")
     grid = Table.grid(padding=(0, 2))
     grid.add_column(no_wrap=True, min_width=_ID)
-    rest = console.width - _INDENT - _ID - 6
-    for part in (2, 2, 1):
-        grid.add_column(no_wrap=True, overflow="ellipsis", style="dim", max_width=rest * part // 5)
+    parts = 3 if console.width >= WIDE else 2
+    width = (console.width - _INDENT - _ID) // parts - 2
+    for _ in range(parts):
+        grid.add_column(no_wrap=True, overflow="ellipsis", style="dim", max_width=width)
     for line in group[:shown]:
         image = line.entry["image_id"]
         project = line.project_id if len(projects) > 1 else ""
         cells = (image, line.entry["name"] or "", known.what(image), project)
-        grid.add_row(*(Text(visible(cell)) for cell in cells))
+        grid.add_row(*(Text(visible(cell)) for cell in cells[: parts + 1]))
     if len(group) > shown:
         grid.add_row(Text(f"and {len(group) - shown} more", style="dim"))
     console.print(Padding(grid, (0, 0, 0, _INDENT), expand=False))
