@@ -32,7 +32,9 @@ def configure(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> int:
     """Compare, tell, and with `--enforce` settle anew; 1 as long as something stands otherwise."""
     if arguments.enforce and not arguments.yes:
-        return _ask_first(arguments, asyncio.run(_run(arguments, is_enforced=False)))
+        # The look is not yet what is told: it must not be remembered as such.
+        look = Namespace(**{**vars(arguments), "state": None, "new": False})
+        return _ask_first(arguments, asyncio.run(_run(look, is_enforced=False)))
     return asyncio.run(_run(arguments, is_enforced=arguments.enforce))
 
 
