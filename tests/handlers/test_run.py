@@ -271,6 +271,71 @@ async def test_two_runs_at_once_do_no_harm() -> None:
 
 
 @dataclass
+class Bell:
+    """An application that has a run stopped at its call number `at`, and answers all the same."""
+
+    app: ASGIApp
+    at: int
+    calls: int = 0
+    run: Run | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        self.calls += 1
+        if self.calls == self.at and self.run is not None:
+            self.run.stop()
+        await self.app(scope, receive, send)
+
+
+@pytest.mark.parametrize("faulty", [False, True])
+async def test_stopped_at_any_call_nothing_is_lost(faulty: bool) -> None:  # noqa: FBT001 - a parameter
+    """Whichever call is under way: it is awaited, no write follows, jobs are named, and the next run does the rest."""
+    for call in range(1, 100):
+        clock, sink = FakeClock(), RecordingSink()
+        state = State(clock=partial(tell_time, clock))
+        state.add_user("doorman", "secret", [RECEIVER])
+        state.settings.job_seconds = 3
+        wanted = {
+            **{state.add_share(GOLDEN, RECEIVER): "accepted" for _ in range(3)},
+            state.add_share(BAD, RECEIVER): "rejected",
+        }
+        if faulty:
+            state.fail_image(next(iter(wanted)), "IMG.0064", at="submit", whole=True, times=2)
+        stage = Scaffold(state=state, clock=clock, sink=sink)
+        bell = stage.executioner = Bell(app=create_app(state), at=call)
+        bell.run = once = Run(stage.served(), run_id="stopped")
+        report = await once.work()
+        if bell.calls < call:
+            break
+        assert report.troubles == ()
+        decided = {entry["image_id"] for each in sink.events if "decided" in each.type for entry in each.data["images"]}
+        told = {entry["image_id"] for each in report.told for entry in each.data["images"]}
+        left = {image for check in report.running for image in check.images}
+        written = {image for job in state.jobs.values() for image in job.images}
+        assert written <= decided
+        assert written <= told | left
+        assert report.unfinished == (() if told == set(wanted) or report == Report() else (RECEIVER,))
+        assert (await run_once(Play(state=state, clock=clock, sink=sink).served(), run_id="next")).is_faultless
+        assert {image: state.member_status(image, RECEIVER) for image in wanted} == wanted
+    assert 8 < call < 60
+
+
+async def test_a_stopped_run_sits_out_no_wait() -> None:
+    """Neither the pause of a job's check, nor that before another attempt; what it had no time for is said."""
+    chain = Chain()
+    chain.share()
+    chain.cloud.settings.job_seconds = None
+    once = Run(chain.served, run_id="run-1")
+    work = asyncio.create_task(once.work())
+    while not once.report().running:  # noqa: ASYNC110 - there is no event for this
+        await asyncio.sleep(0)
+    once.stop()
+    report = await work
+    assert (len(report.running), report.unfinished, report.troubles) == (1, (RECEIVER,), ())
+    assert not report.is_faultless
+
+
+@dataclass
 class Executioner:
     """An application that has a run killed at its call number `at`, before or after that call took effect."""
 
@@ -299,7 +364,7 @@ async def _lose(_: object) -> None:
 class Scaffold(Play):
     """A stage on which runs are killed."""
 
-    executioner: Executioner | None = None
+    executioner: Executioner | Bell | None = None
 
     def client(self) -> httpx.AsyncClient:
         """Connect to the local cloud through the executioner."""
@@ -315,11 +380,11 @@ def tell_time(clock: FakeClock) -> float:
 async def killed_at(call: int, *, is_late: bool, state: State, clock: FakeClock, sink: RecordingSink) -> Run | None:
     """Kill a run at one of its calls; None where it made fewer."""
     stage = Scaffold(state=state, clock=clock, sink=sink)
-    stage.executioner = Executioner(app=create_app(state), at=call, is_late=is_late)
+    executioner = stage.executioner = Executioner(app=create_app(state), at=call, is_late=is_late)
     once = Run(stage.served(), run_id="killed")
-    stage.executioner.victim = asyncio.create_task(once.work())
+    executioner.victim = asyncio.create_task(once.work())
     try:
-        await stage.executioner.victim
+        await executioner.victim
     except asyncio.CancelledError:
         return once
     return None

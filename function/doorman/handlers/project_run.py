@@ -15,8 +15,9 @@ from doorman.events.writing import cause_of, read_check, read_notice
 from doorman.handlers.check_job import check_job
 from doorman.handlers.context import ProjectContext
 from doorman.handlers.results import Ended
+from doorman.handlers.stopping import StoppableClock, Stopped, make_stoppable
 from doorman.handlers.triage import triage
-from doorman.models import Cause, CloudEvent, Notice
+from doorman.models import Cause, CloudEvent, Notice, Share
 from doorman.sinks.loopback import LoopbackSink
 
 T = TypeVar("T")
@@ -44,23 +45,36 @@ class ProjectRun:
         outbox: what was told, and what could not be.
         troubles: what was given up.
         running: the jobs that are not followed to their end, by ID.
+        shares: what was listed, by image.
         found: the shares to be seen to; None until the lists were read.
         context, cause: what it works with, and what their outcomes name as the cause.
-        open: tasks begun and not ended; those of a run that was stopped stay so.
+        open: tasks begun and not ended; those of a run that was cancelled stay so.
+        is_stopped: something was left undone, since the run was stopped.
     """
 
     def __init__(
-        self, context: ProjectContext, *, cause: Cause, tasks: asyncio.TaskGroup, places: asyncio.Semaphore
+        self,
+        context: ProjectContext,
+        *,
+        cause: Cause,
+        tasks: asyncio.TaskGroup,
+        places: asyncio.Semaphore,
+        stop: asyncio.Event,
     ) -> None:
+        context = make_stoppable(context, stop)
         self.loopback = LoopbackSink(outer=context.sink, go_on=self._go_on)
         self.troubles: list[Trouble] = []
         self.running: dict[str, CheckData] = {}
+        self.shares: dict[str, Share] = {}
         self.found: int | None = None
         self.open = 0
+        self.is_stopped = False
         self.context = replace(context, sink=self.loopback)
         self.cause = cause
         self._tasks = tasks
         self._places = places
+        self._stop = stop
+        self._clock = StoppableClock(context.clock, stop)
 
     @property
     def project_id(self) -> str:
@@ -100,7 +114,7 @@ class ProjectRun:
         self.open -= 1
 
     async def _list(self) -> tuple[str, ...]:
-        listed = await self.context.cloud.pending()
+        self.shares = listed = await self.context.cloud.pending()
         # In the order of the sweep, so that the same shares come into the same calls.
         return tuple(sorted(image for image, share in listed.items() if share.owner != self.project_id))
 
@@ -122,7 +136,9 @@ class ProjectRun:
     async def _check(self, check: CheckData, cause: Cause) -> None:
         async with self._places:
             try:
-                await self.persist(lambda: check_job(self.context, check, cause=cause))
+                # A check only reads: it may end in the midst of its wait, and the job is named as running.
+                context = replace(self.context, clock=self._clock)
+                await self.persist(lambda: check_job(context, check, cause=cause))
             except Unavailable as error:
                 self.give_up(error, check.images)
                 return
@@ -135,8 +151,11 @@ class ProjectRun:
         """Do what may not be possible just now, some times with growing pauses.
 
         Raises:
+            Stopped: the run was stopped.
             Unavailable: it was not possible at last.
         """
+        if self._stop.is_set():
+            raise Stopped
         for pause in PAUSES:
             try:
                 return await attempt()
@@ -144,11 +163,14 @@ class ProjectRun:
                 if not is_worth_it(error):
                     raise
                 wait = min(max(pause, error.retry_after or 0.0), MAX_PAUSE)
-            await self.context.clock.sleep(wait)
+            await self._clock.sleep(wait)
         return await attempt()
 
     def give_up(self, error: Unavailable, images: Sequence[str] = ()) -> None:
         """Note what could not be done, and the images that this leaves undecided or untold."""
+        if isinstance(error, Stopped):
+            self.is_stopped = True
+            return
         self.troubles.append(Trouble(project_id=self.project_id, message=str(error), images=tuple(images)))
 
 

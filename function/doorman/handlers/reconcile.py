@@ -21,6 +21,7 @@ async def reconcile(project_run: ProjectRun, *, is_enforced: bool, has_usage: bo
     context = project_run.context
     try:
         seen = await project_run.persist(lambda: review(context), is_worth_it=is_passing)
+        project_run.shares = {drift.share.image_id: drift.share for drift in seen.drifts}
         outcomes = [conclude_drift(drift, cause=project_run.cause.id) for drift in seen.drifts]
         events = outcome_events(context.writer, outcomes, causes=[project_run.cause], now=context.clock.now())
         await project_run.persist(lambda: context.emit(events))

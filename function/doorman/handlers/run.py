@@ -4,8 +4,8 @@ The rooms are those behind the broker, with an outbox in the broker's place. Tak
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from doorman.errors import Misconfigured
@@ -13,7 +13,7 @@ from doorman.events.messages import CheckData, EventType
 from doorman.handlers.context import ProjectContext
 from doorman.handlers.project_run import ProjectRun, Trouble
 from doorman.handlers.projects import Projects
-from doorman.models import Cause, CloudEvent
+from doorman.models import Cause, CloudEvent, Share
 from doorman.runtime import telemetry
 
 PROJECTS_AT_ONCE = 8
@@ -42,6 +42,7 @@ class Report:
         troubles: what was given up.
         running: jobs that nobody followed to their end.
         unfinished: projects with work left, where the run was stopped.
+        shares: what was listed, by image.
     """
 
     told: tuple[CloudEvent, ...] = ()
@@ -49,12 +50,18 @@ class Report:
     troubles: tuple[Trouble, ...] = ()
     running: tuple[CheckData, ...] = ()
     unfinished: tuple[str, ...] = ()
+    shares: Mapping[str, Share] = field(default_factory=dict, compare=False)
 
     @property
     def is_faultless(self) -> bool:
         """Whether every share ended settled, held or skipped, and all of it was told."""
         has_failed = any(event.type == EventType.FAILED for event in self.told)
-        return not (has_failed or self.untold or self.troubles or self.running or self.unfinished)
+        return self.is_whole and not (has_failed or self.untold)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every share was looked at to its end."""
+        return not (self.troubles or self.running or self.unfinished)
 
 
 class Run:
@@ -83,6 +90,7 @@ class Run:
         self._prepare = prepare
         self._troubles: list[Trouble] = []
         self._projects: list[ProjectRun] = []
+        self._stop = asyncio.Event()
 
     async def work(self, projects: Collection[str] = ()) -> Report:
         """Do the whole job.
@@ -108,11 +116,16 @@ class Run:
 
         async with asyncio.TaskGroup() as tasks:
             self._projects = [
-                ProjectRun(context, cause=self._cause, tasks=tasks, places=checks) for context in contexts
+                ProjectRun(context, cause=self._cause, tasks=tasks, places=checks, stop=self._stop)
+                for context in contexts
             ]
             for project_run in self._projects:
                 project_run.begin(partial(begin, project_run))
         return self.report()
+
+    def stop(self) -> None:
+        """Have it end after the calls under way; no job is followed on."""
+        self._stop.set()
 
     def progress(self) -> Progress:
         """Say how far it is."""
@@ -137,7 +150,10 @@ class Run:
                 *(trouble for project_run in self._projects for trouble in project_run.troubles),
             ),
             running=tuple(check for project_run in self._projects for check in project_run.running.values()),
-            unfinished=tuple(project_run.project_id for project_run in self._projects if project_run.open),
+            shares={image: share for each in self._projects for image, share in each.shares.items()},
+            unfinished=tuple(
+                project_run.project_id for project_run in self._projects if project_run.open or project_run.is_stopped
+            ),
         )
 
     async def _choose(self, projects: Collection[str]) -> Sequence[ProjectContext]:

@@ -96,6 +96,20 @@ def test_after_a_broken_pipe_nothing_more_is_written(monkeypatch: pytest.MonkeyP
     assert file.read_bytes() == b""
 
 
+def test_a_full_disk_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """What could not be written is said, without a stack trace."""
+
+    def run(_: Namespace) -> int:
+        sys.stdout.write("lost")
+        return 0
+
+    install(monkeypatch, run)
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        assert main(["send"]) == 1
+    assert capsys.readouterr().err == "doorman: [Errno 28] No space left on device\n"
+
+
 def test_it_speaks_to_terminals_without_unicode(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -126,7 +140,7 @@ def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert (ended.value.code, capsys.readouterr().out) == (0, f"doorman {VERSION}\n")
 
 
-@pytest.mark.parametrize("words", ["", "nonsense", "policy", "policy check", "send", "send x --too y"])
+@pytest.mark.parametrize("words", ["nonsense", "policy", "policy check", "send", "send x --too y"])
 def test_wrong_usage_is_two(words: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Usage goes to stderr."""
     with pytest.raises(SystemExit) as ended:
@@ -140,7 +154,20 @@ def test_every_command_has_a_module_and_help(name: str, capsys: pytest.CaptureFi
     """Each line of the table leads somewhere."""
     with pytest.raises(SystemExit) as ended:
         main([name, "--help"])
-    assert (ended.value.code, capsys.readouterr().out[:9]) == (0, "usage: do")
+    told = capsys.readouterr().out
+    assert (ended.value.code, told[:9]) == (0, "usage: do")
+    example = told[told.index("example:") :].splitlines()[1]
+    assert example.split()[:2] == ["doorman", name]
+    assert "variables:" in told
+
+
+@pytest.mark.parametrize("words", [[], ["help"], ["help", "run"]])
+def test_who_does_not_know_is_helped(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """The bare command and `help` say what there is."""
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.startswith(" ".join(["usage: doorman", *words[1:]]))
 
 
 def test_only_the_command_asked_for_is_imported() -> None:

@@ -1,5 +1,6 @@
 """`doorman reconcile`: what was settled earlier against today's policy."""
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,7 @@ def test_drift_is_told_and_nothing_is_changed(
 def test_enforced_it_settles_what_the_policy_decides(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
     """What the policy would leave to a person stays as somebody settled it, and is still told."""
     images = settled(cloud)
-    assert main(["reconcile", "--enforce"]) == 1
+    assert main(["reconcile", "--enforce", "--yes"]) == 1
     assert capsys.readouterr().out.splitlines()[-1] == "4 shares: 1 accepted, 4 drifted, 1 rejected"
     assert {key: cloud.member_status(image, "receiver") for key, image in images.items()} == {
         "bad": "rejected",
@@ -50,6 +51,23 @@ def test_enforced_it_settles_what_the_policy_decides(cloud: Cloud, capsys: pytes
         "fine": "accepted",
     }
     cloud.unshare(images["stranger"], "receiver")
+    assert main(["reconcile", "--enforce", "--yes"]) == 0
+
+
+@pytest.mark.usefixtures("sink")
+def test_before_it_settles_anew_it_shows_and_asks(
+    cloud: Cloud, taken: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No means no, and nobody is told; where nothing drifted there is nothing to ask."""
+    bad = cloud.add_share(BAD, "receiver", status="accepted")
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\ny\n"))
+    assert main(["reconcile", "--enforce"]) == 1
+    told = capsys.readouterr()
+    assert "1 share: 1 drifted" in told.out
+    assert told.err == "settle anew what the policy accepts or rejects? [y/N] doorman: nothing was changed\n"
+    assert (cloud.writes, taken) == ([], [])
+    assert main(["reconcile", "--enforce"]) == 0
+    assert cloud.member_status(bad, "receiver") == "rejected"
     assert main(["reconcile", "--enforce"]) == 0
 
 
@@ -106,7 +124,7 @@ def test_without_the_right_to_read_servers_the_rest_is_done(cloud: Cloud, capsys
     """What is missing is said, and fails the command."""
     cloud.faults.add("status", method="GET", path="servers/detail", status=403)
     bad = cloud.add_share(BAD, "receiver", status="accepted")
-    assert main(["reconcile", "--usage", "--enforce"]) == 1
+    assert main(["reconcile", "--usage", "--enforce", "--yes"]) == 1
     assert cloud.member_status(bad, "receiver") == "rejected"
     assert "grant reading servers in this project" in capsys.readouterr().err
 

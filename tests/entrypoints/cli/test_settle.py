@@ -1,6 +1,5 @@
 """`doorman approve` and `doorman reject`: a person settles shares, and it is told who and why."""
 
-import getpass
 import io
 import json
 import os
@@ -14,6 +13,7 @@ from doorman.sandbox.state import Cloud
 from tests.chain import BAD, GOLDEN, POLICY, SECOND_VAULT, STRANGER, VAULT
 
 NOBODY = "99999999-0000-4000-8000-000000000000"
+WHAT = ["Ubuntu", "22.04", "server", "64bit,", "40", "GB,", "0", "days", "old"]
 ASKED = ("--project", "receiver", "--reason", "ticket 4711")
 
 
@@ -29,8 +29,9 @@ def test_a_held_share_is_accepted_by_hand(
     """The outcome names the person as Keystone does, the reason in the person's own words, and why it was decided."""
     stranger, other = cloud.add_share(STRANGER, "receiver"), cloud.add_share(STRANGER, "receiver")
     assert main(["approve", stranger.upper(), stranger, *ASKED, "--yes", "--json"]) == 0
-    (line,) = capsys.readouterr().out.splitlines()
-    told = json.loads(line)
+    shown = capsys.readouterr()
+    decided, told = (json.loads(line) for line in shown.out.splitlines())
+    assert (decided["type"], shown.err) == ("dev.doorman.share.decided.v1", "")
     assert told["type"] == "dev.doorman.share.accepted.v1"
     data = {key: told["data"][key] for key in ("actor", "reason", "project_id")}
     assert data == {"actor": "doorman", "reason": "ticket 4711", "project_id": "receiver"}
@@ -42,7 +43,10 @@ def test_a_held_share_is_accepted_by_hand(
         "accept",
         "accepted",
     ]
-    assert [event["type"] for event in taken] == ["dev.doorman.share.accepted.v1"]
+    assert [event["type"] for event in taken] == [
+        "dev.doorman.share.decided.v1",
+        "dev.doorman.share.accepted.v1",
+    ]
     assert cloud.member_status(stranger, "receiver") == "accepted"
     assert cloud.member_status(other, "receiver") == "pending"
 
@@ -66,9 +70,9 @@ def test_without_yes_it_shows_what_it_will_do_and_asks(
     assert main(["approve", bad, NOBODY, *ASKED]) == 1
     told = capsys.readouterr()
     assert [line.split() for line in told.err.splitlines()[:3]] == [
-        ["IMAGE", "NAME", "OWNER", "STANDS", "POLICY", "WOULD", "RULE", "REASON"],
-        [bad, "tool", BAD, "pending", "reject", "known-bad", "rejected_by_rule"],
-        [NOBODY, "-", "-", "-", "-", "-", "not_shared"],
+        ["IMAGE", "NAME", "WHAT", "OWNER", "STANDS", "POLICY", "WOULD", "RULE", "REASON"],
+        [bad, "tool", *WHAT, BAD, "pending", "reject", "known-bad", "rejected_by_rule"],
+        [NOBODY, "-", "-", "-", "-", "-", "-", "not_shared"],
     ]
     assert "approve" not in told.err
     assert told.err.splitlines()[-1] == (
@@ -87,7 +91,7 @@ def test_yes_does_it_and_says_how_to_keep_the_decision(
     said = capsys.readouterr().out
     assert "1 share: 1 accepted" in said
     exception = said[said.index("exceptions:") :]
-    assert f"by: {json.dumps(getpass.getuser())}" in exception
+    assert 'by: "doorman"' in exception
     (tmp_path / "policy.yaml").write_text(POLICY + exception)
     cloud.set_status(bad, "receiver", "pending")
     assert main(["pending", "--json"]) == 0
@@ -158,10 +162,11 @@ def test_a_refused_login_is_said_in_one_line(
     assert cloud.writes == []
 
 
-def test_a_signature_names_nobody_so_the_local_user_is_told(
+def test_a_signature_names_nobody(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With AK/SK there is no login that Keystone could name."""
+    """With AK/SK there is no login that Keystone could name, and $LOGNAME proves nothing; nor is anybody told."""
+    monkeypatch.setenv("LOGNAME", "somebody-else")
     (user,) = cloud.directory.users.values()
     cloud.add_access_key("AK", "SK", user, "receiver")
     url = os.environ["OS_AUTH_URL"].removesuffix("/v3")
@@ -169,7 +174,20 @@ def test_a_signature_names_nobody_so_the_local_user_is_told(
     for name, value in keys.items():
         monkeypatch.setenv(name, value)
     assert main(["reject", cloud.add_share(STRANGER, "receiver"), *ASKED, "--yes", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["data"]["actor"] == f"{getpass.getuser()} (local user)"
+    told = capsys.readouterr()
+    actors = {json.loads(line)["data"]["actor"] for line in told.out.splitlines()}
+    assert actors == {"unknown: a signature names nobody"}
+    assert told.err == "doorman: nobody else was told: K_SINK is not set, so keep this output as the record\n"
+
+
+def test_in_audit_mode_nothing_is_changed_and_that_is_said(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The kill switch holds for people as well."""
+    monkeypatch.setenv("DOORMAN_MODE", "audit")
+    assert main(["approve", cloud.add_share(STRANGER, "receiver"), *ASKED, "--yes"]) == 1
+    assert capsys.readouterr().err.startswith("doorman: nothing was changed: Doorman is in audit mode")
+    assert cloud.writes == []
 
 
 def test_what_the_policy_would_do_rests_on_whole_facts(
@@ -183,6 +201,24 @@ def test_what_the_policy_would_do_rests_on_whole_facts(
     type_in(monkeypatch, "n\n")
     assert main(["reject", *images, *ASKED]) == 1
     assert [line.split() for line in capsys.readouterr().err.splitlines()[1:3]] == [
-        [image, "n", GOLDEN, status, "accept", "golden-images", "allowed_owner"]
+        [image, "n", *WHAT, GOLDEN, status, "accept", "golden-images", "allowed_owner"]
         for image, status in zip(images, ("pending", "rejected"), strict=True)
+    ]
+
+
+def test_a_share_of_which_nothing_is_known_is_not_decided(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The cloud shows the member row and not the image: without an owner no rule can say anything."""
+    hidden = cloud.add_share(GOLDEN, "receiver")
+    monkeypatch.setenv("DOORMAN_API", "glance")
+    cloud.faults.add("status", method="GET", path=f"/v2/images/{hidden}$", status=404)
+    type_in(monkeypatch, "n\n")
+    assert main(["reject", hidden, *ASKED]) == 1
+    assert capsys.readouterr().err.splitlines()[1].split() == [
+        hidden,
+        *("-", "-", "-"),
+        "pending",
+        *("-", "-"),
+        "fact_unknown",
     ]

@@ -6,7 +6,8 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Final
+from importlib import import_module
+from typing import Any, Final, cast
 
 from doorman.entrypoints.cli.output import read_bytes, read_text, say, say_lines
 from doorman.entrypoints.cli.policy_live import served_api
@@ -47,7 +48,11 @@ class Answer:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("events", nargs="+", metavar="EVENT", help="event files: JSON, a batch, or a whole request")
+    parser.add_argument(
+        "events", nargs="+", metavar="EVENT|IMAGE", help="event files (JSON, a batch, a whole request); images, live"
+    )
+    parser.add_argument("--project", metavar="PROJECT", help="ask the cloud how these images stand with this project")
+    parser.add_argument("--os-cloud", metavar="ENTRY", help="entry of clouds.yaml to log in with (default: OS_CLOUD)")
     parser.add_argument("--policy", metavar="FILE", help="policy file (default: DOORMAN_POLICY, else policy.yaml)")
     parser.add_argument("--shares", metavar="FILE", help="facts of the shares; without it, what the events claim")
     parser.add_argument("--json", action="store_true", help="for programs")
@@ -55,6 +60,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Explain every image of every event; 1 where an event would be refused."""
+    if arguments.project:
+        return cast("int", import_module("doorman.entrypoints.cli.explain_live").run(arguments))
     path = arguments.policy or os.environ.get("DOORMAN_POLICY") or "policy.yaml"
     policy = load(read_text(path), file=path, api=served_api())
     listed = share_file.load(read_text(arguments.shares), file=arguments.shares) if arguments.shares else ()
@@ -105,11 +112,12 @@ def _tell(answer: Answer) -> None:
         if told.explanation is None:
             say("  would be skipped: own_image, the project's own image is no share")
         else:
-            _tell_decision(told.explanation)
+            tell_decision(told.explanation)
         say()
 
 
-def _tell_decision(explanation: Explanation) -> None:
+def tell_decision(explanation: Explanation) -> None:
+    """Say what would be decided, and how each rule took part in it."""
     decision = explanation.decision
     by = f"rule {decision.rule}" if decision.rule else "by default, since no rule matches"
     audit = ", in audit mode: only told, not done" if decision.audit else ""

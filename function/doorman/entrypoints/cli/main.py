@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Final, Protocol, cast
 
+from doorman.entrypoints.cli.examples import write_below
 from doorman.errors import DoormanError, Misconfigured
 from doorman.parsing import visible
 from doorman.policy.document.faults import BrokenFile
@@ -29,6 +30,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "approve": "accept shares by hand, with a reason that is told",
     "reject": "reject shares by hand, with a reason that is told",
     "reconcile": "compare what was settled earlier with today's policy, and settle it anew if told to",
+    "report": "show what archived events say: a page, a table, or the story of one image",
     "replay": "show why events died, and send them again; or collect them",
     "policy": "check and test a policy, compare two, print its JSON Schema",
     "explain": "show what would be decided for event files, and why, without any cloud",
@@ -54,6 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 done, 1 the answer is no, 2 wrong usage or configuration.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    if not words or words[0] == "help":
+        words = [*words[1:], "--help"]
     asked = next((word for word in words if not word.startswith("-")), "")
     command = _load(asked) if asked in COMMANDS else None
     arguments = _parser(asked, command).parse_args(words)
@@ -76,6 +80,7 @@ def _parser(asked: str, command: Command | None) -> argparse.ArgumentParser:
     for name, help_ in COMMANDS.items():
         entry = commands.add_parser(name, help=help_, description=help_, allow_abbrev=False)
         if name == asked and command is not None:
+            entry.epilog, entry.formatter_class = write_below(name), argparse.RawDescriptionHelpFormatter
             command.configure(entry)
     return parser
 
@@ -90,9 +95,11 @@ def _run(command: Command, arguments: argparse.Namespace) -> int:
     except DoormanError as error:
         _complain(f"doorman: {error}")
         return WRONG_USAGE if isinstance(error, Misconfigured) else NO
-    except BrokenPipeError:
-        # the reader closed the pipe (`| head`): the interpreter must not flush into it again
+    except OSError as error:
+        # the reader went away (`| head`) and nobody is left to tell, or the disk is full
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            sys.stderr.write(f"doorman: {error}\n")
         return NO
     except KeyboardInterrupt:
         return _INTERRUPTED

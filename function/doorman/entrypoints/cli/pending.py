@@ -3,16 +3,20 @@
 import asyncio
 from argparse import ArgumentParser, Namespace
 
-from doorman.entrypoints.cli.run import work
-from doorman.entrypoints.cli.session import add_json, add_projects
+from doorman.entrypoints.cli.explain_live import write_facts
+from doorman.entrypoints.cli.run import configure_look, work
 
 
 def configure(parser: ArgumentParser) -> None:
     """Declare the command's arguments."""
-    add_projects(parser)
-    add_json(parser)
+    configure_look(parser)
+    parser.add_argument(
+        "--facts", action="store_true", help="write the shares with all facts, as `--shares` takes them"
+    )
 
 
 def run(arguments: Namespace) -> int:
     """List and decide; tell nobody but the one who asked."""
+    if arguments.facts:
+        return asyncio.run(write_facts(arguments))
     return asyncio.run(work(arguments, is_dry=True, is_telling=False))

@@ -1,6 +1,5 @@
 """What the served cloud holds, for questions about a policy: shares of whatever status, vaults, and which projects."""
 
-import asyncio
 import os
 from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
@@ -53,6 +52,8 @@ def look() -> Seen:
         Misconfigured: a variable is missing or wrong.
         Unavailable: a project cannot be read now.
     """
+    import asyncio  # noqa: PLC0415 - most questions need no cloud
+
     return asyncio.run(_look())
 
 
@@ -91,8 +92,8 @@ async def _look() -> Seen:
     arguments = Namespace(os_cloud=None, policy=None)
     any_policy = load("version: 1")
     chosen = open_projects(arguments, projects=[], is_telling=False, as_json=False, policy=any_policy)
-    async with chosen as (served, _):
-        contexts = _all_of(*await served.contexts())
+    async with chosen as session:
+        contexts = _all_of(*await session.projects.contexts())
         read = [await _read(context) for context in contexts]
         vaults = [await _read_vaults(context) for context in contexts]
     accounts = contexts[0].settings.identity.accounts

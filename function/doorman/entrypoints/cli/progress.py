@@ -3,38 +3,45 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import Collection, Iterator
-from typing import TextIO
+import sys
+from collections.abc import Callable, Collection, Iterator
 
+from doorman.entrypoints.cli.output import ERASE, is_screen
 from doorman.handlers.run import Progress, Report, Run
 
 PERIOD = 0.2
 """Seconds between two looks."""
 
-_ERASE = "\r\x1b[K"
 _STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
-async def supervise(once: Run, projects: Collection[str], *, stream: TextIO) -> tuple[Report, bool]:
-    """Have a run work, with its progress shown where `stream` is a terminal.
+async def supervise(
+    once: Run, projects: Collection[str], *, show: Callable[[Report], None]
+) -> tuple[Report, signal.Signals | None]:
+    """Have a run work, with its progress on stderr where that is a terminal, and show what came of it.
+
+    A signal stops the run after the calls under way, a second one at once; none takes away what is shown at the end.
 
     Returns:
-        The report, and whether a signal stopped the run.
+        The report, and the signal that stopped the run.
 
     Raises:
         Misconfigured: one of `projects` is not served.
     """
     work = asyncio.create_task(once.work(projects))
-    watcher = asyncio.create_task(_watch(once, stream)) if stream.isatty() else None
-    with _stopping(work):
+    watcher = asyncio.create_task(_watch(once)) if is_screen(sys.stderr) else None
+    with _stopping(once, work) as stops:
         try:
-            return await work, False
+            report = await work
         except asyncio.CancelledError:
-            return once.report(), True
+            report = once.report()
+            stops.append(signal.SIGINT)
         finally:
             if watcher:
                 watcher.cancel()
                 await asyncio.wait([watcher])
+        show(report)
+    return report, stops[0] if stops else None
 
 
 def say_left(report: Report) -> Iterator[str]:
@@ -53,32 +60,42 @@ def say_left(report: Report) -> Iterator[str]:
 
 def say_progress(progress: Progress) -> str:
     """Say how far a run is."""
+    undecided = max(progress.found - progress.in_jobs - progress.told, 0)
     return (
-        f"{progress.looked_at}/{progress.projects} projects read, {progress.found} shares found, "
-        f"{progress.in_jobs} in running jobs, {progress.told} done"
+        f"{progress.looked_at}/{progress.projects} projects read, {progress.found} shares: "
+        f"{progress.in_jobs} in running jobs, {undecided} to be decided, {progress.told} done"
     )
 
 
-async def _watch(once: Run, stream: TextIO) -> None:
+async def _watch(once: Run) -> None:
     try:
         while True:
-            stream.write(_ERASE + say_progress(once.progress()))
-            stream.flush()
+            sys.stderr.write(ERASE + say_progress(once.progress()))
+            sys.stderr.flush()
             await asyncio.sleep(PERIOD)
     finally:
-        stream.write(_ERASE)
-        stream.flush()
+        sys.stderr.write(ERASE)
+        sys.stderr.flush()
 
 
 @contextlib.contextmanager
-def _stopping(work: "asyncio.Task[Report]") -> Iterator[None]:
-    """Let signals cancel the work; where the platform's loop cannot, Python's own Ctrl-C ends the process."""
+def _stopping(once: Run, work: "asyncio.Task[Report]") -> Iterator[list[signal.Signals]]:
+    """Let signals stop the work; where the platform's loop cannot, Python's own Ctrl-C cancels it."""
     loop = asyncio.get_running_loop()
+    stops: list[signal.Signals] = []
+
+    def stop(number: signal.Signals) -> None:
+        stops.append(number)
+        if len(stops) == 1:
+            once.stop()
+        else:
+            work.cancel()
+
     with contextlib.suppress(NotImplementedError):
         for each in _STOPS:
-            loop.add_signal_handler(each, work.cancel)
+            loop.add_signal_handler(each, stop, each)
     try:
-        yield
+        yield stops
     finally:
         with contextlib.suppress(NotImplementedError):
             for each in _STOPS:

@@ -6,10 +6,11 @@ from argparse import ArgumentParser, Namespace
 from functools import partial
 from uuid import uuid4
 
-from doorman.entrypoints.cli.output import say, table, uses
+from doorman.entrypoints.cli.output import ask, say, table
 from doorman.entrypoints.cli.progress import supervise
-from doorman.entrypoints.cli.run import exit_code, show_report
-from doorman.entrypoints.cli.session import add_json, add_projects, open_projects
+from doorman.entrypoints.cli.run import FAILED, configure_look, exit_code, is_failed, open_look, show_report
+from doorman.entrypoints.cli.session import Session
+from doorman.entrypoints.cli.tables import uses
 from doorman.events.messages import EventType
 from doorman.handlers.reconcile import reconcile, settle_anew
 from doorman.handlers.run import Report, Run
@@ -20,9 +21,9 @@ _SETTLED = (EventType.ACCEPTED, EventType.REJECTED)
 
 def configure(parser: ArgumentParser) -> None:
     """Declare the command's arguments."""
-    add_projects(parser)
-    add_json(parser)
+    configure_look(parser)
     parser.add_argument("--enforce", action="store_true", help="settle anew what the policy accepts or rejects")
+    parser.add_argument("--yes", action="store_true", help="with --enforce: do it without showing it first and asking")
     parser.add_argument(
         "--usage", action="store_true", help="list the servers booted from shares that should not be used"
     )
@@ -30,23 +31,41 @@ def configure(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """Compare, tell, and with `--enforce` settle anew; 1 as long as something stands otherwise."""
-    return asyncio.run(_run(arguments))
+    if arguments.enforce and not arguments.yes:
+        # The look is not yet what is told: it must not be remembered as such.
+        look = Namespace(**{**vars(arguments), "state": None, "new": False})
+        return _ask_first(arguments, asyncio.run(_run(look, is_enforced=False)))
+    return asyncio.run(_run(arguments, is_enforced=arguments.enforce))
 
 
-async def _run(arguments: Namespace) -> int:
-    chosen = open_projects(arguments, projects=arguments.project, is_telling=True, as_json=arguments.json)
-    async with chosen as (served, projects):
+def _ask_first(arguments: Namespace, looked: int) -> int:
+    """Ask where the look found something."""
+    if looked != FAILED:
+        return looked
+    if not ask("settle anew what the policy accepts or rejects?"):
+        sys.stderr.write("doorman: nothing was changed\n")
+        return FAILED
+    return asyncio.run(_run(arguments, is_enforced=True))
+
+
+async def _run(arguments: Namespace, *, is_enforced: bool) -> int:
+    is_telling = is_enforced or not arguments.enforce
+    async with open_look(arguments, is_telling=is_telling) as session:
         once = Run(
-            served,
+            session.projects,
             run_id=f"reconcile-{uuid4()}",
-            task=partial(reconcile, is_enforced=arguments.enforce, has_usage=arguments.usage),
-            prepare=settle_anew if arguments.enforce else None,
+            task=partial(reconcile, is_enforced=is_enforced, has_usage=arguments.usage),
+            prepare=settle_anew if is_enforced else None,
         )
-        report, was_stopped = await supervise(once, projects, stream=sys.stderr)
-    show_report(report, as_json=arguments.json, nothing="nothing drifted")
+        report, stop = await supervise(once, session.named, show=partial(_show, arguments, session))
+        is_done = report.is_faultless and not _find_left(report) and not is_failed(arguments, session, report)
+        return exit_code(is_done=is_done, stop=stop)
+
+
+def _show(arguments: Namespace, session: Session, report: Report) -> None:
+    show_report(arguments, session, report, nothing="nothing drifted")
     if arguments.usage and not arguments.json:
         _show_uses(report)
-    return exit_code(is_done=report.is_faultless and not _find_left(report), was_stopped=was_stopped)
 
 
 def _show_uses(report: Report) -> None:

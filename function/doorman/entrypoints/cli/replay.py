@@ -8,7 +8,8 @@ import httpx
 from pydantic_core import to_json
 
 from doorman.entrypoints.cli import dead_letter_sink
-from doorman.entrypoints.cli.output import NOTHING, bare, read_bytes, say, table
+from doorman.entrypoints.cli.output import bare, read_bytes, say, table
+from doorman.entrypoints.cli.tables import NOTHING
 from doorman.errors import Misconfigured, Unavailable
 from doorman.events.dead_letters import Letter, read_letters
 from doorman.runtime.http import open_sender

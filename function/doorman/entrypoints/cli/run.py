@@ -4,23 +4,48 @@ import asyncio
 import sys
 from argparse import ArgumentParser, Namespace
 from collections import Counter
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime
+from functools import partial
+from signal import Signals
 from uuid import uuid4
 
-from doorman.entrypoints.cli.output import say, show, write_lines
+from doorman.entrypoints.cli import tables
+from doorman.entrypoints.cli.memory import keys_of, only_new, read_keys, trim, write_keys
+from doorman.entrypoints.cli.output import SturdyStream, is_screen, say, write_lines
 from doorman.entrypoints.cli.progress import say_left, supervise
-from doorman.entrypoints.cli.session import add_json, add_projects, open_projects
+from doorman.entrypoints.cli.report import read_events, write_page
+from doorman.entrypoints.cli.session import Session, add_json, add_projects, open_projects
+from doorman.errors import Misconfigured
 from doorman.handlers.run import Report, Run
+from doorman.models import CloudEvent
 from doorman.parsing import visible
 from doorman.runtime import telemetry
 
-DONE, FAILED, INTERRUPTED = 0, 1, 130
+DONE, FAILED = 0, 1
 
 
 def configure(parser: ArgumentParser) -> None:
     """Declare the command's arguments."""
+    configure_look(parser)
+    parser.add_argument("--dry-run", action="store_true", help="decide and tell everything, change nothing")
+    parser.add_argument("--report", metavar="FILE", help="write a page of what became of each share")
+
+
+def configure_look(parser: ArgumentParser) -> None:
+    """Declare the arguments of all commands that show outcomes."""
     add_projects(parser)
     add_json(parser)
-    parser.add_argument("--dry-run", action="store_true", help="decide and tell everything, change nothing")
+    parser.add_argument("--state", metavar="FILE", help="remember in this file what was told")
+    parser.add_argument("--new", action="store_true", help="show only what --state does not remember")
+    parser.add_argument(
+        "--fail-on",
+        action="append",
+        default=[],
+        choices=("held", "failed", "drifted"),
+        help="exit with 1 where something shown ended so; may be given several times",
+    )
 
 
 def run(arguments: Namespace) -> int:
@@ -32,17 +57,18 @@ async def work(arguments: Namespace, *, is_dry: bool, is_telling: bool) -> int:
     """Do the job, or only decide it, and show what came of it.
 
     Args:
-        arguments: `project`, `os_cloud`, `policy` and `json`.
+        arguments: those of `configure_look`.
         is_telling: outcomes go to K_SINK, where it is set.
     """
-    chosen = open_projects(arguments, projects=arguments.project, is_telling=is_telling, as_json=arguments.json)
-    async with chosen as (served, projects):
-        once = Run(served, run_id=f"run-{uuid4()}", is_dry=is_dry)
-        report, was_stopped = await supervise(once, projects, stream=sys.stderr)
-        code = exit_code(is_done=report.is_faultless, was_stopped=was_stopped)
+    async with open_look(arguments, is_telling=is_telling) as session:
+        once = Run(session.projects, run_id=f"run-{uuid4()}", is_dry=is_dry)
+        report, stop = await supervise(once, session.named, show=partial(show_report, arguments, session))
+        if getattr(arguments, "report", None):
+            write_page(read_events([*session.taken, *report.untold]), arguments.report)
+        is_done = report.is_faultless and not is_failed(arguments, session, report)
+        code = exit_code(is_done=is_done, stop=stop)
         _count(report, command="run" if is_telling else "pending", code=code)
-    show_report(report, as_json=arguments.json)
-    return code
+        return code
 
 
 def _count(report: Report, *, command: str, code: int) -> None:
@@ -54,21 +80,64 @@ def _count(report: Report, *, command: str, code: int) -> None:
             telemetry.note(trouble.project_id, {"unread": 1})
 
 
-def show_report(report: Report, *, as_json: bool, nothing: str = "no shares wait") -> None:
+def open_look(arguments: Namespace, *, is_telling: bool) -> AbstractAsyncContextManager[Session]:
+    """Open the projects for a command with the arguments of `configure_look`.
+
+    Raises:
+        Misconfigured: an argument or a variable is wrong.
+    """
+    if arguments.new and not arguments.state:
+        raise Misconfigured("--new: needs --state FILE, which remembers what was told")
+    known = read_keys(arguments.state) if arguments.new else frozenset()
+    return open_projects(
+        arguments, projects=arguments.project, is_telling=is_telling, as_json=arguments.json, known=known
+    )
+
+
+def show_report(arguments: Namespace, session: Session, report: Report, *, nothing: str = "no shares wait") -> None:
     """Show all outcomes, those that the sink did not take as well: they happened."""
-    events = [*report.told, *report.untold]
-    if as_json:
-        write_lines(report.untold, sys.stdout)
-    elif events or report.is_faultless:
-        for line in show(events, nothing=nothing):
-            say(line)
+    events = trim([*report.told, *report.untold], session.known)
+    if arguments.json:
+        write_lines(only_new(report.untold, session.known))
+    elif any(event.data.get("images") for event in events) or report.is_faultless:
+        _show(events, tables.Known(names=session.names, shares=report.shares, now=datetime.now(UTC)), nothing=nothing)
     for line in say_left(report):
         sys.stderr.write(f"doorman: {visible(line)}\n")
+    if getattr(arguments, "state", None):
+        # What was not looked at this time is not forgotten.
+        before = frozenset() if report.is_whole else read_keys(arguments.state)
+        write_keys(arguments.state, keys_of([*report.told, *report.untold]) | before)
 
 
-def exit_code(*, is_done: bool, was_stopped: bool) -> int:
-    """Give the exit code of a command that was done, failed in some part, or was stopped by a signal."""
-    return INTERRUPTED if was_stopped else DONE if is_done else FAILED
+def exit_code(*, is_done: bool, stop: Signals | None) -> int:
+    """Give the exit code: as shells do for a signal, 1 where some part failed or stdout did not take all.
+
+    To be asked while the projects are open.
+    """
+    if stop is not None:
+        return 128 + stop
+    is_broken = isinstance(sys.stdout, SturdyStream) and sys.stdout.is_broken
+    return DONE if is_done and not is_broken else FAILED
+
+
+def is_failed(arguments: Namespace, session: Session, report: Report) -> bool:
+    """Say whether something ended in a way that `--fail-on` names."""
+    found = tables.lines(trim(report.told, session.known))
+    return any(line.fate.removeprefix("would be ") in arguments.fail_on for line in found)
+
+
+def _show(events: Sequence[CloudEvent], known: tables.Known, *, nothing: str) -> None:
+    """Show groups on a terminal, where rich is there; else a row a share."""
+    if is_screen(sys.stdout):
+        try:
+            from doorman.entrypoints.cli import screen  # noqa: PLC0415 - the function's image has no rich
+        except ImportError:
+            pass
+        else:
+            screen.show(events, known, nothing=nothing)
+            return
+    for line in tables.show(events, known, nothing=nothing):
+        say(line)
 
 
 async def _run(arguments: Namespace) -> int:

@@ -1,19 +1,24 @@
-"""Opens the office for a command: environment, policy, the way to the cloud and to the sink. Decides nothing."""
+"""Opens the served projects for a command: environment, policy, ways to the cloud and the sink. Decides nothing."""
 
 import asyncio
 import os
 import re
-import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, redirect_stdout
+from dataclasses import dataclass
+from typing import TextIO, cast
 
 from doorman import bootstrap
 from doorman.cloud.auth.credentials import Credentials
 from doorman.cloud.auth.logins import GIVEN, PROJECT_IDS, PROJECT_NAMES
-from doorman.entrypoints.cli.output import JsonLines, read_text
+from doorman.entrypoints.cli.answer_sink import AnswerSink
+from doorman.entrypoints.cli.output import LossyStream, SturdyStream, read_text
+from doorman.errors import Misconfigured
+from doorman.handlers.context import ProjectContext
 from doorman.handlers.projects import Projects
-from doorman.policy.policy import Policy, load
+from doorman.models import CloudEvent
+from doorman.policy.policy import Policy, compile_policy, load_file
 from doorman.runtime import logs, telemetry
 from doorman.runtime.clock import SystemClock
 from doorman.settings import Settings
@@ -45,17 +50,42 @@ def add_json(parser: ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="write one outcome event (CloudEvent) a line")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """What a command works with.
+
+    Attributes:
+        named: IDs of the projects that the command names; none: all.
+        names: the policy's groups by the project IDs in them.
+        known: keys of what was told before, which is not shown.
+        taken: what was told, decisions as well.
+    """
+
+    projects: Projects
+    named: Sequence[str]
+    names: Mapping[str, str]
+    known: frozenset[str]
+    taken: Sequence[CloudEvent]
+
+
 @asynccontextmanager
 async def open_projects(
-    arguments: Namespace, *, projects: Sequence[str], is_telling: bool, as_json: bool, policy: Policy | None = None
-) -> AsyncIterator[tuple[Projects, Sequence[str]]]:
-    """Open the served projects for the time of one command; gives the IDs of those that it names, too.
+    arguments: Namespace,
+    *,
+    projects: Sequence[str],
+    is_telling: bool,
+    as_json: bool,
+    known: frozenset[str] = frozenset(),
+    policy: Policy | None = None,
+) -> AsyncIterator[Session]:
+    """Open the served projects for the time of one command.
 
     Args:
         arguments: `os_cloud` and `policy`.
         projects: what `--project` named.
         is_telling: outcomes go to K_SINK, where it is set.
-        as_json: outcomes go to stdout as well, as soon as they are told.
+        as_json: all events go to stdout as well, as soon as they are told; otherwise decisions do, as rows.
+        known: keys of what was told before, which is not shown.
         policy: decides in place of that of DOORMAN_POLICY.
 
     Raises:
@@ -68,16 +98,46 @@ async def open_projects(
     settings = Settings.from_environ(_serve_named(environ, projects), is_sink_required=False)
     _log_beside(settings)
     telemetry.set_up(os.environ)
-    policy = policy or load(read_text(settings.policy), file=settings.policy, api=settings.api)
+    names: Mapping[str, str] = {}
+    if policy is None:
+        content, _ = load_file(read_text(settings.policy), file=settings.policy, api=settings.api)
+        names = {project_id: group for group, listed in content.groups.items() for project_id in listed}
+        policy = compile_policy(content)
     async with AsyncExitStack() as stack:
         stack.callback(telemetry.close)
+        stack.enter_context(redirect_stdout(cast("TextIO", SturdyStream())))
         connections = await stack.enter_async_context(aclosing(bootstrap.connect(settings, clock=SystemClock())))
         for note in connections.notes:
             logs.logger().warning("settings.note", text=note)
-        is_sunk = is_telling and settings.sink
-        sink = bootstrap.make_sink(connections, connections.credentials) if is_sunk else NullSink()
-        served = bootstrap.open_projects(connections, policy, sink=JsonLines(sink, sys.stdout) if as_json else sink)
-        yield served, [each for word in projects for each in await _find_ids(word, connections.credentials)]
+        has_sink = is_telling and bool(settings.sink)
+        sink = bootstrap.make_sink(connections, connections.credentials) if has_sink else NullSink()
+        shown = AnswerSink(sink, names=None if as_json else names, is_record=not has_sink, known=known)
+        yield Session(
+            projects=bootstrap.open_projects(connections, policy, sink=shown),
+            named=[each for word in projects for each in await _find_ids(word, connections.credentials)],
+            names=names,
+            known=known,
+            taken=shown.taken,
+        )
+
+
+async def find_context(session: Session) -> ProjectContext:
+    """Find the one served project that the command names.
+
+    Raises:
+        Misconfigured: it names several, or one that is not served.
+        Unavailable: that cannot be told now.
+    """
+    if len(session.named) > 1:
+        raise Misconfigured(f"--project: names several projects: {', '.join(session.named)}; name one of them")
+    (project_id,) = session.named
+    contexts, errors = await session.projects.contexts()
+    context = next((context for context in contexts if context.project_id == project_id), None)
+    if context is None and errors:
+        raise errors[0]
+    if context is None:
+        raise Misconfigured(f"--project: {project_id} is not served here: name one of OS_PROJECT_ID or OS_CLOUD")
+    return context
 
 
 async def _find_ids(word: str, credentials: Sequence[Credentials]) -> Sequence[str]:
@@ -105,5 +165,5 @@ def _log_beside(settings: Settings) -> None:
     logs.set_up(
         level=settings.log_level if os.environ.get("LOG_LEVEL") else "warning",
         form=settings.log_format if os.environ.get("LOG_FORMAT") else "console",
-        stream=sys.stderr,
+        stream=cast("TextIO", LossyStream()),
     )

@@ -4,7 +4,6 @@ Shows what it will do and asks, does it with the person's own credentials, and t
 """
 
 import asyncio
-import getpass
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping, Sequence
@@ -14,16 +13,16 @@ from functools import partial
 from uuid import uuid4
 
 from doorman.cloud.member_status import read_current
-from doorman.entrypoints.cli.output import NOTHING, say, table
+from doorman.entrypoints.cli.output import ask, say, table
 from doorman.entrypoints.cli.progress import supervise
 from doorman.entrypoints.cli.run import FAILED, exit_code, show_report
-from doorman.entrypoints.cli.session import add_files, add_json, open_projects
+from doorman.entrypoints.cli.session import add_files, add_json, find_context, open_projects
+from doorman.entrypoints.cli.tables import NOTHING, describe
 from doorman.errors import Misconfigured
 from doorman.events.advice import exception_lines
 from doorman.events.messages import EventType
 from doorman.handlers.context import ProjectContext
 from doorman.handlers.project_run import ProjectRun
-from doorman.handlers.projects import Projects
 from doorman.handlers.run import Report, Run
 from doorman.models import Action, Reason, Share, is_image_id, is_plain_id
 from doorman.parsing import visible
@@ -34,10 +33,13 @@ from doorman.policy.override import override_by_hand
 MAX_REASON = 1000
 """Characters of a reason; it travels in every outcome."""
 
+UNNAMED = "unknown: a signature names nobody"
+"""The person, where the cloud does not say who logged in; what the own machine calls them proves nothing."""
+
 FOR_A_TIME = timedelta(days=90)
 """How long the advised exception counts; a person changes it."""
 
-HEADING = ("IMAGE", "NAME", "OWNER", "STANDS", "POLICY WOULD", "RULE", "REASON")
+HEADING = ("IMAGE", "NAME", "WHAT", "OWNER", "STANDS", "POLICY WOULD", "RULE", "REASON")
 _DONE = {"accept": EventType.ACCEPTED, "reject": EventType.REJECTED}
 
 
@@ -100,56 +102,39 @@ def _check(arguments: Namespace, vault_id: str | None) -> Sequence[str]:
 
 async def _look(arguments: Namespace, images: Sequence[str]) -> Sequence[Case]:
     """Read how the shares stand, and what the policy would do with them."""
-    async with open_projects(arguments, projects=[arguments.project], is_telling=False, as_json=False) as chosen:
-        context = await _find(*chosen)
+    async with open_projects(arguments, projects=[arguments.project], is_telling=False, as_json=False) as session:
+        context = await find_context(session)
         standings = await read_current(context.cloud, images)
         now = context.clock.now()
         return [
             Case(
                 image_id=image,
                 share=share,
-                policy_would=decisions.decide(share, context.policy, now=now) if share else None,
+                policy_would=decisions.decide(share, context.policy, now=now) if share and share.owner else None,
             )
             for image, share in standings.items()
         ]
-
-
-async def _find(served: Projects, projects: Sequence[str]) -> ProjectContext:
-    if len(projects) > 1:
-        raise Misconfigured(f"--project: names several projects: {', '.join(projects)}; name one of them")
-    (project_id,) = projects
-    contexts, errors = await served.contexts()
-    context = next((context for context in contexts if context.project_id == project_id), None)
-    if context is None and errors:
-        raise errors[0]
-    if context is None:
-        raise Misconfigured(f"--project: {project_id} is not served here: name one of OS_PROJECT_ID or OS_CLOUD")
-    return context
 
 
 def _is_wanted(arguments: Namespace, cases: Sequence[Case], action: Action) -> bool:
     """Show what will be done, on stderr, and ask."""
     lines = table([HEADING, *(_row(case) for case in cases)])
     count = f"{len(cases)} share{'' if len(cases) == 1 else 's'}"
-    question = f"{action} {count} in project {arguments.project}, because: {visible(arguments.reason)} [y/N] "
-    sys.stderr.write("\n".join([*lines, "", question]))
-    sys.stderr.flush()
-    answer = sys.stdin.readline()
-    if not answer:
-        sys.stderr.write("\n")
-        raise Misconfigured("--yes: needed where nobody answers (stdin has ended)")
-    return answer.strip().lower() in {"y", "yes"}
+    sys.stderr.write("\n".join([*lines, "", ""]))
+    return ask(f"{action} {count} in project {arguments.project}, because: {visible(arguments.reason)}")
 
 
 def _row(case: Case) -> tuple[str, ...]:
     share, would = case.share, case.policy_would
-    if share is None or would is None:
-        return (case.image_id, *([NOTHING] * 5), Reason.NOT_SHARED.value)
-    cells = (share.name, share.owner, share.member_status, would.action, would.rule, would.reason.value)
+    if share is None:
+        return (case.image_id, *([NOTHING] * 6), Reason.NOT_SHARED.value)
+    decided = (would.action, would.rule, would.reason.value) if would else (None, None, Reason.FACT_UNKNOWN.value)
+    what = describe(share, now=datetime.now(UTC))
+    cells = (share.name, what, share.owner, share.member_status, *decided)
     return (case.image_id, *(cell or NOTHING for cell in cells))
 
 
-def _advise(arguments: Namespace, cases: Sequence[Case], action: Action) -> None:
+def _advise(arguments: Namespace, cases: Sequence[Case], action: Action, *, by: str) -> None:
     """Say how the decision is kept: the policy would say otherwise, and no cloud tells who settled a share."""
     images = [case.image_id for case in cases if case.policy_would and case.policy_would.action != action]
     if images:
@@ -157,9 +142,7 @@ def _advise(arguments: Namespace, cases: Sequence[Case], action: Action) -> None
         say()
         say("The policy would decide otherwise, so this counts as drift until it says the same, for example:")
         say()
-        for line in exception_lines(
-            images, action=action, reason=arguments.reason, by=getpass.getuser(), expires=expires
-        ):
+        for line in exception_lines(images, action=action, reason=arguments.reason, by=by, expires=expires):
             say(line)
 
 
@@ -167,22 +150,35 @@ async def _settle(
     arguments: Namespace, images: Sequence[str], action: Action, vault_id: str | None, *, cases: Sequence[Case]
 ) -> int:
     chosen = open_projects(arguments, projects=[arguments.project], is_telling=True, as_json=arguments.json)
-    async with chosen as (served, projects):
-        context = await _find(served, projects)
-        user = await context.cloud.client.credentials.user()
-        actor = {"actor": user or f"{getpass.getuser()} (local user)", "reason": arguments.reason}
+    async with chosen as session:
+        context = await find_context(session)
+        by = await context.cloud.client.credentials.user() or UNNAMED
         once = Run(
-            served,
+            session.projects,
             run_id=f"{action}-{uuid4()}",
             task=partial(ProjectRun.take, images=images),
-            prepare=partial(_decide, images=images, action=action, vault_id=vault_id, actor=actor),
+            prepare=partial(
+                _decide,
+                images=images,
+                action=action,
+                vault_id=vault_id,
+                actor={"actor": by, "reason": arguments.reason},
+            ),
         )
-        report, was_stopped = await supervise(once, [context.project_id], stream=sys.stderr)
-    show_report(report, as_json=arguments.json)
-    is_done = _is_done(report, images, action)
-    if is_done and not arguments.json:
-        _advise(arguments, cases, action)
-    return exit_code(is_done=is_done, was_stopped=was_stopped)
+        report, stop = await supervise(once, [context.project_id], show=partial(show_report, arguments, session))
+        is_done = _is_done(report, images, action)
+        if is_done and not arguments.json:
+            _advise(arguments, cases, action, by=by)
+        _say_reach(context)
+        return exit_code(is_done=is_done, stop=stop)
+
+
+def _say_reach(context: ProjectContext) -> None:
+    """Say where nothing was done, or nobody was told."""
+    if context.is_audit:
+        sys.stderr.write("doorman: nothing was changed: Doorman is in audit mode (DOORMAN_MODE or the policy's mode)\n")
+    elif not context.settings.sink:
+        sys.stderr.write("doorman: nobody else was told: K_SINK is not set, so keep this output as the record\n")
 
 
 def _decide(

@@ -1,0 +1,31 @@
+"""What stands below each command's `--help`: an example, and the variables that it reads."""
+
+from typing import Final
+
+_CLOUD: Final = "OS_CLOUD or OS_* (the login), OS_PROJECT_ID (the served projects), OS_REGION_NAME, DOORMAN_API"
+_DECIDES: Final = f"{_CLOUD},\n  DOORMAN_POLICY, DOORMAN_MODE, LOG_LEVEL, LOG_FORMAT, NO_COLOR"
+_TELLS: Final = f"{_DECIDES}, K_SINK"
+_BY_HAND: Final = (
+    "6596628c-42d4-4ff1-8660-8ea5ae61f243 --project 9c61004714024f9586705d090530f9fa --reason 'ticket 4711'"
+)
+
+# command: an example, and the variables
+_BELOW: Final = {
+    "run": ("run --project 9c61004714024f9586705d090530f9fa --dry-run", _TELLS),
+    "pending": ("pending --state told.json --new --fail-on held", _DECIDES),
+    "approve": (f"approve {_BY_HAND}", _TELLS),
+    "reject": (f"reject {_BY_HAND}", _TELLS),
+    "reconcile": ("reconcile --usage", _TELLS),
+    "report": ("report archive.json --html report.html", "none"),
+    "replay": ("replay dead-letters.json", "K_SINK"),
+    "policy": ("policy check policy.yaml", "DOORMAN_POLICY"),
+    "explain": ("explain events/golden-image.json", f"DOORMAN_POLICY; with --project also {_CLOUD}"),
+    "send": ("send events/golden-image.json --to http://localhost:8080", "K_SINK"),
+    "sandbox": ("sandbox --demo", "none"),
+}
+
+
+def write_below(command: str) -> str:
+    """Write what stands below a command's help."""
+    example, variables = _BELOW[command]
+    return f"example:\n  doorman {example}\n\nvariables:\n  {variables}"

@@ -1,0 +1,99 @@
+"""`doorman explain --project`: reads how shares stand now, and walks the policy's rules; changes nothing."""
+
+import asyncio
+import json
+import sys
+from argparse import Namespace
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from doorman.cloud.member_status import read_current
+from doorman.entrypoints.cli.explain import tell_decision
+from doorman.entrypoints.cli.output import say, say_lines
+from doorman.entrypoints.cli.session import find_context, open_projects
+from doorman.entrypoints.cli.tables import NOTHING, describe
+from doorman.errors import Misconfigured, Unavailable
+from doorman.handlers.context import ProjectContext
+from doorman.models import Share, is_image_id
+from doorman.policy.tools import share_file
+from doorman.policy.tools.explain import Explanation, as_json, explain
+
+
+def run(arguments: Namespace) -> int:
+    """Explain every image; 1 where one is not shared, or nothing can be read of it.
+
+    Raises:
+        Misconfigured: an argument or a variable is wrong.
+        Unavailable: the cloud cannot be read now.
+    """
+    for image in arguments.events:
+        if not is_image_id(image):
+            raise Misconfigured(f"IMAGE: {image[:80]!r} is no image ID (a UUID); event files go without --project")
+    return _show(arguments, *asyncio.run(_read(arguments)))
+
+
+def _show(arguments: Namespace, shares: Mapping[str, Share | None], explanations: Mapping[str, Explanation]) -> int:
+    if arguments.json:
+        listed = [_as_json(image, share, explanations.get(image)) for image, share in shares.items()]
+        say_lines(json.dumps(listed, indent=2))
+    else:
+        for image, share in shares.items():
+            _tell(image, share, explanations.get(image))
+    return 0 if len(explanations) == len(shares) else 1
+
+
+async def write_facts(arguments: Namespace) -> int:
+    """Write the pending shares with all facts, as the file that `--shares` takes; 1 where a project cannot be read."""
+    async with open_projects(arguments, projects=arguments.project, is_telling=False, as_json=True) as session:
+        contexts, errors = await session.projects.contexts()
+        chosen = [each for each in contexts if not session.named or each.project_id in session.named]
+        answers = await asyncio.gather(*map(_read_pending, chosen), return_exceptions=True)
+    failed = [*errors, *(each for each in answers if isinstance(each, BaseException))]
+    for error in failed:
+        if not isinstance(error, Unavailable):
+            raise error
+        sys.stderr.write(f"doorman: {error}\n")
+    shares = [share for each in answers if not isinstance(each, BaseException) for share in each]
+    say_lines(json.dumps(share_file.write(shares), indent=2))
+    return 1 if failed else 0
+
+
+async def _read_pending(context: ProjectContext) -> list[Share]:
+    listed = await context.cloud.pending()
+    return [share for _, share in sorted(listed.items()) if share.owner != context.project_id]
+
+
+async def _read(arguments: Namespace) -> tuple[dict[str, Share | None], dict[str, Explanation]]:
+    images = list(dict.fromkeys(image.lower() for image in arguments.events))
+    async with open_projects(arguments, projects=[arguments.project], is_telling=False, as_json=True) as session:
+        context = await find_context(session)
+        shares = await read_current(context.cloud, images)
+        now = context.clock.now()
+    return shares, {
+        image: explain(share, context.policy, now=now)
+        for image, share in shares.items()
+        if share and share.owner not in {None, context.project_id}
+    }
+
+
+def _tell(image: str, share: Share | None, explanation: Explanation | None) -> None:
+    say(f"image {image}", style="bold")
+    if share is None:
+        say("  not_shared: the cloud knows no such share of this project")
+        return
+    what = describe(share, now=datetime.now(UTC)) or "nothing is known of what it is"
+    say(f"  name {share.name or 'unknown'}, owner {share.owner or 'unknown'}, {what}")
+    say(f"  stands as {share.member_status or NOTHING} in project {share.project_id}")
+    if explanation:
+        tell_decision(explanation)
+    elif share.owner is None:
+        say("  would wait: the image cannot be read, so nothing can be decided")
+    else:
+        say("  would be skipped: own_image, the project's own image is no share")
+    say()
+
+
+def _as_json(image: str, share: Share | None, explanation: Explanation | None) -> dict[str, object]:
+    facts = share_file.write([share])[0] if share else {"image_id": image}
+    stands = share.member_status if share else None
+    return {"member_status": stands, **(as_json(explanation) if explanation else facts)}

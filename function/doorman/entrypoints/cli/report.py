@@ -1,0 +1,145 @@
+"""`doorman report`: what archived events say, as a page, a table, or the story of one image; asks no cloud."""
+
+import csv
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic_core import to_json
+
+from doorman.entrypoints.cli.output import say, table
+from doorman.errors import Misconfigured
+from doorman.events.cloudevents import to_structured
+from doorman.events.report import UNTOLD, Archive, Moment, Story, count
+from doorman.models import CloudEvent
+from doorman.parsing import visible
+
+COLUMNS = ("project", "image", "name", "owner", "outcome", "rule", "reason", "at", "policy", "person")
+
+
+def configure(parser: ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument(
+        "files", nargs="+", metavar="FILE", help="events: `run --json`, `kcat -J`, log lines; - is stdin"
+    )
+    parser.add_argument("--html", metavar="OUT", help="write one page with pictures, which needs nothing else")
+    parser.add_argument("--image", metavar="ID", help="tell the story of this image; 1 where there is none")
+    forms = parser.add_mutually_exclusive_group()
+    forms.add_argument("--csv", action="store_true", help="a row a share")
+    forms.add_argument("--markdown", action="store_true", help="the counts, for a ticket or a wiki")
+
+
+def run(arguments: Namespace) -> int:
+    """Read the archive, and tell what it says in the form that was asked for."""
+    archive = Archive()
+    for file in arguments.files:
+        _read(archive, file)
+    stories = archive.finish()
+    if archive.strange:
+        sys.stderr.write(f"doorman: {archive.strange} lines were no events of Doorman's\n")
+    if arguments.html:
+        write_page(stories, arguments.html)
+    if arguments.image:
+        return _tell_image([story for story in stories if story.image_id == arguments.image.lower()])
+    if arguments.csv:
+        _write_csv(stories)
+    elif arguments.markdown or not arguments.html:
+        _tell_counts(stories, is_markdown=arguments.markdown)
+    return 0
+
+
+def write_page(stories: Sequence[Story], path: str) -> None:
+    """Write the page.
+
+    Raises:
+        Misconfigured: jinja2 is missing, or the file cannot be written.
+    """
+    try:
+        from doorman.entrypoints.cli.report_page import render  # noqa: PLC0415 - the function's image has no jinja2
+    except ImportError as error:
+        raise Misconfigured("--html: needs jinja2, which is not installed here: pip install jinja2") from error
+    try:
+        Path(path).write_text(render(stories), "utf-8")
+    except OSError as error:
+        raise Misconfigured(f"--html: {path} cannot be written: {error.strerror}") from error
+
+
+def read_events(events: Sequence[CloudEvent]) -> Sequence[Story]:
+    """Read the events of one run."""
+    archive = Archive()
+    archive.read(to_json(to_structured(event)).decode() for event in events)
+    return archive.finish()
+
+
+def _read(archive: Archive, file: str) -> None:
+    try:
+        if file == "-":
+            archive.read(sys.stdin)
+        else:
+            with Path(file).open(encoding="utf-8", errors="replace") as lines:
+                archive.read(lines)
+    except OSError as error:
+        raise Misconfigured(f"{file}: cannot be read: {error.strerror}") from error
+
+
+def _tell_image(stories: Sequence[Story]) -> int:
+    for story in stories:
+        say(f"image {story.image_id} in project {story.project_id}: {story.fate}", style="bold")
+        for moment in story.moments:
+            say(f"  {moment.at or 'at an unknown time'}  {_describe(moment)}")
+        if story.fate == UNTOLD:
+            say("  nothing in these files says what became of it: ask the cloud (doorman explain --project)")
+    if not stories:
+        say("nothing in these files tells of this image")
+    return 0 if stories else 1
+
+
+def _describe(moment: Moment) -> str:
+    what = f"decided to {moment.decision}" if moment.kind == "decided" else moment.kind
+    parts = (
+        f"{what}: {moment.reason}",
+        f"rule {moment.rule}" if moment.rule else "no rule",
+        f"owner {moment.owner or 'unknown'}",
+        f"by {moment.by}" if moment.by else "",
+        f"facts: {moment.facts}" if moment.facts else "",
+        f"policy {moment.digest}" if moment.digest else "",
+    )
+    return "; ".join(part for part in parts if part)
+
+
+def _write_csv(stories: Sequence[Story]) -> None:
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows([_guard(cell) for cell in _row(story)] for story in stories)
+
+
+def _guard(cell: str) -> str:
+    """Keep a spreadsheet from taking a sharer's words for a formula.
+
+    See https://owasp.org/www-community/attacks/CSV_Injection
+    """
+    shown = visible(cell)
+    return f"'{shown}" if shown[:1] in {"=", "+", "-", "@"} else shown
+
+
+def _row(story: Story) -> tuple[str, ...]:
+    last = story.last
+    return (
+        *(story.project_id, story.image_id, last.name, last.owner, story.fate, last.rule, last.reason, last.at),
+        *(last.digest, last.by),
+    )
+
+
+def _tell_counts(stories: Sequence[Story], *, is_markdown: bool) -> None:
+    say(f"{len(stories)} shares")
+    for name, counts in count(stories).items():
+        say()
+        cells = [(name.upper(), "SHARES"), *((each or "-", str(number)) for each, number in counts)]
+        if is_markdown:
+            rows = [f"| {visible(each).replace('|', chr(92) + '|')} | {number} |" for each, number in cells]
+            rows.insert(1, "|---|---|")
+        else:
+            rows = table(cells)
+        for row in rows:
+            say(row)

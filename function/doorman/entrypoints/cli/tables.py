@@ -1,0 +1,187 @@
+"""Lays out what events tell as text: a row a share, what is about to be done, totals, the commands to type next."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import groupby
+from typing import Any
+
+from doorman.entrypoints.cli.output import table
+from doorman.events.advice import approve_command
+from doorman.models import CloudEvent, Reason, Share
+from doorman.parsing import visible
+
+COLUMNS = ("IMAGE", "NAME", "OWNER", "WHAT", "DECISION", "RULE", "REASON", "OUTCOME")
+NOTHING = "-"
+FEW = 3
+"""Up to so many images are named in a command that accepts them."""
+
+_WOULD = {"accept": "would be accepted", "reject": "would be rejected", "hold": "would be held"}
+_HELD = ("held", "would be held")
+# what needs somebody comes first
+_ORDER = ("failed", *_HELD, "drifted", "rejected", "would be rejected", "accepted", "would be accepted", "skipped")
+_NEEDS_VAULT = (Reason.VAULT_MISSING, Reason.VAULT_FAILED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What is known beside the events: names of owners, and the shares by image."""
+
+    names: Mapping[str, str] = field(default_factory=dict)
+    shares: Mapping[str, Share] = field(default_factory=dict)
+    now: datetime | None = None
+
+    def owner(self, owner: str | None) -> str:
+        """Give the owner's project, with the policy's name for it."""
+        name = self.names.get(owner or "")
+        return f"{name} ({owner})" if name else owner or NOTHING
+
+    def what(self, image_id: str) -> str:
+        """Say what the image is."""
+        share = self.shares.get(image_id)
+        return describe(share, now=self.now) if share else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One share of which an event tells, and the word for how it ended."""
+
+    project_id: str
+    entry: Mapping[str, Any]
+    fate: str
+
+    @property
+    def reason(self) -> str:
+        """Why, with the cloud's error code or the condition that failed."""
+        more = self.entry["error_code"] or self.entry.get("failed_condition")
+        return f"{self.entry['reason']} ({more})" if more else str(self.entry["reason"])
+
+    @property
+    def why(self) -> tuple[int, str, str, str]:
+        """What shares of one group have in common."""
+        place = _ORDER.index(self.fate)
+        return place, self.reason, self.entry["rule"] or NOTHING, self.entry["owner"] or NOTHING
+
+
+def describe(share: Share, *, now: datetime | None) -> str:
+    """Say in a few words what an image is: its system, size in GB, age in days, and whether it is a whole server."""
+    age = (now - share.created_at).days if now and share.created_at else None
+    parts = (
+        share.os_version or share.platform or share.os_type,
+        f"{share.min_disk} GB" if share.min_disk else None,
+        None if age is None else f"{age} day{'' if age == 1 else 's'} old",
+        "full-ECS" if share.full_ecs else None,
+    )
+    return ", ".join(part for part in parts if part)
+
+
+def lines(events: Iterable[CloudEvent]) -> list[Line]:
+    """Give the shares that events tell of: what needs somebody first, then what belongs together."""
+    found = [
+        Line(project_id=event.data["project_id"], entry=entry, fate=_fate(event, entry))
+        for event in events
+        for entry in event.data.get("images", ())
+    ]
+    return sorted(found, key=lambda line: (line.why, line.project_id, line.entry["image_id"]))
+
+
+def rows(events: Iterable[CloudEvent], known: Known) -> list[tuple[str, ...]]:
+    """Lay out outcome events, one row an image, below a heading; columns that would tell nothing are left out."""
+    found = lines(events)
+    cells = [("PROJECT", *COLUMNS), *(_row(line, known) for line in found)]
+    has_projects = len({line.project_id for line in found}) > 1
+    has_what = any(row[4] for row in cells[1:])
+    kept = [index for index in range(len(cells[0])) if (index or has_projects) and (index != 4 or has_what)]  # noqa: PLR2004 - WHAT
+    return [tuple(row[index] for index in kept) for row in cells] if found else []
+
+
+def show(events: Sequence[CloudEvent], known: Known, *, nothing: str) -> list[str]:
+    """Write the table, the totals and the commands to type next; `nothing` where there are none."""
+    found = rows(events, known)
+    next_ = [visible(line) for line in to_accept(lines(events))]
+    return [*(table(found) if found else []), *([""] if found else []), totals(events) or nothing, *next_]
+
+
+def to_accept(found: Iterable[Line], *, width: int | None = None) -> Iterator[str]:
+    """Write the commands that accept what is held: one a project, and one for all where there are many projects."""
+    held = [line for line in found if line.fate in _HELD]
+    if held:
+        yield ""
+        yield "to accept what is held:"
+    is_one_for_all = len({line.project_id for line in held}) > FEW
+
+    def key(line: Line) -> tuple[str, bool]:
+        return "PROJECT" if is_one_for_all else line.project_id, line.entry["reason"] in _NEEDS_VAULT
+
+    for (project_id, _), group in groupby(sorted(held, key=key), key):
+        some = list(group)
+        images = " ".join(line.entry["image_id"] for line in some) if len(some) <= FEW else "IMAGE..."
+        command = approve_command(images, project_id=project_id, reason=some[0].entry["reason"])
+        command += f"  # {len(some)} shares" if len(some) > FEW else ""
+        if width and len(command) + 2 > width:
+            command = command.replace(" --", " \\\n    --", 1)
+        yield f"  {command}"
+
+
+def totals(events: Iterable[CloudEvent]) -> str:
+    """Count the shares, and how they ended."""
+    found = lines(events)
+    if not found:
+        return ""
+    shares = {(line.project_id, line.entry["image_id"]) for line in found}
+    fates = Counter(line.fate for line in found)
+    parts = [f"{count} {fate}" for fate, count in sorted(fates.items())]
+    return f"{len(shares)} share{'s' if len(shares) > 1 else ''}: {', '.join(parts)}"
+
+
+def decided_rows(event: CloudEvent, names: Mapping[str, str]) -> list[str]:
+    """Lay out what is about to be done, a line an image."""
+    where = f" into vault {event.data['vault_id']}" if event.data["vault_id"] else ""
+    known = Known(names=names)
+    return [
+        visible(
+            f"{entry['decision']}ing {entry['image_id']} ({entry['name'] or NOTHING}) of {known.owner(entry['owner'])}"
+            f" for {event.data['project_id']}{where}: {entry['rule'] or 'default'}, {entry['reason']}"
+        )
+        for entry in event.data["images"]
+    ]
+
+
+def uses(events: Iterable[CloudEvent]) -> list[tuple[str, ...]]:
+    """Lay out the servers that were found, below a heading."""
+    cells = sorted(
+        (
+            event.data["project_id"],
+            entry["server_id"],
+            *(entry[key] or NOTHING for key in ("name", "image_id", "image_name", "owner", "member_status", "reason")),
+        )
+        for event in events
+        for entry in event.data.get("servers", ())
+    )
+    heading = ("PROJECT", "SERVER", "NAME", "IMAGE", "NAME OF IMAGE", "OWNER", "STANDS", "REASON")
+    return [heading, *cells] if cells else []
+
+
+def _fate(event: CloudEvent, entry: Mapping[str, Any]) -> str:
+    """Give the word for how a share ended; of what was only decided, how it would have ended."""
+    kind = event.type.split(".")[-2]
+    if kind != "audited":
+        return kind
+    return _WOULD["hold" if entry["reason"] in _NEEDS_VAULT else entry["decision"]]
+
+
+def _row(line: Line, known: Known) -> tuple[str, ...]:
+    entry = line.entry
+    stands = f" ({entry['member_status'] or 'gone'})" if line.fate == "drifted" else ""
+    return (
+        line.project_id,
+        entry["image_id"],
+        entry["name"] or NOTHING,
+        known.owner(entry["owner"]),
+        known.what(entry["image_id"]),
+        entry["decision"] or NOTHING,
+        entry["rule"] or NOTHING,
+        line.reason,
+        line.fate + stands,
+    )

@@ -1,0 +1,182 @@
+"""Reads archived events into stories: what was decided of each share, what became of it, by which rule and by whom.
+
+Takes lines as `run --json`, `kcat -J` and Doorman's log write them; asks nobody, and believes what the archive says.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from sys import intern
+from typing import Any
+
+from doorman.events.messages import OUTCOMES, EventType
+from doorman.parsing import parse_time
+
+UNTOLD = "untold"
+"""Decided, and nothing stands in the archive of what became of it."""
+
+_KINDS = {str(kind): kind.split(".")[-2] for kind in (*OUTCOMES, EventType.DECIDED)}
+# the sweep tells what is held so, on every tick
+_KINDS[EventType.PENDING] = "held"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """What one event tells of one share; texts are empty where it does not say.
+
+    Attributes:
+        at: RFC 3339, in UTC as Doorman writes it.
+        kind: `decided`, or the outcome.
+        reason: with the error code or the condition that failed.
+        by: the person who decided, and why.
+    """
+
+    at: str
+    kind: str
+    name: str
+    owner: str
+    rule: str
+    reason: str
+    decision: str
+    facts: str
+    digest: str
+    by: str
+    approve: str
+
+
+@dataclass(slots=True)
+class Story:
+    """All that the archive says of one share, in order of time."""
+
+    project_id: str
+    image_id: str
+    moments: list[Moment] = field(default_factory=list)
+
+    @property
+    def last(self) -> Moment:
+        """What stands: a decision without an outcome after it stays a decision, what merely watched changes nothing."""
+        return next((moment for moment in reversed(self.moments) if not _is_weak(moment)), self.moments[-1])
+
+    @property
+    def fate(self) -> str:
+        """The word for how it stands."""
+        return UNTOLD if self.last.kind == "decided" else self.last.kind
+
+
+@dataclass(slots=True)
+class Archive:
+    """The stories of all shares, by project and image; `strange` lines were none of Doorman's."""
+
+    stories: dict[tuple[str, str], Story] = field(default_factory=dict)
+    strange: int = 0
+    _seen: set[str] = field(default_factory=set)
+
+    def read(self, lines: Iterable[str]) -> None:
+        """Read lines; an event that stands in several files counts once."""
+        for line in lines:
+            if line.strip():
+                self._read(line)
+
+    def finish(self) -> list[Story]:
+        """Put everything in order: each decision before what came of it, the latest stories first."""
+        for story in self.stories.values():
+            story.moments.sort(key=lambda moment: (moment.at, moment.kind != "decided"))
+        return sorted(self.stories.values(), key=lambda story: story.last.at, reverse=True)
+
+    def _read(self, line: str) -> None:
+        try:
+            kind, event_id, at, data = _unwrap(json.loads(line))
+            if not kind or (event_id or line) in self._seen:
+                return
+            entries = [
+                (data["project_id"], entry["image_id"], _moment(kind, at, data, entry)) for entry in data["images"]
+            ]
+        except (ValueError, LookupError, TypeError, AttributeError):
+            self.strange += 1
+            return
+        self._seen.add(event_id or line)
+        for project_id, image_id, moment in entries:
+            key = (intern(str(project_id)), str(image_id))
+            moments = self.stories.setdefault(key, Story(*key)).moments
+            if (
+                moment.kind != "held"
+                or not moments
+                or (moments[-1].kind, moments[-1].reason) != ("held", moment.reason)
+            ):
+                moments.append(moment)
+
+
+def count(stories: Iterable[Story]) -> dict[str, list[tuple[str, int]]]:
+    """Count how shares stand, by what people ask for, the largest first; days in order."""
+    listed = list(stories)
+    told = {
+        "outcome": Counter(story.fate for story in listed),
+        "owner": Counter(story.last.owner for story in listed),
+        "rule": Counter(story.last.rule for story in listed),
+        "reason": Counter(story.last.reason for story in listed),
+    }
+    return {name: counter.most_common() for name, counter in told.items()}
+
+
+def count_days(stories: Iterable[Story]) -> list[tuple[str, Counter[str]]]:
+    """Count what was told last of each share, by day and outcome."""
+    days: dict[str, Counter[str]] = {}
+    for story in stories:
+        days.setdefault(story.last.at[:10], Counter())[story.fate] += 1
+    return sorted(days.items())
+
+
+def _unwrap(value: Mapping[str, Any]) -> tuple[str, str, str, Mapping[str, Any]]:
+    """Give kind, id, time and data of an event in one of the forms; an empty kind tells of no share.
+
+    Raises:
+        LookupError, TypeError, ValueError: it is none of ours.
+
+    kcat's -J: https://github.com/edenhill/kcat#json-message-envelope-output-format
+    """
+    if "payload" in value:
+        body = json.loads(value["payload"])
+        headers = dict(_pairs(value.get("headers") or []))
+        named = {name.removeprefix("ce_"): text for name, text in headers.items()}
+        value = body if "specversion" in body else {**named, "data": body}
+    if "specversion" in value or "type" in value:
+        kind = EventType(value["type"])
+        return _KINDS.get(kind, ""), str(value["id"]), _time(value.get("time")), value["data"]
+    at = _time(value.get("timestamp"))
+    if value["event"] == "share.decided":
+        return "decided", str(value["event_id"]), at, value["data"]
+    if value["event"] != "outcome":
+        raise KeyError(value["event"])
+    return str(value["outcome"]), "", at, {"project_id": value["project_id"], "images": [value]}
+
+
+def _is_weak(moment: Moment) -> bool:
+    return moment.kind == "audited" or (moment.kind, moment.reason) == ("skipped", "already_settled")
+
+
+def _pairs(headers: list[str]) -> Iterator[tuple[str, str]]:
+    return zip(headers[::2], headers[1::2], strict=False)
+
+
+def _time(text: object) -> str:
+    moment = parse_time(text) if isinstance(text, str) else None
+    return moment.isoformat().replace("+00:00", "Z") if moment else ""
+
+
+def _moment(kind: str, at: str, data: Mapping[str, Any], entry: Mapping[str, Any]) -> Moment:
+    more = entry.get("error_code") or entry.get("failed_condition")
+    facts = ", ".join(f"{fact}: {seen}" for fact, seen in (entry.get("facts") or {}).items())
+    return Moment(
+        at=at,
+        kind=kind,
+        name=str(entry.get("name") or ""),
+        owner=intern(str(entry.get("owner") or "")),
+        rule=intern(str(entry.get("rule") or "")),
+        reason=intern(f"{entry['reason']} ({more})" if more else str(entry["reason"])),
+        decision=intern(str(entry.get("decision") or "")),
+        facts=intern(facts),
+        digest=intern(str(data.get("policy_digest") or "")),
+        by=intern(f"{data['actor']}: {data.get('reason') or ''}" if data.get("actor") else ""),
+        approve=str(entry.get("approve") or ""),
+    )

@@ -1,0 +1,194 @@
+"""`doorman report`: what an archive says, in agreement with what was told, in every form and for every reader."""
+
+import csv
+import io
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from doorman.entrypoints.cli.main import main
+from doorman.sandbox.state import Cloud
+from tests.builders import image_id
+from tests.chain import BAD, GOLDEN, STRANGER
+
+WHY = "allowed_owner; rule golden; owner golden-owner"
+EVIL = "<script>alert(1)</script>\u202e"
+
+
+def entry(number: int, **fields: Any) -> dict[str, Any]:
+    """Make one image's entry."""
+    return {"image_id": image_id(number), "owner": GOLDEN, "reason": "allowed_owner", "decision": "accept", **fields}
+
+
+def event(kind: str, at: str, *entries: dict[str, Any], event_id: str = "", **data: Any) -> dict[str, Any]:
+    """Make one event as `run --json` writes it."""
+    prefix = "shares" if kind == "pending" else "share"
+    return {
+        "specversion": "1.0",
+        "id": event_id or f"{kind}-{at}",
+        "type": f"dev.doorman.{prefix}.{kind}.v1",
+        "time": f"2026-01-{at}:00Z",
+        "data": {"project_id": "receiver", "policy_digest": "abc", "images": entries, **data},
+    }
+
+
+STORIES: Sequence[dict[str, Any]] = (
+    event("accepted", "02T10:01", entry(1, rule="golden")),
+    event("decided", "02T10:00", entry(1, rule="golden", facts={"owner": GOLDEN})),
+    event("skipped", "03T10:00", entry(1, reason="already_settled")),
+    event("audited", "03T10:00", entry(1, reason="rejected_by_rule", decision="reject")),
+    event("decided", "02T10:00", entry(2), event_id="lost"),
+    event("pending", "02T10:05", entry(3, reason="owner_not_allowed", name=EVIL)),
+    event("pending", "03T10:05", entry(3, reason="owner_not_allowed", name=EVIL)),
+    event("failed", "03T10:06", entry(4, reason="job_failed", error_code="IMG.0046", name="=1+1")),
+    event("rejected", "03T10:07", entry(5, reason="decided_by_person"), actor="ann", reason="ticket 4711"),
+)
+TAKEN = {1: "accepted", 2: "untold", 3: "held", 4: "failed", 5: "rejected"}
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> str:
+    """A file of events, one of them twice, among lines of others."""
+    path = tmp_path / "archive.json"
+    lines = [
+        json.dumps(each) for each in (*STORIES, STORIES[0], {"type": "dev.doorman.job.check.v1", "id": "1", "data": 0})
+    ]
+    path.write_text("\n".join([*lines, "", "no json", "5", '{"event": "event.handled"}', ""]))
+    return str(path)
+
+
+def test_the_counts(archive: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """How each share stands is what was told of it last; a decision of which nothing came is said."""
+    assert main(["report", archive]) == 0
+    told = capsys.readouterr()
+    lines = told.out.splitlines()
+    assert lines[:3] == ["5 shares", "", "OUTCOME   SHARES"]
+    assert sorted(lines[3:8]) == [f"{kind:8}  1" for kind in sorted(TAKEN.values())]
+    assert told.err == "doorman: 3 lines were no events of Doorman's\n"
+    assert main(["report", archive, "--markdown"]) == 0
+    assert "| job_failed (IMG.0046) | 1 |" in capsys.readouterr().out.splitlines()
+
+
+def test_the_story_of_one_image(archive: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Who let it in, when, by which rule, on which facts, with which policy."""
+    assert main(["report", archive, "--image", image_id(1).upper()]) == 0
+    assert capsys.readouterr().out.splitlines()[:3] == [
+        f"image {image_id(1)} in project receiver: accepted",
+        f"  2026-01-02T10:00:00Z  decided to accept: {WHY}; facts: owner: golden-owner; policy abc",
+        f"  2026-01-02T10:01:00Z  accepted: {WHY}; policy abc",
+    ]
+    assert main(["report", archive, "--image", image_id(5)]) == 0
+    assert "by ann: ticket 4711" in capsys.readouterr().out
+    assert main(["report", archive, "--image", image_id(2)]) == 0
+    assert "nothing in these files says what became of it" in capsys.readouterr().out
+    assert main(["report", archive, "--image", image_id(9)]) == 1
+    assert "nothing in these files tells of this image" in capsys.readouterr().out
+
+
+def test_a_row_a_share(archive: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A spreadsheet takes no sharer's words for a formula."""
+    assert main(["report", archive, "--csv"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert {row["image"]: row["outcome"] for row in rows} == {image_id(key): fate for key, fate in TAKEN.items()}
+    assert {row["name"] for row in rows} == {"", "'=1+1", "<script>alert(1)</script>\\u202e"}
+
+
+def test_every_form_of_archive_tells_the_same(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`kcat -J` in binary and structured mode, and log lines from stdin."""
+    decided, accepted = STORIES[1], STORIES[0]
+    headers = ["ce_specversion", "1.0", "ce_id", "7", "ce_type", accepted["type"], "ce_time", accepted["time"]]
+    kafka = [
+        {"topic": "t", "payload": json.dumps(decided)},
+        {"topic": "t", "headers": headers, "payload": json.dumps(accepted["data"])},
+    ]
+    log = [
+        {"event": "share.decided", "event_id": "8", "timestamp": decided["time"], "data": decided["data"]},
+        {
+            "event": "outcome",
+            "timestamp": accepted["time"],
+            "project_id": "receiver",
+            "outcome": "accepted",
+            **entry(1, rule="golden"),
+        },
+    ]
+    stories = []
+    for lines in ([decided, accepted], kafka, log):
+        monkeypatch.setattr(sys, "stdin", io.StringIO("\n".join(map(json.dumps, lines))))
+        assert main(["report", "-", "--image", image_id(1)]) == 0
+        stories.append(capsys.readouterr().out.replace("; policy abc", ""))
+    assert stories[0] == stories[1] == stories[2]
+
+
+def test_the_page_needs_nothing_else(archive: str, tmp_path: Path) -> None:
+    """No script, no address that is loaded, foreign words escaped; what needs somebody stands there."""
+    page = tmp_path / "report.html"
+    assert main(["report", archive, "--html", str(page)]) == 0
+    text = page.read_text()
+    assert "<script" not in text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;\\u202e" in text
+    assert [word for word in ("http://", "https://", "src=", "@import", "url(") if word in text] == []
+    assert "What needs somebody (3)" in text
+    assert all(image_id(number) in text for number in TAKEN)
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="no browser here")
+def test_a_browser_shows_it(archive: str, tmp_path: Path) -> None:
+    """From a file, without an error on its console."""
+    page = tmp_path / "report.html"
+    assert main(["report", archive, "--html", str(page)]) == 0
+    words = ["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--dump-dom", page.as_uri()]
+    done = subprocess.run(["chromium", *words], capture_output=True, text=True, timeout=120, check=True)
+    assert "What became of 5 shares" in done.stdout
+    assert "CONSOLE" not in done.stderr
+
+
+def test_a_run_writes_it_in_one_go(cloud: Cloud, tmp_path: Path) -> None:
+    """The page agrees with the cloud."""
+    images = [cloud.add_share(owner, "receiver") for owner in (GOLDEN, BAD, STRANGER)]
+    page = tmp_path / "report.html"
+    assert main(["run", "--report", str(page)]) == 0
+    text = page.read_text()
+    assert "What became of 3 shares" in text
+    assert all(image in text for image in images)
+    assert f"doorman approve {images[2]} --project receiver --reason TEXT" in text
+    assert text.count(">decided to accept<") == text.count(">decided to reject<") == 1
+
+
+def test_what_is_missing_is_said(
+    archive: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The function's image has no jinja2; files may be missing; folders as well."""
+    assert main(["report", str(tmp_path / "nowhere.json")]) == 2
+    assert "nowhere.json: cannot be read: No such file" in capsys.readouterr().err
+    assert main(["report", archive, "--html", str(tmp_path / "no" / "page.html")]) == 2
+    assert "cannot be written: No such file" in capsys.readouterr().err
+    monkeypatch.delitem(sys.modules, "doorman.entrypoints.cli.report_page", raising=False)
+    monkeypatch.delattr("doorman.entrypoints.cli.report_page", raising=False)
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    assert main(["report", archive, "--html", str(tmp_path / "page.html")]) == 2
+    assert "--html: needs jinja2" in capsys.readouterr().err
+    assert main(["report", archive]) == 0
+
+
+def test_nothing_is_a_report_too(tmp_path: Path) -> None:
+    """An empty archive makes an empty page."""
+    (tmp_path / "empty").write_text("")
+    page = tmp_path / "report.html"
+    assert main(["report", str(tmp_path / "empty"), "--html", str(page)]) == 0
+    assert "What became of 0 shares" in page.read_text()
+
+
+def test_a_page_has_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, archive: str) -> None:
+    """The latest stories stand on it, and how to read the others."""
+    monkeypatch.setattr("doorman.entrypoints.cli.report_page.MOST", 1)
+    page = tmp_path / "report.html"
+    assert main(["report", archive, "--html", str(page)]) == 0
+    assert "The latest 1; of the others" in page.read_text()
