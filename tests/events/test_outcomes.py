@@ -251,6 +251,8 @@ class TestOutcomes:
         """Where a share is held: which condition it did not meet."""
         (event,) = said(outcome(kind=OutcomeType.HELD, failed_condition="max_age"))
         assert event.data["images"][0]["failed_condition"] == "max_age"
+        (event,) = said(outcome(kind=OutcomeType.AUDITED, failed_condition="max_age"))
+        assert event.data["images"][0]["failed_condition"] == "max_age"
 
     def test_facts_are_cut(self) -> None:
         """A sharer may give an image tags without end."""

@@ -1,10 +1,12 @@
 """A wheel and a source distribution built from this checkout, and an environment that holds the wheel alone."""
 
 import os
+import pty
 import re
 import subprocess
 import sys
 import venv
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +46,22 @@ class Installed:
             timeout=180,
             check=False,
         )
+
+    def show(self, *words: str, cwd: Path, **settings: str) -> tuple[int, str]:
+        """Run one of its programs on a terminal of 80 columns; its exit code, and what stands there without styles."""
+        path = f"{self.programs}{os.pathsep}{CLEAN['PATH']}"
+        environ = CLEAN | {"PATH": path, "TERM": "xterm", "NO_COLOR": "1", "COLUMNS": "80"} | settings
+        ours, theirs = pty.openpty()
+        with subprocess.Popen(
+            [str(self.programs / words[0]), *words[1:]], cwd=cwd, env=environ, stdout=theirs, stderr=subprocess.STDOUT
+        ) as process:
+            os.close(theirs)
+            written = b""
+            with suppress(OSError):  # which is how Linux says that nobody writes any more
+                while read := os.read(ours, 65_536):
+                    written += read
+            os.close(ours)
+        return process.wait(180), re.sub(r"\x1b\[[0-9;]*[mK]|\r", "", written.decode())
 
 
 def do(*words: str | Path) -> None:

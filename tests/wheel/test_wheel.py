@@ -96,10 +96,10 @@ def test_the_readme_leads_to_a_first_decision(installed: Installed, tmp_path: Pa
     block = re.findall(r"(?ms)<!-- run by tests/wheel -->\n```console\n(.*?)```", readme)[0]
     with sandbox(installed, tmp_path) as settings:
         for command, expected in re.findall(r"(?m)^\$ (.*)\n((?:[^$].*\n)*)", block):
-            done = installed.run(*shlex.split(command), cwd=tmp_path, **settings)
-            shown = {" ".join(line.split()) for line in done.stdout.splitlines()}
-            wanted = [" ".join(line.split()) for line in expected.splitlines() if line != "..."]
-            assert (done.returncode, done.stderr, [line for line in wanted if line not in shown]) == (0, "", [])
+            code, told = installed.show(*shlex.split(command), cwd=tmp_path, **settings)
+            shown = {line.rstrip() for line in told.splitlines()}
+            wanted = [line for line in expected.splitlines() if line != "..."]
+            assert (code, [line for line in wanted if line not in shown]) == (0, []), told
 
 
 def test_main_runs_the_functions_beside_it(installed: Installed, strange_folder: Path) -> None:

@@ -199,6 +199,7 @@ def _entry(writer: EventWriter, outcome: Outcome) -> dict[str, Any]:
     }
     if outcome.type is OutcomeType.HELD:
         entry["approve"] = approve_command(outcome.image_id, project_id=writer.project_id, reason=outcome.reason)
+    if outcome.type is OutcomeType.HELD or (outcome.type is OutcomeType.AUDITED and outcome.failed_condition):
         entry["failed_condition"] = outcome.failed_condition
     return entry
 

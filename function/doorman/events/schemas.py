@@ -28,7 +28,9 @@ class OutcomeEntry(Data):
     cause: str | None = Field(description="The id of the event that asked for it: a claim.")
     key: str = Field(description="The same as long as the same is told of this image.")
     approve: str | None = Field(default=None, description="Where it is held: the command that accepts it.")
-    failed_condition: str | None = Field(default=None, description="Where it is held: the condition that failed.")
+    failed_condition: str | None = Field(
+        default=None, description="Where it is held, or would be: the condition that failed."
+    )
 
 
 class OutcomeData(Data):

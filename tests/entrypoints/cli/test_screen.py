@@ -86,6 +86,25 @@ def test_three_hundred_shares_fit_two_screens(width: int, monkeypatch: pytest.Mo
     assert plain[-1] == "  doorman approve IMAGE... --project PROJECT --reason TEXT  # 250 shares"
 
 
+def test_what_differs_from_share_to_share_makes_no_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shares that are too old, each by its own age, are one group."""
+    from doorman.entrypoints.cli import screen  # noqa: PLC0415 - the room that needs rich
+
+    terminal = sit_at(monkeypatch)
+    entries = [
+        {
+            "image_id": image_id(age),
+            "owner": OWNERS[0],
+            "reason": "image_not_allowed",
+            "failed_condition": f"age_days: at most 90, is {age}",
+        }
+        for age in range(91, 99)
+    ]
+    screen.show([tell("held", OWNERS[1], entries)], Known(), nothing="nothing")
+    told = [strip(line).rstrip() for line in terminal.getvalue().splitlines()]
+    assert told[:2] == ["held: 8 shares", "    8  image_not_allowed (age_days)"]
+
+
 def test_a_long_command_goes_over_two_lines_and_nothing_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """It can be copied as it stands."""
     from doorman.entrypoints.cli import screen  # noqa: PLC0415 - the room that needs rich
@@ -137,8 +156,8 @@ def test_a_terminal_shows_groups_in_colour(cloud: Cloud, tmp_path: Path, monkeyp
     plain = [strip(line).rstrip() for line in shown]
     assert plain[:3] == [
         "would be held: 4 shares",
-        "    4  owner_not_allowed",
-        "       of strangers (some-stranger) -> receiver, rule -",
+        f"    4  owner_not_allowed (owners: no rule that accepts names {STRANGER} for …",
+        "       of strangers (some-stranger) -> receiver",
     ]
     assert [line.split()[0] for line in plain[3:6]] == sorted(images)[:3]
     assert plain[6:] == [

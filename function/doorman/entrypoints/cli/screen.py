@@ -12,7 +12,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from doorman.entrypoints.cli.tables import Known, Line, lines, to_accept, totals
+from doorman.entrypoints.cli.tables import NOTHING, Known, Line, lines, to_accept, totals
 from doorman.models import CloudEvent
 from doorman.parsing import visible
 
@@ -46,11 +46,13 @@ def show(events: Sequence[CloudEvent], known: Known, *, nothing: str) -> None:
 
 
 def _show_group(console: Console, group: Sequence[Line], known: Known, *, shown: int) -> None:
-    _, reason, rule, _ = group[0].why
+    _, kind, rule, _ = group[0].why
+    reason = kind if len({line.reason for line in group}) > 1 else group[0].reason
     projects = sorted({line.project_id for line in group})
     where = projects[0] if len(projects) == 1 else f"{len(projects)} projects"
     owner = known.owner(group[0].entry["owner"])
-    for heading in (f"{len(group):5}  {reason}", f"       of {owner} -> {where}, rule {rule}"):
+    why = reason if rule == NOTHING else f"{reason}, rule {rule}"
+    for heading in (f"{len(group):5}  {why}", f"       of {owner} -> {where}"):
         console.print(Text(visible(heading)), no_wrap=True, overflow="ellipsis")
     grid = Table.grid(padding=(0, 2))
     grid.add_column(no_wrap=True, min_width=_ID)

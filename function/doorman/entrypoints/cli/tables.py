@@ -58,10 +58,16 @@ class Line:
         return f"{self.entry['reason']} ({more})" if more else str(self.entry["reason"])
 
     @property
+    def kind(self) -> str:
+        """The reason without what differs from share to share: the condition that failed, not the value it saw."""
+        more = self.entry["error_code"] or (self.entry.get("failed_condition") or "").partition(":")[0]
+        return f"{self.entry['reason']} ({more})" if more else str(self.entry["reason"])
+
+    @property
     def why(self) -> tuple[int, str, str, str]:
         """What shares of one group have in common."""
         place = _ORDER.index(self.fate)
-        return place, self.reason, self.entry["rule"] or NOTHING, self.entry["owner"] or NOTHING
+        return place, self.kind, self.entry["rule"] or NOTHING, self.entry["owner"] or NOTHING
 
 
 def describe(share: Share, *, now: datetime | None) -> str:
