@@ -109,7 +109,9 @@ def test_console() -> None:
     for stream in (plain, terminal):
         structlog.reset_defaults()
         set_up(level="info", form="console", stream=stream)
-        structlog.get_logger().info("event.handled", event_id="1")
+        structlog.get_logger().info("event.handled", event_id="1", text="a\x1b[2Jb\n")
+    assert "text=a\\x1b[2Jb\\n" in plain.getvalue()
+    assert "\x1b[2J" not in terminal.getvalue()
     assert "event.handled" in plain.getvalue()
     assert "event_id=1" in plain.getvalue()
     assert ["\x1b[" in stream.getvalue() for stream in (plain, terminal)] == [False, True]

@@ -12,6 +12,8 @@ from typing import Literal, TextIO
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, Processor
 
+from doorman.parsing import visible
+
 Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["json", "console"]
 
@@ -52,9 +54,18 @@ def logger() -> FilteringBoundLogger:
 
 
 def _renderer(form: Format, stream: TextIO) -> Processor:
-    if form == "console":
-        return structlog.dev.ConsoleRenderer(colors=stream.isatty())
-    return _render
+    return _Console(structlog.dev.ConsoleRenderer(colors=stream.isatty())) if form == "console" else _render
+
+
+class _Console:
+    """Lines for people; what images are called, or clouds answer, cannot steer their terminal."""
+
+    def __init__(self, outer: structlog.dev.ConsoleRenderer) -> None:
+        self._outer = outer
+
+    def __call__(self, logger: object, name: str, fields: EventDict) -> str:
+        shown = {key: visible(value) if isinstance(value, str) else value for key, value in fields.items()}
+        return self._outer(logger, name, shown)
 
 
 def _render(_: object, __: str, fields: EventDict) -> str:
