@@ -61,7 +61,8 @@ class Installed:
                 while read := os.read(ours, 65_536):
                     written += read
             os.close(ours)
-        return process.wait(180), re.sub(r"\x1b\[[0-9;]*[mK]|\r", "", written.decode())
+        left = re.sub(r"[^\n]*\r\x1b\[K", "", written.decode())  # the line of progress is taken away
+        return process.wait(180), re.sub(r"\x1b\[[0-9;]*m|\r", "", left)
 
 
 def do(*words: str | Path) -> None:
