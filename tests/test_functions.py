@@ -2,6 +2,7 @@
 
 import json
 import os
+import runpy
 import signal
 import socket
 import subprocess
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 from uuid import uuid4
 
@@ -199,6 +201,18 @@ def test_an_expired_exception_is_named_at_the_start(environ: dict[str, str]) -> 
     assert [(line["event"], line.get("name")) for line in log] == [("started", None), ("exception.expired", "once")]
 
 
+def test_another_doorman_that_was_loaded_before_ends_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the package beside the file is served."""
+    other = ModuleType("doorman")
+    other.__file__ = "/elsewhere/doorman/__init__.py"
+    monkeypatch.setitem(sys.modules, "doorman", other)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    with pytest.raises(
+        SystemExit, match=r"^doorman: another package .* /elsewhere/doorman/__init__\.py: uninstall it$"
+    ):
+        runpy.run_path(SOURCE)
+
+
 def test_a_broken_policy_is_told_with_line_and_column(environ: dict[str, str]) -> None:
     """The start says where in the policy file the fault is."""
     Path(environ["DOORMAN_POLICY"]).write_text("version: 1\nrulez: []\n")
@@ -231,6 +245,7 @@ async def test_each_target_is_loaded_by_path(
 ) -> None:
     """The framework loads the file as a module of its own; each target answers, here without a cloud."""
     lapse(environ)
+    monkeypatch.setenv("DOORMAN_COLOUR", "green")  # which is noted
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(sys, "modules", dict(sys.modules))

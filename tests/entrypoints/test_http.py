@@ -18,7 +18,7 @@ from doorman.handlers.projects import Projects
 from doorman.handlers.results import Ended
 from doorman.handlers.triage import triage
 from doorman.models import CloudEvent, Handled, Notice, Share
-from tests.chain import BAD, GOLDEN, RECEIVER, Chain
+from tests.chain import BAD, GOLDEN, POLICY, RECEIVER, STRANGER, Chain
 
 pytestmark = pytest.mark.anyio
 IMAGE = str(uuid4())
@@ -184,6 +184,29 @@ async def test_our_own_events_start_no_sweep(kind: str) -> None:
     with capture_logs() as log:
         await answer(chain.served, handle_sweep, headers=headers, body=json.dumps([ours, event(type="t")]).encode())
     assert [(line["event_id"], line["api_calls"] > 0) for line in log] == [("ours", False), ("e", True)]
+
+
+@pytest.mark.parametrize(
+    ("extensions", "told"),
+    [
+        ({}, {(EventType.PENDING, None), (EventType.DRIFTED, None)}),
+        ({"scope": "pending"}, {(EventType.PENDING, None)}),
+        ({"scope": "settled", "daily": "yes"}, {(EventType.DRIFTED, "true")}),
+        ({"scope": "nonsense", "daily": ""}, {(EventType.PENDING, "true"), (EventType.DRIFTED, "true")}),
+    ],
+)
+async def test_a_tick_says_what_to_look_at(extensions: dict[str, str], told: set[tuple[EventType, str | None]]) -> None:
+    """Two schedules may have two rhythms, and one of them is the daily one."""
+    chain = Chain(policy=POLICY + "reconcile: {tell: true}\n")
+    chain.share(BAD, status="accepted")
+    chain.share(STRANGER)
+    body = json.dumps(event(type="tick", **extensions)).encode()
+    headers = {"content-type": "application/cloudevents+json"}
+    assert await answer(chain.served, handle_sweep, headers=headers, body=body) == Reply()
+    assert {(each.type, each.extensions.get("daily")) for each in chain.tray.events} == told
+    batch = json.dumps([event(type="tick"), event(type="tick", scope="pending", id="2")]).encode()
+    headers = {"content-type": "application/cloudevents-batch+json"}
+    assert await answer(chain.served, handle_sweep, headers=headers, body=batch) == Reply()
 
 
 async def test_ticks_join_a_sweep() -> None:

@@ -1,5 +1,6 @@
 """Following jobs against the sandbox cloud: what is told is what the cloud says, whatever the job promised."""
 
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -7,8 +8,10 @@ from uuid import uuid4
 import pytest
 from structlog.testing import capture_logs
 
+from doorman.cloud.project import Cloud
 from doorman.events.messages import EventType
-from tests.chain import BAD, GOLDEN, STRANGER, VAULT, Chain
+from doorman.models import MemberStatus, Share
+from tests.chain import BAD, GOLDEN, POLICY, SECOND_VAULT, STRANGER, VAULT, Chain
 
 pytestmark = pytest.mark.anyio
 
@@ -201,6 +204,39 @@ async def test_after_twenty_vaults_the_share_is_held() -> None:
     tried = [f"vault-{number}" for number in range(20)]
     await chain.post(EventType.CHECK, check(chain, image, **event.data | {"tried_vaults": tried}))
     assert chain.told() == [(image, "held", "vault_failed")]
+
+
+async def test_without_the_vaults_a_failed_one_is_followed_by_the_next_of_the_mapping() -> None:
+    """Vaults that cannot be listed for the moment end no share."""
+    chain = Chain(policy=POLICY[: POLICY.index("vaults:")] + f"vaults: [{{candidates: [{VAULT}, {SECOND_VAULT}]}}]\n")
+    chain.cloud.fail_vault(VAULT, "IMG.0182", at="job")
+    image = chain.share(full_ecs=True)
+    await chain.notify(image)
+    chain.cloud.faults.add("status", status=503, path="vaults", times=4)
+    await chain.settle()
+    assert chain.told() == [(image, "accepted", "allowed_owner")]
+    assert chain.members_calls() == [200, 200]
+
+
+async def test_what_no_list_shows_yet_is_looked_at_again() -> None:
+    """Only a list tells whether an image is full-ECS: a fresh outcome waits for it, an old one does not."""
+
+    class Unlisted(Cloud):
+        """A cloud whose lists of settled shares lag behind."""
+
+        async def find(self, status: MemberStatus, images: Collection[str]) -> dict[str, Share]:
+            return {} if status == "accepted" else await Cloud.find(self, status, images)
+
+    chain = Chain()
+    image = chain.share()
+    await chain.notify(image)
+    (event,) = chain.of(EventType.CHECK)
+    await chain.swap(Unlisted)
+    assert (await chain.post(EventType.CHECK, check(chain, image, **event.data))).status == 503
+    assert chain.told() == []
+    await chain.wait(700)
+    assert (await chain.post(EventType.CHECK, check(chain, image, **event.data))).status == 204
+    assert chain.told() == [(image, "accepted", "allowed_owner")]
 
 
 async def test_a_long_job_that_is_unknown_for_a_moment_is_looked_at_again() -> None:

@@ -123,6 +123,16 @@ async def test_an_accept_that_finds_no_vault_waits_for_a_person() -> None:
     assert chain.of(EventType.NOTIFIED) == []
 
 
+async def test_vaults_that_cannot_be_read_keep_no_share_from_being_settled() -> None:
+    """Who needs no vault goes on; the others are notified, and wait there."""
+    chain = Chain(policy=POLICY[: POLICY.index("vaults:")] + "vaults: [{tags: {purpose: images}}]\n")
+    images = {chain.share(full_ecs=True), chain.share()}
+    chain.cloud.faults.add("status", status=503, path="vaults")
+    await chain.tick()
+    (notified,) = chain.of(EventType.NOTIFIED)
+    assert set(notified.data["images"]) == images
+
+
 async def test_a_thousand_shares_in_twenty_projects_take_the_fewest_calls() -> None:
     """One tick settles all with one members call a project; a second one only lists, and tells the same as a third."""
     projects = [f"project-{number}" for number in range(20)]

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import httpx
@@ -10,6 +11,7 @@ import pytest
 from doorman.cloud.auth.accounts import Endpoints
 from doorman.cloud.auth.credentials import Credentials, from_invocation
 from doorman.errors import Unavailable
+from doorman.events.messages import EventType
 from doorman.models import CloudEvent
 from doorman.sinks.base import read_target
 from doorman.sinks.huaweicloud import CloudServiceSink
@@ -73,6 +75,22 @@ def emit(
     except Unavailable as error:
         return requests, clock.waits, str(error)
     return requests, clock.waits, None
+
+
+def test_evidence_stays_in_the_log_where_a_function_is_behind(capsys: pytest.CaptureFixture[str]) -> None:
+    """That function does work and keeps no records: nobody is called."""
+
+    async def run() -> None:
+        def refuse(request: httpx.Request) -> httpx.Response:
+            raise AssertionError(request.url)
+
+        async with httpx.AsyncClient(transport=httpx.MockTransport(refuse)) as client:
+            target = read_target("functiongraph:urn:fss:eu-de:p1:function:default:check:latest")
+            sink = CloudServiceSink(target=target, credentials=(lend("p1"),), client=client, clock=StillClock())
+            await sink.emit(replace(TOLD, type=EventType.DECIDED))
+
+    asyncio.run(run())
+    assert "share.decided" in capsys.readouterr().out
 
 
 def test_an_event_is_published_with_the_credentials_of_the_topics_project() -> None:

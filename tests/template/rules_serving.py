@@ -86,6 +86,10 @@ class _Asked(dict[str, str]):
         self.names.add(name)
         return super().get(name, default)
 
+    def __getitem__(self, name: str) -> str:
+        self.names.add(name)
+        return super().__getitem__(name)
+
 
 def accounts(template: Template) -> Iterator[str]:
     """Each function runs as a ServiceAccount of this file, never as the namespace's default."""

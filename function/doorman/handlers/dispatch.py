@@ -19,6 +19,7 @@ from doorman.runtime import telemetry
 from doorman.runtime.logs import logger
 
 OURS = "dev.doorman."
+SCOPES = frozenset({"pending", "settled"})
 
 AT_ONCE = 8
 """Projects that one sweep reads at the same time."""
@@ -78,21 +79,39 @@ async def handle_check(served: Projects, events: Sequence[CloudEvent]) -> Sequen
 
 
 async def handle_sweep(served: Projects, events: Sequence[CloudEvent]) -> Sequence[Handled]:
-    """Sweep all served projects, once for all ticks of a batch, and for all that come while another sweep runs.
+    """Sweep all served projects, once for all alike ticks of a batch, and for all that come while another sweep runs.
 
-    Any event is a tick, but for our own, which may be routed here and would go round for ever. Its data is not read.
+    Any event is a tick, but for our own, which may be routed here and would go round for ever. Its data is not read;
+    of its extensions `scope` says what to look at (`pending` or `settled`; both without it), and `daily` is passed on.
     """
-    ticks = [event for event in events if not event.type.startswith(OURS)]
-    if not ticks:
-        return [Handled() for _ in events]
-    swept = await served.sweeps.join("all", partial(_sweep_all, served, ticks[0]))
-    alike = Handled(error=swept.error)
-    return [swept if event is ticks[0] else alike if event in ticks else Handled() for event in events]
+    firsts: dict[tuple[str, bool], CloudEvent] = {}
+    for event in events:
+        if not event.type.startswith(OURS):
+            firsts.setdefault(_rhythm(event), event)
+    swept = {
+        rhythm: await served.sweeps.join(rhythm, partial(_sweep_all, served, event)) for rhythm, event in firsts.items()
+    }
+    return [
+        Handled()
+        if event.type.startswith(OURS)
+        else swept[_rhythm(event)]
+        if event is firsts[_rhythm(event)]
+        else Handled(error=swept[_rhythm(event)].error)
+        for event in events
+    ]
+
+
+def _rhythm(event: CloudEvent) -> tuple[str, bool]:
+    """Say what makes ticks differ: few things, so that many ticks are few sweeps whatever they carry."""
+    scope = event.extensions.get("scope", "")
+    return scope if scope in SCOPES else "", "daily" in event.extensions
 
 
 async def _sweep_all(served: Projects, event: CloudEvent) -> Handled:
     from doorman.handlers.sweep import sweep  # noqa: PLC0415 - likewise
 
+    scope, is_daily = _rhythm(event)
+    look = partial(sweep, cause=cause_of(event), scope=scope, marks={"daily": "true"} if is_daily else None)
     contexts, errors = await served.contexts()
     places = asyncio.Semaphore(AT_ONCE)
     with counting() as tally:
@@ -100,7 +119,7 @@ async def _sweep_all(served: Projects, event: CloudEvent) -> Handled:
         async def one(place: int) -> Mapping[str, int] | Unavailable:
             async with places:
                 try:
-                    swept = await sweep(contexts[place], cause=cause_of(event))
+                    swept = await look(contexts[place])
                 except Unavailable as error:
                     return error
             counts = {"pending": swept.pending, "notified": swept.notified, "unread": int(swept.error is not None)}

@@ -6,7 +6,6 @@ settled earlier, and tells what today's policy would settle otherwise.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from doorman.errors import Unavailable
 from doorman.events.outcomes import outcome_events, pending_report
@@ -22,8 +21,6 @@ from doorman.policy.decision import Decision
 from doorman.policy.policy import expired
 from doorman.runtime.logs import logger
 
-Scope = Literal["pending", "settled"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Swept:
@@ -36,12 +33,12 @@ class Swept:
 
 
 async def sweep(
-    context: ProjectContext, *, cause: Cause, scope: Scope | None = None, marks: Mapping[str, str] | None = None
+    context: ProjectContext, *, cause: Cause, scope: str = "", marks: Mapping[str, str] | None = None
 ) -> Swept:
     """Look at all shares of one project: gather, plan, emit.
 
     Args:
-        scope: only what is pending, or only what was settled; None: both.
+        scope: `pending` or `settled`: only what is so; empty: both.
         marks: extensions that the tick's own events pass on, such as `daily`.
 
     Raises:

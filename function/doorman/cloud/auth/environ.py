@@ -1,9 +1,10 @@
 """Reads the environment's `OS_*` variables into an `Identity`: who we are, or where that stands. Reads no file."""
 
+from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Self
+from typing import Self, cast
 
 from doorman.cloud.auth.accounts import Account, Endpoints, HandOver
 from doorman.cloud.auth.logins import (
@@ -97,8 +98,9 @@ class Identity:
             NoLogin: no variable names a login.
             Misconfigured: variables are missing or wrong; the message names them.
         """
-        environ = {**environ, "OS_INTERFACE": environ.get("OS_ENDPOINT_TYPE") or environ.get("OS_INTERFACE", "")}
-        values = add_huawei(Values(environ))
+        interface = environ.get("OS_ENDPOINT_TYPE") or environ.get("OS_INTERFACE", "")
+        known = ChainMap({"OS_INTERFACE": interface}, cast("dict[str, str]", environ))  # which is only read
+        values = add_huawei(Values(known))
         clouds = values.listed("OS_CLOUD")
         wanted = FALLBACKS + (PROJECT_IDS + PROJECT_NAMES if len(clouds) == 1 else ())
         has_login = not clouds and (login_required or values.get(*LOGIN) is not None)

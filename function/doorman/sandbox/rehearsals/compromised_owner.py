@@ -27,7 +27,7 @@ def play(stage: Stage) -> None:
     stage.doorman("reconcile", "--usage")
     after = len(stage.cloud.writes)
     stage.say("\nNothing is changed yet. Now it is:\n")
-    _, said = stage.doorman("reconcile", "--enforce", "--usage")
+    _, said = stage.doorman("reconcile", "--enforce", "--yes", "--usage")
     stage.see("looking wrote nothing", holds=before == after)
     stage.see(
         "every share of the compromised owner is rejected, in every project", holds=stage.stand(bad) == {"rejected"}

@@ -23,7 +23,7 @@ def play(stage: Stage) -> None:
     stage.write_policy(POLICY)
     code, _ = stage.doorman("reconcile")
     stage.say("\nAnd is put right:\n")
-    repaired, _ = stage.doorman("reconcile", "--enforce")
+    repaired, _ = stage.doorman("reconcile", "--enforce", "--yes")
     stage.see("the mistyped policy was refused with exit code 2", holds=refused == 2)  # noqa: PLR2004 - wrong usage
     stage.see("the wrong one did harm", holds=harm == ({"rejected"}, {"accepted"}))
     stage.see(
