@@ -104,13 +104,19 @@ class Chain:
         assert [letter.reason for letter in self.broker.dead_letters] == []
 
     def outcomes(self, images: Sequence[str]) -> list[list[tuple[str, str]]]:
-        """Give for each image how its outcome events say that it ended, with the reason."""
+        """Give for each image how its outcome events say that it ended, with the reason; each on record before."""
         told: dict[str, list[tuple[str, str]]] = {image_id: [] for image_id in images}
+        decided: set[str] = set()
         for event in list(self.broker.events):
             if event.type.startswith("dev.doorman.share.") and event.type != TYPES["triage"]:
                 for entry in event.value()["images"]:
-                    fate = event.type.split(".")[3]
-                    told.get(entry["image_id"], []).append((fate, entry["reason"]))
+                    fate, image_id = event.type.split(".")[3], entry["image_id"]
+                    if fate == "decided":
+                        decided.add(image_id)
+                        continue
+                    told.get(image_id, []).append((fate, entry["reason"]))
+                    is_ours = fate in {"accepted", "rejected"} and entry["reason"] != "already_settled"
+                    assert image_id in decided or not is_ours, f"{fate} without evidence: {image_id}"
         return list(told.values())
 
     def digest(self) -> dict[str, Any]:

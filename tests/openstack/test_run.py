@@ -20,7 +20,9 @@ def environ(world: RealWorld, tmp_path: Path) -> dict[str, str]:
     golden, banned = (world.projects[owner] for owner in OWNERS)
     (tmp_path / "policy.yaml").write_text(POLICY.format(golden=golden, banned=banned))
     (tmp_path / "clouds.yaml").write_text(CLOUDS.format(auth_url=world.auth_url))
-    (tmp_path / "secure.yaml").write_text(f"clouds: {{{RECEIVER}: {{auth: {{password: {SECRET}}}}}}}")
+    secrets = tmp_path / "secure.yaml"
+    secrets.write_text(f"clouds: {{{RECEIVER}: {{auth: {{password: {SECRET}}}}}}}")
+    secrets.chmod(0o600)
     root = str(Path(__file__).parents[2] / "function")
     return {"OS_CLOUD": RECEIVER, "DOORMAN_API": "glance", "PYTHONPATH": root, "PATH": "/usr/bin:/bin"}
 
