@@ -114,7 +114,7 @@ def count(stories: Iterable[Story]) -> dict[str, list[tuple[str, int]]]:
         "outcome": Counter(story.fate for story in listed),
         "owner": Counter(story.last.owner for story in listed),
         "rule": Counter(story.last.rule for story in listed),
-        "reason": Counter(story.last.reason for story in listed),
+        "reason": Counter(_without_value(story.last.reason) for story in listed),
     }
     return {name: counter.most_common() for name, counter in told.items()}
 
@@ -153,6 +153,12 @@ def _unwrap(value: Mapping[str, Any]) -> tuple[str, str, str, Mapping[str, Any]]
 
 def _is_weak(moment: Moment) -> bool:
     return moment.kind == "audited" or (moment.kind, moment.reason) == ("skipped", "already_settled")
+
+
+def _without_value(reason: str) -> str:
+    """Take away what differs from share to share: the condition that failed counts, not the value it saw."""
+    head, colon, _ = reason.partition(":")
+    return f"{head})" if colon else reason
 
 
 def _pairs(headers: list[str]) -> Iterator[tuple[str, str]]:

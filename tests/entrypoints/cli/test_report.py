@@ -75,6 +75,18 @@ def test_the_counts(archive: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert "| job_failed (IMG.0046) | 1 |" in capsys.readouterr().out.splitlines()
 
 
+def test_what_differs_from_share_to_share_is_not_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Shares that are too old, each by its own age, have one reason."""
+    path = tmp_path / "archive.json"
+    old = [
+        entry(age, reason="image_not_allowed", failed_condition=f"age_days: at most 90, is {age}")
+        for age in range(91, 99)
+    ]
+    path.write_text(json.dumps(event("held", "02T10:00", *old)))
+    assert main(["report", str(path), "--markdown"]) == 0
+    assert "| image_not_allowed (age_days) | 8 |" in capsys.readouterr().out.splitlines()
+
+
 def test_the_story_of_one_image(archive: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Who let it in, when, by which rule, on which facts, with which policy."""
     assert main(["report", archive, "--image", image_id(1).upper()]) == 0
