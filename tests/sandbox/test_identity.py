@@ -170,7 +170,7 @@ def test_tokens_can_be_shown_and_revoked(api: Api) -> None:
 
 
 def test_projects_of_a_user(api: Api) -> None:
-    """A user sees the projects where he has a role, by name if he likes."""
+    """A user sees the projects where they have a role, by name if they like."""
     assert [p["id"] for p in api("GET", "/v3/auth/projects").json()["projects"]] == [ME]
     assert api("GET", "/v3/projects", params={"name": "other"}).json()["projects"] == []
 

@@ -98,7 +98,7 @@ def test_who_may_settle(api: Api, sharer: Api, cloud: Cloud, share: str) -> None
 
 
 def test_member_lists(api: Api, sharer: Api, cloud: Cloud, share: str) -> None:
-    """The owner sees all rows, a receiver his own only; an image that is not shared has no members."""
+    """The owner sees all rows, a receiver their own only; an image that is not shared has no members."""
     cloud.share(share, OTHER)
     public = cloud.add_image(OWNER, visibility="public").id
     seen = [

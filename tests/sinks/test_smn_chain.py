@@ -112,7 +112,7 @@ def test_a_lost_notice_is_made_good_by_the_next_tick(chain: Chain) -> None:
 
 
 def test_a_lost_notification_of_the_sweep_is_made_good_by_the_tick_after(chain: Chain) -> None:
-    """What one tick told in vain, the next one tells again."""
+    """What one tick could not tell, the next one tells again."""
     shared = [chain.cloud.add_share(GOLDEN, PROJECT) for _ in range(3)]
     chain.cloud.topics.lose = 2
     chain.tick()

@@ -1,4 +1,4 @@
-"""Looks for what a policy says in vain: rules that never match, doubles, vaults for nobody, exceptions that ran out.
+"""Looks for what in a policy has no effect: rules never reached, doubles, vaults for nobody, exceptions that ran out.
 
 None of it keeps the functions from starting. A rule that can never match is an error all the same: the file promises
 what it does not do. The rest is untidy or late, and a warning.
