@@ -3,6 +3,7 @@
 import threading
 import time
 from collections import Counter
+from datetime import UTC, datetime
 
 import httpx
 
@@ -111,15 +112,18 @@ def test_unshared_and_shared_again(chain: Chain) -> None:
 
 
 def test_settled_by_a_person_before(chain: Chain) -> None:
-    """What a person settled is not touched, whichever way."""
+    """What a person settled is not touched, whichever way; settled after the event, it may have been for it."""
     same, other, held = [*chain.make_shares(GOLDEN, "golden", 2), *chain.make_shares(GOLDEN, "other", 1)]
     for image_id, status in ((same, "accepted"), (other, "rejected"), (held, "accepted")):
         chain.world.settle(image_id, status)
-    time.sleep(1.1)  # what changed within the event's own second may have been done for it
-    chain.notify([same, other, held])
+    time.sleep(1.1)  # what changed within the event's own second counts for it
+    chain.post(chain.sink, chain.notice([same, other, held]) | {"time": datetime.now(UTC).isoformat()})
     chain.wait()
     already, otherwise = ("skipped", "already_settled"), ("skipped", "settled_otherwise")
     assert chain.outcomes([same, other, held]) == [[already], [otherwise], [already]]
+    chain.notify([same])
+    chain.wait()
+    assert chain.outcomes([same]) == [[already, ("accepted", "already_settled")]]
     assert statuses(chain, [same, other, held]) == ["accepted", "rejected", "accepted"]
 
 
