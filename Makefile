@@ -65,8 +65,8 @@ bench: $(VENV)/bin/python ## measure everything, and write the figures into docs
 	@.cache/bench/bin/pip install --quiet --quiet --disable-pip-version-check 'huaweicloudsdkims>=3.1.190,<4'
 	@.cache/bench/bin/python bench/report.py $(BENCH)
 
-chaos: $(VENV)/dev.stamp ## 5,000 shares, 20 kills, 20 % faults; SEED=7 plays another storm
-	@$(BIN)/python -m tests.chaos.storm --seed $(or $(SEED),1)
+chaos: $(VENV)/dev.stamp ## 5,000 shares, 20 kills, 20 % faults; SEED=7 plays another storm, SHARES=600 KILLS=6 a smaller one
+	@$(BIN)/python -m tests.chaos.storm --seed $(or $(SEED),1) --shares $(or $(SHARES),5000) --kills $(or $(KILLS),20)
 
 fuzz: $(VENV)/dev.stamp ## a minute of mutants for everything that reads foreign bytes
 	@$(BIN)/python -m tests.fuzz.fuzz
