@@ -98,7 +98,7 @@ def test_the_readme_shows_the_layers_as_they_are() -> None:
 
 
 def test_every_import_is_declared() -> None:
-    """What the package imports is a dependency or an extra of its own, and no dependency stands there in vain."""
+    """What the package imports is a dependency or an extra of its own, and no dependency is unused."""
     nodes = [node for path in PACKAGE.rglob("*.py") for node in ast.walk(ast.parse(path.read_text("utf-8")))]
     found = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     found |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}

@@ -91,14 +91,14 @@ async def handle_sweep(served: Projects, events: Sequence[CloudEvent]) -> Sequen
     swept = {
         rhythm: await served.sweeps.join(rhythm, partial(_sweep_all, served, event)) for rhythm, event in firsts.items()
     }
-    return [
-        Handled()
-        if event.type.startswith(OURS)
-        else swept[_rhythm(event)]
-        if event is firsts[_rhythm(event)]
-        else Handled(error=swept[_rhythm(event)].error)
-        for event in events
-    ]
+
+    def tell(event: CloudEvent) -> Handled:
+        if event.type.startswith(OURS):
+            return Handled()
+        done = swept[_rhythm(event)]
+        return done if event is firsts[_rhythm(event)] else Handled(error=done.error)
+
+    return [tell(event) for event in events]
 
 
 def _rhythm(event: CloudEvent) -> tuple[str, bool]:

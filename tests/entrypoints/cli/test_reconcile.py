@@ -58,7 +58,7 @@ def test_enforced_it_settles_what_the_policy_decides(cloud: Cloud, capsys: pytes
 def test_before_it_settles_anew_it_shows_and_asks(
     cloud: Cloud, taken: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """No means no, and nobody is told; where nothing drifted there is nothing to ask."""
+    """After the answer no nothing is written or told; where nothing drifted nobody is asked."""
     bad = cloud.add_share(BAD, "receiver", status="accepted")
     monkeypatch.setattr("sys.stdin", io.StringIO("n\ny\n"))
     assert main(["reconcile", "--enforce"]) == 1

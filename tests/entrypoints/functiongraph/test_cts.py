@@ -76,7 +76,7 @@ def test_a_share_is_read_however_the_trace_spells_it(changes: dict[str, Any]) ->
 
 
 def test_each_served_project_gets_its_own_notification() -> None:
-    """One trace may share with many projects; those that we do not serve are none of our business."""
+    """One trace may share with many projects; those that are not served are ignored."""
     shared = trace(request={"images": [IMAGE, OTHER_IMAGE], "projects": ["mine", "theirs", "mine-too"]})
     assert read_trace(shared, {"mine", "mine-too"}) == [
         notified("mine", [IMAGE, OTHER_IMAGE]),

@@ -1,4 +1,4 @@
-"""Finds what a policy says in vain: rules never reached, doubles, vaults and groups for nobody, expired exceptions."""
+"""Finds what in a policy has no effect: rules never reached, doubles, vaults and groups for nobody, old exceptions."""
 
 import re
 from datetime import date
