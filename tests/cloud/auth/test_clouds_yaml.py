@@ -228,6 +228,7 @@ def test_region_of_the_environment() -> None:
         ("{profile: vexxhost}", "profile"),
         ("{cert: c, key: k}", "cert"),
         ("{image_region_name: a}", "image_region_name"),
+        ("{'': x, auth: {project_id: [[a]]}}", ""),
     ],
 )
 def test_what_we_do_not_know_is_handed_over(entry: str, key: str) -> None:

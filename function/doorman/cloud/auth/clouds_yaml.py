@@ -121,7 +121,7 @@ def read_entry(text: str, secure: str | None, source: Source) -> Values | HandOv
     entry = merge(entry, hidden if isinstance(hidden, dict) else {})
     places = list_places(entry)
     check_served(places, source)
-    if key := find_foreign(places, source):
+    if (key := find_foreign(places, source)) is not None:  # a key may be empty
         return HandOver(
             entry=drop_unset(entry),
             key=source.spell(key),

@@ -72,8 +72,8 @@ def _read(source: str) -> bytes:
 
 def _choose(letters: list[Letter], ids: list[str]) -> list[Letter]:
     known = {letter.key[1] for letter in letters}
-    if strange := next((each for each in ids if each not in known), None):
-        raise Misconfigured(f"--only: there is no dead letter with the id {strange}")
+    if strange := [each for each in ids if each not in known]:
+        raise Misconfigured(f"--only: there is no dead letter with the id {strange[0]}")
     return [letter for letter in letters if not ids or letter.key[1] in ids]
 
 
