@@ -2,9 +2,10 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+COVER ?= --cov --cov-report=term
 
 .DEFAULT_GOAL := help
-.PHONY: bench chaos fuzz help demo test lint unit test-openstack test-container test-lowest test-wheel test-asyncapi asyncapi sbom clean
+.PHONY: bench chaos fuzz soak help demo test lint unit test-openstack test-container test-lowest test-wheel test-asyncapi asyncapi sbom clean
 
 help: ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -21,7 +22,7 @@ lint: $(VENV)/dev.stamp
 	@$(BIN)/lint-imports --cache-dir .cache/imports
 
 unit: $(VENV)/dev.stamp
-	@$(BIN)/pytest --numprocesses auto --cov --cov-report=term -o cache_dir=.cache/pytest
+	@$(BIN)/pytest --numprocesses auto $(COVER) -o cache_dir=.cache/pytest
 
 test-container: $(VENV)/dev.stamp ## the image's own steps and start-up, without a container engine; Linux, as root
 	@$(BIN)/python -m tests.container.prove
@@ -68,8 +69,13 @@ bench: $(VENV)/bin/python ## measure everything, and write the figures into docs
 chaos: $(VENV)/dev.stamp ## 5,000 shares, 20 kills, 20 % faults; SEED=7 plays another storm, SHARES=600 KILLS=6 a smaller one
 	@$(BIN)/python -m tests.chaos.storm --seed $(or $(SEED),1) --shares $(or $(SHARES),5000) --kills $(or $(KILLS),20)
 
-fuzz: $(VENV)/dev.stamp ## a minute of mutants for everything that reads foreign bytes
-	@$(BIN)/python -m tests.fuzz.fuzz
+fuzz: $(VENV)/dev.stamp ## a minute of mutants for everything that reads foreign bytes; SEED=7 plays others
+	@$(BIN)/python -m tests.fuzz.fuzz $(if $(SEED),--seed $(SEED)) $(if $(INPUTS),--inputs $(INPUTS))
+
+soak: ## what takes hours: ten storms of 5,000 shares, a million mutants, the lowest versions; says what it found
+	@for seed in 1 2 3 4 5 6 7 8 9 10; do $(MAKE) --no-print-directory chaos SEED=$$seed || exit 1; done
+	@$(MAKE) --no-print-directory fuzz INPUTS=1000000
+	@$(MAKE) --no-print-directory test-lowest
 
 clean: ## forget everything that was set up
 	rm -rf $(VENV) .cache

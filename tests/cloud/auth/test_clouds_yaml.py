@@ -131,6 +131,10 @@ def test_messages_spell_the_place_in_the_file() -> None:
             "clouds: {otc: {auth: {password: !!timestamp s3cret}}}",
             "clouds.yaml: is no YAML; put values with special characters into quotes",
         ),
+        (
+            "clouds: {otc: &otc {auth: *otc}}",
+            "clouds.yaml: an entry contains itself: an alias (*) lies within its own anchor (&)",
+        ),
         ("[" * 10_000, "clouds.yaml: is no YAML; put values with special characters into quotes"),
         ("a\x00b", "clouds.yaml: is no YAML; put values with special characters into quotes"),
         ("clouds: {otc: {}}\n---\nclouds: {}", "clouds.yaml:2:1: a second YAML document begins here (---); keep one"),

@@ -5,6 +5,7 @@ that no entry means one thing here and another there.
 See https://docs.openstack.org/openstacksdk/latest/user/config/configuration.html
 """
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -141,12 +142,14 @@ def read_entry(text: str, secure: str | None, source: Source) -> Values | HandOv
 def parse(text: str, *, file: str) -> Any:
     """Parse YAML; an error tells where, but not what, since what stands there may be a password."""
     try:
-        return yaml.load(text, Loader)  # noqa: S506 - our Loader is a SafeLoader
+        document = yaml.load(text, Loader)  # noqa: S506 - our Loader is a SafeLoader
+        json.dumps(document, skipkeys=True, default=str)  # a ValueError where an alias lies within its own anchor
     except (yaml.YAMLError, ValueError, AttributeError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
         # The YAML error itself quotes the line, so it is not chained.
         raise Misconfigured(f"{file}{where}: {name_fault(error)}") from None
+    return document
 
 
 def name_fault(error: Exception) -> str:
@@ -155,6 +158,8 @@ def name_fault(error: Exception) -> str:
         return "a second YAML document begins here (---); keep one"
     if "'\\t'" in (getattr(error, "problem", None) or ""):
         return "a tab stands where YAML wants spaces"
+    if "Circular" in str(error):
+        return "an entry contains itself: an alias (*) lies within its own anchor (&)"
     return "is no YAML; put values with special characters into quotes"
 
 
