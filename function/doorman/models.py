@@ -108,6 +108,7 @@ class Notice:
 
     Attributes:
         sent_at: the event's `time` as sent, else the broker's arrival time; None where neither came.
+        counts_from: what was settled from then on was settled for it, where that is not `sent_at`: a run's start.
         tries: how often this was begun, from 1.
         tried_vaults: vaults that failed for these images already.
     """
@@ -116,6 +117,7 @@ class Notice:
     images: tuple[str, ...]
     cause: Cause
     sent_at: datetime | None
+    counts_from: datetime | None = None
     tries: int = 1
     tried_vaults: tuple[str, ...] = ()
 

@@ -190,6 +190,18 @@ async def test_what_does_not_pass_is_given_up(path: str, images: int, jobs: int)
     assert not report.is_faultless
 
 
+@pytest.mark.parametrize("seconds", [0, 0.5])
+async def test_what_a_lost_call_settled_is_told_as_settled(seconds: float) -> None:
+    """The answer is lost, and its job ends at once or later: the shares were settled by this run, and are told so."""
+    chain = Chain()
+    golden, banned = chain.share(), chain.share(BAD)
+    chain.cloud.settings.job_seconds = seconds
+    chain.cloud.faults.add("reset", method="PUT", path="members", times=2, performed=True)
+    report = await run(chain)
+    assert chain.told() == sorted([(golden, "accepted", "already_settled"), (banned, "rejected", "already_settled")])
+    assert report.is_faultless
+
+
 async def test_only_what_is_late_is_triaged_again() -> None:
     """One image's outcome is told once, though another one of its round must be asked for again."""
     chain = Chain()

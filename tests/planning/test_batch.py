@@ -98,6 +98,12 @@ def test_since_when_a_settlement_counts(ages: list[float | None], since: float |
     assert gather(*notices)[ONE].since == (None if since is None else START - timedelta(seconds=since))
 
 
+def test_a_run_counts_from_its_start() -> None:
+    """It has no event whose time could count, and waits for no share to show."""
+    began = replace(notice(ONE), counts_from=START - timedelta(seconds=30.5))
+    assert gather(began)[ONE] == RequestedImage(image_id=ONE, cause=CAUSE, since=START - timedelta(seconds=31))
+
+
 NOTICES = st.lists(
     st.builds(
         notice,

@@ -75,6 +75,7 @@ class ProjectRun:
         self._places = places
         self._stop = stop
         self._clock = StoppableClock(context.clock, stop)
+        self._started_at = context.clock.now()
 
     @property
     def project_id(self) -> str:
@@ -119,7 +120,8 @@ class ProjectRun:
         return tuple(sorted(image for image, share in listed.items() if share.owner != self.project_id))
 
     async def _triage(self, notice: Notice) -> None:
-        left = notice
+        # A call of an earlier attempt may have settled what its lost answer did not tell.
+        left = replace(notice, counts_from=self._started_at)
 
         async def attempt() -> None:
             nonlocal left

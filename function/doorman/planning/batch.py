@@ -132,7 +132,8 @@ def outcome(
 
 def _read_notice(notice: Notice, *, now: datetime, window: float) -> RequestedImage:
     sent_at = notice.sent_at
-    since = None if sent_at is None else max(sent_at, now - LOOK_BACK).replace(microsecond=0)
+    start = notice.counts_from or sent_at
+    since = None if start is None else max(start, now - LOOK_BACK).replace(microsecond=0)
     return RequestedImage(
         image_id="",
         cause=notice.cause,
