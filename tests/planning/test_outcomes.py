@@ -27,7 +27,7 @@ from doorman.planning.outcomes import (
     is_past,
 )
 from doorman.planning.plan import decided, trials
-from doorman.policy.decision import Decision, Trial
+from doorman.policy.decision import Decision, Trial, hold_without_vault
 from doorman.policy.policy import VaultRule
 from tests.builders import CAUSE, RECEIVER, START, image_id
 
@@ -101,9 +101,9 @@ TABLE: list[tuple[str, End, str, str]] = [
     ),
     ("settled, and the policy holds it", before(RECENT, HOLD), "skipped", "already_settled"),
     ("settled the other way", before(share("rejected")), "skipped", "settled_otherwise"),
-    ("held by the policy", hold(ASKED, share(), HOLD, None, None), "held", "owner_not_allowed"),
-    ("no vault is mapped", hold(ASKED, share(), INTO_VAULT, Reason.VAULT_MISSING, None), "held", "vault_missing"),
-    ("only watched", hold(ASKED, share(), replace(ACCEPT, audit=True), None, "v"), "audited", "allowed_owner"),
+    ("held by the policy", hold(ASKED, share(), HOLD, None), "held", "owner_not_allowed"),
+    ("no vault is mapped", hold(ASKED, share(), hold_without_vault(INTO_VAULT), None), "held", "vault_missing"),
+    ("only watched", hold(ASKED, share(), replace(ACCEPT, audit=True), "v"), "audited", "allowed_owner"),
     ("about to be settled", decided(ASKED, share(), ACCEPT, vault_id=None), "decided", "allowed_owner"),
     # after a refusal
     ("meanwhile gone", before(None), "skipped", "not_shared"),

@@ -1,6 +1,7 @@
 """The plan of a round: as few calls as may be, none against policy, and no asked image forgotten."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -20,6 +21,7 @@ from doorman.planning.plan import (
     make_plan,
     max_extra_calls,
     pick_vault,
+    place,
     regroup,
 )
 from doorman.policy.policy import load
@@ -170,14 +172,11 @@ class TestVaults:
         assert drawn.calls == (MembersCall(status="accepted", vault_id=VAULT, images=(ONE,)),)
 
     def test_vaults_that_failed_here(self) -> None:
-        """They are not tried again; where none is left, the reason is that they failed."""
+        """They are not tried again, even where none is left."""
         server = share(1, full_ecs=True)
         request, decision = RequestedImage(image_id=ONE, cause=CAUSE), decide_one(server)
-        assert pick_vault(request, server, decision, None, failed=(VAULT,)) == (SECOND_VAULT, None)
-        assert pick_vault(request, server, decision, None, failed=(VAULT, SECOND_VAULT)) == (
-            None,
-            Reason.VAULT_FAILED,
-        )
+        assert pick_vault(request, server, decision, None, failed=(VAULT,)) == SECOND_VAULT
+        assert pick_vault(request, server, decision, None, failed=(VAULT, SECOND_VAULT)) is None
 
     def test_vaults_that_cannot_be_read(self) -> None:
         """Only the share that needs one waits; the others are settled."""
@@ -203,14 +202,13 @@ class TestVaults:
         drawn = plan(share(1, full_ecs=True, min_disk=40), policy=policy)
         assert drawn.calls == (MembersCall(status="accepted", vault_id="v", images=(ONE,)),)
         ask, decision = RequestedImage(image_id=ONE, cause=CAUSE), decide_one(share(1, full_ecs=True), policy)
-        assert pick_vault(ask, share(1, full_ecs=True), decision, []) == (None, Reason.VAULT_MISSING)
+        held = replace(decision, action="hold", reason=Reason.VAULT_MISSING, vaults=())
+        assert place(ask, share(1, full_ecs=True), decision, []) == (None, held)
 
     def test_other_images_need_none(self) -> None:
         """No vault is sent along."""
-        assert pick_vault(RequestedImage(image_id=ONE, cause=CAUSE), share(1), decide_one(share(1)), None) == (
-            None,
-            None,
-        )
+        ask, decision = RequestedImage(image_id=ONE, cause=CAUSE), decide_one(share(1))
+        assert place(ask, share(1), decision, None) == (None, decision)
 
 
 def decide_one(one: Share, policy: str = POLICY) -> Any:

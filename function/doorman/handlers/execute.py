@@ -208,7 +208,7 @@ class Execution:
         for image in call.images:
             failed = self.failed_vaults[image] = (*self.failed_vaults.get(image, ()), call.vault_id or "")
             request, share = self.results.requested[image], self.observed.pending[image]
-            vault, _ = plans.pick_vault(request, share, self.decided[image], self.observed.vaults, failed=failed)
+            vault = plans.pick_vault(request, share, self.decided[image], self.observed.vaults, failed=failed)
             if vault is None:
                 self.refused[image] = error
             else:

@@ -94,18 +94,14 @@ def before_call(
     return outcome(requested, current, decision, kind, Reason.ALREADY_SETTLED)
 
 
-def hold(
-    requested: RequestedImage, share: Share, decision: Decision, missing: Reason | None, vault_id: str | None
-) -> Outcome:
+def hold(requested: RequestedImage, share: Share, decision: Decision, vault_id: str | None) -> Outcome:
     """Say what the policy decided where nothing is written: it holds, or only watches.
 
     Args:
-        missing: why there is no vault for it.
         vault_id: the vault that it would have gone to.
     """
-    is_audit = decision.audit
-    kind = OutcomeType.AUDITED if is_audit else OutcomeType.HELD
-    return outcome(requested, share, decision, kind, missing or decision.reason, vault_id=vault_id)
+    kind = OutcomeType.AUDITED if decision.audit else OutcomeType.HELD
+    return outcome(requested, share, decision, kind, decision.reason, vault_id=vault_id)
 
 
 def after_refusal(
@@ -242,7 +238,7 @@ def _after_job_pending(
 ) -> End:
     job = checked.job
     if decision.action == "hold":
-        return hold(requested, current, decision, None, None) if checked.is_listed else Untold("the policy holds it")
+        return hold(requested, current, decision, None) if checked.is_listed else Untold("the policy holds it")
     if job.state is JobState.RUNNING and not checked.is_over:
         return Untold("the job is still running, and does not tell since when")
     if job.state is JobState.FAIL and (again := _try_again(decision, checked, vaults_left=vaults_left)):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from doorman.errors import NotVisible, Unavailable
 from doorman.events.messages import CheckedShare
 from doorman.events.outcomes import MAX_EVENT, pack_size
-from doorman.models import MAX_IMAGES, MAX_TRIES, Outcome, OutcomeType, Reason, Share, Status, Vault
+from doorman.models import MAX_IMAGES, MAX_TRIES, Outcome, OutcomeType, Share, Status, Vault
 from doorman.planning.batch import Observed, RequestedImage, outcome
 from doorman.planning.outcomes import WANTED, before_call, hold
 from doorman.policy import decision as decisions
@@ -76,11 +76,11 @@ def make_plan(
             continue
         decision = replace(decided[image], audit=decided[image].audit or is_audit)
         outcomes += trials(request, share, decision)
-        vault, missing = pick_vault(request, share, decision, vaults)
+        vault, decision = place(request, share, decision, vaults)
         vaults = reserve(vaults, vault, share) if vault else vaults
-        wanted = None if missing else WANTED.get(decision.action)
+        wanted = WANTED.get(decision.action)
         if wanted is None or decision.audit:
-            outcomes.append(hold(request, share, decision, missing, vault))
+            outcomes.append(hold(request, share, decision, vault))
         else:
             groups.setdefault((wanted, vault), []).append(image)
     carry = {
@@ -96,6 +96,14 @@ def make_plan(
     return Plan(calls=tuple(calls), outcomes=tuple(outcomes), later=later)
 
 
+def place(
+    requested: RequestedImage, share: Share, decision: Decision, vaults: Sequence[Vault] | None
+) -> tuple[str | None, Decision]:
+    """Choose the vault for an accept of a full-ECS image, and hold the image where there is none."""
+    vault = pick_vault(requested, share, decision, vaults)
+    return vault, decisions.hold_without_vault(decision) if decision.vaults and vault is None else decision
+
+
 def pick_vault(
     requested: RequestedImage,
     share: Share,
@@ -103,22 +111,18 @@ def pick_vault(
     vaults: Sequence[Vault] | None,
     *,
     failed: Collection[str] = (),
-) -> tuple[str | None, Reason | None]:
-    """Choose the vault for an accept of a full-ECS image; without one, give the reason to hold instead.
+) -> str | None:
+    """Choose the vault for an accept of a full-ECS image; None where there is none left, or none is needed.
 
     Args:
         failed: vaults that failed in this invocation. What the request claims to have been tried is avoided as long
             as there is another vault; it never leaves a share without one.
     """
-    if not decision.vaults:
-        return None, None
     tried = {*requested.tried_vaults, *failed}
     vault = decisions.choose_vault(decision, share, tried=tried, vaults=vaults)
     if vault is None and not failed:
         vault = decisions.choose_vault(decision, share, tried=(), vaults=vaults)
-    if vault is not None:
-        return vault, None
-    return None, Reason.VAULT_FAILED if failed else Reason.VAULT_MISSING
+    return vault
 
 
 def trials(requested: RequestedImage, share: Share, decision: Decision) -> list[Outcome]:

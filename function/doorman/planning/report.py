@@ -1,7 +1,7 @@
 """Makes the plan of one sweep: which shares to notify, and what the pending report lists. Pure; emits nothing."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from doorman.events.advice import approve_command
@@ -9,7 +9,7 @@ from doorman.events.outcomes import write_time
 from doorman.models import MAX_IMAGES, Cause, Share, Vault
 from doorman.planning.batch import RequestedImage
 from doorman.planning.drift import Drift
-from doorman.planning.plan import pick_vault
+from doorman.planning.plan import place
 from doorman.policy.decision import Decision
 
 
@@ -58,12 +58,10 @@ def hold_without_vault(
     shares: Mapping[str, Share], decided: Mapping[str, Decision], vaults: Sequence[Vault] | None, *, cause: Cause
 ) -> dict[str, Decision]:
     """Hold each accept that finds no vault, as `triage` would."""
-    found = dict(decided)
-    for image, decision in decided.items():
-        _, missing = pick_vault(RequestedImage(image_id=image, cause=cause), shares[image], decision, vaults)
-        if missing is not None:
-            found[image] = replace(decision, action="hold", reason=missing)
-    return found
+    return {
+        image: place(RequestedImage(image_id=image, cause=cause), shares[image], decision, vaults)[1]
+        for image, decision in decided.items()
+    }
 
 
 def _age(share: Share) -> tuple[float, str]:

@@ -47,6 +47,10 @@ class Decision:
     failed_condition: str | None = None
 
 
+UNKNOWN_OWNER = Decision(action="hold", reason=Reason.FACT_UNKNOWN, facts={"owner": UNKNOWN})
+"""For a share of which the cloud does not say whose it is: it may be our own, so no rule is asked."""
+
+
 def decide(share: Share, policy: Policy, *, now: datetime, at_door: bool = True) -> Decision:
     """Decide one share of somebody else's image.
 
@@ -110,6 +114,11 @@ def hold_over_limit(decision: Decision, limit: int) -> Decision:
     )
 
 
+def hold_without_vault(decision: Decision) -> Decision:
+    """Turn an accept of a full-ECS image into a hold, since there is no vault for it; what it rests on stays."""
+    return replace(decision, action="hold", reason=Reason.VAULT_MISSING, vaults=())
+
+
 def lapsed(share: Share, policy: Policy, *, now: datetime, at_door: bool = True) -> Rule | None:
     """Return the exception that would match the share, were it not for its last day; None where there is none."""
     return next((rule for rule in policy.exceptions if _fails_by_day_alone(rule, share, now, at_door=at_door)), None)
@@ -162,12 +171,9 @@ def _by_rule(rule: Rule, share: Share, policy: Policy, now: datetime, doubt: Rul
         return Decision(action=rule.action, reason=_reason(rule), rule=rule.name, facts=facts)
     vaults = tuple(entry for entry in policy.vaults if entry.serves(share))
     facts["full_ecs"] = "true"
-    if not vaults:
-        failed = f"vaults: no entry serves {share.owner or UNKNOWN}"
-        return Decision(
-            action="hold", reason=Reason.VAULT_MISSING, rule=rule.name, facts=facts, failed_condition=failed
-        )
-    return Decision(action="accept", reason=_reason(rule), rule=rule.name, facts=facts, vaults=vaults)
+    decision = Decision(action="accept", reason=_reason(rule), rule=rule.name, facts=facts, vaults=vaults)
+    failed = f"vaults: no entry serves {share.owner or UNKNOWN}"
+    return decision if vaults else hold_without_vault(replace(decision, failed_condition=failed))
 
 
 def _by_doubt(rule: Rule, share: Share, now: datetime) -> Decision:
