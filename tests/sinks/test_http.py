@@ -11,7 +11,8 @@ from doorman.errors import Unavailable
 from doorman.events.cloudevents import read
 from doorman.models import CloudEvent
 from doorman.runtime.http import Clients
-from doorman.sinks.http import PAUSES, HttpSink
+from doorman.sinks.base import PAUSES
+from doorman.sinks.http import HttpSink
 from tests.builders import START, FakeClock, Script, whole
 
 if TYPE_CHECKING:

@@ -15,9 +15,10 @@ import httpx
 
 from doorman.cloud.api.base import Answer, Failure, Request, classify
 from doorman.cloud.auth.credentials import Credentials
-from doorman.errors import Broken, Busy, Misconfigured, Refused, TimedOut, TooLarge, Unavailable
+from doorman.errors import Broken, Busy, DoormanError, Misconfigured, Refused, TimedOut, TooLarge, Unavailable
 from doorman.runtime.clock import Clock
 from doorman.runtime.http import untie
+from doorman.runtime.retry import persist
 from doorman.runtime.troubles import name_trouble
 
 CALLS_AT_ONCE = 32
@@ -106,24 +107,11 @@ class ApiClient:
             Unavailable: not now, or our login is refused.
             Refused: the cloud says no, with its code.
         """
-        for pause in PAUSES:
-            try:
-                return read(await self._once(request))
-            except (Busy, Broken) as error:
-                asked = error.retry_after or 0.0
-                if asked > MAX_PAUSE or isinstance(error, TimedOut):
-                    raise
-                is_shared = isinstance(error, Busy)
-            except Refused as error:
-                if classify(code=error.code, status=error.status) is not Failure.PASSING:
-                    raise
-                asked, is_shared = 0.0, False
-            wait = max(asked, pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter is no secret
-            if is_shared:
-                self.throttle.hold(wait)
-            else:
-                await self.clock.sleep(wait)
-        return read(await self._once(request))
+
+        async def attempt() -> T:
+            return read(await self._once(request))
+
+        return await persist(attempt, pauses=PAUSES, wait=self._wait)
 
     async def write(self, request: Request, read: Callable[[Answer], T]) -> T:
         """Send a writing request, once: whether it may be repeated is for a fresh look to say.
@@ -138,6 +126,20 @@ class ApiClient:
         except Busy as error:
             self.throttle.hold(min(error.retry_after or PAUSES[-1], MAX_PAUSE))
             raise
+
+    async def _wait(self, error: DoormanError, pause: float) -> None:
+        """Wait where a reading request may be repeated; while the cloud is busy, the project's other calls wait too."""
+        is_passing = isinstance(error, Busy | Broken) and not isinstance(error, TimedOut)
+        if isinstance(error, Refused):
+            is_passing = classify(code=error.code, status=error.status) is Failure.PASSING
+        asked = (isinstance(error, Unavailable) and error.retry_after) or 0.0
+        if not is_passing or asked > MAX_PAUSE:
+            raise error
+        seconds = max(asked, pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter is no secret
+        if isinstance(error, Busy):
+            self.throttle.hold(seconds)
+        else:
+            await self.clock.sleep(seconds)
 
     async def _once(self, request: Request) -> Answer:
         try:

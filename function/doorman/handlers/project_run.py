@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
-from doorman.errors import Broken, Busy, Unavailable
+from doorman.errors import Broken, Busy, DoormanError, Unavailable
 from doorman.events.messages import CheckData, EventType
 from doorman.events.writing import cause_of, read_check, read_notice
 from doorman.handlers.check_job import check_job
@@ -18,6 +18,7 @@ from doorman.handlers.results import Ended
 from doorman.handlers.stopping import StoppableClock, Stopped, make_stoppable
 from doorman.handlers.triage import triage
 from doorman.models import Cause, CloudEvent, Notice, Share
+from doorman.runtime.retry import persist
 from doorman.sinks.loopback import LoopbackSink
 
 T = TypeVar("T")
@@ -158,15 +159,13 @@ class ProjectRun:
         """
         if self._stop.is_set():
             raise Stopped
-        for pause in PAUSES:
-            try:
-                return await attempt()
-            except Unavailable as error:
-                if not is_worth_it(error):
-                    raise
-                wait = min(max(pause, error.retry_after or 0.0), MAX_PAUSE)
-            await self._clock.sleep(wait)
-        return await attempt()
+
+        async def wait(error: DoormanError, pause: float) -> None:
+            if not (isinstance(error, Unavailable) and is_worth_it(error)):
+                raise error
+            await self._clock.sleep(min(max(pause, error.retry_after or 0.0), MAX_PAUSE))
+
+        return await persist(attempt, pauses=PAUSES, wait=wait)
 
     def give_up(self, error: Unavailable, images: Sequence[str] = ()) -> None:
         """Note what could not be done, and the images that this leaves undecided or untold."""

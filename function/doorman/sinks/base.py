@@ -1,14 +1,21 @@
 """What every sink offers, how the one that K_SINK names is read, and the sink for where there is none."""
 
+import random
 import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 from urllib.parse import urlsplit
 
-from doorman.errors import Misconfigured
+from doorman.errors import Broken, Busy, DoormanError, Misconfigured
 from doorman.events.messages import EventType
 from doorman.models import CloudEvent
+from doorman.runtime.clock import Clock
 from doorman.runtime.logs import logger
+from doorman.runtime.retry import persist
+
+PAUSES = (0.1, 0.4)
+"""Seconds before each repetition, half of it jitter: a sender behind a SinkBinding, and the engine, do their own."""
 
 _URL = re.compile(r"https?://\S+")
 _URN = re.compile(
@@ -28,6 +35,21 @@ class Sink(Protocol):
             Unavailable: the sink did not take it.
         """
         ...
+
+
+async def hand_over(post: Callable[[], Awaitable[None]], clock: Clock) -> None:
+    """Post one event, and shortly after again where the sink may take it then: told twice it is still one.
+
+    Raises:
+        Unavailable: the sink did not take it.
+    """
+
+    async def wait(error: DoormanError, pause: float) -> None:
+        if not isinstance(error, Busy | Broken):
+            raise error
+        await clock.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter is no secret
+
+    await persist(post, pauses=PAUSES, wait=wait)
 
 
 class NullSink:

@@ -1,21 +1,19 @@
 """Posts follow-up events to the sink, in binary mode; an event counts as told once the sink took it."""
 
-import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 
 import httpx
 
-from doorman.errors import Unavailable
+from doorman.errors import Broken, Busy, Unavailable
 from doorman.events.cloudevents import write
 from doorman.models import CloudEvent
 from doorman.runtime.clock import Clock
 from doorman.runtime.http import Clients, untie
-
-PAUSES = (0.1, 0.4)
-"""Seconds before each repetition: a sender behind a SinkBinding does its own retries."""
+from doorman.sinks.base import hand_over
 
 TOKEN = Path("/oidc/token")
 """Where a SinkBinding puts the proof of who sends, on clusters whose Brokers ask for it; it changes every hour."""
@@ -49,12 +47,7 @@ class HttpSink:
         told = replace(event, extensions={**event.extensions, **self.overrides})
         headers, body = write(told)
         headers |= self._prove()
-        for pause in PAUSES:
-            if await self._post(event.source, headers, body):
-                return
-            await self.clock.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter is no secret
-        if not await self._post(event.source, headers, body):
-            raise Unavailable(f"the sink does not take {event.type}")
+        await hand_over(partial(self._post, event, headers, body), self.clock)
 
     def _prove(self) -> dict[str, str]:
         try:
@@ -62,16 +55,15 @@ class HttpSink:
         except (OSError, ValueError):
             return {}  # nobody asks, or the sink will say that it does
 
-    async def _post(self, source: str, headers: Mapping[str, str], body: bytes) -> bool:
+    async def _post(self, event: CloudEvent, headers: Mapping[str, str], body: bytes) -> None:
         try:
-            response = await self.clients.of(source).post(self.url, headers=dict(headers), content=body)
-        except (httpx.ConnectError, httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
-            return False
+            response = await self.clients.of(event.source).post(self.url, headers=dict(headers), content=body)
+        except (httpx.ConnectError, httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError) as error:
+            raise Broken(f"the sink does not take {event.type}") from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise Unavailable(f"the sink does not answer ({type(error).__name__})") from error
         untie(response)
-        if response.is_success:
-            return True
         if response.status_code in _PASSING or response.is_server_error:
-            return False
-        raise Unavailable(f"the sink answers {response.status_code}")
+            raise Busy(f"the sink does not take {event.type}")
+        if not response.is_success:
+            raise Unavailable(f"the sink answers {response.status_code}")

@@ -4,10 +4,10 @@ See https://docs.otc.t-systems.com/function-graph/api-ref/ (executing a function
 https://docs.otc.t-systems.com/simple-message-notification/api-ref/ (publishing a message).
 """
 
-import random
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from urllib.parse import urlsplit
 
 import httpx
@@ -15,12 +15,12 @@ from pydantic_core import to_json
 
 from doorman.cloud.api.base import Answer, check
 from doorman.cloud.auth.credentials import Credentials
-from doorman.errors import Broken, Busy, Misconfigured, Refused, Unavailable
+from doorman.errors import Broken, Misconfigured, Refused, Unavailable
 from doorman.events.cloudevents import to_structured
 from doorman.events.messages import EventType
 from doorman.models import CloudEvent
 from doorman.runtime.clock import Clock
-from doorman.sinks.base import Target, log_evidence
+from doorman.sinks.base import Target, hand_over, log_evidence
 
 MAX_BYTES = 256 * 1024
 """Bytes of one message of SMN, and of one asynchronous invocation."""
@@ -68,10 +68,6 @@ def _subject(event: CloudEvent) -> str:
     return f"[{severity}] {event.type}"[:120] if severity else event.type[:120]
 
 
-PAUSES = (0.1, 0.4)
-"""Seconds before each repetition, half of it jitter; later ones are the engine's own."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloudServiceSink:
     """A sink that publishes to a topic or invokes a function asynchronously.
@@ -88,21 +84,16 @@ class CloudServiceSink:
     overrides: Mapping[str, str] = field(default_factory=dict)
 
     async def emit(self, event: CloudEvent) -> None:
-        """Hand over one event; told twice it is still one, so it is repeated where the answer got lost.
+        """Hand over one event, and again where the answer got lost.
 
         Raises:
             Unavailable: the service did not take it.
         """
         if self.target.service == "functiongraph" and event.type == EventType.DECIDED:
             log_evidence(event)  # the function behind does work; it keeps no records
-            return None
+            return
         delivery = deliver(replace(event, extensions={**event.extensions, **self.overrides}), self.target)
-        for pause in PAUSES:
-            try:
-                return await self._post(delivery)
-            except (Busy, Broken):
-                await self.clock.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter is no secret
-        return await self._post(delivery)
+        await hand_over(partial(self._post, delivery), self.clock)
 
     async def _post(self, delivery: Delivery) -> None:
         try:

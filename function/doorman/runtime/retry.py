@@ -1,0 +1,32 @@
+"""Makes an attempt again where the last one failed in passing: the one loop for calls, events, and a run's steps.
+
+Which failures pass, and how a pause is sat out, is its callers' concern.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from doorman.errors import DoormanError
+
+T = TypeVar("T")
+
+
+async def persist(
+    attempt: Callable[[], Awaitable[T]],
+    *,
+    pauses: Sequence[float],
+    wait: Callable[[DoormanError, float], Awaitable[None]],
+) -> T:
+    """Make an attempt, and another one after each pause.
+
+    Args:
+        attempt: what is done; may raise.
+        pauses: seconds before each further attempt.
+        wait: sits a pause out, a longer one where the error asks for it; raises the error where no attempt would help.
+    """
+    for pause in pauses:
+        try:
+            return await attempt()
+        except DoormanError as error:
+            await wait(error, pause)
+    return await attempt()
