@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from doorman.errors import Rejected
-from doorman.parsing import as_utf8, parse_json, parse_time, visible
+from doorman.parsing import as_utf8, parse_json, parse_time, read_retry_after, visible, write_time
 
 
 @pytest.mark.parametrize(
@@ -151,3 +151,44 @@ def test_a_text_of_windows_is_utf8(encoding: str) -> None:
     assert as_utf8('{"a": "ä😀"}'.encode(encoding)) == '{"a": "ä😀"}'.encode()
     assert as_utf8(b"\xfe\xff\x00a") == b"a"
     assert as_utf8(b"\xff\xfea") == b"\xff\xfea"
+
+
+@pytest.mark.parametrize(
+    ("moment", "text"),
+    [
+        (None, None),
+        (datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), "2026-01-02T03:04:05Z"),
+        (datetime(2026, 1, 2, 3, 4, 5, 1, tzinfo=UTC), "2026-01-02T03:04:05.000001Z"),
+    ],
+)
+def test_moments(moment: datetime | None, text: str | None) -> None:
+    """RFC 3339 in UTC."""
+    assert write_time(moment) == text
+
+
+DATE = "Fri, 02 Jan 2026 03:04:05 GMT"
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"retry-after": "0"}, 0.0),
+        ({"retry-after": " 7 "}, 7.0),
+        ({"retry-after": "86399"}, 86_399.0),
+        ({"retry-after": "9" * 400}, 86_400.0),
+        ({"retry-after": "1.5"}, None),
+        ({"retry-after": "-1"}, None),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": "\u0661"}, None),
+        ({"retry-after": "Fri, 02 Jan 2026 03:04:35 GMT", "date": DATE}, 30.0),
+        ({"retry-after": "Fri, 02 Jan 2026 03:04:00 GMT", "date": DATE}, 0.0),
+        ({"retry-after": "Fri, 02 Jan 2099 03:04:00 GMT", "date": DATE}, 86_400.0),
+        ({"retry-after": "Fri, 02 Jan 2026 03:04:35 GMT"}, None),
+        ({"retry-after": "Fri, 02 Jan 2026 03:04:35", "date": DATE}, None),
+        ({"retry-after": "Fri, 02 Jan 99999999999999999999 03:04:35 GMT", "date": DATE}, None),
+    ],
+)
+def test_retry_after(headers: dict[str, str], seconds: float | None) -> None:
+    """Seconds, or a date that counts from the answer's own; anything else says nothing."""
+    assert read_retry_after(headers) == seconds

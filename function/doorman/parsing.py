@@ -6,7 +6,9 @@ What the values mean is others' concern.
 import codecs
 import re
 import unicodedata
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from pydantic_core import from_json
@@ -18,6 +20,7 @@ _TIME = re.compile(
     rf"\d{{4}}-\d\d-\d\d[Tt]{_HOUR}:[0-5]\d:(?:[0-5]\d|60)(?:\.\d+)?(?:[Zz]|[+-]{_HOUR}:[0-5]\d)", re.ASCII
 )
 _SECONDS = slice(17, 19)
+_DAY = 86_400.0
 _MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 
 
@@ -50,6 +53,29 @@ def parse_time(text: str) -> datetime | None:
         is_leap = moment.astimezone(UTC).strftime("%H:%M") == "23:59"  # elsewhere there are none
         return moment + timedelta(seconds=1) if is_leap else None
     except (ValueError, OverflowError):
+        return None
+
+
+def write_time(moment: datetime | None) -> str | None:
+    """Write a moment as RFC 3339."""
+    return moment.isoformat().replace("+00:00", "Z") if moment else None
+
+
+def read_retry_after(headers: Mapping[str, str]) -> float | None:
+    """Read Retry-After: seconds, at most a day, or a date, which counts from the answer's own; None: it is neither.
+
+    Args:
+        headers: found by names in lower case.
+
+    See https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
+    """
+    text = headers.get("retry-after", "").strip()
+    try:
+        if not (text.isascii() and text.isdecimal()):
+            wait = parsedate_to_datetime(text) - parsedate_to_datetime(headers.get("date", ""))
+            text = str(max(wait.total_seconds(), 0.0))
+        return min(float(text), _DAY)
+    except (TypeError, ValueError, OverflowError):
         return None
 
 

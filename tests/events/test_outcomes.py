@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -20,7 +20,6 @@ from doorman.events.outcomes import (
     pack_size,
     pending_report,
     weigh,
-    write_time,
 )
 from doorman.events.schemas import DATA, OutcomeData
 from doorman.events.writing import EventWriter, cause_of, derive
@@ -455,15 +454,6 @@ def test_largest_event() -> None:
     outcomes = [outcome(number, name="x" * 255, cause=WORST.id) for number in range(1000)]
     sizes = [size_of(event) for event in outcome_events(WRITER, outcomes, causes=[WORST], now=START)]
     assert MAX_EVENT < max(sizes) <= LIMIT
-
-
-@pytest.mark.parametrize(
-    ("moment", "text"),
-    [(None, None), (START, "2026-01-02T03:04:05Z"), (START + timedelta(microseconds=1), "2026-01-02T03:04:05.000001Z")],
-)
-def test_moments(moment: datetime | None, text: str | None) -> None:
-    """RFC 3339 in UTC."""
-    assert write_time(moment) == text
 
 
 def test_size_counts_the_separator() -> None:

@@ -16,7 +16,7 @@ from pydantic_core import to_json
 
 from doorman.errors import Rejected
 from doorman.models import CloudEvent
-from doorman.parsing import Json, parse_json, parse_time
+from doorman.parsing import Json, parse_json, parse_time, write_time
 
 MAX_BODY = 256 * 1024
 """Bytes: near what brokers carry."""
@@ -29,7 +29,7 @@ MAX_ID = 256
 _NAME = re.compile(r"[a-z0-9]+", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _CORE = frozenset({"specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema"})
-_HEADER_SAFE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"%')
+HEADER_SAFE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"%')
 
 
 class Encoded(Rejected):
@@ -52,14 +52,14 @@ def read(headers: Mapping[str, str], body: bytes) -> tuple[CloudEvent, ...]:
         raise Rejected(f"body: more than {MAX_BODY} bytes; send at most those")
     media = _media_type(headers.get("content-type", ""))
     if media == "application/cloudevents+json":
-        return (_read_structured(parse_json(body, "body"), ""),)
+        return (from_structured(parse_json(body, "body")),)
     if media == "application/cloudevents-batch+json":
         batch = parse_json(body, "body")
         if not isinstance(batch, list):
             raise Rejected("body: a batch is a JSON array of events")
         if len(batch) > MAX_BATCH:
             raise Rejected(f"body: a batch of {len(batch)} events; send at most {MAX_BATCH}")
-        return tuple(_read_structured(member, f"[{place}].") for place, member in enumerate(batch))
+        return tuple(from_structured(member, f"[{place}].") for place, member in enumerate(batch))
     if media.startswith("application/cloudevents"):
         raise Rejected(f"content-type: {media[:80]} is not read; send application/cloudevents+json")
     if "ce-specversion" not in headers:
@@ -91,43 +91,28 @@ def data_of(event: CloudEvent) -> Any:
 
 def write(event: CloudEvent) -> tuple[dict[str, str], bytes]:
     """Write one event in binary mode: HTTP headers and body."""
-    attributes: dict[str, str | None] = {
-        "specversion": "1.0",
-        "id": event.id,
-        "source": event.source,
-        "type": event.type,
-        "subject": event.subject,
-        "time": None if event.time is None else event.time.isoformat().replace("+00:00", "Z"),
-        "dataschema": event.dataschema,
-        **event.extensions,
-    }
-    headers = {f"ce-{name}": quote(value, safe=_HEADER_SAFE) for name, value in attributes.items() if value is not None}
+    headers = {f"ce-{name}": quote(value, safe=HEADER_SAFE) for name, value in _attributes(event).items()}
     data = event.data if isinstance(event.data, Json) else to_json(event.data)
     return {"content-type": "application/json", **headers}, data
 
 
 def to_structured(event: CloudEvent) -> dict[str, Any]:
     """Give one event as the JSON object of structured mode."""
-    attributes = {
+    return {**_attributes(event), "datacontenttype": "application/json", "data": data_of(event)}
+
+
+def _attributes(event: CloudEvent) -> dict[str, str]:
+    """Give all attributes that are set, but for the type of the data."""
+    own = {
         "specversion": "1.0",
         "id": event.id,
         "source": event.source,
         "type": event.type,
         "subject": event.subject,
-        "time": None if event.time is None else event.time.isoformat().replace("+00:00", "Z"),
-        "datacontenttype": "application/json",
+        "time": write_time(event.time),
         "dataschema": event.dataschema,
     }
-    return {**{k: v for k, v in attributes.items() if v is not None}, **event.extensions, "data": data_of(event)}
-
-
-def from_structured(message: Any) -> CloudEvent:
-    """Read one event from the JSON object of structured mode.
-
-    Raises:
-        Rejected: it is no valid CloudEvent; the text names the field.
-    """
-    return _read_structured(message, "")
+    return {**{name: value for name, value in own.items() if value is not None}, **event.extensions}
 
 
 def _media_type(content_type: str) -> str:
@@ -138,7 +123,12 @@ def _media_type(content_type: str) -> str:
     return media.strip()
 
 
-def _read_structured(message: Any, where: str) -> CloudEvent:
+def from_structured(message: Any, where: str = "") -> CloudEvent:
+    """Read one event from the JSON object of structured mode.
+
+    Raises:
+        Rejected: it is no valid CloudEvent; the text names the field, after `where`.
+    """
     if not isinstance(message, dict):
         raise Rejected(f"{where or 'body'}: an event is a JSON object".replace(".:", ":"))
     data = message.get("data")

@@ -3,7 +3,7 @@
 A value in, a value out, like `writing`, on which it builds.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from typing import Any, TypeVar
@@ -14,6 +14,7 @@ from doorman.events.advice import approve_command
 from doorman.events.messages import EventType
 from doorman.events.writing import EventWriter, derive, make_event, only
 from doorman.models import Cause, CloudEvent, Outcome, OutcomeType, Status
+from doorman.parsing import write_time
 
 MAX_EVENT = 180_000
 """Bytes of the entries in one event: with everything around them, no event is above 200 KB, which brokers refuse."""
@@ -46,21 +47,12 @@ def outcome_events(
         job_id: the job that these outcomes are of.
         marks: more extensions, such as `daily`.
     """
-    events = []
     by_type = sorted(outcomes, key=lambda outcome: (outcome.type, outcome.image_id))
-    for kind, group in groupby(by_type, key=lambda outcome: outcome.type):
-        for part in pack([(outcome, _entry(writer, outcome)) for outcome in group]):
-            wanted = {outcome.cause for outcome, _ in part}
-            told_by = [cause for cause in causes if cause.id in wanted] or causes[:1]
-            data = {
-                "project_id": writer.project_id,
-                "job_id": job_id,
-                "policy_digest": writer.policy_digest,
-                **(writer.actor or {}),
-                "images": [entry for _, entry in part],
-            }
-            events.append(_outcome_event(writer, kind, data, cause=told_by[0], now=now, marks=marks))
-    return tuple(events)
+    return tuple(
+        event
+        for _, group in groupby(by_type, key=lambda outcome: outcome.type)
+        for event in _tell(writer, list(group), {"job_id": job_id}, causes=causes, now=now, marks=marks)
+    )
 
 
 def decided_events(
@@ -73,18 +65,7 @@ def decided_events(
     now: datetime,
 ) -> tuple[CloudEvent, ...]:
     """Write `share.decided`, the evidence that stands on record before a members call is made."""
-    events = []
-    for part in pack([(outcome, _entry(writer, outcome)) for outcome in outcomes]):
-        data = {
-            "project_id": writer.project_id,
-            "policy_digest": writer.policy_digest,
-            **(writer.actor or {}),
-            "status": status,
-            "vault_id": vault_id,
-            "images": [entry for _, entry in part],
-        }
-        events.append(_outcome_event(writer, OutcomeType.DECIDED, data, cause=causes[0], now=now))
-    return tuple(events)
+    return tuple(_tell(writer, outcomes, {"status": status, "vault_id": vault_id}, causes=causes[:1], now=now))
 
 
 def event_type(kind: OutcomeType) -> EventType:
@@ -160,24 +141,30 @@ def pack(entries: Sequence[tuple[N, Mapping[str, Any]]]) -> list[list[tuple[N, M
     return parts
 
 
-def write_time(moment: datetime | None) -> str | None:
-    """Write a moment as RFC 3339."""
-    return moment.isoformat().replace("+00:00", "Z") if moment else None
-
-
-def _outcome_event(
+def _tell(
     writer: EventWriter,
-    kind: OutcomeType,
-    data: Mapping[str, Any],
+    outcomes: Sequence[Outcome],
+    more: Mapping[str, Any],
     *,
-    cause: Cause,
+    causes: Sequence[Cause],
     now: datetime,
     marks: Mapping[str, str] | None = None,
-) -> CloudEvent:
-    name = event_type(kind)
-    consumer = {**weigh(_SEVERITY.get(kind, "info"), _dedupe(writer, name, data)), **(marks or {})}
-    subject = only([entry["image_id"] for entry in data["images"]]) or data.get("job_id")
-    return make_event(writer, name, data, subject=subject, cause=cause, now=now, consumer=consumer)
+) -> Iterator[CloudEvent]:
+    """Write the events that tell outcomes of one type, with `more` data of its own."""
+    for part in pack([(outcome, _entry(writer, outcome)) for outcome in outcomes]):
+        kind = part[0][0].type
+        name, wanted = event_type(kind), {outcome.cause for outcome, _ in part}
+        data = {
+            "project_id": writer.project_id,
+            "policy_digest": writer.policy_digest,
+            **(writer.actor or {}),
+            **more,
+            "images": [entry for _, entry in part],
+        }
+        consumer = {**weigh(_SEVERITY.get(kind, "info"), _dedupe(writer, name, data)), **(marks or {})}
+        subject = only([outcome.image_id for outcome, _ in part]) or more.get("job_id")
+        cause = next((cause for cause in causes if cause.id in wanted), causes[0])
+        yield make_event(writer, name, data, subject=subject, cause=cause, now=now, consumer=consumer)
 
 
 def _entry(writer: EventWriter, outcome: Outcome) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from sys import intern
 from typing import Any
 
 from doorman.events.messages import OUTCOMES, EventType
-from doorman.parsing import parse_time
+from doorman.parsing import parse_time, write_time
 
 UNTOLD = "untold"
 """Decided, and nothing stands in the archive of what became of it."""
@@ -166,8 +166,7 @@ def _pairs(headers: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def _time(text: object) -> str:
-    moment = parse_time(text) if isinstance(text, str) else None
-    return moment.isoformat().replace("+00:00", "Z") if moment else ""
+    return write_time(parse_time(text) if isinstance(text, str) else None) or ""
 
 
 def _moment(kind: str, at: str, data: Mapping[str, Any], entry: Mapping[str, Any]) -> Moment:

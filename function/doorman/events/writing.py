@@ -16,7 +16,7 @@ from uuid import NAMESPACE_URL, uuid5
 from pydantic_core import to_json, to_jsonable_python
 
 from doorman.errors import Rejected
-from doorman.events.cloudevents import MAX_ID
+from doorman.events.cloudevents import HEADER_SAFE, MAX_ID
 from doorman.events.messages import CLOCK_SKEW, CheckData, EventType, NotifiedData, validate
 from doorman.models import Cause, CloudEvent, Notice
 from doorman.parsing import Json, parse_time
@@ -29,8 +29,6 @@ MAX_TRACESTATE = 512
 
 MAX_PASSED = 700
 """Bytes that a foreign id or correlation may take in a header: with the trace's state at most 2 KB in all."""
-
-_HEADER_SAFE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"%')
 
 _NAMESPACE = uuid5(NAMESPACE_URL, "urn:doorman")
 _TRACEPARENT = regex(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", ASCII)
@@ -105,7 +103,7 @@ def cause_of(event: CloudEvent) -> Cause:
 
 def _encoded_size(text: str) -> int:
     """Give the bytes of a text in a header, where all but plain ASCII is percent-encoded."""
-    return len(quote(text, safe=_HEADER_SAFE, errors="replace"))
+    return len(quote(text, safe=HEADER_SAFE, errors="replace"))
 
 
 def share_notified_event(

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from doorman.events.advice import approve_command
-from doorman.events.outcomes import write_time
 from doorman.models import MAX_IMAGES, Cause, Share, Vault
+from doorman.parsing import write_time
 from doorman.planning.batch import RequestedImage
 from doorman.planning.drift import Drift
 from doorman.planning.plan import place

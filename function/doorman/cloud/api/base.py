@@ -7,14 +7,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Any, Literal, Protocol
 
 from doorman.errors import Broken, Busy, Denied, Failed, Refused, Rejected
 from doorman.models import MemberRow, MemberStatus, Status
-from doorman.parsing import parse_json, parse_time
+from doorman.parsing import parse_json, parse_time, read_retry_after
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,9 +117,6 @@ _BY_CODE = {f"IMG.{number}": failure for failure, numbers in _CODES.items() for 
 # The gateway in front of the services has no such API: that says nothing of the image or job that was asked for.
 _BY_CODE["APIGW.0101"] = Failure.BAD_REQUEST
 _BY_STATUS = {401: Failure.LOGIN, 403: Failure.PERMISSION, 404: Failure.GONE, 429: Failure.THROTTLED}
-MAX_RETRY_AFTER = 99_999.0
-"""Seconds: whatever a service asks for, a day is long enough."""
-
 _CODE = re.compile(r"\bIMG\.\d{4}\b", re.ASCII)
 _ANY_CODE = re.compile(r"[A-Za-z]{2,10}\.\d{3,5}", re.ASCII)
 _MEMBER: dict[str, MemberStatus] = {"pending": "pending", "accepted": "accepted", "rejected": "rejected"}
@@ -154,12 +150,13 @@ def check(answer: Answer) -> None:
         return
     code = _read_code(answer.body) or str(answer.status)
     failure = classify(code=code, status=answer.status)
+    wait = read_retry_after(answer.headers)
     if failure is Failure.THROTTLED or answer.status == HTTPStatus.SERVICE_UNAVAILABLE:
-        raise Busy(f"the cloud answers {answer.status} ({code})", retry_after=_retry_after(answer))
+        raise Busy(f"the cloud answers {answer.status} ({code})", retry_after=wait)
     if answer.status == HTTPStatus.INTERNAL_SERVER_ERROR:
-        raise Failed(f"the cloud answers 500 ({code})", retry_after=_retry_after(answer))
+        raise Failed(f"the cloud answers 500 ({code})", retry_after=wait)
     if failure is Failure.UNREACHABLE:
-        raise Broken(f"the cloud answers {answer.status} ({code})", retry_after=_retry_after(answer))
+        raise Broken(f"the cloud answers {answer.status} ({code})", retry_after=wait)
     if failure is Failure.LOGIN:
         raise Denied(f"the cloud refuses our login ({code}); check the credentials")
     raise Refused(f"the cloud refuses the request ({code})", code=code, status=answer.status)
@@ -225,15 +222,3 @@ def _read_code(body: bytes) -> str | None:
     codes = [each.get(name) for each in (error, whole) if isinstance(each, dict) for name in ("code", "error_code")]
     found = (code for code in codes if isinstance(code, str) and _ANY_CODE.fullmatch(code))
     return next(found, None) or find_code(body.decode(errors="replace"))
-
-
-def _retry_after(answer: Answer) -> float | None:
-    """Read Retry-After: seconds, or a date, which counts from the answer's own."""
-    text = answer.headers.get("retry-after", "").strip()
-    if re.fullmatch(r"\d{1,5}", text, re.ASCII):
-        return float(text)
-    try:
-        wait = parsedate_to_datetime(text) - parsedate_to_datetime(answer.headers.get("date", ""))
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return min(max(wait.total_seconds(), 0.0), MAX_RETRY_AFTER)

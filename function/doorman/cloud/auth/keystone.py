@@ -6,7 +6,6 @@ See https://docs.openstack.org/api-ref/identity/v3/#password-authentication-with
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, ValidationError
@@ -14,11 +13,11 @@ from pydantic import BeforeValidator, ValidationError
 from doorman.cloud.auth.accounts import Account, Agency, ApplicationCredential, Domain, Password, Project
 from doorman.cloud.auth.catalog import Entry, Foreign, read_catalog
 from doorman.errors import Unavailable
+from doorman.parsing import read_retry_after
 
 CREATED = 201
 REFUSALS = {400, 401, 403}
 NOT_FOUND = 404
-DAY = 86_400.0
 
 
 class LoginRefused(Unavailable):
@@ -125,7 +124,7 @@ def read_token(status: int, headers: Mapping[str, str], body: bytes, *, account:
         Unavailable: Keystone is down, throttles us, or this is not Keystone.
     """
     if status != CREATED:
-        raise read_refusal(status, headers, account=account, now=now)
+        raise read_refusal(status, headers, account=account)
     value = headers.get("X-Subject-Token", "")
     try:
         answer = LoginAnswer.model_validate_json(body).token
@@ -162,7 +161,7 @@ def read_name(name: Any) -> str | None:
     return name if isinstance(name, str) and name else None
 
 
-def read_refusal(status: int, headers: Mapping[str, str], *, account: Account, now: datetime) -> Unavailable:
+def read_refusal(status: int, headers: Mapping[str, str], *, account: Account) -> Unavailable:
     """Put an answer other than 201 into one line; its body is never repeated, as it may repeat what we sent."""
     url = tokens_url(account)
     # To an application credential that it does not know, Keystone says 404.
@@ -171,7 +170,7 @@ def read_refusal(status: int, headers: Mapping[str, str], *, account: Account, n
         return LoginRefused(f"login refused by Keystone at {url} ({status}): check {name_suspects(account)}")
     if status == NOT_FOUND:
         return Unavailable(f"no Keystone v3 at {url} (404): check OS_AUTH_URL")
-    return Unavailable(f"Keystone at {url} answered {status}", retry_after=read_retry_after(headers, now=now))
+    return Unavailable(f"Keystone at {url} answered {status}", retry_after=read_retry_after(headers))
 
 
 def name_suspects(account: Account) -> str:
@@ -180,18 +179,3 @@ def name_suspects(account: Account) -> str:
         return "OS_AUTH_URL, OS_APPLICATION_CREDENTIAL_ID, its secret and whether it has expired"
     target = "the agency and its rights in the project" if account.agency else "the project and its role"
     return f"OS_USERNAME, OS_PASSWORD, {target}"
-
-
-def read_retry_after(headers: Mapping[str, str], *, now: datetime) -> float | None:
-    """Give the seconds that `Retry-After` asks for, at most a day; None where it is neither a number nor a date.
-
-    See https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
-    """
-    text = headers.get("Retry-After", "").strip()
-    if text.isascii() and text.isdecimal():
-        return min(float(text), DAY)
-    try:
-        moment = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    return min(max(0.0, (in_utc(moment) - now).total_seconds()), DAY)
