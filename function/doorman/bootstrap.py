@@ -104,11 +104,11 @@ def make_sink(connections: Connections, credentials: Sequence[Credentials]) -> S
 
 def _trust_cloud(settings: Settings) -> ssl.SSLContext:
     identity = settings.identity
-    return trust("OS_CACERT", files=list_ca_files(identity), certificate=find_certificate(identity))
+    return trust(list_ca_files(identity), certificate=find_certificate(identity))
 
 
 def _trust_sink(settings: Settings) -> ssl.SSLContext:
     """Trust the cloud's authorities for its own services, and for plain HTTP, which asks for none."""
     is_asked = settings.sink_ca or str(settings.sink).startswith("https:")
-    broker = trust("K_CA_CERTS", text=settings.sink_ca) if is_asked else None
+    broker = trust(text=settings.sink_ca) if is_asked else None
     return _trust_cloud(settings) if broker is None or isinstance(settings.sink, Target) else broker

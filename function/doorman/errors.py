@@ -53,6 +53,13 @@ class NotVisible(Unavailable):
     """The cloud does not show what an event claims; it may later. Metrics tell it apart, since anybody may claim."""
 
 
+class Stopped(Unavailable):
+    """Somebody ended the run; what is left is the next run's."""
+
+    def __init__(self) -> None:
+        super().__init__("the run was stopped")
+
+
 class Refused(DoormanError):
     """The cloud said no to one request, with a reason that `code` names.
 

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from doorman.errors import Misconfigured
 from doorman.events.messages import EventType
 from doorman.handlers.project_run import Trouble
-from doorman.handlers.run import Progress, Report, Run, run_once
+from doorman.handlers.run import Progress, Report, Run
 from doorman.models import CloudEvent
 from doorman.sandbox.cloud import create_app
 from doorman.sinks.loopback import LoopbackSink
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.anyio
 
 async def run(chain: Chain, *, projects: Sequence[str] = (), is_dry: bool = False) -> Report:
     """Do one run in a chain's office."""
-    return await run_once(chain.served, run_id="run-1", projects=projects, is_dry=is_dry)
+    return await Run(chain.served, run_id="run-1", is_dry=is_dry).work(projects)
 
 
 async def test_a_run_settles_what_waits_and_tells_every_share_once() -> None:
@@ -271,7 +271,7 @@ async def test_two_runs_at_once_do_no_harm() -> None:
     """Both end well, every share is settled as decided, and nothing untrue is told."""
     chain = Chain()
     wanted = {chain.share(owner): fate for owner, fate in [(GOLDEN, "accepted"), (BAD, "rejected")] * 30}
-    reports = await asyncio.gather(*(run_once(chain.served, run_id=f"run-{number}") for number in range(2)))
+    reports = await asyncio.gather(*(Run(chain.served, run_id=f"run-{number}").work() for number in range(2)))
     assert [report.is_faultless for report in reports] == [True, True]
     assert {image: chain.cloud.member_status(image, "receiver") for image in wanted} == wanted
     for image, fate, reason in chain.told():
@@ -327,7 +327,7 @@ async def test_stopped_at_any_call_nothing_is_lost(faulty: bool) -> None:  # noq
         assert written <= decided
         assert written <= told | left
         assert report.unfinished == (() if told == set(wanted) or report == Report() else (RECEIVER,))
-        assert (await run_once(Play(state=state, clock=clock, sink=sink).served(), run_id="next")).is_faultless
+        assert (await Run(Play(state=state, clock=clock, sink=sink).served(), run_id="next").work()).is_faultless
         assert {image: state.member_status(image, RECEIVER) for image in wanted} == wanted
     assert 8 < call < 60
 
@@ -421,7 +421,7 @@ async def test_killed_at_any_call_the_next_run_finishes(is_late: bool) -> None: 
         if killed is None:
             break
         assert killed.report().unfinished == (() if killed.progress() == Progress() else (RECEIVER,))
-        report = await run_once(Play(state=state, clock=clock, sink=sink).served(), run_id="next")
+        report = await Run(Play(state=state, clock=clock, sink=sink).served(), run_id="next").work()
         assert report.is_faultless
         assert {image: state.member_status(image, RECEIVER) for image in wanted} == wanted
     assert 10 < call < 40

@@ -14,15 +14,14 @@ from doorman.models import MemberStatus, Reason, Share, Vault
 from doorman.policy.decision import (
     Decision,
     Trial,
-    choose_vault,
     decide,
-    decide_all,
     hold_over_limit,
     lapsed,
     needs_vaults,
     over_limit,
 )
 from doorman.policy.policy import Policy, load
+from doorman.policy.vault_choice import choose
 
 GOLDEN = "9c61004714024f9586705d090530f9fa"
 BAD = "0b1c2d3e4f5061728394a5b6c7d8e9f0"
@@ -98,7 +97,7 @@ def test_vaults_of_a_plain_mapping_are_tried_in_order() -> None:
     """A full-ECS image gets its owner's vault first, then the one for everyone, then none; no list is needed."""
     server = share(owner=GOLDEN, full_ecs=True)
     decision = decide(server, load(SAMPLE), now=NOW)
-    chosen = [choose_vault(decision, server, tried=tried, vaults=None) for tried in ((), (FIRST,), (FIRST, SECOND))]
+    chosen = [choose(decision.vaults, server, tried=tried, vaults=None) for tried in ((), (FIRST,), (FIRST, SECOND))]
     assert (decision.action, needs_vaults(decision), chosen) == ("accept", False, [FIRST, SECOND, None])
     assert decision.facts == {"owner": GOLDEN, "full_ecs": "true"}
 
@@ -109,7 +108,7 @@ def test_an_image_that_is_not_known_to_be_full_ecs_gets_no_vault(*, full_ecs: bo
     plain = share(owner=GOLDEN, full_ecs=full_ecs)
     decision = decide(plain, load(SAMPLE), now=NOW)
     assert (decision.action, decision.vaults) == ("accept", ())
-    assert choose_vault(decision, plain, tried=(), vaults=None) is None
+    assert choose(decision.vaults, plain, tried=(), vaults=None) is None
 
 
 def test_a_full_ecs_image_without_a_vault_mapped_is_held() -> None:
@@ -133,7 +132,7 @@ def test_a_choice_of_vaults_needs_the_list() -> None:
         for name, size in (("small", 10), ("large", 20))
     ]
     assert needs_vaults(decision)
-    assert choose_vault(decision, server, tried=(), vaults=vaults) == "large"
+    assert choose(decision.vaults, server, tried=(), vaults=vaults) == "large"
 
 
 @pytest.mark.parametrize(
@@ -305,7 +304,7 @@ def test_above_the_limit_all_acceptable_shares_of_an_owner_are_held() -> None:
     rules = policy({"owners": ["aaa", "bbb"], "decision": "accept"})
     owners = {"a1": "aaa", "a2": "aaa", "a3": "aaa", "b1": "bbb", "b2": "bbb", "c1": "ccc", "c2": "ccc", "c3": "ccc"}
     shares = [share(image_id=image, owner=owner) for image, owner in owners.items()]
-    decisions = decide_all(shares, rules, now=NOW)
+    decisions = {each.image_id: decide(each, rules, now=NOW) for each in shares}
     assert over_limit(decisions, shares, 2) == {"a1", "a2", "a3"}
     assert over_limit(decisions, shares, None) == set()
 
@@ -381,7 +380,7 @@ def test_an_exception_that_ended_keeps_nothing_else(decision: str, status: str) 
 def test_without_a_limit_each_share_is_decided_alone() -> None:
     """A round's decisions are those of its shares."""
     shares = [share(image_id=image, owner=owner) for image, owner in (("a", GOLDEN), ("b", BAD))]
-    assert decide_all(shares, load(SAMPLE), now=NOW) == {
+    assert {each.image_id: decide(each, load(SAMPLE), now=NOW) for each in shares} == {
         each.image_id: decide(each, load(SAMPLE), now=NOW) for each in shares
     }
 

@@ -130,10 +130,10 @@ async def test_authority_of_the_sink(server: Server) -> None:
 def test_extra_authorities_are_extra(tmp_path: Path) -> None:
     """Those of the system stay trusted beside them; what was read once is kept."""
     pem, _ = make_certificate(tmp_path)
-    context = trust("K_CA_CERTS", text=pem.read_text())
-    system = trust("OS_CACERT")
+    context = trust(text=pem.read_text())
+    system = trust()
     assert context.cert_store_stats()["x509_ca"] == system.cert_store_stats()["x509_ca"] + 1
-    assert trust("K_CA_CERTS") is system
+    assert trust() is system
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ def find_free_port() -> int:
 
 async def fail(url: str) -> str:
     """Say what is told of a request that finds no server."""
-    async with open_client(5, trust("OS_CACERT"), clock=SystemClock(), proxies=Proxies({})) as client:
+    async with open_client(5, trust(), clock=SystemClock(), proxies=Proxies({})) as client:
         with pytest.raises(httpx.ConnectError) as caught:
             await client.get(url)
     return name_trouble(caught.value, url)

@@ -19,6 +19,7 @@ from doorman.planning.outcomes import Again, Checked, End, Untold, after_job, is
 from doorman.planning.plan import regroup
 from doorman.policy import decision as decisions
 from doorman.policy.decision import Decision
+from doorman.policy.vault_choice import choose
 from doorman.runtime.logs import logger
 
 FIRST_PAUSE = 0.5
@@ -173,7 +174,7 @@ def _has_vaults_left(
     if share is None or decision is None or check.vault_id is None:
         return False
     tried = (*check.tried_vaults, check.vault_id)
-    return decisions.choose_vault(decision, share, tried=tried, vaults=vaults) is not None
+    return choose(decision.vaults, share, tried=tried, vaults=vaults) is not None
 
 
 def _request(check: CheckData, image: str, cause: Cause) -> RequestedImage:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from doorman.cloud.project import Cloud
 from doorman.events.messages import OUTCOMES
@@ -17,7 +17,11 @@ from doorman.sinks.base import Sink
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectContext:
-    """Everything that serves one project."""
+    """Everything that serves one project.
+
+    Attributes:
+        stop: once it is set, nothing more is written, and nothing more put on record as about to be written.
+    """
 
     cloud: Cloud
     sink: Sink
@@ -25,6 +29,7 @@ class ProjectContext:
     writer: EventWriter
     settings: Settings
     clock: Clock
+    stop: asyncio.Event = field(default_factory=asyncio.Event, compare=False)
 
     @property
     def project_id(self) -> str:

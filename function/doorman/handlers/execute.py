@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from doorman.cloud.api.base import Failure, classify
 from doorman.cloud.client import MAX_PAUSE
 from doorman.cloud.member_status import read_back, read_current
-from doorman.errors import Broken, Busy, Failed, Refused, Unavailable
+from doorman.errors import Broken, Busy, Failed, Refused, Stopped, Unavailable
 from doorman.handlers.results import Ended, Results
 from doorman.models import Share, Status
 from doorman.planning import plan as plans
@@ -137,6 +137,9 @@ class Execution:
     async def _call(self, call: MembersCall) -> list[MembersCall]:
         """Make one members call; gives the calls that follow from its refusal."""
         context = self.results.context
+        if context.stop.is_set():
+            self.results.postpone(call.images, Stopped())
+            return []
         try:
             job_id = await context.cloud.settle(call.images, status=call.status, vault_id=call.vault_id)
         except Busy as error:

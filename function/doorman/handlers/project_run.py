@@ -9,15 +9,15 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
-from doorman.errors import Broken, Busy, DoormanError, Unavailable
+from doorman.errors import Broken, Busy, DoormanError, Stopped, Unavailable
 from doorman.events.messages import CheckData, EventType
 from doorman.events.writing import cause_of, read_check, read_notice
 from doorman.handlers.check_job import check_job
 from doorman.handlers.context import ProjectContext
 from doorman.handlers.results import Ended
-from doorman.handlers.stopping import StoppableClock, Stopped, make_stoppable
 from doorman.handlers.triage import triage
 from doorman.models import Cause, CloudEvent, Notice, Share
+from doorman.runtime.clock import StoppableClock
 from doorman.runtime.retry import persist
 from doorman.sinks.loopback import LoopbackSink
 
@@ -62,7 +62,6 @@ class ProjectRun:
         places: asyncio.Semaphore,
         stop: asyncio.Event,
     ) -> None:
-        context = make_stoppable(context, stop)
         self.loopback = LoopbackSink(outer=context.sink, go_on=self._go_on)
         self.troubles: list[Trouble] = []
         self.running: dict[str, CheckData] = {}
@@ -70,7 +69,7 @@ class ProjectRun:
         self.found: int | None = None
         self.open = 0
         self.is_stopped = False
-        self.context = replace(context, sink=self.loopback)
+        self.context = replace(context, sink=self.loopback, stop=stop)
         self.cause = cause
         self._tasks = tasks
         self._places = places

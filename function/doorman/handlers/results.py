@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from doorman.errors import Unavailable
+from doorman.errors import Stopped, Unavailable
 from doorman.events.messages import CheckData, CheckedShare
 from doorman.events.outcomes import decided_events, outcome_events
 from doorman.events.writing import job_check_event, share_notified_event
@@ -52,6 +52,9 @@ class Results:
         """
         evidence = (call.status, call.vault_id)
         new = [outcome for outcome in outcomes if self.recorded.get(outcome.image_id) != evidence]
+        if self.context.stop.is_set():
+            self.postpone(call.images, Stopped())
+            return False
         if not new:
             return True
         causes = self._causes([outcome.image_id for outcome in new])

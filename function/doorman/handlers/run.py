@@ -168,19 +168,5 @@ class Run:
         return [_dry(context) for context in chosen] if self._is_dry else chosen
 
 
-async def run_once(served: Projects, *, run_id: str, projects: Collection[str] = (), is_dry: bool = False) -> Report:
-    """Do the whole job once: list, decide, settle, follow the jobs to their end, tell the projects' sink.
-
-    Args:
-        run_id: the cause that all outcomes name, unique to this run.
-        projects: only these of the served projects; none: all.
-        is_dry: decide and tell everything, write nothing.
-
-    Raises:
-        Misconfigured: one of `projects` is not served.
-    """
-    return await Run(served, run_id=run_id, is_dry=is_dry).work(projects)
-
-
 def _dry(context: ProjectContext) -> ProjectContext:
     return replace(context, settings=replace(context.settings, mode="audit"))

@@ -96,7 +96,7 @@ def find_crowds(pending: Iterable[Share], policy: Policy, *, project_id: str, no
     if policy.accepts_per_owner is None:
         return frozenset()
     foreign = [share for share in pending if share.owner not in {None, project_id}]
-    decided = decisions.decide_all(foreign, policy, now=now)
+    decided = {share.image_id: decisions.decide(share, policy, now=now) for share in foreign}
     return frozenset(decisions.over_limit(decided, foreign, policy.accepts_per_owner))
 
 

@@ -14,7 +14,7 @@ from doorman.planning.batch import Observed, RequestedImage, outcome
 from doorman.planning.outcomes import WANTED, before_call, hold
 from doorman.policy import decision as decisions
 from doorman.policy.decision import Decision
-from doorman.policy.vault_choice import reserve
+from doorman.policy.vault_choice import choose, reserve
 
 AGAIN = 5.0
 """Seconds to wait for a share that is not visible yet, or cannot be read now."""
@@ -119,9 +119,9 @@ def pick_vault(
             as there is another vault; it never leaves a share without one.
     """
     tried = {*requested.tried_vaults, *failed}
-    vault = decisions.choose_vault(decision, share, tried=tried, vaults=vaults)
+    vault = choose(decision.vaults, share, tried=tried, vaults=vaults)
     if vault is None and not failed:
-        vault = decisions.choose_vault(decision, share, tried=(), vaults=vaults)
+        vault = choose(decision.vaults, share, tried=(), vaults=vaults)
     return vault
 
 

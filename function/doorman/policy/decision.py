@@ -3,12 +3,11 @@
 Which vault is then tried is `vault_choice`'s; how a decision is shown to people is `tools.explain`'s.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from doorman.models import Action, MemberStatus, Reason, Share, Vault
-from doorman.policy import vault_choice
+from doorman.models import Action, MemberStatus, Reason, Share
 from doorman.policy.conditions import UNKNOWN
 from doorman.policy.policy import Policy, Rule, VaultRule
 
@@ -81,11 +80,6 @@ def decide(share: Share, policy: Policy, *, now: datetime, at_door: bool = True)
     return _told(_kept(decision, share, policy, now) if settled == "accept" else decision, policy, trials)
 
 
-def decide_all(shares: Iterable[Share], policy: Policy, *, now: datetime) -> dict[str, Decision]:
-    """Decide shares that come in, each by itself, by image ID."""
-    return {share.image_id: decide(share, policy, now=now) for share in shares}
-
-
 def over_limit(decisions: Mapping[str, Decision], shares: Iterable[Share], limit: int | None) -> set[str]:
     """Return the images to hold, since their owner has more than `limit` acceptable ones pending in the project.
 
@@ -127,20 +121,6 @@ def lapsed(share: Share, policy: Policy, *, now: datetime, at_door: bool = True)
 def needs_vaults(decision: Decision) -> bool:
     """Say whether choosing a vault needs the backup service's list: a plain mapping does not."""
     return any(entry.is_choice for entry in decision.vaults)
-
-
-def choose_vault(
-    decision: Decision, share: Share, *, tried: Collection[str], vaults: Sequence[Vault] | None
-) -> str | None:
-    """Return the vault to try next, or None where none is mapped or none is left.
-
-    Args:
-        decision: of this share.
-        share: the share, for the capacity that it needs.
-        tried: vaults that failed already.
-        vaults: the backup service's list; None where it was not read.
-    """
-    return vault_choice.choose(decision.vaults, share, tried=tried, vaults=vaults)
 
 
 def _candidates(share: Share, policy: Policy, now: datetime) -> list[Rule]:

@@ -6,7 +6,7 @@ What is sent over them is others' concern.
 import asyncio
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
@@ -95,7 +95,7 @@ def open_sender(url: str, *, timeout: float) -> httpx.Client:
     except httpx.InvalidURL:
         proxy = None  # which is told by whoever sends
     headers = {"User-Agent": USER_AGENT}
-    return httpx.Client(timeout=timeout, verify=trust(""), proxy=proxy, headers=headers, trust_env=False)
+    return httpx.Client(timeout=timeout, verify=trust(), proxy=proxy, headers=headers, trust_env=False)
 
 
 class BoundedTransport(httpx.AsyncBaseTransport):
@@ -199,31 +199,20 @@ def watch(client: httpx.AsyncClient) -> None:
     client.event_hooks = {"request": [begin], "response": [end]}
 
 
+@cache
 def trust(
-    variable: str,
-    *,
-    files: Sequence[str] = (),
-    text: str | None = None,
-    certificate: tuple[str, str | None] | None = None,
+    files: tuple[str, ...] = (), *, text: str | None = None, certificate: tuple[str, str | None] | None = None
 ) -> ssl.SSLContext:
     """Trust the system's certificate authorities, and these besides; read once, since that takes a while.
 
     Args:
-        variable: where they are named, for the message.
-        files: PEM files.
-        text: PEM text.
+        files: PEM files, as OS_CACERT names them.
+        text: PEM text, as in K_CA_CERTS.
         certificate: PEM files of our own certificate and its key, for those who ask.
 
     Raises:
         Misconfigured: a file or the text is no readable PEM.
     """
-    return _trust(variable if files or text else "", tuple(files), text, certificate)
-
-
-@cache
-def _trust(
-    variable: str, files: tuple[str, ...], text: str | None, certificate: tuple[str, str | None] | None
-) -> ssl.SSLContext:
     context = ssl.create_default_context()
     if certificate:
         try:
@@ -234,6 +223,6 @@ def _trust(
         try:
             context.load_verify_locations(cafile=file, cadata=text)
         except (OSError, ssl.SSLError, ValueError) as error:
-            where = f" in {file}" if file else ""
-            raise Misconfigured(f"{variable}: not a readable set of PEM certificates{where}") from error
+            where = f"OS_CACERT: not a readable set of PEM certificates in {file}"
+            raise Misconfigured(where if file else "K_CA_CERTS: not a readable set of PEM certificates") from error
     return context

@@ -34,10 +34,10 @@ def test_each_rule_is_told_until_one_decides() -> None:
             decision="reject",
             mode="enforce",
             verdict=Verdict.FAILED,
-            findings=(
+            conditions=[
                 Finding(condition="expires", wanted="through 2026-11-04", seen="2026-11-05", holds=False),
                 owner,
-            ),
+            ],
         ),
         Step(
             rule="banned",
@@ -45,7 +45,7 @@ def test_each_rule_is_told_until_one_decides() -> None:
             decision="reject",
             mode="enforce",
             verdict=Verdict.FAILED,
-            findings=(Finding(condition="owners", wanted="bbb", seen="aaa", holds=False),),
+            conditions=[Finding(condition="owners", wanted="bbb", seen="aaa", holds=False)],
         ),
         Step(
             rule="encrypted",
@@ -53,7 +53,7 @@ def test_each_rule_is_told_until_one_decides() -> None:
             decision="hold",
             mode="enforce",
             verdict=Verdict.UNKNOWN,
-            findings=(Finding(condition="images.encrypted", wanted="true", seen="unknown", holds=None),),
+            conditions=[Finding(condition="images.encrypted", wanted="true", seen="unknown", holds=None)],
         ),
         Step(
             rule="stricter",
@@ -61,7 +61,7 @@ def test_each_rule_is_told_until_one_decides() -> None:
             decision="reject",
             mode="audit",
             verdict=Verdict.TRIED,
-            findings=(owner,),
+            conditions=[owner],
         ),
         Step(
             rule="golden",
@@ -69,10 +69,10 @@ def test_each_rule_is_told_until_one_decides() -> None:
             decision="accept",
             mode="enforce",
             verdict=Verdict.MATCHED,
-            findings=(
+            conditions=[
                 owner,
                 Finding(condition="images.names", wanted="golden-*", seen="golden-1", holds=True),
-            ),
+            ],
         ),
         Step(
             rule="rest",
@@ -80,7 +80,7 @@ def test_each_rule_is_told_until_one_decides() -> None:
             decision="hold",
             mode="enforce",
             verdict=Verdict.NOT_REACHED,
-            findings=(),
+            conditions=[],
         ),
     )
 

@@ -137,7 +137,7 @@ def _tell_step(step: Step) -> None:
     mode = ", in audit mode" if step.mode == "audit" else ""
     say(f"    {kind} {step.rule} ({step.decision}{mode}): {step.verdict}")
     if step.verdict is not Verdict.NOT_REACHED:
-        for each in step.findings:
+        for each in step.conditions:
             say(f"      {each.condition}: wants {each.wanted}; sees {each.seen}: {_HOLDS[each.holds]}")
 
 

@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 from doorman.entrypoints.cli.output import read_text, say, say_lines
 from doorman.entrypoints.cli.policy_live import look, served_api
 from doorman.models import Share
-from doorman.policy.decision import Decision, choose_vault, decide, hold_over_limit, over_limit
+from doorman.policy.decision import Decision, decide, hold_over_limit, over_limit
 from doorman.policy.policy import Policy, compile_policy, load_file
 from doorman.policy.schema import PolicyFile
 from doorman.policy.tools import share_file
 from doorman.policy.tools.diff import Change, Comparison, Sample, compare, compare_policies
 from doorman.policy.tools.explain import describe_vault
+from doorman.policy.vault_choice import choose
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -109,7 +110,7 @@ def _as_json(change: Change) -> dict[str, object]:
             "rule": decision.rule,
             "reason": decision.reason,
             "audit": decision.audit,
-            "vault": choose_vault(decision, change.sample.share, tried=(), vaults=None),
+            "vault": choose(decision.vaults, change.sample.share, tried=(), vaults=None),
         }
         for side, decision in sides.items()
     }

@@ -2,11 +2,11 @@
 
 import os
 from argparse import Namespace
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast, get_args
 
-from doorman.errors import DoormanError, Misconfigured, Unavailable
+from doorman.errors import DoormanError, Misconfigured
 from doorman.models import Share, Vault
 from doorman.policy.document.faults import Fault
 from doorman.policy.document.yaml_reader import Node, Path
@@ -93,7 +93,9 @@ async def _look() -> Seen:
     any_policy = load("version: 1")
     chosen = open_projects(arguments, projects=[], is_telling=False, as_json=False, policy=any_policy)
     async with chosen as session:
-        contexts = _all_of(*await session.projects.contexts())
+        contexts, errors = await session.projects.contexts()
+        if errors:
+            raise errors[0]  # half an answer would look like a whole one
         read = [await _read(context) for context in contexts]
         vaults = [await _read_vaults(context) for context in contexts]
     accounts = contexts[0].settings.identity.accounts
@@ -104,13 +106,6 @@ async def _look() -> Seen:
         projects=frozenset(context.project_id for context in contexts),
         names={name: contexts[0].project_id} if name else {},
     )
-
-
-def _all_of(contexts: Sequence["ProjectContext"], errors: Sequence[Unavailable]) -> Sequence["ProjectContext"]:
-    """Go on only where every served project can be read: half an answer would look like a whole one."""
-    if errors:
-        raise errors[0]
-    return contexts
 
 
 async def _read(context: "ProjectContext") -> list[Share]:

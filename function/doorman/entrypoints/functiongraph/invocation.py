@@ -22,7 +22,7 @@ from doorman.events.messages import TICK, EventType
 from doorman.handlers.batching import Shared
 from doorman.handlers.dispatch import Handler, handle_check, handle_sweep, handle_triage
 from doorman.handlers.projects import Projects
-from doorman.handlers.run import run_once
+from doorman.handlers.run import Run
 from doorman.models import CloudEvent, Handled
 from doorman.policy.policy import Policy
 from doorman.runtime.logs import logger
@@ -137,7 +137,7 @@ async def _work_off_all(
 async def handle_run(served: Projects, events: Sequence[CloudEvent]) -> Sequence[Handled]:
     """Do the whole job once for all ticks, as `doorman run` does."""
     with counting() as tally:
-        report = await run_once(served, run_id=events[0].id)
+        report = await Run(served, run_id=events[0].id).work()
     counts = Counter(kind.type.split(".")[-2] for kind in report.told for _ in kind.data["images"])
     for trouble in report.troubles:
         logger().warning("run.trouble", project_id=trouble.project_id, error=trouble.message, images=trouble.images)

@@ -4,7 +4,7 @@ The decision comes from `decision.decide`; this asks the same rules the same que
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -36,14 +36,14 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One rule or exception, asked; `findings` is empty where it was not reached, or has no conditions."""
+    """One rule or exception, asked; `conditions` is empty where it was not reached, or has no conditions."""
 
     rule: str
     section: str
     decision: Action
     mode: str
     verdict: Verdict
-    findings: tuple[Finding, ...]
+    conditions: list[Finding]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +84,7 @@ def as_json(explanation: Explanation) -> dict[str, Any]:
         "vaults": [describe_vault(entry) for entry in decision.vaults],
         "needs_vault_list": needs_vaults(decision),
         "trials": [{"rule": trial.rule, "decision": trial.action, "reason": trial.reason} for trial in decision.trials],
-        "rules": [_step_as_json(step) for step in explanation.steps],
+        "rules": [asdict(step) for step in explanation.steps],
     }
 
 
@@ -102,7 +102,7 @@ def describe_vault(entry: VaultRule) -> str:
 def _steps(share: Share, rules: tuple[Rule, ...], now: datetime) -> Iterator[Step]:
     decided = False
     for rule in rules:
-        findings = () if decided else tuple(_findings(rule, share, now))
+        findings = [] if decided else list(_findings(rule, share, now))
         verdict = Verdict.NOT_REACHED if decided else _verdict(rule, findings)
         decided = decided or verdict is Verdict.MATCHED
         yield Step(
@@ -111,7 +111,7 @@ def _steps(share: Share, rules: tuple[Rule, ...], now: datetime) -> Iterator[Ste
             decision=rule.action,
             mode="audit" if rule.audit else "enforce",
             verdict=verdict,
-            findings=findings,
+            conditions=findings,
         )
 
 
@@ -121,24 +121,10 @@ def _findings(rule: Rule, share: Share, now: datetime) -> Iterator[Finding]:
         yield Finding(condition=each.key, wanted=each.wanted, seen=seen, holds=each.test(share, now))
 
 
-def _verdict(rule: Rule, findings: tuple[Finding, ...]) -> Verdict:
+def _verdict(rule: Rule, findings: list[Finding]) -> Verdict:
     held = [finding.holds for finding in findings]
     if False in held:
         return Verdict.FAILED
     if None in held:
         return Verdict.UNKNOWN
     return Verdict.TRIED if rule.audit else Verdict.MATCHED
-
-
-def _step_as_json(step: Step) -> dict[str, Any]:
-    return {
-        "rule": step.rule,
-        "section": step.section,
-        "decision": step.decision,
-        "mode": step.mode,
-        "verdict": step.verdict,
-        "conditions": [
-            {"condition": each.condition, "wanted": each.wanted, "seen": each.seen, "holds": each.holds}
-            for each in step.findings
-        ],
-    }

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from doorman.models import Share
 from doorman.parsing import parse_time
-from doorman.policy.decision import Decision, choose_vault, decide
+from doorman.policy.decision import Decision, decide
 from doorman.policy.document import strict
 from doorman.policy.document.strict import Strict
 from doorman.policy.policy import Policy
@@ -17,6 +17,7 @@ from doorman.policy.schema import Decision as DecisionWord
 from doorman.policy.schema import Some, VaultId, words
 from doorman.policy.tools import share_file
 from doorman.policy.tools.share_file import Facts, Time
+from doorman.policy.vault_choice import choose
 
 _IMAGE: Final = "00000000-0000-4000-8000-000000000000"
 
@@ -111,7 +112,7 @@ def _misses(expect: Expected, decision: Decision, share: Share) -> Iterator[str]
         "decision": decision.action,
         "rule": decision.rule,
         "reason": decision.reason.value,
-        "vault": choose_vault(decision, share, tried=(), vaults=None),
+        "vault": choose(decision.vaults, share, tried=(), vaults=None),
         "tried": [trial.rule for trial in decision.trials],
     }
     for key, wanted in expect.model_dump(exclude_none=True).items():
