@@ -1,4 +1,4 @@
-"""Decides shares: the contract's sample, every reason, trials, limits, and what holds for every policy and share."""
+"""Decides shares: the sample policy, every reason, trials, limits, and what holds for every policy and share."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,28 +22,11 @@ from doorman.policy.decision import (
 )
 from doorman.policy.policy import Policy, load
 from doorman.policy.vault_choice import choose
+from tests.builders import BAD, GOLDEN, POLICY, SECOND_VAULT, VAULT
 
-GOLDEN = "9c61004714024f9586705d090530f9fa"
-BAD = "0b1c2d3e4f5061728394a5b6c7d8e9f0"
 IMAGE = "6596628c-42d4-4ff1-8660-8ea5ae61f243"
 OTHER = "7a96628c-42d4-4ff1-8660-8ea5ae61f243"
 NOW = datetime(2026, 11, 5, 12, tzinfo=UTC)
-FIRST, SECOND = "d14r5tef-1bc3-4c4f-823e-3e471rg65e65", "8f0c3b52-7d0e-4b8e-9a55-0d6f0a3f3c11"
-SAMPLE = f"""
-version: 1
-default: hold
-rules:
-  - name: golden-images
-    owners: [{GOLDEN}]
-    decision: accept
-  - name: known-bad
-    owners: [{BAD}]
-    decision: reject
-vaults:
-  - owners: [{GOLDEN}]
-    vault: {FIRST}
-  - vault: {SECOND}
-"""
 
 
 def share(**facts: Any) -> Share:
@@ -84,7 +67,7 @@ def held(owner: str, **more: str) -> Decision:
 
 def test_the_sample_policy_decides_by_owner() -> None:
     """The allowlisted owner is accepted, the known bad one rejected, a stranger and a nameless one held."""
-    told = [decide(share(owner=owner), load(SAMPLE), now=NOW) for owner in (GOLDEN, BAD, "stranger", None)]
+    told = [decide(share(owner=owner), load(POLICY), now=NOW) for owner in (GOLDEN, BAD, "stranger", None)]
     assert told == [
         Decision(action="accept", reason=Reason.ALLOWED_OWNER, rule="golden-images", facts={"owner": GOLDEN}),
         Decision(action="reject", reason=Reason.REJECTED_BY_RULE, rule="known-bad", facts={"owner": BAD}),
@@ -96,9 +79,11 @@ def test_the_sample_policy_decides_by_owner() -> None:
 def test_vaults_of_a_plain_mapping_are_tried_in_order() -> None:
     """A full-ECS image gets its owner's vault first, then the one for everyone, then none; no list is needed."""
     server = share(owner=GOLDEN, full_ecs=True)
-    decision = decide(server, load(SAMPLE), now=NOW)
-    chosen = [choose(decision.vaults, server, tried=tried, vaults=None) for tried in ((), (FIRST,), (FIRST, SECOND))]
-    assert (decision.action, needs_vaults(decision), chosen) == ("accept", False, [FIRST, SECOND, None])
+    decision = decide(server, load(POLICY), now=NOW)
+    chosen = [
+        choose(decision.vaults, server, tried=tried, vaults=None) for tried in ((), (VAULT,), (VAULT, SECOND_VAULT))
+    ]
+    assert (decision.action, needs_vaults(decision), chosen) == ("accept", False, [VAULT, SECOND_VAULT, None])
     assert decision.facts == {"owner": GOLDEN, "full_ecs": "true"}
 
 
@@ -106,7 +91,7 @@ def test_vaults_of_a_plain_mapping_are_tried_in_order() -> None:
 def test_an_image_that_is_not_known_to_be_full_ecs_gets_no_vault(*, full_ecs: bool | None) -> None:
     """It is accepted, and no vault is sent for it."""
     plain = share(owner=GOLDEN, full_ecs=full_ecs)
-    decision = decide(plain, load(SAMPLE), now=NOW)
+    decision = decide(plain, load(POLICY), now=NOW)
     assert (decision.action, decision.vaults) == ("accept", ())
     assert choose(decision.vaults, plain, tried=(), vaults=None) is None
 
@@ -380,8 +365,8 @@ def test_an_exception_that_ended_keeps_nothing_else(decision: str, status: str) 
 def test_without_a_limit_each_share_is_decided_alone() -> None:
     """A round's decisions are those of its shares."""
     shares = [share(image_id=image, owner=owner) for image, owner in (("a", GOLDEN), ("b", BAD))]
-    assert {each.image_id: decide(each, load(SAMPLE), now=NOW) for each in shares} == {
-        each.image_id: decide(each, load(SAMPLE), now=NOW) for each in shares
+    assert {each.image_id: decide(each, load(POLICY), now=NOW) for each in shares} == {
+        each.image_id: decide(each, load(POLICY), now=NOW) for each in shares
     }
 
 
