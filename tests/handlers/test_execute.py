@@ -327,24 +327,6 @@ class TestAtOnce:
         }
 
 
-async def test_share_that_is_not_visible_yet(context: ProjectContext, play: Play, sink: RecordingSink) -> None:
-    """It is asked for again in a while; the others have ended."""
-    image = share(play.state)[0]
-    young = Notice(project_id=RECEIVER, images=(image, "0" * 8), cause=CAUSE, sent_at=play.now())
-    ended = await triage(context, [young])
-    assert ended[image] == Onward.SUBMITTED
-    waiting = ended["0" * 8]
-    assert isinstance(waiting, Unavailable)
-    assert (str(waiting), waiting.retry_after) == ("the share is not visible yet", 5.0)
-
-
-async def test_policy_that_forbids_writing(make_context: MakeContext, state: State, sink: RecordingSink) -> None:
-    """In audit mode the plan has no calls."""
-    (image,) = share(state)
-    assert await settle(await make_context(DOORMAN_MODE="audit"), image) == {image: "audited"}
-    assert not state.writes
-
-
 class TestBetween:
     """Somebody settles a share while we are at it: that is never overwritten."""
 

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
-from uuid import uuid4
 
 import pytest
 
@@ -12,7 +11,7 @@ from doorman.cloud.project import Cloud
 from doorman.errors import Unavailable
 from doorman.events.messages import EventType
 from doorman.handlers.triage import triage
-from doorman.models import Cause, MemberRow, MemberStatus, Notice, Share
+from doorman.models import Cause, MemberStatus, Notice, Share
 from tests.chain import BAD, GOLDEN, POLICY, RECEIVER, SECOND_VAULT, STRANGER, VAULT, Chain
 
 pytestmark = pytest.mark.anyio
@@ -48,16 +47,6 @@ async def test_a_mixed_batch_takes_one_call_per_status_and_vault_and_one_outcome
         "pending",
         "accepted",
     ]
-
-
-async def test_a_full_ecs_image_without_a_vault_is_held() -> None:
-    """Without a vault mapped a full-ECS image is left to a person, and nothing is written."""
-    chain = Chain(policy=f"version: 1\nrules:\n  - {{name: all, owners: [{GOLDEN}], decision: accept}}\n")
-    whole = chain.share(full_ecs=True)
-    await chain.notify(whole)
-    await chain.settle()
-    assert chain.told() == [(whole, "held", "vault_missing")]
-    assert chain.cloud.writes == []
 
 
 async def test_what_the_event_claims_decides_nothing() -> None:
@@ -137,30 +126,6 @@ async def test_a_share_that_is_not_visible_yet_is_asked_for_again_after_the_othe
     assert (late, "accepted", "allowed_owner") in chain.told()
 
 
-@pytest.mark.parametrize(("age", "status"), [(59, 503), (61, 204), (-61, 204), (-30, 503)])
-async def test_an_unknown_image_is_worth_waiting_for_within_the_window_only(age: float, status: int) -> None:
-    """Past the window, or with a time far in the future, an unknown image is not shared."""
-    chain = Chain()
-    image = str(uuid4())
-    assert (await chain.notify(image, age=age)).status == status
-    assert chain.told() == ([(image, "skipped", "not_shared")] if status == 204 else [])
-
-
-async def test_the_brokers_arrival_time_stands_in_for_a_missing_time() -> None:
-    """An event without a time is as young as its arrival at the broker."""
-    chain = Chain()
-    event = {
-        "specversion": "1.0",
-        "id": "n",
-        "source": "/s",
-        "type": EventType.NOTIFIED,
-        "data": {"project_id": "receiver", "images": [str(uuid4())]},
-    }
-    assert (await chain.post(EventType.NOTIFIED, event)).status == 204
-    event["knativearrivaltime"] = chain.clock.now().isoformat()
-    assert (await chain.post(EventType.NOTIFIED, event)).status == 503
-
-
 async def test_audit_writes_nothing_and_tells_everything() -> None:
     """With the kill switch on, everything is decided and told, and no call changes anything."""
     chain = Chain(DOORMAN_MODE="audit")
@@ -180,29 +145,6 @@ async def test_audit_writes_nothing_and_tells_everything() -> None:
         whole: ("accept", "allowed_owner", VAULT),
     }
     assert chain.cloud.writes == []
-
-
-async def test_a_culprit_is_found_and_its_neighbours_are_settled() -> None:
-    """A batch that the cloud refuses because of one image is split until only that one is refused."""
-    chain = Chain()
-    images = [chain.share() for _ in range(9)]
-    chain.cloud.fail_image(images[4], "IMG.0007", at="submit")
-    assert (await chain.notify(*images)).status == 204
-    await chain.settle()
-    assert chain.told() == sorted(
-        (image, *(("failed", "request_refused") if image == images[4] else ("accepted", "allowed_owner")))
-        for image in images
-    )
-
-
-async def test_a_missing_right_is_told_without_asking_for_every_image() -> None:
-    """Where the right to settle is missing, a few refusals tell it of the whole batch."""
-    chain = Chain()
-    images = [chain.share() for _ in range(64)]
-    chain.cloud.faults.add("status", status=403, method="PUT")
-    assert (await chain.notify(*images)).status == 204
-    assert chain.told() == sorted((image, "failed", "permission_denied") for image in images)
-    assert len(chain.members_calls()) < 16
 
 
 @pytest.mark.parametrize("code", ["IMG.0182", "IMG.0188"])
@@ -260,20 +202,6 @@ async def test_a_fault_of_the_cloud_loses_nothing(kind: str, path: str) -> None:
     assert statuses[-1] == 204
     assert {(each, fate) for each, fate, _ in chain.told()} >= {(image, "accepted"), (banned, "rejected")}
     assert chain.cloud.member_status(image, "receiver") == "accepted"
-
-
-async def test_a_lost_answer_of_the_members_call_overwrites_nobody() -> None:
-    """A write whose answer was lost is not repeated blindly: the next delivery looks first."""
-    chain = Chain()
-    image = chain.share()
-    chain.cloud.faults.add("reset", method="PUT", times=1, performed=True)
-    assert (await chain.notify(image)).status == 503
-    await chain.wait(5)
-    assert chain.cloud.member_status(image, "receiver") == "accepted"
-    chain.cloud.set_status(image, "receiver", "rejected")
-    assert (await chain.notify(image)).status == 204
-    assert chain.told() == [(image, "skipped", "settled_otherwise")]
-    assert chain.cloud.member_status(image, "receiver") == "rejected"
 
 
 async def test_a_sink_that_takes_nothing_is_a_503_and_the_next_delivery_finishes() -> None:
@@ -386,57 +314,6 @@ async def test_on_plain_openstack_shares_are_settled_and_told_at_once() -> None:
     )
     assert chain.of(EventType.CHECK) == []
     assert {event.data["job_id"] for event in chain.outcomes()} == {None}
-
-
-async def test_on_plain_openstack_one_refused_image_fails_no_other() -> None:
-    """Every image is settled for itself: a refusal, a fault and a success stand side by side."""
-    chain = Chain(DOORMAN_API="glance")
-    denied, broken, good = chain.share(), chain.share(), chain.share()
-    chain.cloud.faults.add("status", status=403, method="PUT", path=denied)
-    chain.cloud.faults.add("reset", method="PUT", path=broken, times=1)
-    assert (await chain.notify(denied, broken, good)).status == 503
-    assert (await chain.notify(broken)).status == 204
-    assert chain.told() == sorted(
-        [
-            (denied, "failed", "permission_denied"),
-            (good, "accepted", "allowed_owner"),
-            (broken, "accepted", "allowed_owner"),
-        ]
-    )
-
-
-class BlindCloud(Cloud):
-    """A cloud that cannot be asked how shares stand, after a first list of those that wait."""
-
-    looks = 0
-
-    async def pending(self, images: Collection[str] | None = None) -> dict[str, Share]:
-        """List what waits, once."""
-        BlindCloud.looks += 1
-        if BlindCloud.looks > 1:
-            raise Unavailable("not now")
-        return await Cloud.pending(self, images)
-
-    async def find(self, status: MemberStatus, images: Collection[str]) -> dict[str, Share]:
-        """Fail."""
-        raise Unavailable("not now")
-
-    async def member(self, image_id: str) -> MemberRow | None:
-        """Fail."""
-        raise Unavailable("not now")
-
-
-@pytest.mark.parametrize(("api", "code"), [("ims", "IMG.0046"), ("glance", None)])
-async def test_what_cannot_be_read_back_is_asked_for_again(api: str, code: str | None) -> None:
-    """A share whose standing cannot be read after our call is not told, but worth another delivery."""
-    chain = Chain(DOORMAN_API=api)
-    image = chain.share()
-    if code:
-        chain.cloud.fail_image(image, code, at="submit")
-    BlindCloud.looks = 0
-    await chain.swap(BlindCloud)
-    assert (await chain.notify(image)).status == 503
-    assert chain.told() == []
 
 
 async def test_a_share_on_trial_has_ended_when_both_events_were_taken() -> None:

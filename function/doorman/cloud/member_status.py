@@ -2,8 +2,8 @@
 
 import asyncio
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 
+from doorman.cloud.api.images import with_member
 from doorman.cloud.project import Cloud
 from doorman.models import MAX_IMAGES, MemberRow, MemberStatus, Share, Status
 
@@ -61,19 +61,8 @@ async def _read_listed(cloud: Cloud, status: MemberStatus, rows: dict[str, Membe
     listed = await cloud.find(status, rows)
     missing = [image for image in rows if image not in listed]
     shown = await asyncio.gather(*(cloud.image(image, rows[image]) for image in missing))
-    # The row is the truth of the status, also where a list lags behind it.
-    return {
-        **{
-            image: replace(
-                share,
-                member_status=rows[image].status,
-                shared_at=rows[image].created_at,
-                settled_at=rows[image].updated_at,
-            )
-            for image, share in listed.items()
-        },
-        **dict(zip(missing, shown, strict=True)),
-    }
+    found = {image: with_member(share, rows[image]) for image, share in listed.items()}
+    return {**found, **dict(zip(missing, shown, strict=True))}
 
 
 async def _read_by_lists(cloud: Cloud, images: Collection[str]) -> dict[str, Share | None]:

@@ -93,21 +93,18 @@ class Projects:
         return self._batchers[context.project_id]
 
     async def _resolve(self) -> list[Unavailable]:
-        async with self._resolving:
-            return await self._find()
-
-    async def _find(self) -> list[Unavailable]:
-        answers = await asyncio.gather(*(each.project_id() for each in self._unresolved), return_exceptions=True)
         waiting, errors = [], []
-        for credentials, answer in zip(self._unresolved, answers, strict=True):
-            if isinstance(answer, str):
-                self._contexts.setdefault(answer, self._make_context(answer, credentials))
-            elif isinstance(answer, DoormanError):
-                waiting.append(credentials)
-                errors.append(answer if isinstance(answer, Unavailable) else Unavailable(str(answer)))
-            else:
-                raise answer
-        self._unresolved = waiting
+        async with self._resolving:
+            answers = await asyncio.gather(*(each.project_id() for each in self._unresolved), return_exceptions=True)
+            for credentials, answer in zip(self._unresolved, answers, strict=True):
+                if isinstance(answer, str):
+                    self._contexts.setdefault(answer, self._make_context(answer, credentials))
+                elif isinstance(answer, DoormanError):
+                    waiting.append(credentials)
+                    errors.append(answer if isinstance(answer, Unavailable) else Unavailable(str(answer)))
+                else:
+                    raise answer
+            self._unresolved = waiting
         return errors
 
     def _make_context(self, project_id: str, credentials: Credentials) -> ProjectContext:

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from doorman.policy.document.yaml_reader import SyntaxFault, read
 from doorman.policy.policy import load
 from doorman.policy.tools.json_schema import schema
-from tests.policy.test_decision import RULE_LISTS, SAMPLE, build_text
+from tests.builders import POLICY
+from tests.policy.test_decision import RULE_LISTS, build_text
 from tests.policy.test_policy import broken
 
 
@@ -61,7 +62,7 @@ def test_the_sample_policy_names_the_schema_in_its_first_line() -> None:
     assert (sample.parent / first.partition("=")[2]).resolve() == ROOT / "docs/policy.schema.json"
 
 
-@pytest.mark.parametrize("text", [SAMPLE, (ROOT / "examples/policy.yaml").read_text(encoding="utf-8")])
+@pytest.mark.parametrize("text", [POLICY, (ROOT / "examples/policy.yaml").read_text(encoding="utf-8")])
 def test_sound_policies_are_sound_to_editors(text: str) -> None:
     """What the loader takes, the schema takes."""
     load(text)

@@ -61,9 +61,12 @@ class ImageRow:
             member: our own member row, where it was read.
         """
         share = self._share if self.tells_full_ecs else replace(self._share, full_ecs=full_ecs)
-        if member is None:
-            return share
-        return replace(share, member_status=member.status, shared_at=member.created_at, settled_at=member.updated_at)
+        return share if member is None else with_member(share, member)
+
+
+def with_member(share: Share, member: MemberRow) -> Share:
+    """Give a share as our own member row tells it: the row is the truth of the status, also where a list lags."""
+    return replace(share, member_status=member.status, shared_at=member.created_at, settled_at=member.updated_at)
 
 
 def read_row(row: Mapping[str, Any], *, project_id: str, status: MemberStatus | None) -> ImageRow:
