@@ -24,7 +24,7 @@ def find_asked(node: ast.AST) -> list[ast.AST]:
             return list(ast.walk(node))
         case ast.Set() | ast.Tuple() if all(map(is_reason, node.elts)):
             return list(node.elts)
-        case ast.Attribute(attr="value"):
+        case ast.Attribute(attr="value") | ast.FormattedValue():
             return [node.value]
         case _:
             return []
