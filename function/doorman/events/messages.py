@@ -86,14 +86,6 @@ TICK = "dev.knative.sources.ping"
 """The type of a PingSource's event, which a timer's tick has as well."""
 
 
-_TYPES = frozenset(EventType) | {TICK}
-
-
-def known_type(text: str) -> str:
-    """Give the type of an event where it is one that we know, else `other`: for labels, of which there must be few."""
-    return text if text in _TYPES else "other"
-
-
 class Data(BaseModel):
     """Data of an event, or a part of it."""
 

@@ -14,7 +14,6 @@ from doorman.events.messages import CheckData, EventType
 from doorman.events.writing import cause_of, read_check, read_notice
 from doorman.handlers.check_job import check_job
 from doorman.handlers.context import ProjectContext
-from doorman.handlers.results import Ended
 from doorman.handlers.triage import triage
 from doorman.models import Cause, CloudEvent, Notice, Share
 from doorman.runtime.clock import StoppableClock
@@ -125,7 +124,8 @@ class ProjectRun:
 
         async def attempt() -> None:
             nonlocal left
-            late = _find_late(await triage(self.context, [left]))
+            ended = await triage(self.context, [left])
+            late = {image: end for image, end in ended.items() if isinstance(end, Unavailable)}
             if late:
                 left = replace(left, images=tuple(late))
                 raise next(iter(late.values()))
@@ -172,10 +172,6 @@ class ProjectRun:
             self.is_stopped = True
             return
         self.troubles.append(Trouble(project_id=self.project_id, message=str(error), images=tuple(images)))
-
-
-def _find_late(ended: Ended) -> dict[str, Unavailable]:
-    return {image: end for image, end in ended.items() if isinstance(end, Unavailable)}
 
 
 def is_passing(error: Unavailable) -> bool:

@@ -165,8 +165,6 @@ class Run:
         chosen = [context for context in contexts if not projects or context.project_id in projects]
         if self._prepare is not None:
             chosen = [self._prepare(context) for context in chosen]
-        return [_dry(context) for context in chosen] if self._is_dry else chosen
-
-
-def _dry(context: ProjectContext) -> ProjectContext:
-    return replace(context, settings=replace(context.settings, mode="audit"))
+        if self._is_dry:
+            chosen = [replace(each, settings=replace(each.settings, mode="audit")) for each in chosen]
+        return chosen
