@@ -91,18 +91,20 @@ def data_of(event: CloudEvent) -> Any:
 
 def write(event: CloudEvent) -> tuple[dict[str, str], bytes]:
     """Write one event in binary mode: HTTP headers and body."""
-    headers = {f"ce-{name}": quote(value, safe=HEADER_SAFE) for name, value in _attributes(event).items()}
+    attributes = _attributes(event)
+    content_type = attributes.pop("datacontenttype")
+    headers = {f"ce-{name}": quote(value, safe=HEADER_SAFE) for name, value in attributes.items()}
     data = event.data if isinstance(event.data, Json) else to_json(event.data)
-    return {"content-type": "application/json", **headers}, data
+    return {"content-type": content_type, **headers}, data
 
 
 def to_structured(event: CloudEvent) -> dict[str, Any]:
     """Give one event as the JSON object of structured mode."""
-    return {**_attributes(event), "datacontenttype": "application/json", "data": data_of(event)}
+    return {**_attributes(event), "data": data_of(event)}
 
 
 def _attributes(event: CloudEvent) -> dict[str, str]:
-    """Give all attributes that are set, but for the type of the data."""
+    """Give all attributes that are set."""
     own = {
         "specversion": "1.0",
         "id": event.id,
@@ -110,6 +112,7 @@ def _attributes(event: CloudEvent) -> dict[str, str]:
         "type": event.type,
         "subject": event.subject,
         "time": write_time(event.time),
+        "datacontenttype": "application/json",
         "dataschema": event.dataschema,
     }
     return {**{name: value for name, value in own.items() if value is not None}, **event.extensions}
