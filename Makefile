@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 COVER ?= --cov --cov-report=term
 
 .DEFAULT_GOAL := help
-.PHONY: bench chaos fuzz soak help demo test lint unit test-openstack test-container test-lowest test-wheel test-asyncapi asyncapi sbom clean
+.PHONY: audit bench chaos fuzz soak help demo test lint unit test-openstack test-container test-docs test-lowest test-wheel test-asyncapi asyncapi sbom clean
 
 help: ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -23,6 +23,9 @@ lint: $(VENV)/dev.stamp
 
 unit: $(VENV)/dev.stamp
 	@$(BIN)/pytest --numprocesses auto $(COVER) -o cache_dir=.cache/pytest
+
+test-docs: $(VENV)/dev.stamp ## links, commands, settings and budgets of the pages, and the samples; seconds
+	@$(BIN)/pytest --no-cov tests/test_docs.py tests/test_house.py tests/test_examples.py tests/test_pipelines.py -o cache_dir=.cache/pytest
 
 test-container: $(VENV)/dev.stamp ## the image's own steps and start-up, without a container engine; Linux, as root
 	@$(BIN)/python -m tests.container.prove
@@ -44,6 +47,11 @@ sbom: $(VENV)/bin/python ## what the image installs, with licences, as CycloneDX
 	@.cache/sbom/tool/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
 	  --output-format JSON --output-file .cache/doorman.cdx.json .cache/sbom/image/bin/python
 	@echo ".cache/doorman.cdx.json"
+
+audit: $(VENV)/bin/python ## ask the public advisory database about everything that is pinned; needs a network
+	@$(BIN)/python -m venv .cache/audit
+	@.cache/audit/bin/pip --quiet --disable-pip-version-check install 'pip-audit>=2.9,<3'
+	@for pins in requirements*.txt; do echo "$$pins" && .cache/audit/bin/pip-audit --strict --disable-pip --require-hashes --requirement "$$pins" || exit 1; done
 
 test-wheel: $(VENV)/dev.stamp ## build the wheel, and use it where there is nothing else
 	@$(BIN)/pytest tests/wheel -o cache_dir=.cache/pytest
@@ -72,10 +80,14 @@ chaos: $(VENV)/dev.stamp ## 5,000 shares, 20 kills, 20 % faults; SEED=7 plays an
 fuzz: $(VENV)/dev.stamp ## a minute of mutants for everything that reads foreign bytes; SEED=7 plays others
 	@$(BIN)/python -m tests.fuzz.fuzz $(if $(SEED),--seed $(SEED)) $(if $(INPUTS),--inputs $(INPUTS))
 
-soak: ## what takes hours: ten storms of 5,000 shares, a million mutants, the lowest versions; says what it found
-	@for seed in 1 2 3 4 5 6 7 8 9 10; do $(MAKE) --no-print-directory chaos SEED=$$seed || exit 1; done
-	@$(MAKE) --no-print-directory fuzz INPUTS=1000000
-	@$(MAKE) --no-print-directory test-lowest
+SOAK := .cache/soak.txt
+soak: ## what takes hours: ten storms of 5,000 shares, a million mutants, the lowest versions; says what it found last
+	@mkdir -p .cache && if [ -e $(SOAK) ]; then echo "the last time:" && cat $(SOAK); else echo "not run here before"; fi
+	@echo "$$(date -u +%FT%TZ) began at $$(git describe --always --dirty)" > $(SOAK)
+	@for each in $(patsubst %,chaos:SEED=%,1 2 3 4 5 6 7 8 9 10) fuzz:INPUTS=1000000 test-lowest:; do \
+	  $(MAKE) --no-print-directory $$(echo "$$each" | tr : ' ') && found=held || found='DID NOT HOLD'; \
+	  echo "$$(date -u +%FT%TZ) $$each $$found" >> $(SOAK); \
+	done; cat $(SOAK); ! grep -q NOT $(SOAK)
 
 clean: ## forget everything that was set up
 	rm -rf $(VENV) .cache

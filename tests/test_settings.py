@@ -207,6 +207,37 @@ def test_strange_names_are_noted() -> None:
     assert notes == ("unknown variables, ignored: DOORMAN_PORT, DOORMAN_SERVICE_HOST",)
 
 
+class TestSender:
+    """`DOORMAN_MODE=forward`, for the one function that may do without a login."""
+
+    @staticmethod
+    def read(**environ: str) -> Settings:
+        """Read as the function does."""
+        return Settings.from_environ(
+            {"DOORMAN_MODE": "forward", **environ}, is_sink_required=False, is_login_required=False
+        )
+
+    def test_a_url_is_enough(self) -> None:
+        """No login, no endpoint; the receivers, where they are named."""
+        settings = self.read(K_SINK="https://broker.test/", OS_PROJECT_ID="a,b")
+        assert (settings.mode, settings.sink, settings.identity.projects) == (
+            "forward",
+            "https://broker.test/",
+            ("a", "b"),
+        )
+
+    def test_what_is_missing(self) -> None:
+        """A sink always; for a topic also where the cloud is."""
+        with pytest.raises(Misconfigured, match="K_SINK: missing; set it"):
+            self.read(OS_IMAGE_ENDPOINT_OVERRIDE="https://ims.test")
+        with pytest.raises(Misconfigured, match="OS_IMAGE_ENDPOINT_OVERRIDE: missing"):
+            self.read(K_SINK="smn:urn:smn:eu-de:p:notices")
+
+    def test_nobody_else_forwards(self) -> None:
+        """A function that settles must never take it for `enforce`."""
+        assert refusal(DOORMAN_MODE="forward") == "DOORMAN_MODE: expected one of enforce, audit, got 'forward'"
+
+
 @pytest.mark.parametrize("value", ["0", "-1", "1.5", "1e3", "1000000", " 5", "\u0661", "05"])
 def test_counts(value: str) -> None:
     """Whole numbers from one on."""

@@ -14,6 +14,8 @@ from doorman.runtime.logs import Format, Level
 from doorman.sinks.base import Target, read_sink
 
 Mode = Literal["enforce", "audit"]
+LentMode = Literal[Mode, "forward"]
+"""Where credentials may come with each call, a function may also do no more than pass notices on."""
 Api = Literal["ims", "glance"]
 
 VARIABLES: Mapping[str, str] = {
@@ -46,7 +48,7 @@ class Settings:
     """All settings of one process; times in seconds."""
 
     policy: str
-    mode: Mode
+    mode: LentMode
     api: Api
     max_images_per_call: int
     visibility_window: float
@@ -75,8 +77,9 @@ class Settings:
             Misconfigured: variables are missing or wrong; the text names all of them.
         """
         values = {name: environ.get(name) or default for name, default in VARIABLES.items()}
+        is_sender = not is_login_required and values["DOORMAN_MODE"].lower() == "forward"
         reads = {
-            "mode": partial(_choice, values, "DOORMAN_MODE", Mode),
+            "mode": partial(_choice, values, "DOORMAN_MODE", Mode if is_login_required else LentMode),
             "api": partial(_choice, values, "DOORMAN_API", Api),
             "max_images_per_call": partial(_count, values, "DOORMAN_MAX_IMAGES_PER_CALL"),
             "visibility_window": partial(_seconds, values, "DOORMAN_VISIBILITY_WINDOW", least=0.0),
@@ -86,23 +89,24 @@ class Settings:
             "sink_timeout": partial(_seconds, values, "DOORMAN_SINK_TIMEOUT", least=0.01),
             "log_level": partial(_choice, values, "LOG_LEVEL", Level),
             "log_format": partial(_choice, values, "LOG_FORMAT", Format),
-            "sink": partial(_sink, values["K_SINK"], is_required=is_sink_required),
+            "sink": partial(_sink, values["K_SINK"], is_required=is_sink_required or is_sender),
             "overrides": partial(_overrides, values["K_CE_OVERRIDES"]),
-            "identity": partial(_identity, environ, is_login_required=is_login_required),
+            "identity": partial(_identity, environ, is_login_required=is_login_required, is_url_enough=is_sender),
             "notes": partial(_find_strange, environ),
         }
         read = dict(zip(reads, gather(*reads.values()), strict=True))
         return cls(policy=values["DOORMAN_POLICY"], sink_ca=values["K_CA_CERTS"] or None, **read)
 
 
-def _identity(environ: Mapping[str, str], *, is_login_required: bool) -> Identity:
+def _identity(environ: Mapping[str, str], *, is_login_required: bool, is_url_enough: bool) -> Identity:
     try:
         identity = Identity.from_environ(environ, login_required=is_login_required)
     except NoLogin as error:
         from doorman.cloud.auth.cloud_files import name_entries  # noqa: PLC0415 - only for this message
 
         raise Misconfigured(f"{error}{name_entries(environ)}") from None
-    if not (identity.accounts or identity.handed or identity.clouds or identity.endpoints.image):
+    is_alone = is_url_enough and environ.get("K_SINK", "").startswith("http")
+    if not (is_alone or identity.accounts or identity.handed or identity.clouds or identity.endpoints.image):
         raise Misconfigured("OS_IMAGE_ENDPOINT_OVERRIDE: missing; credentials that come with each call know no catalog")
     return identity
 

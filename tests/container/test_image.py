@@ -11,6 +11,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from doorman.version import VERSION
 from tests.container.tree import ignored
 
 PROJECT = Path(__file__).parents[2]
@@ -70,6 +71,21 @@ def test_the_image_runs_as_a_user_without_rights() -> None:
     """The last word on the user is 1003, and the command is a list: the server itself gets SIGTERM."""
     assert re.findall(r"(?m)^USER (.*)$", CONTAINERFILE) == ["1003:1003"]
     assert len(re.findall(r"(?m)^(?:CMD|ENTRYPOINT) ", CONTAINERFILE)) == 1
+
+
+def test_the_image_says_what_it_is() -> None:
+    """The usual labels, of this version, with the project's own words."""
+    labels = dict(re.findall(r'org\.opencontainers\.image\.([a-z.]+)="(.*?)"', CONTAINERFILE))
+    assert labels == {
+        "title": "Doorman",
+        "description": PROJECT_FILE["description"].partition(",")[0],
+        "licenses": PROJECT_FILE["license"],
+        "version": "${VERSION}",
+        "revision": "${REVISION}",
+        "source": "${SOURCE}",
+        "base.name": "${PYTHON}",
+    }
+    assert re.findall(r"(?m)^ARG VERSION=(.*)$", CONTAINERFILE) == [VERSION]
 
 
 def test_the_image_starts_as_the_template_starts_triage() -> None:

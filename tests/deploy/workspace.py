@@ -1,4 +1,4 @@
-"""A folder in which Terraform works on a copy of deploy/functiongraph, with the provider of `provider.py`, offline."""
+"""A folder in which Terraform works on a copy of a module of `deploy`, with the provider of `provider.py`, offline."""
 
 import json
 import os
@@ -18,11 +18,16 @@ FILLED_IN: Mapping[str, Any] = {
 
 
 class Workspace:
-    """One copy; `path` holds the files, to be changed at will."""
+    """One copy; `path` holds the files, to be changed at will.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        source: the module. filled_in: values of its variables.
+    """
+
+    def __init__(self, folder: Path, *, source: Path = SOURCE, filled_in: Mapping[str, Any] = FILLED_IN) -> None:
         self.path = folder / "module"
-        shutil.copytree(SOURCE, self.path)
+        self._filled_in = filled_in
+        shutil.copytree(source, self.path)
         plugins = folder / "plugins"
         plugins.mkdir()
         provider = plugins / "terraform-provider-opentelekomcloud"
@@ -68,5 +73,5 @@ class Workspace:
         (self.path / file).write_text(text.replace(old, new, 1))
 
     def _fill_in(self, values: Mapping[str, Any]) -> None:
-        filled_in = {key: value for key, value in {**FILLED_IN, **values}.items() if value is not None}
+        filled_in = {key: value for key, value in {**self._filled_in, **values}.items() if value is not None}
         (self.path / "terraform.tfvars.json").write_text(json.dumps(filled_in))

@@ -19,7 +19,7 @@ from doorman.cloud.auth.clouds_yaml import Source, read_entry
 from doorman.cloud.auth.environ import Identity
 from doorman.cloud.auth.keystone import read_token
 from doorman.cloud.auth.logins import read_accounts
-from doorman.entrypoints.functiongraph.payload import read_payload, unwrap
+from doorman.entrypoints.functiongraph.payload import read_payload, unwrap, unwrap_for_sender
 from doorman.entrypoints.http import MAX_TEXT, Reply, answer, work_off
 from doorman.errors import DoormanError, Misconfigured, Refused, Rejected
 from doorman.events.cloudevents import write
@@ -109,7 +109,10 @@ def _file(data: bytes) -> None:
 
 
 def _functiongraph(data: bytes) -> None:
-    for event in unwrap(read_payload(data), served=SERVED).events:
+    payload = read_payload(data)
+    with suppress(Rejected):
+        unwrap_for_sender(payload, receivers=())
+    for event in unwrap(payload, served=SERVED).events:
         _judge(work_off(DOOR, _read_all, [event]))
 
 

@@ -48,7 +48,7 @@ class Projects:
         self._policy = policy
         self._clock = clock
         self._open_client = open_client
-        self._sink = sink
+        self.sink = sink
         self._calls = asyncio.Semaphore(CALLS_AT_ONCE)
         self._turns = Turns()
         self.sweeps = Shared()
@@ -86,6 +86,11 @@ class Projects:
         errors = await self._resolve()
         return list(self._contexts.values()), errors
 
+    def writer(self, project_id: str, region: str | None = None) -> EventWriter:
+        """Give who tells of a project; its region, where the project itself names none, is that of the settings."""
+        region = region or self._settings.identity.region
+        return EventWriter(project_id=project_id, region=region, policy_digest=self._policy.digest)
+
     def batcher(self, context: ProjectContext) -> Batcher:
         """Give the batches of one project."""
         if context.project_id not in self._batchers:
@@ -119,8 +124,11 @@ class Projects:
             ),
             service=Ims() if settings.api == "ims" else Glance(),
         )
-        region = credentials.region or settings.identity.region
-        writer = EventWriter(project_id=project_id, region=region, policy_digest=self._policy.digest)
         return ProjectContext(
-            cloud=cloud, sink=self._sink, policy=self._policy, writer=writer, settings=settings, clock=self._clock
+            cloud=cloud,
+            sink=self.sink,
+            policy=self._policy,
+            writer=self.writer(project_id, credentials.region),
+            settings=settings,
+            clock=self._clock,
         )

@@ -54,7 +54,10 @@ def logger() -> FilteringBoundLogger:
 
 
 def _renderer(form: Format, stream: TextIO) -> Processor:
-    return _Console(structlog.dev.ConsoleRenderer(colors=stream.isatty())) if form == "console" else _render
+    if form == "json":
+        return _render
+    plain = structlog.dev.plain_traceback  # an exception has its name by now; others would miss its frames
+    return _Console(structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=plain))
 
 
 class _Console:

@@ -99,6 +99,8 @@ def _change(cloud: Cloud, caller: Caller, body: dict[str, Any] | None, *, is_rem
             elif cloud.gallery.members[image_id].get(project_id) is None:
                 cloud.share(image_id, project_id)
     cloud.queue.jobs[job.id] = job
+    name = "deleteMemeber" if is_removal else "addMember"  # as its documentation spells them
+    cloud.engine.audit(caller.project_id, name, {"images": images, "projects": projects}, {"job_id": job.id})
     return job
 
 

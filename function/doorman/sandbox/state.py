@@ -164,10 +164,22 @@ class Cloud:
         return server
 
     def add_function(
-        self, urn: str, url: str, *, agency: User | None = None, loan: Loan = "token", retries: int = 1
+        self,
+        urn: str,
+        url: str,
+        *,
+        agency: User | None = None,
+        loan: Loan = "token",
+        retries: int = 1,
+        is_audited: bool = False,
     ) -> Deployed:
-        """Deploy a container that serves at `url`; `agency` is the user whose rights it is lent."""
-        deployed = Deployed(urn=urn, url=url, agency=agency, loan=loan, retries=retries)
+        """Deploy a container that serves at `url`.
+
+        Args:
+            agency: the user whose rights it is lent.
+            is_audited: it hears of what its project shares and takes back by IMS.
+        """
+        deployed = Deployed(urn=urn, url=url, agency=agency, loan=loan, retries=retries, is_audited=is_audited)
         self.engine.functions[urn] = deployed
         return deployed
 

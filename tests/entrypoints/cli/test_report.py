@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -204,3 +206,25 @@ def test_a_page_has_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arc
     page = tmp_path / "report.html"
     assert main(["report", archive, "--html", str(page)]) == 0
     assert "The latest 1; of the others" in page.read_text()
+
+
+def test_the_five_usual_questions_are_answered(
+    archive: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The commands of docs/evidence.md, on an archive of ours."""
+    page = (Path(__file__).parents[3] / "docs" / "evidence.md").read_text("utf-8")
+    (block,) = re.findall(r"(?ms)^```sh\n(.*?)^```", page)
+    (image,) = re.findall(r"--image (\S+)", block)
+    ours = {"archive.jsonl": archive, image: image_id(1), "quarter.html": str(tmp_path / "quarter.html")}
+    told = []
+    for line in block.splitlines():
+        words = shlex.split(re.split(r" [#|>] ?", line)[0])
+        assert main([ours.get(word, word) for word in words[1:]]) == 0
+        told.append(capsys.readouterr().out)
+    assert f"image {image_id(1)} in project receiver: accepted" in told[0]
+    assert told[1].startswith("5 shares\n\n| OUTCOME | SHARES |\n")
+    assert [row["person"] for row in csv.DictReader(io.StringIO(told[2])) if row["person"]] == ["ann: ticket 4711"]
+    (pattern,) = re.findall("grep -E '(.*?)'", block)
+    found = [re.findall(pattern, row) for row in told[3].splitlines()]
+    assert sorted(each for (each,) in filter(None, found)) == ["failed", "held", "untold"]
+    assert "receiver" in (tmp_path / "quarter.html").read_text("utf-8")

@@ -145,3 +145,20 @@ def test_a_share_whose_trace_can_name_no_event_is_malformed(trace_id: Any) -> No
 def test_the_time_of_a_trace_is_read_where_there_is_one(changes: dict[str, Any], time: datetime | None) -> None:
     """Milliseconds, also as text, or RFC 3339; the recording counts where the operation's time is missing."""
     assert read_trace(trace(**changes), {RECEIVER}) == [notified(RECEIVER, [IMAGE], time=time)]
+
+
+@pytest.mark.parametrize("receivers", [(), (RECEIVER, "another")])
+def test_a_sender_tells_whom_it_is_to_tell(receivers: tuple[str, ...]) -> None:
+    """Everybody whom the trace names, or of these those that are known behind the sink; never the sharer itself."""
+    shared = trace(request={"images": [IMAGE], "projects": [SHARER, RECEIVER, "another", "third"]})
+    told = read_trace(shared, receivers, is_sender=True)
+    wanted = receivers or (RECEIVER, "another", "third")
+    assert told == [notified(project, [IMAGE]) for project in wanted]
+    assert read_trace(trace(request={"images": [IMAGE]}), receivers, is_sender=True) is Ignored.PROJECT_NOT_SERVED
+
+
+@pytest.mark.parametrize("name", ["deleteMember", "deleteMemeber"])
+def test_a_sender_tells_of_shares_that_were_taken_back(name: str) -> None:
+    """Without a time: nobody need wait for a share that will not come."""
+    assert read_trace(trace(trace_name=name), (), is_sender=True) == [notified(RECEIVER, [IMAGE], time=None)]
+    assert read_trace(trace(trace_name="updateMember"), (), is_sender=True) is Ignored.OTHER_OPERATION

@@ -179,6 +179,23 @@ async def test_the_target_is_loaded_by_path(tmp_path: Path, monkeypatch: pytest.
     assert answers == [200, 405, 404, 200, 400, 503]
 
 
+@pytest.mark.anyio
+async def test_a_sender_starts_without_policy_and_login(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sink is all that it needs; a tick asks nothing of it."""
+    monkeypatch.setenv("FUNCTION_TARGET", "")
+    monkeypatch.setenv("DOORMAN_MODE", "forward")
+    monkeypatch.setenv("K_SINK", "http://127.0.0.1:9/")
+    monkeypatch.setattr(sys, "modules", dict(sys.modules))
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    app = functions_framework.aio.create_asgi_app("functiongraph", MAIN)  # type: ignore[no-untyped-call]
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://door.test") as client:
+        answers = [await client.post("/init"), await client.post("/invoke", json=TIMER)]
+    assert [(each.status_code, each.text) for each in answers] == [
+        (200, ""),
+        (200, '{"events":0,"ignored":["other_type"]}'),
+    ]
+
+
 def test_without_login_the_image_service_must_be_named(tmp_path: Path) -> None:
     """Keys that come with a call know no catalog: the start says so."""
     policy = tmp_path / "policy.yaml"

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -41,6 +42,7 @@ OURS = {
     "OS_USER_DOMAIN_NAME": "Default",
     "OS_PROJECT_ID": RECEIVER,
 }
+IMAGE = "6596628c-42d4-4ff1-8660-8ea5ae61f243"
 LENT = {"OS_IMAGE_ENDPOINT_OVERRIDE": BASE}
 TIMER = {"trigger_type": "TIMER", "trigger_name": "sweep", "time": "2026-01-31T08:30:00Z", "user_event": ""}
 
@@ -312,3 +314,56 @@ def test_a_project_that_is_only_known_by_name_needs_the_login(cloud: Cloud) -> N
     cloud.settings.keystone_down = True
     (reply,) = invoke(cloud, TIMER, environ={**environ, "OS_PROJECT_NAME": "landing-zone"})
     assert reply.status == 503
+
+
+SHARED_AT = datetime(2026, 1, 31, 8, 30, tzinfo=UTC)
+
+
+def test_a_sender_passes_its_traces_on_without_any_login(cloud: Cloud, sink: str, told: list[CloudEvent]) -> None:
+    """One notice for each receiver, as its own events look; nothing is read and nothing decided."""
+    shared = added(IMAGE, time=SHARED_AT.isoformat(), request={"images": [IMAGE], "projects": [RECEIVER, "another"]})
+    environ = {"DOORMAN_MODE": "forward", "K_SINK": sink, "OS_REGION_NAME": "eu-de"}
+    with capture_logs() as lines:
+        (reply,) = invoke(cloud, shared, environ=environ)
+    assert (reply.status, reply.text) == (200, '{"events":2,"ignored":[]}')
+    found = {event.source: event for event in told}
+    assert sorted(found) == ["/doorman/eu-de/another", f"/doorman/eu-de/{RECEIVER}"]
+    event = found[f"/doorman/eu-de/{RECEIVER}"]
+    assert (event.type, event.time, event.subject) == ("dev.doorman.share.notified.v1", SHARED_AT, IMAGE)
+    assert event.data == {"project_id": RECEIVER, "images": [IMAGE]}
+    assert event.extensions == {"causationid": "trace-1", "correlationid": "trace-1"}
+    assert len({event.id for event in told}) == 2
+    assert [line["notified"] for line in lines if line["event"] == "event.handled"] == [1, 1]
+    assert list(cloud.calls) == []
+
+
+def test_a_sender_tells_only_those_behind_its_sink(cloud: Cloud, sink: str, told: list[CloudEvent]) -> None:
+    """OS_PROJECT_ID names them; what others would refuse is not sent."""
+    environ = {"DOORMAN_MODE": "forward", "K_SINK": sink, "OS_PROJECT_ID": "another"}
+    (reply,) = invoke(cloud, added(IMAGE), environ=environ)
+    assert (reply.status, reply.text, told) == (200, '{"events":0,"ignored":["project_not_served"]}', [])
+
+
+def test_a_sender_is_called_again_where_the_sink_is_away(cloud: Cloud) -> None:
+    """What is malformed, however, stays so: an ID that no receiver would take is not sent."""
+    environ = {"DOORMAN_MODE": "forward", "K_SINK": "http://127.0.0.1:9/"}
+    strange = added(IMAGE, request={"images": [IMAGE], "projects": ["../x"]})
+    replies = invoke(cloud, added(IMAGE), strange, environ=environ)
+    assert [reply.status for reply in replies] == [503, 400]
+
+
+def test_a_sender_publishes_to_a_topic_with_lent_keys(cloud: Cloud) -> None:
+    """The keys sign for the project that the topic lies in, which need not be the sender's."""
+    urn = f"urn:smn:eu-de:{RECEIVER}:notices"
+    cloud.add_topic(urn)
+    environ = {"DOORMAN_MODE": "forward", "K_SINK": f"smn:{urn}", **LENT, "OS_PROJECT_ID": RECEIVER}
+    keys = {"access-key": "AK", "secret-key": "SK", "token": "ST"}
+    headers = {"x-cff-project-id": "sharer", **{f"x-cff-security-{name}": value for name, value in keys.items()}}
+    with serve(create_app(cloud)) as url:
+        environ |= {"OS_IMAGE_ENDPOINT_OVERRIDE": url}
+        replies = invoke(cloud, added(IMAGE), environ=environ, headers=headers)
+        replies += invoke(cloud, added(IMAGE), environ=environ)
+    assert [reply.status for reply in replies] == [200, 503]
+    assert [json.loads(each.message)["data"] for each in cloud.topics.published] == [
+        {"project_id": RECEIVER, "images": [IMAGE]}
+    ]

@@ -11,7 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from doorman.entrypoints.functiongraph.cts import Ignored
-from doorman.entrypoints.functiongraph.payload import MAX_PAYLOAD, Unwrapped, read_payload, unwrap
+from doorman.entrypoints.functiongraph.payload import (
+    MAX_PAYLOAD,
+    MAX_RECEIVERS,
+    Unwrapped,
+    read_payload,
+    unwrap,
+    unwrap_for_sender,
+)
 from doorman.errors import Rejected
 from doorman.events.cloudevents import to_structured
 from doorman.events.messages import TICK
@@ -264,3 +271,42 @@ def test_any_bytes_are_read_or_refused(body: bytes) -> None:
     except Rejected:
         return
     assert result.ignored
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"cts": TRACE},
+        smn(json.dumps(TRACE)),
+        lts([{"message": TRACE}]),
+        kafka({"messages": [json.dumps({"cts": TRACE})], "topic_id": "t"}),
+    ],
+)
+def test_a_sender_reads_traces_from_every_trigger(payload: dict[str, Any]) -> None:
+    """The same event again, for whoever is named."""
+    assert unwrap_for_sender(payload, receivers=()) == Unwrapped((SHARED,))
+
+
+@pytest.mark.parametrize(
+    ("payload", "reason"),
+    [
+        (timer(), Ignored.OTHER_TYPE),
+        (to_structured(SHARED), Ignored.NOT_AN_EVENT),
+        (smn(json.dumps(to_structured(SHARED))), Ignored.NOT_AN_EVENT),
+        ({"cts": {**TRACE, "request": {"images": [IMAGE], "projects": ["another"]}}}, Ignored.PROJECT_NOT_SERVED),
+    ],
+)
+def test_a_sender_passes_on_nothing_else(payload: dict[str, Any], reason: Ignored) -> None:
+    """No tick, and no event: one that it sent to a topic which it hears itself would go round for ever."""
+    assert unwrap_for_sender(payload, receivers={RECEIVER}) == Unwrapped((), (reason,))
+
+
+def test_a_sender_sends_no_more_than_an_image_has_receivers() -> None:
+    """256 projects, by the image service's own bound."""
+
+    def shared_with(count: int) -> dict[str, Any]:
+        return {"cts": {**TRACE, "request": {"images": [IMAGE], "projects": [f"p{n}" for n in range(count)]}}}
+
+    assert len(unwrap_for_sender(shared_with(MAX_RECEIVERS), receivers=()).events) == MAX_RECEIVERS
+    with pytest.raises(Rejected, match="payload: leads to 257 notices; send what leads to at most 256"):
+        unwrap_for_sender(shared_with(MAX_RECEIVERS + 1), receivers=())

@@ -19,6 +19,7 @@ from doorman.models import MAX_IMAGES, CloudEvent, is_image_id
 from doorman.parsing import parse_json, parse_time
 
 _STATUS = re.compile(r"[1-5]\d\d", re.ASCII)
+_SHARED, _TAKEN_BACK = "addmember", ("deletemember", "deletememeber")  # the extension API spells it so
 
 
 class Ignored(StrEnum):
@@ -35,27 +36,33 @@ class Ignored(StrEnum):
     NO_IMAGE_NAMED = "no_image_named"
 
 
-def read_trace(trace: Mapping[str, Any], served: Collection[str]) -> list[CloudEvent] | Ignored:
+def read_trace(
+    trace: Mapping[str, Any], served: Collection[str], *, is_sender: bool = False
+) -> list[CloudEvent] | Ignored:
     """Read one audit trace into one notification per served project that it names (and per 1000 images).
 
-    Only `addMember` leads anywhere: `updateMember` is what we or a person did, and `deleteMember` (which the extension
-    API spells `deleteMemeber`) leaves nothing to decide.
+    Only `addMember` leads anywhere: `updateMember` is what we or a person did, and `deleteMember` leaves nothing to
+    decide. A sender tells of it as well: without a time, since there is no share to wait for.
 
     Args:
         trace: has a `trace_name`; anything else may be missing, and `request` and `response` may be text.
-        served: IDs of the projects that we serve.
+        served: IDs of the projects that we serve, or a sender tells; none: a sender tells all but its own.
+        is_sender: the trace is of the project that shares, and others hear of it.
 
     Raises:
         Rejected: it would be a notification, but its `trace_id` can name no event.
     """
     if str(trace.get("service_type")).upper() != "IMS":
         return Ignored.OTHER_SERVICE
-    if str(trace["trace_name"]).lower() != "addmember":
+    name = str(trace["trace_name"]).lower()
+    if name != _SHARED and not (is_sender and name in _TAKEN_BACK):
         return Ignored.OTHER_OPERATION
     if _has_failed(trace):
         return Ignored.OPERATION_FAILED
     request, response = as_object(trace.get("request")), as_object(trace.get("response"))
-    receivers = [project for project in _receivers(trace, request, response) if project in served]
+    own = trace.get("project_id") if is_sender else None
+    named = [project for project in _receivers(trace, request, response) if project != own]
+    receivers = named if is_sender and not served else [project for project in named if project in served]
     if not receivers:
         return Ignored.PROJECT_NOT_SERVED
     images = _images(trace, request, response)
@@ -66,7 +73,7 @@ def read_trace(trace: Mapping[str, Any], served: Collection[str]) -> list[CloudE
             id=_trace_id(trace),
             source="/functiongraph/cts",
             type=EventType.NOTIFIED,
-            time=_moment(trace.get("time")) or _moment(trace.get("record_time")),
+            time=(_moment(trace.get("time")) or _moment(trace.get("record_time"))) if name == _SHARED else None,
             data={"project_id": project, "images": images[start : start + MAX_IMAGES]},
         )
         for project in receivers

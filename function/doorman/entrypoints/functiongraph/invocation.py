@@ -1,6 +1,7 @@
 """From an invocation on FunctionGraph to its answer: unwraps the payload and has its events worked off.
 
 Where a sink is set, follow-up events go there; where none is, one invocation follows everything to its end.
+The function of a project that shares only passes its traces on.
 """
 
 import asyncio
@@ -14,18 +15,27 @@ from pydantic_core import to_json
 from doorman.bootstrap import Connections, open_projects
 from doorman.cloud.auth.credentials import Credentials, from_invocation
 from doorman.cloud.client import counting
-from doorman.entrypoints.functiongraph.payload import Grant, Unwrapped, read_grant, read_payload, unwrap
+from doorman.entrypoints.functiongraph.payload import (
+    Grant,
+    Unwrapped,
+    read_grant,
+    read_payload,
+    unwrap,
+    unwrap_for_sender,
+)
 from doorman.entrypoints.http import Reply, refuse, work_off
 from doorman.errors import Rejected, Unavailable
 from doorman.events.cloudevents import check_encoding
 from doorman.events.messages import TICK, EventType
 from doorman.handlers.batching import Shared
 from doorman.handlers.dispatch import Handler, handle_check, handle_sweep, handle_triage
+from doorman.handlers.forward import handle_forward
 from doorman.handlers.projects import Projects
 from doorman.handlers.run import Run
 from doorman.models import CloudEvent, Handled
 from doorman.policy.policy import Policy
 from doorman.runtime.logs import logger
+from doorman.sinks.base import Target
 from doorman.sinks.huaweicloud import find_beside
 from doorman.sinks.loopback import LogSink, LoopbackSink
 
@@ -48,6 +58,7 @@ class Invocations:
         self._policy = policy
         self._last: tuple[Grant | None, Projects] | None = None
         self._runs = Shared()
+        self._is_sender = connections.settings.mode == "forward"
 
     async def answer(self, *, headers: Mapping[str, str], body: bytes) -> Reply:
         """Answer one `POST /invoke`; success is 200 and says what was done."""
@@ -61,6 +72,8 @@ class Invocations:
         if unwrapped.ignored:
             logger().info("payload.ignored", reasons=[reason.value for reason in unwrapped.ignored])
         handlers = dict(HANDLERS)
+        if self._is_sender:
+            handlers[EventType.NOTIFIED] = handle_forward
         if waiting is not None:
             handlers[TICK] = partial(self._share_run, grant)
         return _sum_up(unwrapped, await _work_off_all(served, unwrapped.events, handlers, waiting))
@@ -78,6 +91,8 @@ class Invocations:
         """Read a payload, which is not kept: it may be thirty times as large as its bytes."""
         payload = read_payload(body)
         served = self._open(grant, waiting)
+        if self._is_sender:
+            return served, unwrap_for_sender(payload, receivers=self._connections.settings.identity.projects)
         return served, unwrap(payload, served=await _list_served(served))
 
     def _open(self, grant: Grant | None, waiting: list[CloudEvent] | None) -> Projects:
@@ -91,7 +106,12 @@ class Invocations:
         return served
 
     def _lend(self, grant: Grant | None) -> Sequence[Credentials]:
-        identity = self._connections.settings.identity
+        identity, sink = self._connections.settings.identity, self._connections.settings.sink
+        projects = identity.projects
+        if self._is_sender:
+            if not isinstance(sink, Target):
+                return ()  # a URL asks for no login
+            projects = (sink.project_id,)
         if grant is None or identity.endpoints.image is None:
             if not self._connections.credentials:
                 raise Unavailable("the call brings no credentials: give the function an agency, and include its keys")
@@ -105,7 +125,7 @@ class Invocations:
                 keys=grant.keys,
                 now=self._connections.clock.now,
             )
-            for project_id in identity.projects or (grant.project_id,)
+            for project_id in projects or (grant.project_id,)
         ]
 
 

@@ -7,8 +7,9 @@ See https://docs.otc.t-systems.com/function-graph/umn/creating_triggers/
 
 import base64
 import binascii
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
@@ -25,9 +26,13 @@ from doorman.parsing import parse_json, parse_time
 MAX_PAYLOAD = 256 * 1024
 """Bytes of one asynchronous invocation; the engine takes no more."""
 
+MAX_RECEIVERS = 256
+"""Notices that a sender makes of one payload: an image can be shared with so many projects."""
+
 _NAMESPACE = uuid5(NAMESPACE_URL, "urn:doorman:functiongraph")
 _KINDS = frozenset({"record", "lts", "cts", "trace_name", "specversion"})
 _OURS = frozenset({EventType.NOTIFIED, EventType.CHECK, TICK})
+_Reader = Callable[[Any], "list[CloudEvent] | Ignored"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +71,33 @@ def unwrap(payload: Mapping[str, Any], *, served: Collection[str]) -> Unwrapped:
     """
     if payload.get("trigger_type") == "TIMER":
         return _gather([_read_timer(payload)])
+    return _gather(_read_all(payload, partial(_read_item, served=served)))
+
+
+def unwrap_for_sender(payload: Mapping[str, Any], *, receivers: Collection[str]) -> Unwrapped:
+    """Find what a sender passes on: its own traces, and no event, which might be one that it sent.
+
+    Args:
+        receivers: IDs of the projects to tell; none: all that the traces name.
+
+    Raises:
+        Rejected: a part of the payload is malformed, or it leads to too many notices.
+    """
+    read = partial(_read_trace_of, served=receivers, is_sender=True)
+    found = _gather([Ignored.OTHER_TYPE] if payload.get("trigger_type") == "TIMER" else _read_all(payload, read))
+    if len(found.events) > MAX_RECEIVERS:
+        raise Rejected(f"payload: leads to {len(found.events)} notices; send what leads to at most {MAX_RECEIVERS}")
+    return found
+
+
+def _read_all(payload: Mapping[str, Any], read: _Reader) -> Iterator[list[CloudEvent] | Ignored]:
     if payload.get("trigger_type") == "KAFKA":
-        return _gather(_read_message(text, served) for text in _kafka_messages(payload))
+        return (_read_message(text, read) for text in _kafka_messages(payload))
     if "record" in payload:
-        return _gather(_read_message(text, served) for text in _smn_messages(payload))
+        return (_read_message(text, read) for text in _smn_messages(payload))
     if "lts" in payload:
-        return _gather(_read_message(text, served) for text in _lts_messages(payload))
-    return _gather([_read_item(payload, served)])
+        return (_read_message(text, read) for text in _lts_messages(payload))
+    return iter([read(payload)])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,21 +150,25 @@ def _gather(items: Iterable[list[CloudEvent] | Ignored]) -> Unwrapped:
     return Unwrapped(tuple(events.values()), tuple(dict.fromkeys(ignored)))
 
 
-def _read_message(message: Any, served: Collection[str]) -> list[CloudEvent] | Ignored:
+def _read_message(message: Any, read: _Reader) -> list[CloudEvent] | Ignored:
     try:
-        item = parse_json(message, "message") if isinstance(message, str) else message
-        return _read_item(item, served)
+        return read(parse_json(message, "message") if isinstance(message, str) else message)
     except Rejected:
         return Ignored.NOT_AN_EVENT  # anybody may write to a topic or a log: its neighbours are read all the same
 
 
-def _read_item(item: Any, served: Collection[str]) -> list[CloudEvent] | Ignored:
+def _read_item(item: Any, *, served: Collection[str]) -> list[CloudEvent] | Ignored:
     item = as_object(item)
     if "specversion" in item:
         event = from_structured(item)
         return [event] if event.type in _OURS else Ignored.OTHER_TYPE
+    return _read_trace_of(item, served=served)
+
+
+def _read_trace_of(item: Any, *, served: Collection[str], is_sender: bool = False) -> list[CloudEvent] | Ignored:
+    item = as_object(item)
     trace = as_object(item.get("cts", item))
-    return read_trace(trace, served) if "trace_name" in trace else Ignored.NOT_AN_EVENT
+    return read_trace(trace, served, is_sender=is_sender) if "trace_name" in trace else Ignored.NOT_AN_EVENT
 
 
 def _read_timer(payload: Mapping[str, Any]) -> list[CloudEvent] | Ignored:
