@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from functools import partial
 from signal import Signals
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from doorman.entrypoints.cli import tables
@@ -23,6 +24,9 @@ from doorman.models import CloudEvent
 from doorman.parsing import visible
 from doorman.runtime import telemetry
 
+if TYPE_CHECKING:
+    from doorman.entrypoints.cli.notify import Channels
+
 DONE, FAILED = 0, 1
 
 
@@ -31,6 +35,9 @@ def configure(parser: ArgumentParser) -> None:
     configure_look(parser)
     parser.add_argument("--dry-run", action="store_true", help="decide and tell everything, change nothing")
     parser.add_argument("--report", metavar="FILE", help="write a page of what became of each share")
+    parser.add_argument(
+        "--notify", action="store_true", help="tell people what is new, by DOORMAN_CHANNELS and --state"
+    )
 
 
 def configure_look(parser: ArgumentParser) -> None:
@@ -60,15 +67,29 @@ async def work(arguments: Namespace, *, is_dry: bool, is_telling: bool) -> int:
         arguments: those of `configure_look`.
         is_telling: outcomes go to K_SINK, where it is set.
     """
+    channels = _open_channels(arguments) if getattr(arguments, "notify", False) else {}
     async with open_look(arguments, is_telling=is_telling) as session:
         once = Run(session.projects, run_id=f"run-{uuid4()}", is_dry=is_dry)
         report, stop = await supervise(once, session.named, show=partial(show_report, arguments, session))
         if getattr(arguments, "report", None):
             write_page(read_events([*session.taken, *report.untold]), arguments.report)
         is_done = report.is_faultless and not is_failed(arguments, session, report)
+        if channels:
+            from doorman.entrypoints.cli.notify import tell  # noqa: PLC0415 - few runs tell people
+
+            events, state = [*report.told, *report.untold], arguments.state
+            is_done &= await tell(events, channels, names=session.names, state=state, is_whole=report.is_whole)
         code = exit_code(is_done=is_done, stop=stop)
         _count(report, command="run" if is_telling else "pending", code=code)
         return code
+
+
+def _open_channels(arguments: Namespace) -> "Channels":
+    if not arguments.state:
+        raise Misconfigured("--notify: needs --state FILE, which remembers what people were told")
+    from doorman.entrypoints.cli.notify import open_all  # noqa: PLC0415 - few runs tell people
+
+    return open_all(arguments)[0]
 
 
 def _count(report: Report, *, command: str, code: int) -> None:

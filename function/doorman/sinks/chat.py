@@ -1,0 +1,98 @@
+"""Sends messages to people by apprise, which knows their services: chats, mail, pagers.
+
+The only room that knows apprise, an extra. It speaks in threads of its own, for a bounded time, and keeps quiet: its
+log, like its errors, may quote a URL, and that is a secret.
+"""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
+
+from doorman.errors import Misconfigured, Unavailable
+from doorman.planning.channels import SCHEMES, Channel
+from doorman.planning.notices import Message
+
+if TYPE_CHECKING:
+    from apprise import NotifyBase
+
+INSTALL: Final = "pip install 'doorman-image-shares[notify]'; the image: requirements-notify.txt"
+
+TIMEOUT: Final = 20.0
+"""Seconds for one message, with the pauses that a service asks for."""
+
+LONGEST: Final = 3000
+"""Characters of one message at most, also where a service takes more: it is to be read."""
+
+_TYPES: Final = {"info": "info", "action": "warning", "error": "failure"}
+
+
+class Service(Protocol):
+    """What takes one channel's messages; `limit` is how long they may be."""
+
+    limit: int
+
+    async def send(self, message: Message) -> None:
+        """Send one message.
+
+        Raises:
+            Unavailable: the service did not take it.
+        """
+        ...
+
+
+@dataclass(slots=True)
+class AppriseService:
+    """A service of apprise."""
+
+    channel: str
+    service: "NotifyBase"
+    limit: int
+
+    async def send(self, message: Message) -> None:
+        """Send one message.
+
+        Raises:
+            Unavailable: the service did not take it. Apprise does not say whether it ever will, so a retry may help.
+        """
+        try:
+            is_taken = await asyncio.to_thread(self._send, message)
+        except Exception as error:  # noqa: BLE001 - whatever a plugin raises; its text may quote the URL
+            raise Unavailable(f"channel {self.channel}: not sent ({type(error).__name__})") from None
+        if not is_taken:
+            raise Unavailable(f"channel {self.channel}: the service did not take the message")
+
+    def _send(self, message: Message) -> bool:
+        from apprise import Apprise, NotifyFormat  # noqa: PLC0415 - an extra
+
+        # Our text means nothing to any markup. Escaped for Markdown, its commands could not be copied from some services.
+        is_markdown = self.service.resolve_format(NotifyFormat.TEXT) == NotifyFormat.MARKDOWN
+        sender = Apprise(self.service, asset=self.service.asset)
+        kind = _TYPES[message.severity]
+        form = None if is_markdown else NotifyFormat.TEXT
+        return bool(sender.notify(body=message.body, title=message.title, notify_type=kind, body_format=form))
+
+
+def open_service(channel: Channel) -> AppriseService:
+    """Make ready to send to a channel; nobody is called yet.
+
+    Raises:
+        Misconfigured: apprise is missing, or does not know such a URL; the text does not show it.
+    """
+    try:
+        from apprise import Apprise, AppriseAsset  # noqa: PLC0415 - an extra, and slow
+        from apprise.plugins import url_to_dict  # noqa: PLC0415 - likewise
+    except ImportError as error:
+        raise Misconfigured(f"DOORMAN_CHANNELS: needs apprise: {INSTALL}") from error
+    logging.getLogger("apprise").disabled = True
+    logging.getLogger("urllib3").setLevel(logging.ERROR)
+    asset = AppriseAsset(
+        app_id="Doorman", app_desc="Doorman", http_redirects=False, service_timeout=TIMEOUT, image_url_mask=""
+    )
+    parts = url_to_dict(channel.url)  # type: ignore[no-untyped-call]  # theirs
+    # An https address may be one that apprise knows as a service's own, but of no service beyond ours.
+    is_known = parts is not None and parts["schema"] in SCHEMES
+    service = Apprise.instantiate(parts, asset=asset) if is_known else None
+    if service is None:
+        raise Misconfigured(f"DOORMAN_CHANNELS: channel {channel.name}: apprise does not know this URL of a service")
+    return AppriseService(channel.name, service, limit=min(LONGEST, service.body_maxlen))
