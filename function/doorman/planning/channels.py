@@ -19,7 +19,12 @@ from doorman.policy.document.yaml_reader import Node, Path
 from doorman.policy.policy import resolve
 from doorman.policy.schema import OneOrMore, Owners, PolicyFile, Projects, Some, words
 
-Word = Literal["failed", "held", "pending", "drifted", "rejected", "accepted", "skipped", "audited"]
+_WORDS: Final = "`failed`, `held`, `pending`, `drifted`, `rejected`, `accepted`, `skipped` or `audited`"
+
+Word = Annotated[
+    Literal["failed", "held", "pending", "drifted", "rejected", "accepted", "skipped", "audited"],
+    Field(description=_WORDS),
+]
 Severity = Literal["info", "action", "error"]
 
 SCHEMES: Final = (
@@ -61,11 +66,8 @@ class ChannelEntry(Strict):
         Field(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="a name of 1 to 64 of `A-Z a-z 0-9 _ -`, such as `ops`"),
     ]
     url: Annotated[str, Field(min_length=1, description=_URL_WORDS)]
-    types: OneOrMore[Word] = words(
-        "a list of `failed`, `held`, `pending`, `drifted`, `rejected`, `accepted`, `skipped` and `audited`",
-        default=["failed", "held", "pending", "drifted"],
-    )
-    severities: OneOrMore[Severity] | None = words("a list of `info`, `action` and `error`")
+    types: OneOrMore[Word] = words(f"{_WORDS}, or a list of them", default=["failed", "held", "pending", "drifted"])
+    severities: OneOrMore[Severity] | None = words("`info`, `action` or `error`, or a list of them")
     projects: Projects = None
     owners: Owners = None
 

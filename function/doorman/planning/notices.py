@@ -238,9 +238,9 @@ def _fit(blocks: Sequence[Sequence[str]], limit: int) -> str:
     """Put as many blocks into a message as it takes, and count the others."""
     texts = ["\n".join(block) for block in blocks]
     rest = "and {} more groups of shares: doorman pending"
-    for kept in range(len(texts), -1, -1):
+    for kept in range(len(texts), 0, -1):
         left = [rest.format(len(texts) - kept)] if kept < len(texts) else []
         text = "\n\n".join([*texts[:kept], *left])
         if len(text) <= limit:
-            break
-    return text
+            return text
+    return rest.format(len(texts))

@@ -24,6 +24,9 @@ TIMEOUT: Final = 20.0
 LONGEST: Final = 3000
 """Characters of one message at most, also where a service takes more: it is to be read."""
 
+_PARAGRAPHS: Final = frozenset({"workflow", "workflows"})
+"""Teams' cards join lines; only an empty one between them keeps them apart."""
+
 _TYPES: Final = {"info": "info", "action": "warning", "error": "failure"}
 
 
@@ -48,6 +51,7 @@ class AppriseService:
     channel: str
     service: "NotifyBase"
     limit: int
+    line_end: str
 
     async def send(self, message: Message) -> None:
         """Send one message.
@@ -68,9 +72,14 @@ class AppriseService:
         # Our text means nothing to any markup. Escaped for Markdown, its commands could not be copied from some services.
         is_markdown = self.service.resolve_format(NotifyFormat.TEXT) == NotifyFormat.MARKDOWN
         sender = Apprise(self.service, asset=self.service.asset)
-        kind = _TYPES[message.severity]
-        form = None if is_markdown else NotifyFormat.TEXT
-        return bool(sender.notify(body=message.body, title=message.title, notify_type=kind, body_format=form))
+        return bool(
+            sender.notify(
+                title=message.title,
+                body=message.body.replace("\n", self.line_end),
+                notify_type=_TYPES[message.severity],
+                body_format=None if is_markdown else NotifyFormat.TEXT,
+            )
+        )
 
 
 def open_service(channel: Channel) -> AppriseService:
@@ -95,4 +104,7 @@ def open_service(channel: Channel) -> AppriseService:
     service = Apprise.instantiate(parts, asset=asset) if is_known else None
     if service is None:
         raise Misconfigured(f"DOORMAN_CHANNELS: channel {channel.name}: apprise does not know this URL of a service")
-    return AppriseService(channel.name, service, limit=min(LONGEST, service.body_maxlen))
+    # A tenth is left for what becomes longer on its way, such as ends of lines.
+    limit = min(LONGEST, service.body_maxlen * 9 // 10)
+    line_end = "\n\n" if parts["schema"] in _PARAGRAPHS else "\n"
+    return AppriseService(channel.name, service, limit=limit, line_end=line_end)
