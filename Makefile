@@ -75,6 +75,7 @@ fuzz: $(VENV)/dev.stamp ## a minute of mutants for everything that reads foreign
 soak: ## what takes hours: ten storms of 5,000 shares, a million mutants, the lowest versions; says what it found
 	@for seed in 1 2 3 4 5 6 7 8 9 10; do $(MAKE) --no-print-directory chaos SEED=$$seed || exit 1; done
 	@$(MAKE) --no-print-directory fuzz INPUTS=1000000
+	@TICK=5 $(BIN)/pytest --no-cov -o cache_dir=.cache/pytest tests/handlers/test_notify.py
 	@$(MAKE) --no-print-directory test-lowest
 
 clean: ## forget everything that was set up

@@ -58,13 +58,14 @@ class Announcer:
             await self._send({each.id: each for each in gathered}.values())
 
     def _pick(self, told: Iterable[Told]) -> list[Told]:
+        forgotten = self._clock.now() - MEMORY
+        self._known = {key: at for key, at in self._known.items() if at > forgotten}
         return [each for one in told if (each := pick(self._channel, one, known=self._known))]
 
     async def _send(self, told: Iterable[Told]) -> None:
-        now = self._clock.now()
-        self._known = {key: at for key, at in self._known.items() if at > now - MEMORY}
         if not (picked := self._pick(told)):
             return
+        now = self._clock.now()
         message = write_message(picked, names=self._names, now=now, limit=self._service.limit)
         try:
             await self._service.send(message)
