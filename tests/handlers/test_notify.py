@@ -25,7 +25,7 @@ from tests.planning.test_notices import OPS, sample
 
 pytestmark = pytest.mark.anyio
 
-TICK = int(os.environ.get("TICK", "30"))
+TICK = int(os.environ.get("TICK", "60"))
 """Minutes; `make soak` has one every five, which takes longer."""
 
 
@@ -36,10 +36,11 @@ class Service:
     limit: int = 3000
     messages: list[Message] = field(default_factory=list)
     refusals: list[Unavailable] = field(default_factory=list)
+    open: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def send(self, message: Message) -> None:
         """Take one message."""
-        await asyncio.sleep(0)
+        await self.open.wait()
         if self.refusals:
             raise self.refusals.pop()
         self.messages.append(message)
@@ -56,6 +57,7 @@ class House(Chain):
     def __init__(self, channel: Channel = OPS) -> None:
         super().__init__()
         self.service = Service()
+        self.service.open.set()
         self.announcers = open_announcers({"ops": (channel, self.service)}, names={}, clock=self.clock)
         self.heard = 0
 
@@ -178,6 +180,19 @@ async def test_a_message_that_was_not_taken_comes_again() -> None:
         {"event": "notify.failed", "channel": "ops", "error": expected.text, "log_level": "warning"},
         {"event": "notify.sent", "channel": "ops", "shares": 10, "log_level": "info"},
     ]
+
+
+async def test_an_event_that_comes_again_meanwhile_waits_for_the_message() -> None:
+    """A broker that lost patience hears of it when it was sent, and it is not sent twice."""
+    house = House()
+    house.service.open.clear()
+    first, again = (asyncio.create_task(house.hand(event("failed"))) for _ in range(2))
+    await asyncio.sleep(0.01)
+    second = asyncio.create_task(house.hand(event("failed")))
+    await asyncio.sleep(0.01)
+    house.service.open.set()
+    assert [reply.status for task in (first, again, second) for reply in await task] == [204] * 3
+    assert house.service.titles == ["Doorman: 1 failed"]
 
 
 async def test_a_caller_that_goes_away_takes_nobody_with_it() -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from doorman.entrypoints.cli import tables
-from doorman.entrypoints.cli.memory import keys_of, only_new, read_keys, trim, write_keys
+from doorman.entrypoints.cli.memory import keys_of, only_new, read_keys, read_told, trim, write_keys
 from doorman.entrypoints.cli.output import SturdyStream, is_screen, say, write_lines
 from doorman.entrypoints.cli.progress import say_left, supervise
 from doorman.entrypoints.cli.report import read_events, write_page
@@ -89,6 +89,7 @@ def _open_channels(arguments: Namespace) -> "Channels":
         raise Misconfigured("--notify: needs --state FILE, which remembers what people were told")
     from doorman.entrypoints.cli.notify import open_all  # noqa: PLC0415 - few runs tell people
 
+    read_told(arguments.state)  # where it cannot be read, nothing is done either
     return open_all(arguments)[0]
 
 
