@@ -35,16 +35,16 @@ class _Handler(BaseHTTPRequestHandler):
     receiver: Receiver
     tls: ssl.SSLContext
 
-    def do_CONNECT(self) -> None:  # noqa: N802 - the server's name for it
+    def do_CONNECT(self) -> None:
         """Be the host that is asked for."""
         self.send_response(200)
         self.end_headers()
         self.close_connection = False
         self.connection = self.tls.wrap_socket(self.connection, server_side=True)
         self.rfile = self.connection.makefile("rb")
-        self.wfile = self.connection.makefile("wb", 0)  # type: ignore[assignment]
+        self.wfile = self.connection.makefile("wb", 0)
 
-    def do_POST(self) -> None:  # noqa: N802 - likewise
+    def do_POST(self) -> None:
         """Take a message."""
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.receiver.taken.append((self.headers["Host"].partition(":")[0] + self.path, body))

@@ -8,6 +8,8 @@ from doorman.policy.policy import load_file
 
 POLICY, _ = load_file("version: 1\ngroups: {makers: [m1, m2], ours: [r1]}\n")
 SERVICES = ", ".join(f"`{each}`" for each in SCHEMES)
+WORDS = "`failed`, `held`, `pending`, `drifted`, `rejected`, `accepted`, `skipped` or `audited`"
+KEYS = "`name`, `url`, `types`, `severities`, `projects`, `owners`"
 URL = "`url` must be apprise's URL of a service, or `${NAME}`: the variable that holds it"
 
 
@@ -76,16 +78,14 @@ channels:
             "channels: [{name: a, url: 'json://x', types: [held, 'json://s3cret', hold]}]",
             [
                 "1:53: a URL has no place here: write it as `url: ...`",
-                "1:70: an entry of `types` must be `failed`, `held`, `pending`, `drifted`, `rejected`, `accepted`, "
-                '`skipped` or `audited`, not the text "hold"; did you mean `held`?',
+                f'1:70: an entry of `types` must be {WORDS}, not the text "hold"; did you mean `held`?',
             ],
         ),
         (
             "channels: [{name: a, url: 'json://x', 'json://s3cret': x, kinds: held}]",
             [
                 "1:39: a URL is no key: write `url:`, a space, and the URL",
-                "1:59: `kinds` is not a key of a channel: the keys are `name`, `url`, `types`, `severities`, `projects`, "
-                "`owners`",
+                f"1:59: `kinds` is not a key of a channel: the keys are {KEYS}",
             ],
         ),
     ],

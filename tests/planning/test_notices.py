@@ -1,4 +1,5 @@
 """What people are told: who hears of what, and messages that are text whatever is in them."""
+# ruff: noqa: RUF001 - full-width characters are what is tested
 
 import json
 from dataclasses import replace

@@ -69,7 +69,7 @@ class AppriseService:
     def _send(self, message: Message) -> bool:
         from apprise import Apprise, NotifyFormat  # noqa: PLC0415 - an extra
 
-        # Our text means nothing to any markup. Escaped for Markdown, its commands could not be copied from some services.
+        # Our text means nothing to any markup; escaped for Markdown, some services' people could not copy its commands.
         is_markdown = self.service.resolve_format(NotifyFormat.TEXT) == NotifyFormat.MARKDOWN
         sender = Apprise(self.service, asset=self.service.asset)
         return bool(

@@ -88,6 +88,7 @@ def test_a_run_that_could_not_look_forgets_nothing(
     assert got(receiver) == [("ops", "Doorman: 1 held"), ("all", "Doorman: 1 held")]
 
 
+@pytest.mark.usefixtures("cloud")
 @pytest.mark.parametrize(
     ("words", "variable", "said"),
     [
@@ -97,12 +98,7 @@ def test_a_run_that_could_not_look_forgets_nothing(
     ],
 )
 def test_what_is_missing_is_named(
-    words: list[str],
-    variable: str,
-    said: str,
-    cloud: Cloud,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    words: list[str], variable: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Before anything is done."""
     monkeypatch.setenv("DOORMAN_CHANNELS", variable)
@@ -123,7 +119,5 @@ def test_a_wrong_file_is_told_with_line_and_column(
         )
     file.write_text("channels:\n- name: ops\n")
     assert main(["notify", "--test"]) == 2
-    assert capsys.readouterr().err.splitlines() == [
-        f"{file}:2:3: a channel needs `url`: add `url:` with apprise's URL of a service, or `${{NAME}}`: the variable "
-        "that holds it"
-    ]
+    needed = "add `url:` with apprise's URL of a service, or `${NAME}`: the variable that holds it"
+    assert capsys.readouterr().err.splitlines() == [f"{file}:2:3: a channel needs `url`: {needed}"]
