@@ -93,6 +93,11 @@ def test_a_run_that_could_not_look_forgets_nothing(
     ("words", "variable", "said"),
     [
         (["run", "--notify"], "x", "doorman: --notify: needs --state FILE, which remembers what people were told"),
+        (
+            ["run", "--notify", "--dry-run"],
+            "x",
+            "doorman: --notify: a dry run changes nothing that people could be told of",
+        ),
         (["notify", "--test"], "", "doorman: DOORMAN_CHANNELS: missing; set it to the file of channels"),
         (["notify", "--test"], "/none", "doorman: /none: cannot be read: No such file or directory"),
     ],

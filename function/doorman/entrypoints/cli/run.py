@@ -85,6 +85,8 @@ async def work(arguments: Namespace, *, is_dry: bool, is_telling: bool) -> int:
 
 
 def _open_channels(arguments: Namespace) -> "Channels":
+    if arguments.dry_run:
+        raise Misconfigured("--notify: a dry run changes nothing that people could be told of")
     if not arguments.state:
         raise Misconfigured("--notify: needs --state FILE, which remembers what people were told")
     from doorman.entrypoints.cli.notify import open_all  # noqa: PLC0415 - few runs tell people
