@@ -4,25 +4,19 @@ Plain calls, one place: nothing here decides, and nothing is kept beyond what it
 """
 
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
 
 from doorman.cloud.auth.credentials import Credentials, find_certificate, from_settings, list_ca_files, list_notes
 from doorman.handlers.projects import Projects
 from doorman.policy.policy import Policy
-from doorman.policy.schema import PolicyFile
 from doorman.runtime.clock import Clock
 from doorman.runtime.http import Clients, open_client, trust
 from doorman.runtime.proxies import Proxies
 from doorman.settings import Settings
 from doorman.sinks.base import Sink, Target
 from doorman.sinks.http import HttpSink
-
-if TYPE_CHECKING:
-    from doorman.planning.channels import Channel
-    from doorman.sinks.chat import AppriseService
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,26 +100,6 @@ def make_sink(connections: Connections, credentials: Sequence[Credentials]) -> S
         clock=clock,
         overrides=settings.overrides,
     )
-
-
-def open_channels(
-    text: str, *, file: str, policy: PolicyFile, environ: Mapping[str, str]
-) -> "Mapping[str, tuple[Channel, AppriseService]]":
-    """Make ready to tell people, by the names of channels.
-
-    Args:
-        text: the file of channels. file: its name, for messages.
-        policy: whose groups it may name.
-        environ: the variables that it may name.
-
-    Raises:
-        Misconfigured: the file is wrong, apprise is missing, or does not know a URL in it.
-    """
-    from doorman.planning.channels import load  # noqa: PLC0415 - few functions tell people
-    from doorman.sinks.chat import open_service  # noqa: PLC0415 - likewise
-
-    channels = load(text, file=file, policy=policy, environ=environ)
-    return {channel.name: (channel, open_service(channel)) for channel in channels}
 
 
 def _trust_cloud(settings: Settings) -> ssl.SSLContext:

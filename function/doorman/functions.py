@@ -19,7 +19,7 @@ import functions_framework.aio
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from doorman.bootstrap import Connections, connect, open_channels, open_projects
+from doorman.bootstrap import Connections, connect, open_projects
 from doorman.entrypoints.http import Reply, answer
 from doorman.errors import DoormanError
 from doorman.events.cloudevents import MAX_BODY
@@ -95,7 +95,8 @@ def _invocations() -> "Invocations":
 
 @cache
 def _announcers() -> "Mapping[str, Announcer]":
-    from doorman.handlers.notify import open_announcers  # noqa: PLC0415 - only its own function needs it
+    from doorman.handlers.notify import Announcer  # noqa: PLC0415 - only its own function needs it
+    from doorman.sinks.chat import open_channels  # noqa: PLC0415 - likewise
 
     settings = _CONNECTIONS.settings
     file = settings.channels or ""
@@ -105,7 +106,8 @@ def _announcers() -> "Mapping[str, Announcer]":
         channels = open_channels(text, file=file, policy=policy, environ=os.environ)
     except DoormanError as error:
         raise SystemExit(f"doorman: {error}") from None
-    return open_announcers(channels, names=policy.names, clock=_CONNECTIONS.clock)
+    make = partial(Announcer, names=policy.names, clock=_CONNECTIONS.clock)
+    return {name: make(channel, service) for name, (channel, service) in channels.items()}
 
 
 @functions_framework.aio.http

@@ -14,7 +14,7 @@ from doorman.entrypoints.http import Reply, answer
 from doorman.errors import Unavailable
 from doorman.events.cloudevents import from_structured, write
 from doorman.handlers.dispatch import handle_sweep
-from doorman.handlers.notify import LINGER, Announcer, handle_notify, open_announcers
+from doorman.handlers.notify import LINGER, Announcer, handle_notify
 from doorman.handlers.projects import Projects
 from doorman.handlers.run import run_once
 from doorman.models import CloudEvent, Handled
@@ -58,7 +58,7 @@ class House(Chain):
         super().__init__()
         self.service = Service()
         self.service.open.set()
-        self.announcers = open_announcers({"ops": (channel, self.service)}, names={}, clock=self.clock)
+        self.announcers = {"ops": Announcer(channel, self.service, names={}, clock=self.clock)}
         self.heard = 0
 
     async def hand(self, *events: CloudEvent, name: str = "ops") -> list[Reply]:

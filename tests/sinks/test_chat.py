@@ -26,7 +26,7 @@ pytestmark = pytest.mark.anyio
 TEAMS = "prod-1.westeurope.logic.azure.com"
 HOSTS = ("hooks.slack.com", TEAMS, "chat.googleapis.com", "discord.com", "api.telegram.org", "events.pagerduty.com")
 SECRET = "3ccdd113474722377935511fc85d3dd4"
-SAMPLES = sorted(path.stem for path in TOLD.glob("*.json") if path.stem != "decided")
+SAMPLES = ["drifted", *sorted(path.stem for path in TOLD.glob("*.json") if path.stem != "decided")]
 URLS = {
     "slack": f"slack://T1JJ3T3L2/A1BRTD4JD/{SECRET[:24]}/#ops",
     "slack's own": f"https://hooks.slack.com/services/T1JJ3T3L2/A1BRTD4JD/{SECRET[:24]}",
@@ -62,7 +62,8 @@ def opened(service: str, receiver: Receiver) -> AppriseService:
 
 def sample(name: str, limit: int) -> Message:
     """Write the message for one sample of what Doorman tells."""
-    told = read_told(from_structured(json.loads((TOLD / f"{name}.json").read_text("utf-8"))))
+    event = json.loads((TOLD / f"{name.replace('drifted', 'rejected')}.json").read_text("utf-8"))
+    told = read_told(from_structured(event | {"type": event["type"].replace("rejected", name)}))
     assert told is not None
     return write_message([told], names=NAMES, now=NOW, limit=limit)
 

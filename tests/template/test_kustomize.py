@@ -147,8 +147,8 @@ def test_the_overlay_that_tells_people_adds_what_it_needs(tmp_path: Path) -> Non
     assert documents == parsed(build(own(folders[1], components=["enforce"])))
     path = trigger["spec"]["subscriber"].pop("uri")
     assert tick["spec"].pop("ceOverrides") == {"extensions": {"daily": "true"}}
-    for model, document in zip((Service, Trigger, PingSource), (service, trigger, tick), strict=True):
-        model.model_validate(document)
+    Trigger.model_validate(trigger)
+    PingSource.model_validate(tick)
     assert tick["metadata"]["namespace"] == "doorman2"
     assert trigger["spec"]["subscriber"]["ref"]["name"] == "notify"
     settings, policy = Service.model_validate(service), load_file(POLICY)[0]

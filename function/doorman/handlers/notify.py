@@ -76,15 +76,6 @@ class Announcer:
         logger().info("notify.sent", channel=self._channel.name, shares=sum(len(each.entries) for each in picked))
 
 
-def open_announcers(
-    channels: Mapping[str, tuple[Channel, Service]], *, names: Mapping[str, str], clock: Clock
-) -> dict[str, Announcer]:
-    """Give each channel its announcer."""
-    return {
-        name: Announcer(channel, service, names=names, clock=clock) for name, (channel, service) in channels.items()
-    }
-
-
 async def handle_notify(
     events: Sequence[CloudEvent], *, announcers: Mapping[str, Announcer], name: str
 ) -> Sequence[Handled]:

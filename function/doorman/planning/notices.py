@@ -10,9 +10,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import groupby
-from typing import Final, cast
+from typing import Final
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic_core import to_json
 
 from doorman.errors import Rejected
@@ -33,7 +33,10 @@ NEW: Final = timedelta(days=1)
 _WORDS: Final = {str(kind): kind.split(".")[-2] for kind in (*OUTCOMES, EventType.PENDING)}
 _ORDER: Final = ("failed", "held", "pending", "drifted", "rejected", "accepted", "skipped", "audited")
 _DAILY: Final = frozenset({"pending", "drifted"})
-_SEVERITY: Final[Mapping[str, Severity]] = {"failed": "error", "held": "action", "drifted": "action"}
+_SEVERITY: Final[Mapping[str, Severity]] = {
+    "failed": "error",
+    **dict.fromkeys(("held", "pending", "drifted"), "action"),
+}
 _SAID: Final = {"pending": "waiting", "audited": "decided in audit mode"}
 
 # What some service takes for markup, a mention, a link or an emoji: replaced by its full-width twin, which none does.
@@ -48,8 +51,7 @@ class Told:
     Attributes:
         word: how the images ended, or `pending`.
         is_daily: it belongs to the daily report.
-        by: the person who decided, and why.
-        notes: what is told of the project as a whole.
+        error: why the project could not be read.
     """
 
     id: str
@@ -59,8 +61,7 @@ class Told:
     is_daily: bool
     time: datetime | None
     entries: tuple[OutcomeEntry | PendingEntry, ...]
-    by: str = ""
-    notes: tuple[str, ...] = ()
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,33 +85,23 @@ def read_told(event: CloudEvent) -> Told | None:
     word = _WORDS.get(event.type)
     if word is None:
         return None
-    model: type[BaseModel] = PendingData if word == "pending" else OutcomeData
+    model: type[OutcomeData | PendingData] = PendingData if word == "pending" else OutcomeData
     try:
         # as JSON, whose words and lists the strict models take; within the process data is no JSON yet
         data = model.model_validate_json(event.data if isinstance(event.data, Json) else to_json(event.data))
     except ValidationError as error:
         raise Rejected(about_fault(error)) from error
-    is_daily = "daily" in event.extensions
-    if isinstance(data, PendingData):
-        expired = f"exceptions of the policy that count no more: {', '.join(map(plain, data.expired_exceptions))}"
-        notes = (*([f"not read: {plain(data.error, MAX_DETAIL)}"] if data.error else []),)
-        notes += (expired,) if data.expired_exceptions else ()
-        severity: Severity = "error" if data.error else "action" if data.images else "info"
-        by = ""
-    else:
-        data = cast("OutcomeData", data)
-        severity, notes = _SEVERITY.get(word, "info"), ()
-        by = f"{data.actor}: {data.reason}" if data.actor else ""
+    trouble = data.error if isinstance(data, PendingData) else None
+    severity = "error" if trouble else _SEVERITY.get(word, "info") if data.images else "info"
     return Told(
         id=event.id,
         word=word,
         severity=severity,
         project_id=data.project_id,
-        is_daily=is_daily,
+        is_daily="daily" in event.extensions,
         time=event.time,
         entries=data.images,
-        by=by,
-        notes=notes,
+        error=trouble,
     )
 
 
@@ -134,7 +125,7 @@ def pick(channel: Channel, told: Told, *, known: Collection[str] = (), is_each: 
         for entry in told.entries
         if (channel.owners is None or entry.owner in channel.owners) and mark(told, entry) not in known
     )
-    return replace(told, entries=entries) if entries or told.notes else None
+    return replace(told, entries=entries) if entries or told.error else None
 
 
 def mark(told: Told, entry: OutcomeEntry | PendingEntry) -> str:
@@ -154,7 +145,10 @@ def write_message(told: Sequence[Told], *, names: Mapping[str, str], now: dateti
     """
     severity = max((each.severity for each in told), key=("info", "action", "error").index)
     title = f"Doorman: {_sum_up(told, now)}"
-    blocks = [*_write_notes(told, names), *(_write_group(list(group), names) for group in _group(told))]
+    errors = [
+        [f"project {_name(each.project_id, names)}: {plain(each.error, MAX_DETAIL)}"] for each in told if each.error
+    ]
+    blocks = [*errors, *(_write_group(group, names) for group in _group(told))]
     return Message(title=title, body=_fit(blocks, limit - len(title) - len("\r\n")), severity=severity)
 
 
@@ -194,7 +188,7 @@ def _sum_up(told: Iterable[Told], now: datetime) -> str:
         for word in _ORDER
         if counts[word]
     ]
-    return ", ".join(parts) or "what is to be known of projects"
+    return ", ".join(parts) or "a project could not be read"
 
 
 def _is_new(entry: OutcomeEntry | PendingEntry, now: datetime) -> bool:
@@ -203,19 +197,12 @@ def _is_new(entry: OutcomeEntry | PendingEntry, now: datetime) -> bool:
     return shared is not None and shared > now - NEW
 
 
-def _write_notes(told: Iterable[Told], names: Mapping[str, str]) -> Iterator[list[str]]:
-    for each in told:
-        for note in each.notes:
-            yield [f"project {_name(each.project_id, names)}: {note}"]
-
-
 def _write_group(group: Sequence[Line], names: Mapping[str, str]) -> list[str]:
     told, first = group[0]
     details = {_detail(entry) for _, entry in group}
     detail = details.pop() if len(details) == 1 else next(iter(details)).partition(":")[0]
     why = first.reason.value + (f" ({plain(detail, MAX_DETAIL)})" if detail else "")
     why += f", rule {plain(first.rule)}" if first.rule else ""
-    why += f", by {plain(told.by, MAX_DETAIL)}" if told.by else ""
     owner = _name(first.owner, names) if first.owner else "an unknown owner"
     lines = [
         f"{len(group)} {_SAID.get(told.word, told.word)}: {why}",
@@ -237,7 +224,7 @@ def _name(project_id: str, names: Mapping[str, str]) -> str:
 def _fit(blocks: Sequence[Sequence[str]], limit: int) -> str:
     """Put as many blocks into a message as it takes, and count the others."""
     texts = ["\n".join(block) for block in blocks]
-    rest = "and {} more groups of shares: doorman pending"
+    rest = "and {} more groups of shares, see: doorman pending"
     for kept in range(len(texts), 0, -1):
         left = [rest.format(len(texts) - kept)] if kept < len(texts) else []
         text = "\n\n".join([*texts[:kept], *left])

@@ -6,12 +6,14 @@ log, like its errors, may quote a URL, and that is a secret.
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from doorman.errors import Misconfigured, Unavailable
-from doorman.planning.channels import SCHEMES, Channel
+from doorman.planning.channels import SCHEMES, Channel, load
 from doorman.planning.notices import Message
+from doorman.policy.schema import PolicyFile
 
 if TYPE_CHECKING:
     from apprise import NotifyBase
@@ -108,3 +110,20 @@ def open_service(channel: Channel) -> AppriseService:
     limit = min(LONGEST, service.body_maxlen * 9 // 10)
     line_end = "\n\n" if parts["schema"] in _PARAGRAPHS else "\n"
     return AppriseService(channel.name, service, limit=limit, line_end=line_end)
+
+
+def open_channels(
+    text: str, *, file: str, policy: PolicyFile, environ: Mapping[str, str]
+) -> dict[str, tuple[Channel, AppriseService]]:
+    """Make ready to send to the channels of a file, by their names.
+
+    Args:
+        text: the file's content. file: its name, for messages.
+        policy: whose groups it may name.
+        environ: the variables that it may name.
+
+    Raises:
+        Misconfigured: the file is wrong, or one of its channels cannot be opened.
+    """
+    channels = load(text, file=file, policy=policy, environ=environ)
+    return {channel.name: (channel, open_service(channel)) for channel in channels}

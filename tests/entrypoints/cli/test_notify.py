@@ -35,6 +35,11 @@ def got(receiver: Receiver) -> list[tuple[str, str]]:
     return found
 
 
+def told(state: Path) -> set[str]:
+    """Give the channels of which a state remembers something."""
+    return {key.split()[0] for key in json.loads(state.read_text())["keys"] if " " in key}
+
+
 def test_one_message_to_each_channel(receiver: Receiver, capsys: pytest.CaptureFixture[str]) -> None:
     """What one does not take keeps nothing from the others, and makes the command fail."""
     assert main(["notify", "--test"]) == 0
@@ -67,11 +72,11 @@ def test_a_run_tells_each_channel_what_is_new(
     assert [main(run), main(run)] == [0, 0]
     assert got(receiver) == [("ops", "Doorman: 1 held"), ("all", "Doorman: 1 accepted")]
     assert main(["run", "--new", "--state", str(state)]) == 0
-    assert set(json.loads(state.read_text())["channels"]) == {"ops", "all"}
+    assert told(state) == {"ops", "all"}
     channels = tmp_path / "channels.yaml"
     channels.write_text("".join(channels.read_text().splitlines(keepends=True)[:2]))
     assert main(run) == 0
-    assert (got(receiver), set(json.loads(state.read_text())["channels"])) == ([], {"ops"})
+    assert (got(receiver), told(state)) == ([], {"ops"})
 
 
 def test_a_run_that_could_not_look_forgets_nothing(
@@ -116,12 +121,10 @@ def test_a_wrong_file_is_told_with_line_and_column(
 ) -> None:
     """And a state of another program is none of ours."""
     file, state = tmp_path / "channels.yaml", tmp_path / "state.json"
-    for content in ("[]", '{"keys": [], "channels": []}'):
-        state.write_text(content)
-        assert main(["run", "--notify", "--state", str(state)]) == 2
-        assert capsys.readouterr().err.endswith(
-            f"doorman: --state: {state} is no file of this command: name another one\n"
-        )
+    state.write_text("[]")
+    assert main(["run", "--notify", "--state", str(state)]) == 2
+    said = capsys.readouterr().err
+    assert said == f"doorman: --state: {state} is no file of this command: name another one\n"
     file.write_text("channels:\n- name: ops\n")
     assert main(["notify", "--test"]) == 2
     needed = "add `url:` with apprise's URL of a service, or `${NAME}`: the variable that holds it"

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,16 +17,13 @@ def read_keys(path: str | None) -> frozenset[str]:
     Raises:
         Misconfigured: the file cannot be read, or is not one of these.
     """
-    return _read(path)[0]
-
-
-def read_told(path: str) -> dict[str, frozenset[str]]:
-    """Read what each channel was told; nothing where there is no such file yet.
-
-    Raises:
-        Misconfigured: the file cannot be read, or is not one of these.
-    """
-    return _read(path)[1]
+    if path is None or not Path(path).exists():
+        return frozenset()
+    try:
+        keys = json.loads(read_text(path))["keys"]
+        return frozenset(str(key) for key in keys)
+    except (ValueError, KeyError, TypeError) as error:
+        raise Misconfigured(f"--state: {path} is no file of this command: name another one") from error
 
 
 def write_keys(path: str, keys: Collection[str]) -> None:
@@ -35,37 +32,17 @@ def write_keys(path: str, keys: Collection[str]) -> None:
     Raises:
         Misconfigured: it cannot be written.
     """
-    _write(path, keys, read_told(path))
-
-
-def write_told(path: str, told: Mapping[str, Collection[str]]) -> None:
-    """Write what each channel was told, whole or not at all.
-
-    Raises:
-        Misconfigured: it cannot be written.
-    """
-    _write(path, read_keys(path), told)
-
-
-def _read(path: str | None) -> tuple[frozenset[str], dict[str, frozenset[str]]]:
-    if path is None or not Path(path).exists():
-        return frozenset(), {}
-    try:
-        content = json.loads(read_text(path))
-        told = {name: frozenset(map(str, keys)) for name, keys in content.get("channels", {}).items()}
-        return frozenset(str(key) for key in content["keys"]), told
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise Misconfigured(f"--state: {path} is no file of this command: name another one") from error
-
-
-def _write(path: str, keys: Collection[str], told: Mapping[str, Collection[str]]) -> None:
     beside = Path(f"{path}.{os.getpid()}")
-    channels = {name: sorted(each) for name, each in told.items()}
     try:
-        beside.write_text(json.dumps({"keys": sorted(keys), **({"channels": channels} if channels else {})}), "utf-8")
+        beside.write_text(json.dumps({"keys": sorted(keys)}), "utf-8")
         beside.replace(path)
     except OSError as error:
         raise Misconfigured(f"--state: {path} cannot be written: {error.strerror}") from error
+
+
+def keys_of_people(keys: Iterable[str]) -> set[str]:
+    """Give the keys of what people were told: each has its channel before it, and a space."""
+    return {key for key in keys if " " in key}
 
 
 def keys_of(events: Iterable[CloudEvent]) -> set[str]:

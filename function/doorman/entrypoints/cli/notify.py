@@ -7,8 +7,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
-from doorman.bootstrap import open_channels
-from doorman.entrypoints.cli.memory import read_told, write_told
+from doorman.entrypoints.cli.memory import keys_of_people, read_keys, write_keys
 from doorman.entrypoints.cli.output import read_text, say
 from doorman.errors import Misconfigured, Unavailable
 from doorman.models import CloudEvent
@@ -18,7 +17,7 @@ from doorman.planning.channels import Channel
 from doorman.planning.notices import Message, Told, mark, pick, write_message
 from doorman.policy.policy import load_file
 from doorman.settings import VARIABLES
-from doorman.sinks.chat import Service
+from doorman.sinks.chat import Service, open_channels
 
 DONE, NOT_SENT = 0, 1
 TEST = Message(title="Doorman: a test", body="Whoever reads this will hear of shares here.", severity="info")
@@ -66,21 +65,23 @@ async def tell(
         Whether every channel took its message. What one did not take is told it the next time.
     """
     told = [each for event in events if (each := notices.read_told(event))]
-    known = {name: heard for name, heard in read_told(state).items() if name in channels}
+    keys = read_keys(state)
+    heard = {key for key in keys_of_people(keys) if key.partition(" ")[0] in channels}
     is_done = True
     for name, (channel, service) in channels.items():
-        before = known.get(name, frozenset())
-        picked = [each for one in told if (each := pick(channel, one, known=before, is_each=True))]
+        mine = {key for key in heard if key.startswith(f"{name} ")}
+        known = {key.partition(" ")[2] for key in mine}
+        picked = [each for one in told if (each := pick(channel, one, known=known, is_each=True))]
         is_taken = not picked or await _send(service, picked, names)
         is_done &= is_taken
-        heard = before | _marks(picked) if is_taken else before
-        known[name] = heard & _marks(told) if is_whole else heard
-        write_told(state, known)
+        now = mine | (_keys(name, picked) if is_taken else set())
+        heard = (heard - mine) | (now & _keys(name, told) if is_whole else now)
+        write_keys(state, (keys - keys_of_people(keys)) | heard)
     return is_done
 
 
-def _marks(told: Iterable[Told]) -> frozenset[str]:
-    return frozenset(mark(each, entry) for each in told for entry in each.entries)
+def _keys(name: str, told: Iterable[Told]) -> set[str]:
+    return {f"{name} {mark(each, entry)}" for each in told for entry in each.entries}
 
 
 async def _send(service: Service, told: list[Told], names: Mapping[str, str]) -> bool:

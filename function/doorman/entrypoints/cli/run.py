@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from doorman.entrypoints.cli import tables
-from doorman.entrypoints.cli.memory import keys_of, only_new, read_keys, read_told, trim, write_keys
+from doorman.entrypoints.cli.memory import keys_of, keys_of_people, only_new, read_keys, trim, write_keys
 from doorman.entrypoints.cli.output import SturdyStream, is_screen, say, write_lines
 from doorman.entrypoints.cli.progress import say_left, supervise
 from doorman.entrypoints.cli.report import read_events, write_page
@@ -91,7 +91,7 @@ def _open_channels(arguments: Namespace) -> "Channels":
         raise Misconfigured("--notify: needs --state FILE, which remembers what people were told")
     from doorman.entrypoints.cli.notify import open_all  # noqa: PLC0415 - few runs tell people
 
-    read_told(arguments.state)  # where it cannot be read, nothing is done either
+    read_keys(arguments.state)  # where it cannot be read, nothing is done either
     return open_all(arguments)[0]
 
 
@@ -129,8 +129,9 @@ def show_report(arguments: Namespace, session: Session, report: Report, *, nothi
         sys.stderr.write(f"doorman: {visible(line)}\n")
     if getattr(arguments, "state", None):
         # What was not looked at this time is not forgotten.
-        before = frozenset() if report.is_whole else read_keys(arguments.state)
-        write_keys(arguments.state, keys_of([*report.told, *report.untold]) | before)
+        before = read_keys(arguments.state)
+        kept = keys_of_people(before) if report.is_whole else before
+        write_keys(arguments.state, keys_of([*report.told, *report.untold]) | kept)
 
 
 def exit_code(*, is_done: bool, stop: Signals | None) -> int:
