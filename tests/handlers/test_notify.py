@@ -5,6 +5,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -20,6 +21,7 @@ from doorman.handlers.run import run_once
 from doorman.models import CloudEvent, Handled
 from doorman.planning.channels import Channel
 from doorman.planning.notices import Message, read_told
+from doorman.sinks.chat import Service
 from tests.chain import STRANGER, Chain
 from tests.planning.test_notices import OPS, sample
 
@@ -30,9 +32,11 @@ TICK = int(os.environ.get("TICK", "60"))
 
 
 @dataclass
-class Service:
+class FakeService(Service):
     """Keeps the messages that it takes; `refusals` are answered first."""
 
+    channel: str = "ops"
+    plugin: Any = None
     limit: int = 3000
     messages: list[Message] = field(default_factory=list)
     refusals: list[Unavailable] = field(default_factory=list)
@@ -56,7 +60,7 @@ class House(Chain):
 
     def __init__(self, channel: Channel = OPS) -> None:
         super().__init__()
-        self.service = Service()
+        self.service = FakeService()
         self.service.open.set()
         self.announcers = {"ops": Announcer(channel, self.service, names={}, clock=self.clock)}
         self.heard = 0

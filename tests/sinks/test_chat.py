@@ -17,7 +17,7 @@ from doorman.errors import Misconfigured, Unavailable
 from doorman.events.cloudevents import from_structured
 from doorman.planning.channels import SCHEMES, Channel
 from doorman.planning.notices import Message, plain, read_told, write_message
-from doorman.sinks.chat import AppriseService, open_service
+from doorman.sinks.chat import Service, open_service
 from tests.planning.test_notices import HOSTILE, NAMES, NOW, TOLD
 from tests.receiver import Receiver, mailbox, receiving
 
@@ -53,10 +53,10 @@ def channel(url: str) -> Channel:
     return Channel(name="ops", url=url, types=frozenset())
 
 
-def opened(service: str, receiver: Receiver) -> AppriseService:
+def opened(service: str, receiver: Receiver) -> Service:
     """Open a service, without the pauses between messages that apprise keeps."""
     found = open_service(channel(URLS[service].replace("ADDRESS", receiver.address)))
-    found.service.request_rate_per_sec = 0
+    found.plugin.request_rate_per_sec = 0
     return found
 
 
@@ -135,7 +135,7 @@ async def test_mail_gets_each_sample() -> None:
     async with mailbox() as (address, taken):
         url = f"mailto://{address}?smtp=127.0.0.1&from=doorman@example.com&to=ops@example.com"
         sender = open_service(channel(url))
-        sender.service.request_rate_per_sec = 0
+        sender.plugin.request_rate_per_sec = 0
         messages = [sample(name, sender.limit) for name in SAMPLES]
         for message in messages:
             await sender.send(message)
@@ -162,7 +162,7 @@ async def test_a_refusal_is_worth_a_retry(
 async def test_what_a_plugin_raises_is_not_shown(receiver: Receiver) -> None:
     """Its text may quote the URL: its kind is told."""
     sender = opened("json", receiver)
-    sender.service = None  # type: ignore[assignment]  # which raises
+    sender.plugin = None  # type: ignore[assignment]  # which raises
     with pytest.raises(Unavailable, match=r"^channel ops: not sent \(\w+\)$") as caught:
         await sender.send(Message(title="t", body="b", severity="info"))
     assert (caught.value.__cause__, caught.value.__suppress_context__) == (None, True)

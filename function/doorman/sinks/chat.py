@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from doorman.errors import Misconfigured, Unavailable
 from doorman.planning.channels import SCHEMES, Channel, load
@@ -32,28 +32,14 @@ _PARAGRAPHS: Final = frozenset({"workflow", "workflows"})
 _TYPES: Final = {"info": "info", "action": "warning", "error": "failure"}
 
 
-class Service(Protocol):
-    """What takes one channel's messages; `limit` is how long they may be."""
-
-    limit: int
-
-    async def send(self, message: Message) -> None:
-        """Send one message.
-
-        Raises:
-            Unavailable: the service did not take it.
-        """
-        ...
-
-
 @dataclass(slots=True)
-class AppriseService:
-    """A service of apprise."""
+class Service:
+    """What takes the messages of one channel, up to a limit in characters."""
 
     channel: str
-    service: "NotifyBase"
+    plugin: "NotifyBase"
     limit: int
-    line_end: str
+    line_end: str = "\n"
 
     async def send(self, message: Message) -> None:
         """Send one message.
@@ -72,8 +58,8 @@ class AppriseService:
         from apprise import Apprise, NotifyFormat  # noqa: PLC0415 - an extra
 
         # Our text means nothing to any markup; escaped for Markdown, some services' people could not copy its commands.
-        is_markdown = self.service.resolve_format(NotifyFormat.TEXT) == NotifyFormat.MARKDOWN
-        sender = Apprise(self.service, asset=self.service.asset)
+        is_markdown = self.plugin.resolve_format(NotifyFormat.TEXT) == NotifyFormat.MARKDOWN
+        sender = Apprise(self.plugin, asset=self.plugin.asset)
         return bool(
             sender.notify(
                 title=message.title,
@@ -84,7 +70,7 @@ class AppriseService:
         )
 
 
-def open_service(channel: Channel) -> AppriseService:
+def open_service(channel: Channel) -> Service:
     """Make ready to send to a channel; nobody is called yet.
 
     Raises:
@@ -103,18 +89,18 @@ def open_service(channel: Channel) -> AppriseService:
     parts = url_to_dict(channel.url)  # type: ignore[no-untyped-call]  # theirs
     # An https address may be one that apprise knows as a service's own, but of no service beyond ours.
     is_known = parts is not None and parts["schema"] in SCHEMES
-    service = Apprise.instantiate(parts, asset=asset) if is_known else None
-    if service is None:
+    plugin = Apprise.instantiate(parts, asset=asset) if is_known else None
+    if plugin is None:
         raise Misconfigured(f"DOORMAN_CHANNELS: channel {channel.name}: apprise does not know this URL of a service")
     # A tenth is left for what becomes longer on its way, such as ends of lines.
-    limit = min(LONGEST, service.body_maxlen * 9 // 10)
+    limit = min(LONGEST, plugin.body_maxlen * 9 // 10)
     line_end = "\n\n" if parts["schema"] in _PARAGRAPHS else "\n"
-    return AppriseService(channel.name, service, limit=limit, line_end=line_end)
+    return Service(channel.name, plugin, limit=limit, line_end=line_end)
 
 
 def open_channels(
     text: str, *, file: str, policy: PolicyFile, environ: Mapping[str, str]
-) -> dict[str, tuple[Channel, AppriseService]]:
+) -> dict[str, tuple[Channel, Service]]:
     """Make ready to send to the channels of a file, by their names.
 
     Args:

@@ -51,6 +51,22 @@ def open_all(arguments: Namespace) -> tuple[Channels, Mapping[str, str]]:
     return open_channels(read_text(file), file=file, policy=policy, environ=os.environ), policy.names
 
 
+def open_for_run(arguments: Namespace) -> Channels:
+    """Open the channels of `run --notify`; there are none without it.
+
+    Raises:
+        Misconfigured: something is missing or wrong: nothing is done then.
+    """
+    if not getattr(arguments, "notify", False):
+        return {}
+    if arguments.dry_run:
+        raise Misconfigured("--notify: a dry run changes nothing that people could be told of")
+    if not arguments.state:
+        raise Misconfigured("--notify: needs --state FILE, which remembers what people were told")
+    read_keys(arguments.state)
+    return open_all(arguments)[0]
+
+
 async def tell(
     events: Iterable[CloudEvent], channels: Channels, *, names: Mapping[str, str], state: str, is_whole: bool
 ) -> bool:

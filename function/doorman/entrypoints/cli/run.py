@@ -9,10 +9,9 @@ from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from functools import partial
 from signal import Signals
-from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from doorman.entrypoints.cli import tables
+from doorman.entrypoints.cli import notify, tables
 from doorman.entrypoints.cli.memory import keys_of, keys_of_people, only_new, read_keys, trim, write_keys
 from doorman.entrypoints.cli.output import SturdyStream, is_screen, say, write_lines
 from doorman.entrypoints.cli.progress import say_left, supervise
@@ -23,9 +22,6 @@ from doorman.handlers.run import Report, Run
 from doorman.models import CloudEvent
 from doorman.parsing import visible
 from doorman.runtime import telemetry
-
-if TYPE_CHECKING:
-    from doorman.entrypoints.cli.notify import Channels
 
 DONE, FAILED = 0, 1
 
@@ -67,7 +63,7 @@ async def work(arguments: Namespace, *, is_dry: bool, is_telling: bool) -> int:
         arguments: those of `configure_look`.
         is_telling: outcomes go to K_SINK, where it is set.
     """
-    channels = _open_channels(arguments) if getattr(arguments, "notify", False) else {}
+    channels = notify.open_for_run(arguments)
     async with open_look(arguments, is_telling=is_telling) as session:
         once = Run(session.projects, run_id=f"run-{uuid4()}", is_dry=is_dry)
         report, stop = await supervise(once, session.named, show=partial(show_report, arguments, session))
@@ -75,24 +71,11 @@ async def work(arguments: Namespace, *, is_dry: bool, is_telling: bool) -> int:
             write_page(read_events([*session.taken, *report.untold]), arguments.report)
         is_done = report.is_faultless and not is_failed(arguments, session, report)
         if channels:
-            from doorman.entrypoints.cli.notify import tell  # noqa: PLC0415 - few runs tell people
-
             events, state = [*report.told, *report.untold], arguments.state
-            is_done &= await tell(events, channels, names=session.names, state=state, is_whole=report.is_whole)
+            is_done &= await notify.tell(events, channels, names=session.names, state=state, is_whole=report.is_whole)
         code = exit_code(is_done=is_done, stop=stop)
         _count(report, command="run" if is_telling else "pending", code=code)
         return code
-
-
-def _open_channels(arguments: Namespace) -> "Channels":
-    if arguments.dry_run:
-        raise Misconfigured("--notify: a dry run changes nothing that people could be told of")
-    if not arguments.state:
-        raise Misconfigured("--notify: needs --state FILE, which remembers what people were told")
-    from doorman.entrypoints.cli.notify import open_all  # noqa: PLC0415 - few runs tell people
-
-    read_keys(arguments.state)  # where it cannot be read, nothing is done either
-    return open_all(arguments)[0]
 
 
 def _count(report: Report, *, command: str, code: int) -> None:
