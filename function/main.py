@@ -12,6 +12,6 @@ import doorman  # noqa: E402 - the path comes first
 if str(Path(doorman.__file__ or "").resolve().parents[1]) != _HERE:
     raise SystemExit(f"doorman: another package of that name was loaded, {doorman.__file__}: uninstall it")
 
-from doorman.functions import check_job, functiongraph, sweep, triage  # noqa: E402
+from doorman.functions import check_job, functiongraph, notify, sweep, triage  # noqa: E402
 
-__all__ = ["check_job", "functiongraph", "sweep", "triage"]
+__all__ = ["check_job", "functiongraph", "notify", "sweep", "triage"]

@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from doorman.entrypoints.cli.main import main
-from doorman.policy.policy import load
+from doorman.planning import channels
+from doorman.policy.policy import load, load_file
 from doorman.sandbox.cloud import create_app
 from doorman.sandbox.serving import serve
 from doorman.sandbox.state import Cloud
@@ -41,6 +42,10 @@ def test_the_units_are_right_and_hardened(tmp_path: Path) -> None:
     service.write_text(SERVICE.read_text().replace("/opt/doorman/bin/doorman", sys.executable))
     assert ANALYZE is not None
     assert run(ANALYZE, "verify", service, tmp_path / "doorman.timer") == (0, "")
+    (tmp_path / "doorman.service.d").mkdir()
+    notify = (EXAMPLES / "systemd" / "notify.conf").read_text().replace("/opt/doorman/bin/doorman", sys.executable)
+    (tmp_path / "doorman.service.d" / "notify.conf").write_text(notify)
+    assert run(ANALYZE, "verify", service) == (0, "")
     code, said = run(ANALYZE, "security", "--offline=true", "--threshold=15", service)
     assert code == 0, said
 
@@ -58,6 +63,14 @@ def test_pipelines_fit_their_schemas(schema: str, file: str, options: tuple[str,
     command = (sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}")
     code, said = run(*command, *options, EXAMPLES / file)
     assert code == 0, said
+
+
+def test_the_channels_are_sound() -> None:
+    """With the groups of the sample policy, each by its own name."""
+    policy, _ = load_file((EXAMPLES / "policy.yaml").read_text())
+    environ = dict.fromkeys(("SLACK_URL", "MAIL_URL", "PAGER_URL"), "json://localhost")
+    found = channels.load((EXAMPLES / "channels.yaml").read_text(), file="c", policy=policy, environ=environ)
+    assert [channel.name for channel in found] == ["ops", "partners", "pager"]
 
 
 def test_the_hooks_are_commands_of_ours() -> None:

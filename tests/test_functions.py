@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any
 from uuid import uuid4
 
+import apprise
 import functions_framework.aio
 import httpx
 import pytest
@@ -145,6 +146,78 @@ def test_the_deployed_chain_settles_a_share(cloud: Cloud, environ: dict[str, str
     assert (handled["event"], handled["event_id"], handled["http_status"]) == ("event.handled", "n", 204)
     assert (handled["submitted"], handled["policy_digest"]) == (1, started["policy_digest"])
     assert "secret-password" not in json.dumps(log)
+
+
+def test_the_deployed_function_tells_people(environ: dict[str, str], tmp_path: Path) -> None:
+    """Without a cloud and a sink; the path names the channel, whose URL stands in no log."""
+    channels = tmp_path / "channels.yaml"
+    channels.write_text("channels: [{name: ops, url: '${OPS_URL}'}]")
+    event = json.loads((Path(SOURCE).parents[1] / "events" / "told" / "failed.json").read_text("utf-8"))
+    with listening() as (service, taken):
+        environ = {name: environ[name] for name in ("PATH", "DOORMAN_POLICY")}
+        url = service.replace("http", "json")
+        environ |= {"DOORMAN_CHANNELS": str(channels), "OPS_URL": f"{url}?+ce-type=secret-word"}
+        with deployed("notify", environ) as (notify, log):
+            replies = [httpx.post(f"{notify}/{path}", headers=JSON, json=event) for path in ("ops", "opps", "")]
+    assert [reply.status_code for reply in replies] == [204, 400, 400]
+    ((_, message),) = taken
+    assert message["title"] == "Doorman: 1 failed"
+    assert [line["event"] for line in log] == ["started", "notify.sent", *["event.handled"] * 3]
+    assert {line.get("project_id") for line in log} == {None, "7f2a9c4e1b6d4f0e8a3c5d7b9e1f2a4c"}
+    assert "secret-word" not in json.dumps(log)
+
+
+def notifying(environ: dict[str, str], url: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> ASGIApp:
+    """Have the framework load the function `notify`, with one channel, in this process."""
+    channels = folder / "channels.yaml"
+    channels.write_text(f"channels: [{{name: ops, url: '{url}'}}]")
+    for name, value in ({"DOORMAN_CHANNELS": str(channels), "FUNCTION_TARGET": "notify"} | environ).items():
+        monkeypatch.setenv(name, value)
+    apprise.Apprise.instantiate("json://x")  # what it loads cannot be loaded twice
+    monkeypatch.setattr(sys, "modules", dict(sys.modules))
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    app: ASGIApp = functions_framework.aio.create_asgi_app("notify", SOURCE)  # type: ignore[no-untyped-call]
+    return app
+
+
+@pytest.mark.anyio
+async def test_the_function_is_loaded_by_path(
+    environ: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It needs no sink and no login; what nobody is to hear of is done."""
+    app = notifying(environ | {"K_SINK": "", "OS_PASSWORD": ""}, "json://127.0.0.1:9", tmp_path, monkeypatch)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://door.test") as client:
+        answers = [await client.post(path, headers=JSON, json=notice(str(uuid4()))) for path in ("/ops", "/x")]
+    assert [(answer.status_code, answer.text[:10]) for answer in answers] == [(204, ""), (400, "path: 'x' ")]
+
+
+def test_only_the_function_that_tells_people_loads_what_it_takes(environ: dict[str, str]) -> None:
+    """The others start as fast as without it."""
+    script = (
+        f"import runpy, sys; runpy.run_path({SOURCE!r})\n"
+        "print(sorted({'apprise', 'requests', 'doorman.planning.notices', 'doorman.sinks.chat'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], env=environ, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"DOORMAN_CHANNELS": ""}, "DOORMAN_CHANNELS: missing; set it to the file of channels"),
+        ({"DOORMAN_CHANNELS": "/nowhere"}, "DOORMAN_CHANNELS: cannot read /nowhere (FileNotFoundError)"),
+        ({}, "channel ops: apprise does not know this URL of a service"),
+    ],
+)
+def test_channels_that_cannot_work_end_the_start(
+    change: dict[str, str], named: str, environ: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With one message, when the framework loads the file."""
+    with pytest.raises(SystemExit) as caught:
+        notifying(environ | change, "slack://secret-word", tmp_path, monkeypatch)
+    assert str(caught.value).startswith("doorman: ")
+    assert named in str(caught.value)
+    assert "secret-word" not in str(caught.value)
 
 
 @pytest.mark.usefixtures("parser")

@@ -50,6 +50,7 @@ DEFAULTS = {
     "overrides": {},
     "sink_ca": None,
     "notes": (),
+    "channels": None,
 }
 
 
@@ -58,6 +59,16 @@ def test_defaults() -> None:
     settings = read()
     assert shown(settings) == DEFAULTS
     assert [account.project.id for account in settings.identity.accounts] == [RECEIVER]
+
+
+def test_who_tells_people_needs_channels_alone() -> None:
+    """No login and no sink, nor does it look at one."""
+    wanted = {"is_sink_required": False, "is_telling": True}
+    settings = Settings.from_environ({"DOORMAN_CHANNELS": "channels.yaml", "OS_PASSWORD": "x"}, **wanted)
+    assert shown(settings) == {**DEFAULTS, "sink": None, "channels": "channels.yaml"}
+    assert settings.identity.accounts == ()
+    with pytest.raises(Misconfigured, match=r"^DOORMAN_CHANNELS: missing; set it to the file of channels$"):
+        Settings.from_environ(ENVIRON, **wanted)
 
 
 def test_empty_variable_counts_as_unset() -> None:
@@ -82,6 +93,7 @@ def test_everything_set() -> None:
         K_SINK="https://broker.test:8443/ns/default?a=b",
         K_CE_OVERRIDES='{"extensions": {"team": "images"}}',
         K_CA_CERTS="-----BEGIN CERTIFICATE-----",
+        DOORMAN_CHANNELS="channels.yaml",
     )
     assert shown(settings) == {
         "policy": "/etc/doorman/policy.yaml",
@@ -99,6 +111,7 @@ def test_everything_set() -> None:
         "overrides": {"team": "images"},
         "sink_ca": "-----BEGIN CERTIFICATE-----",
         "notes": (),
+        "channels": "channels.yaml",
     }
 
 

@@ -10,7 +10,7 @@ import os
 gc.disable()  # nothing of what is loaded now is garbage, and to look for it takes a tenth of the start; see `tuning`
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # else it searches all that is installed for some
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,8 +26,9 @@ from doorman.events.cloudevents import MAX_BODY
 from doorman.events.messages import EventType
 from doorman.handlers.dispatch import Handler, handle_check, handle_sweep, handle_triage
 from doorman.handlers.projects import Projects
+from doorman.models import CloudEvent, Handled
 from doorman.parsing import as_utf8
-from doorman.policy.policy import Policy, expired, load
+from doorman.policy.policy import Policy, expired, load, load_file
 from doorman.runtime import logs, telemetry, tuning
 from doorman.runtime.clock import SystemClock
 from doorman.settings import Settings
@@ -35,13 +36,23 @@ from doorman.version import VERSION
 
 if TYPE_CHECKING:
     from doorman.entrypoints.functiongraph.invocation import Invocations
+    from doorman.handlers.notify import Announcer
+
+
+# functions-framework says in this variable, also where it was told by an option, which function it serves.
+_TARGET = os.environ.get("FUNCTION_TARGET")
 
 
 def _start() -> tuple[Connections, Policy]:
-    # functions-framework says in this variable, also where it was told by an option, which function it serves.
-    is_lent = os.environ.get("FUNCTION_TARGET") == "functiongraph"
+    is_lent = _TARGET == "functiongraph"
+    is_telling = _TARGET == "notify"
     try:
-        settings = Settings.from_environ(os.environ, is_sink_required=not is_lent, is_login_required=not is_lent)
+        settings = Settings.from_environ(
+            os.environ,
+            is_sink_required=not (is_lent or is_telling),
+            is_login_required=not is_lent,
+            is_telling=is_telling,
+        )
         connections = connect(settings, clock=SystemClock())
         policy = _load(settings)
     except DoormanError as error:
@@ -59,12 +70,14 @@ def _start() -> tuple[Connections, Policy]:
 def _load(settings: Settings) -> Policy:
     if settings.mode == "forward":
         return load("{version: 1, default: hold, rules: []}", file="DOORMAN_MODE=forward")  # which decides nothing
-    path = settings.policy
+    return load(_read_file("DOORMAN_POLICY", settings.policy), file=settings.policy, api=settings.api)
+
+
+def _read_file(variable: str, path: str) -> str:
     try:
-        text = as_utf8(Path(path).read_bytes()).decode()
+        return as_utf8(Path(path).read_bytes()).decode()
     except (OSError, UnicodeDecodeError) as error:
-        raise SystemExit(f"doorman: DOORMAN_POLICY: cannot read {path} ({type(error).__name__})") from None
-    return load(text, file=path, api=settings.api)
+        raise SystemExit(f"doorman: {variable}: cannot read {path} ({type(error).__name__})") from None
 
 
 _CONNECTIONS, _POLICY = _start()
@@ -80,6 +93,23 @@ def _invocations() -> "Invocations":
     from doorman.entrypoints.functiongraph.invocation import Invocations  # noqa: PLC0415 - only its own function needs it
 
     return Invocations(_CONNECTIONS, _POLICY)
+
+
+@cache
+def _announcers() -> "Mapping[str, Announcer]":
+    from doorman.handlers.notify import Announcer  # noqa: PLC0415 - only its own function needs it
+    from doorman.sinks.chat import open_channels  # noqa: PLC0415 - likewise
+
+    settings = _CONNECTIONS.settings
+    file = settings.channels or ""
+    try:
+        policy, _ = load_file(_read_file("DOORMAN_POLICY", settings.policy), file=settings.policy, api=settings.api)
+        text = _read_file("DOORMAN_CHANNELS", file)
+        channels = open_channels(text, file=file, policy=policy, environ=os.environ)
+    except DoormanError as error:
+        raise SystemExit(f"doorman: {error}") from None
+    make = partial(Announcer, names=policy.names, clock=_CONNECTIONS.clock)
+    return {name: make(channel, service) for name, (channel, service) in channels.items()}
 
 
 @functions_framework.aio.http
@@ -98,6 +128,17 @@ async def check_job(request: Request) -> Response:
 async def sweep(request: Request) -> Response:
     """Take a scheduler's tick."""
     return await _serve(request, handle_sweep)
+
+
+@functions_framework.aio.http
+async def notify(request: Request) -> Response:
+    """Tell people, through the channel that the last part of the path names."""
+    from doorman.handlers.notify import handle_notify  # noqa: PLC0415 - only its own function needs it
+
+    async def tell(_: Projects, events: Sequence[CloudEvent]) -> Sequence[Handled]:
+        return await handle_notify(events, announcers=_announcers(), name=request.url.path.rpartition("/")[2])
+
+    return await _serve(request, tell)
 
 
 @functions_framework.aio.http
@@ -152,4 +193,6 @@ def _respond(reply: Reply) -> Response:
     return Response(reply.text, status_code=reply.status, headers=dict(reply.headers), media_type=media_type)
 
 
+if _TARGET == "notify":
+    _announcers()  # what is wrong with the channels ends the start, too
 tuning.tune()

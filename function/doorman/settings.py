@@ -28,6 +28,7 @@ VARIABLES: Mapping[str, str] = {
     "DOORMAN_JOB_DEADLINE": "3600",
     "DOORMAN_REQUEST_TIMEOUT": "10",
     "DOORMAN_SINK_TIMEOUT": "30",
+    "DOORMAN_CHANNELS": "",
     "LOG_LEVEL": "info",
     "LOG_FORMAT": "json",
     "K_SINK": "",
@@ -63,15 +64,22 @@ class Settings:
     sink_ca: str | None = field(repr=False)
     identity: Identity = field(repr=False)
     notes: tuple[str, ...] = ()
+    channels: str | None = None
 
     @classmethod
     def from_environ(
-        cls, environ: Mapping[str, str], *, is_sink_required: bool, is_login_required: bool = True
+        cls,
+        environ: Mapping[str, str],
+        *,
+        is_sink_required: bool,
+        is_login_required: bool = True,
+        is_telling: bool = False,
     ) -> "Settings":
         """Read the environment; an empty variable counts as unset.
 
         Args:
             is_login_required: False where credentials may come with each call instead.
+            is_telling: True where people are told and nothing else is done: without a cloud, through channels.
 
         Raises:
             Misconfigured: variables are missing or wrong; the text names all of them.
@@ -91,7 +99,10 @@ class Settings:
             "log_format": partial(_choice, values, "LOG_FORMAT", Format),
             "sink": partial(_sink, values["K_SINK"], is_required=is_sink_required or is_sender),
             "overrides": partial(_overrides, values["K_CE_OVERRIDES"]),
-            "identity": partial(_identity, environ, is_login_required=is_login_required, is_url_enough=is_sender),
+            "identity": partial(Identity.from_environ, {}, login_required=False)
+            if is_telling
+            else partial(_identity, environ, is_login_required=is_login_required, is_url_enough=is_sender),
+            "channels": partial(_channels, values["DOORMAN_CHANNELS"], is_required=is_telling),
             "notes": partial(_find_strange, environ),
         }
         read = dict(zip(reads, gather(*reads.values()), strict=True))
@@ -158,6 +169,12 @@ def _sink(text: str, *, is_required: bool) -> str | Target | None:
     if is_required and not text:
         raise Misconfigured("K_SINK: missing; set it to the URL that follow-up events are POSTed to")
     return read_sink(text)
+
+
+def _channels(text: str, *, is_required: bool) -> str | None:
+    if is_required and not text:
+        raise Misconfigured("DOORMAN_CHANNELS: missing; set it to the file of channels")
+    return text or None
 
 
 def _overrides(text: str) -> Mapping[str, str]:

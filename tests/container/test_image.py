@@ -16,7 +16,12 @@ from tests.container.tree import ignored
 
 PROJECT = Path(__file__).parents[2]
 CONTAINERFILE = (PROJECT / "Containerfile").read_text("utf-8")
-FILES = {"requirements.txt": [], "requirements-otel.txt": ["otel"], "requirements-openstack.txt": ["openstack"]}
+FILES = {
+    "requirements.txt": [],
+    "requirements-otel.txt": ["otel"],
+    "requirements-openstack.txt": ["openstack"],
+    "requirements-notify.txt": ["notify"],
+}
 """Each with the extras that it is for."""
 COMMAND_ONLY = {"rich", "jinja2"}
 """What only the command on a person's machine needs; in the image it prints plain text."""

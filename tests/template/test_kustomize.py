@@ -13,10 +13,16 @@ import yaml
 
 from deploy.fill_in import fill, without_kafka
 from deploy.ready_made import render
+from doorman.planning import channels
+from doorman.policy.policy import load_file
+from doorman.settings import Settings
 from tests import cronjob
 from tests.template.checker import check
 from tests.template.core import Namespace
+from tests.template.eventing import PingSource, Trigger
 from tests.template.mutants import IMAGE, POLICY, TEMPLATE
+from tests.template.serving import ConfigMapVolume, Service
+from tests.template.whole import environment, target
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -126,6 +132,42 @@ def test_the_cron_overlay_is_the_sample_in_a_namespace_of_its_own() -> None:
         each["CronJob", "doorman"]["spec"]["jobTemplate"]["spec"]["template"]["spec"] for each in (documents, sample)
     ]
     assert pods[0]["volumes"] == pods[1]["volumes"]
+
+
+def test_the_overlay_that_tells_people_adds_what_it_needs(tmp_path: Path) -> None:
+    """All else is as without it; each channel has a Trigger whose path names it, and the sweep hears the daily tick."""
+    folders = (tmp_path / "with", tmp_path / "without")
+    for folder in folders:
+        folder.mkdir()
+    documents = parsed(build(own(folders[0], overlay="notify", components=["enforce"])))
+    own_ones = [("Service", "notify"), ("Trigger", "notify-ops"), ("PingSource", "sweep-daily")]
+    service, trigger, tick = (documents.pop(each) for each in own_ones)
+    (name,) = [name for kind, name in documents if name.startswith("channels-")]
+    config = documents.pop(("ConfigMap", name))
+    assert documents == parsed(build(own(folders[1], components=["enforce"])))
+    path = trigger["spec"]["subscriber"].pop("uri")
+    assert tick["spec"].pop("ceOverrides") == {"extensions": {"daily": "true"}}
+    Trigger.model_validate(trigger)
+    PingSource.model_validate(tick)
+    assert tick["metadata"]["namespace"] == "doorman2"
+    assert trigger["spec"]["subscriber"]["ref"]["name"] == "notify"
+    settings, policy = Service.model_validate(service), load_file(POLICY)[0]
+    env, volumes = environment(settings), {each.name: each for each in settings.spec.template.spec.volumes}
+    assert (target(settings), env["DOORMAN_MODE"], volumes["channels"].config_map) == (
+        "notify",
+        "enforce",
+        ConfigMapVolume(name=name),
+    )
+    assert volumes["policy"].config_map == ConfigMapVolume(name="policy")
+    Settings.from_environ(env, is_sink_required=False, is_telling=True)
+    (channel,) = channels.load(
+        config["data"]["channels.yaml"], file="c", policy=policy, environ={"OPS_URL": "json://x"}
+    )
+    assert path == f"/{channel.name}"
+    (image,) = {
+        each["spec"]["template"]["spec"]["containers"][0]["image"] for each in (service, documents["Service", "sweep"])
+    }
+    assert image == IMAGE
 
 
 def test_what_is_ready_made_says_what_its_sources_say() -> None:

@@ -149,10 +149,11 @@ def validate(model: type[M], data: Any) -> M:
     try:
         return model.model_validate(parse_json(data, "data") if isinstance(data, Json) else data)
     except ValidationError as error:
-        raise Rejected(_first_fault(error)) from error
+        raise Rejected(about_fault(error)) from error
 
 
-def _first_fault(error: ValidationError) -> str:
+def about_fault(error: ValidationError) -> str:
+    """Say what is wrong with the first field that is."""
     fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
     place = "".join(f"[{step}]" if isinstance(step, int) else f".{step[:40]}" for step in fault["loc"])
     text = _PLAIN.get(fault["type"], fault["msg"].removeprefix("Value error, ").replace("Tuple ", "List "))

@@ -1,6 +1,6 @@
 """The data of the events that Doorman tells, as models: with `messages` the source of the published schemas.
 
-Nothing at run time needs them: `outcomes` writes these events, and tests hold it to the models.
+`outcomes` writes these events without them, and tests hold it to the models; who tells people of events reads by them.
 """
 
 from typing import Any

@@ -24,7 +24,7 @@ def check(root: Node, *, api: Api) -> Iterator[Fault]:
     yield from _names(root, policy)
     for path, entry in _entries(policy, "exceptions", "rules", "vaults"):
         for key in ("owners", "projects"):
-            yield from _members(root, (*path, key), entry.get(key), _dict(policy.get("groups")))
+            yield from check_members(root, (*path, key), entry.get(key), _dict(policy.get("groups")))
         yield from _images(root, (*path, "images"), entry.get("images"))
         yield from _vault(root, path, entry) if path[0] == "vaults" else _subjects(root, path, entry, api)
 
@@ -75,7 +75,8 @@ def _names(root: Node, policy: Mapping[str, Any]) -> Iterator[Fault]:
             yield root.fault((*path, "name"), text)
 
 
-def _members(root: Node, path: Path, entries: object, groups: Mapping[str, Any]) -> Iterator[Fault]:
+def check_members(root: Node, path: Path, entries: object, groups: Mapping[str, Any]) -> Iterator[Fault]:
+    """Yield the groups among the entries of a list that the policy does not have, and those that are not named so."""
     for index, entry in enumerate(entries if isinstance(entries, list) else ()):
         if not isinstance(entry, str):
             continue

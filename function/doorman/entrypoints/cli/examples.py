@@ -11,12 +11,13 @@ _BY_HAND: Final = (
 
 # command: an example, and the variables
 _BELOW: Final = {
-    "run": ("run --project 9c61004714024f9586705d090530f9fa --dry-run", _TELLS),
+    "run": ("run --project 9c61004714024f9586705d090530f9fa --dry-run", f"{_TELLS}; with --notify DOORMAN_CHANNELS"),
     "pending": ("pending --state told.json --new --fail-on held", _DECIDES),
     "approve": (f"approve {_BY_HAND}", _TELLS),
     "reject": (f"reject {_BY_HAND}", _TELLS),
     "reconcile": ("reconcile --usage", _TELLS),
     "report": ("report archive.json --html report.html", "none"),
+    "notify": ("notify --test", "DOORMAN_CHANNELS, DOORMAN_POLICY"),
     "replay": ("replay dead-letters.json", "K_SINK"),
     "policy": ("policy check policy.yaml", "DOORMAN_POLICY"),
     "explain": ("explain events/golden-image.json", f"DOORMAN_POLICY; with --project also {_CLOUD}"),

@@ -31,6 +31,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "reject": "reject shares by hand, with a reason that is told",
     "reconcile": "compare what was settled earlier with today's policy, and settle it anew if told to",
     "report": "show what archived events say: a page, a table, or the story of one image",
+    "notify": "send one message to each channel of DOORMAN_CHANNELS",
     "replay": "show why events died, and send them again; or collect them",
     "policy": "check and test a policy, compare two, print its JSON Schema",
     "explain": "show what would be decided for event files, and why, without any cloud",

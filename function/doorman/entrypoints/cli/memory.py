@@ -40,6 +40,11 @@ def write_keys(path: str, keys: Collection[str]) -> None:
         raise Misconfigured(f"--state: {path} cannot be written: {error.strerror}") from error
 
 
+def keys_of_people(keys: Iterable[str]) -> set[str]:
+    """Give the keys of what people were told: each has its channel before it, and a space."""
+    return {key for key in keys if " " in key}
+
+
 def keys_of(events: Iterable[CloudEvent]) -> set[str]:
     """Give the keys of all entries."""
     return {entry["key"] for event in events for entry in event.data.get("images", ())}

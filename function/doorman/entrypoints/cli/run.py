@@ -11,8 +11,8 @@ from functools import partial
 from signal import Signals
 from uuid import uuid4
 
-from doorman.entrypoints.cli import tables
-from doorman.entrypoints.cli.memory import keys_of, only_new, read_keys, trim, write_keys
+from doorman.entrypoints.cli import notify, tables
+from doorman.entrypoints.cli.memory import keys_of, keys_of_people, only_new, read_keys, trim, write_keys
 from doorman.entrypoints.cli.output import SturdyStream, is_screen, say, write_lines
 from doorman.entrypoints.cli.progress import say_left, supervise
 from doorman.entrypoints.cli.report import read_events, write_page
@@ -31,6 +31,9 @@ def configure(parser: ArgumentParser) -> None:
     configure_look(parser)
     parser.add_argument("--dry-run", action="store_true", help="decide and tell everything, change nothing")
     parser.add_argument("--report", metavar="FILE", help="write a page of what became of each share")
+    parser.add_argument(
+        "--notify", action="store_true", help="tell people what is new, by DOORMAN_CHANNELS and --state"
+    )
 
 
 def configure_look(parser: ArgumentParser) -> None:
@@ -60,12 +63,16 @@ async def work(arguments: Namespace, *, is_dry: bool, is_telling: bool) -> int:
         arguments: those of `configure_look`.
         is_telling: outcomes go to K_SINK, where it is set.
     """
+    channels = notify.open_for_run(arguments)
     async with open_look(arguments, is_telling=is_telling) as session:
         once = Run(session.projects, run_id=f"run-{uuid4()}", is_dry=is_dry)
         report, stop = await supervise(once, session.named, show=partial(show_report, arguments, session))
         if getattr(arguments, "report", None):
             write_page(read_events([*session.taken, *report.untold]), arguments.report)
         is_done = report.is_faultless and not is_failed(arguments, session, report)
+        if channels:
+            events, state = [*report.told, *report.untold], arguments.state
+            is_done &= await notify.tell(events, channels, names=session.names, state=state, is_whole=report.is_whole)
         code = exit_code(is_done=is_done, stop=stop)
         _count(report, command="run" if is_telling else "pending", code=code)
         return code
@@ -105,8 +112,9 @@ def show_report(arguments: Namespace, session: Session, report: Report, *, nothi
         sys.stderr.write(f"doorman: {visible(line)}\n")
     if getattr(arguments, "state", None):
         # What was not looked at this time is not forgotten.
-        before = frozenset() if report.is_whole else read_keys(arguments.state)
-        write_keys(arguments.state, keys_of([*report.told, *report.untold]) | before)
+        before = read_keys(arguments.state)
+        kept = keys_of_people(before) if report.is_whole else before
+        write_keys(arguments.state, keys_of([*report.told, *report.untold]) | kept)
 
 
 def exit_code(*, is_done: bool, stop: Signals | None) -> int:

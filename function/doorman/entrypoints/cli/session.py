@@ -101,7 +101,7 @@ async def open_projects(
     names: Mapping[str, str] = {}
     if policy is None:
         content, _ = load_file(read_text(settings.policy), file=settings.policy, api=settings.api)
-        names = {project_id: group for group, listed in content.groups.items() for project_id in listed}
+        names = content.names
         policy = compile_policy(content)
     async with AsyncExitStack() as stack:
         stack.callback(telemetry.close)

@@ -1,0 +1,110 @@
+"""The function that tells people: Doorman's own events go to one channel, gathered into few messages.
+
+There is no store: a process remembers for a day what it told, so that what every tick tries in vain is told once.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from itertools import islice
+
+from doorman.errors import Rejected, Unavailable
+from doorman.models import CloudEvent, Handled
+from doorman.planning.channels import Channel
+from doorman.planning.notices import Told, mark, pick, read_told, write_message
+from doorman.runtime.clock import Clock
+from doorman.runtime.logs import logger
+from doorman.sinks.chat import Service
+
+LINGER = 2.0
+"""Seconds in which what comes together goes into one message, such as the reports of all projects."""
+
+MEMORY = timedelta(days=1)
+MEMORY_ENTRIES = 20_000
+"""What is remembered at most, the newest of it: anybody may send events."""
+
+
+class Announcer:
+    """Tells people through one channel, one message at a time.
+
+    Args:
+        names: the policy's groups by the project IDs in them.
+        most: images that are remembered.
+    """
+
+    def __init__(
+        self,
+        channel: Channel,
+        service: Service,
+        *,
+        names: Mapping[str, str],
+        clock: Clock,
+        most: int = MEMORY_ENTRIES,
+    ) -> None:
+        self._channel = channel
+        self._service = service
+        self._names = names
+        self._clock = clock
+        self._most = most
+        self._known: dict[str, datetime] = {}
+        self._turn = asyncio.Lock()
+        self._open: tuple[list[Told], asyncio.Task[None]] | None = None
+
+    async def tell(self, told: Sequence[Told]) -> None:
+        """Have it told, with what comes in the same moment.
+
+        Raises:
+            Unavailable: the service did not take the message.
+        """
+        if not self._pick(told):
+            return
+        if self._open is None:
+            self._open = ([], asyncio.create_task(self._gather()))
+        gathered, task = self._open
+        gathered += told
+        await asyncio.shield(task)  # a caller that goes away takes nobody with it
+
+    async def _gather(self) -> None:
+        await self._clock.sleep(LINGER)
+        async with self._turn:
+            gathered, self._open = self._open[0] if self._open else [], None
+            await self._send({each.id: each for each in gathered}.values())
+
+    def _pick(self, told: Iterable[Told]) -> list[Told]:
+        forgotten = self._clock.now() - MEMORY
+        self._known = {key: at for key, at in self._known.items() if at > forgotten}
+        return [each for one in told if (each := pick(self._channel, one, known=self._known))]
+
+    async def _send(self, told: Iterable[Told]) -> None:
+        if not (picked := self._pick(told)):
+            return
+        now = self._clock.now()
+        message = write_message(picked, names=self._names, now=now, limit=self._service.limit)
+        try:
+            await self._service.send(message)
+        except Unavailable as error:
+            logger().warning("notify.failed", channel=self._channel.name, error=str(error))
+            raise
+        self._known |= {mark(each, entry): now for each in picked for entry in each.entries}
+        for key in list(islice(self._known, max(0, len(self._known) - self._most))):
+            del self._known[key]
+        logger().info("notify.sent", channel=self._channel.name, shares=sum(len(each.entries) for each in picked))
+
+
+async def handle_notify(
+    events: Sequence[CloudEvent], *, announcers: Mapping[str, Announcer], name: str
+) -> Sequence[Handled]:
+    """Tell people of these events through the channel of that name; what is no news for people does nothing.
+
+    Raises:
+        Rejected: there is no such channel, or the data of an event is wrong.
+    """
+    if name not in announcers:
+        raise Rejected(f"path: {name[:40]!r} is no channel of DOORMAN_CHANNELS: end it with {', '.join(announcers)}")
+    told = [read_told(event) for event in events]
+    error = None
+    try:
+        await announcers[name].tell([each for each in told if each])
+    except Unavailable as failure:
+        error = failure
+    return [Handled(project_id=each.project_id if each else None, error=error if each else None) for each in told]

@@ -1,0 +1,115 @@
+"""Sends messages to people by apprise, which knows their services: chats, mail, pagers.
+
+The only room that knows apprise, an extra. It speaks in threads of its own, for a bounded time, and keeps quiet: its
+log, like its errors, may quote a URL, and that is a secret.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from doorman.errors import Misconfigured, Unavailable
+from doorman.planning.channels import SCHEMES, Channel, load
+from doorman.planning.notices import Message
+from doorman.policy.schema import PolicyFile
+
+if TYPE_CHECKING:
+    from apprise import NotifyBase
+
+INSTALL: Final = "pip install 'doorman-image-shares[notify]'; the image: requirements-notify.txt"
+
+TIMEOUT: Final = 20.0
+"""Seconds for one message, with the pauses that a service asks for."""
+
+LONGEST: Final = 3000
+"""Characters of one message at most, also where a service takes more: it is to be read."""
+
+_PARAGRAPHS: Final = frozenset({"workflow", "workflows"})
+"""Teams' cards join lines; only an empty one between them keeps them apart."""
+
+_TYPES: Final = {"info": "info", "action": "warning", "error": "failure"}
+
+
+@dataclass(slots=True)
+class Service:
+    """What takes the messages of one channel, up to a limit in characters."""
+
+    channel: str
+    plugin: "NotifyBase"
+    limit: int
+    line_end: str = "\n"
+
+    async def send(self, message: Message) -> None:
+        """Send one message.
+
+        Raises:
+            Unavailable: the service did not take it. Apprise does not say whether it ever will, so a retry may help.
+        """
+        try:
+            is_taken = await asyncio.to_thread(self._send, message)
+        except Exception as error:  # noqa: BLE001 - whatever a plugin raises; its text may quote the URL
+            raise Unavailable(f"channel {self.channel}: not sent ({type(error).__name__})") from None
+        if not is_taken:
+            raise Unavailable(f"channel {self.channel}: the service did not take the message")
+
+    def _send(self, message: Message) -> bool:
+        from apprise import Apprise, NotifyFormat  # noqa: PLC0415 - an extra
+
+        # Our text means nothing to any markup; escaped for Markdown, some services' people could not copy its commands.
+        is_markdown = self.plugin.resolve_format(NotifyFormat.TEXT) == NotifyFormat.MARKDOWN
+        sender = Apprise(self.plugin, asset=self.plugin.asset)
+        return bool(
+            sender.notify(
+                title=message.title,
+                body=message.body.replace("\n", self.line_end),
+                notify_type=_TYPES[message.severity],
+                body_format=None if is_markdown else NotifyFormat.TEXT,
+            )
+        )
+
+
+def open_service(channel: Channel) -> Service:
+    """Make ready to send to a channel; nobody is called yet.
+
+    Raises:
+        Misconfigured: apprise is missing, or does not know such a URL; the text does not show it.
+    """
+    try:
+        from apprise import Apprise, AppriseAsset  # noqa: PLC0415 - an extra, and slow
+        from apprise.plugins import url_to_dict  # noqa: PLC0415 - likewise
+    except ImportError as error:
+        raise Misconfigured(f"DOORMAN_CHANNELS: needs apprise: {INSTALL}") from error
+    logging.getLogger("apprise").disabled = True
+    logging.getLogger("urllib3").setLevel(logging.ERROR)
+    asset = AppriseAsset(
+        app_id="Doorman", app_desc="Doorman", http_redirects=False, service_timeout=TIMEOUT, image_url_mask=""
+    )
+    parts = url_to_dict(channel.url)  # type: ignore[no-untyped-call]  # theirs
+    # An https address may be one that apprise knows as a service's own, but of no service beyond ours.
+    is_known = parts is not None and parts["schema"] in SCHEMES
+    plugin = Apprise.instantiate(parts, asset=asset) if is_known else None
+    if plugin is None:
+        raise Misconfigured(f"DOORMAN_CHANNELS: channel {channel.name}: apprise does not know this URL of a service")
+    # A tenth is left for what becomes longer on its way, such as ends of lines.
+    limit = min(LONGEST, plugin.body_maxlen * 9 // 10)
+    line_end = "\n\n" if parts["schema"] in _PARAGRAPHS else "\n"
+    return Service(channel.name, plugin, limit=limit, line_end=line_end)
+
+
+def open_channels(
+    text: str, *, file: str, policy: PolicyFile, environ: Mapping[str, str]
+) -> dict[str, tuple[Channel, Service]]:
+    """Make ready to send to the channels of a file, by their names.
+
+    Args:
+        text: the file's content. file: its name, for messages.
+        policy: whose groups it may name.
+        environ: the variables that it may name.
+
+    Raises:
+        Misconfigured: the file is wrong, or one of its channels cannot be opened.
+    """
+    channels = load(text, file=file, policy=policy, environ=environ)
+    return {channel.name: (channel, open_service(channel)) for channel in channels}

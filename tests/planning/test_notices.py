@@ -1,0 +1,218 @@
+"""What people are told: who hears of what, and messages that are text whatever is in them."""
+# ruff: noqa: RUF001 - full-width characters are what is tested
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from doorman.errors import Rejected
+from doorman.events.cloudevents import from_structured
+from doorman.models import CloudEvent
+from doorman.planning.channels import Channel
+from doorman.planning.notices import Message, Told, mark, pick, plain, read_told, write_message
+
+TOLD = Path(__file__).parents[2] / "events" / "told"
+NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
+PROJECT = "7f2a9c4e1b6d4f0e8a3c5d7b9e1f2a4c"
+FACTORY = "9c61004714024f9586705d090530f9fa"
+NAMES = {FACTORY: "image-factory", PROJECT: "platform"}
+USUAL = frozenset({"failed", "held", "pending", "drifted"})
+OPS = Channel(name="ops", url="json://x", types=USUAL)
+FAILED = f"""1 failed: still_pending, rule golden-images
+of image-factory ({FACTORY}) for platform ({PROJECT})
+4e1728fe-656f-561f-baa8-b79a2e887271 golden-silent"""
+HOSTILE = {
+    "<!channel> <@U024BE7LH> look": "＜！channel＞ ＜＠U024BE7LH＞ look",
+    "@here @everyone @room @all": "＠here ＠everyone ＠room ＠all",
+    "[golden](https://evil.example/x)": "［golden］(https：／／evil．example／x)",
+    "<https://evil.example|golden> www.evil.example": "＜https：／／evil．example｜golden＞ www．evil．example",
+    "*bold* _soft_ ~gone~ `code` ```": "＊bold＊ ＿soft＿ ～gone～ ｀code｀ ｀｀｀",
+    "# head\n- list\r\n> quote": "＃ head＼n- list＼r＼n＞ quote",
+    "<b>x</b><img src=x onerror=y>&amp;": "＜b＞x＜／b＞＜img src=x onerror=y＞＆amp;",
+    "gnp.\u202egpj\u2066.exe\u200b": "gnp.＼u202egpj＼u2066．exe＼u200b",
+    ":skull: $x^2$ {panel} ||spoiler|| \\o/": "：skull: ＄x^2＄ ｛panel｝ ｜｜spoiler｜｜ ＼o／",
+    "\x1b]8;;http://evil\x07x\x1b[31m" + "a" * 200: "＼x1b］8;;http：／／evil＼x07x＼x1b［31m"
+    + "a" * 37
+    + "... (and 163 characters more)",
+}
+
+
+def sample(name: str) -> dict[str, Any]:
+    """Read a sample of what Doorman tells."""
+    event: dict[str, Any] = json.loads((TOLD / f"{name}.json").read_text("utf-8"))
+    return event
+
+
+def told(event: dict[str, Any], **extensions: str) -> Told:
+    """Read one event, which tells people something."""
+    found = read_told(from_structured(event | extensions))
+    assert found is not None
+    return found
+
+
+def message(*several: Told, limit: int = 3000) -> Message:
+    """Write one message."""
+    return write_message(several, names=NAMES, now=NOW, limit=limit)
+
+
+def test_one_message_for_all_that_comes_together() -> None:
+    """The most urgent first, grouped; names of groups, the condition that failed, and the command to copy."""
+    held = sample("held")
+    held["data"]["images"] = held["data"]["images"][:2]
+    held["data"]["images"][0]["failed_condition"] = "full_ecs: false, is true"
+    one, two = (entry["image_id"] for entry in held["data"]["images"])
+    assert message(told(held), told(sample("failed"))) == Message(
+        title="Doorman: 1 failed, 2 held",
+        body=f"""{FAILED}
+
+1 held: image_not_allowed (full_ecs: false, is true)
+of image-factory ({FACTORY}) for platform ({PROJECT})
+{one} golden-server
+doorman approve {one} --project {PROJECT} --reason TEXT
+
+1 held: owner_not_allowed
+of e1d2c3b4a5968778695a4b3c2d1e0f99 for platform ({PROJECT})
+{two} mixed-stranger-2
+doorman approve {two} --project {PROJECT} --reason TEXT""",
+        severity="error",
+    )
+
+
+def test_a_large_group_is_counted() -> None:
+    """Of conditions that saw other values the key is told; for many images the command has one word."""
+    held = sample("held")
+    entries = [entry for entry in held["data"]["images"] if entry["reason"] == "owner_not_allowed"]
+    for place, entry in enumerate(entries):
+        entry["failed_condition"] = f"names: golden-*, is bad-{place}"
+    held["data"]["images"] = entries
+    assert message(told(held)).body.splitlines() == [
+        "6 held: owner_not_allowed (names)",
+        f"of e1d2c3b4a5968778695a4b3c2d1e0f99 for platform ({PROJECT})",
+        *(f"{entry['image_id']} {entry['name']}" for entry in entries[:3]),
+        "and 3 more",
+        f"doorman approve IMAGE... --project {PROJECT} --reason TEXT",
+    ]
+
+
+def test_the_daily_report_says_what_is_new() -> None:
+    """Where the row tells when it was shared."""
+    report = sample("pending")
+    report["data"]["images"] = report["data"]["images"][:2]
+    for entry, shared in zip(report["data"]["images"], ("2026-11-27T01:00:00Z", "2026-11-25T01:00:00Z"), strict=True):
+        entry |= {"shared_at": shared, "owner": None, "reason": "vault_missing"}
+    one, two = (entry["image_id"] for entry in report["data"]["images"])
+    assert message(told(report, daily="true")) == Message(
+        title="Doorman: 2 waiting (1 of them new)",
+        body=f"""2 waiting: vault_missing
+of an unknown owner for platform ({PROJECT})
+{one} golden-server
+{two} mixed-stranger-2
+doorman approve {one} {two} --project {PROJECT} --vault VAULT --reason TEXT""",
+        severity="action",
+    )
+
+
+def test_a_project_that_cannot_be_read_is_told() -> None:
+    """As an error, without any share, whoever its shares may be of."""
+    report = sample("pending")
+    report["data"] |= {"images": [], "error": "the cloud denied the image list"}
+    owners = replace(OPS, owners=frozenset({"somebody"}))
+    found = pick(owners, told(report, daily="true"))
+    assert found
+    assert message(found) == Message(
+        title="Doorman: a project could not be read",
+        body=f"project platform ({PROJECT}): the cloud denied the image list",
+        severity="error",
+    )
+
+
+def test_a_long_message_is_cut_with_a_count() -> None:
+    """Whole groups are left out, so that no command is cut in two."""
+    groups = [told(sample("failed")), told(sample("held")), told(sample("skipped"))]
+    whole, cut = message(*groups), message(*groups, limit=300)
+    assert cut.title == whole.title == "Doorman: 1 failed, 9 held, 3 skipped"
+    assert cut.body == f"{FAILED}\n\nand 5 more groups of shares, see: doorman pending"
+    assert message(*groups, limit=100).body == "and 6 more groups of shares, see: doorman pending"
+
+
+@pytest.mark.parametrize(("name", "shown"), HOSTILE.items())
+def test_hostile_names_arrive_as_text(name: str, shown: str) -> None:
+    """No markup, mention, link, emoji, end of line or change of direction of any service is left in them."""
+    assert plain(name) == shown
+    failed = sample("failed")
+    failed["data"]["images"][0] |= {"name": name, "owner": name[:64], "error_code": name, "rule": name}
+    body = message(told(failed)).body
+    assert body.splitlines()[2] == f"4e1728fe-656f-561f-baa8-b79a2e887271 {shown}"
+    assert len(body.splitlines()) == 3
+    assert not set("@<>[]{}*~`|#\\&!/$") & set(body)
+
+
+def test_what_is_usual_in_names_stays_as_it_is() -> None:
+    """So that they can be searched for."""
+    for name in ("golden-ubuntu-22.04", "Windows Server 2022 (core), 64bit", "a_b_c+d=e", "größe 7.9"):
+        assert plain(name) == name
+
+
+def test_at_once_or_once_a_day() -> None:
+    """Failed and held come at once, waiting and drifted in the daily report alone, silence where nothing waits."""
+    waiting, empty = told(sample("pending")), sample("pending")
+    empty["data"]["images"] = []
+    drifted = told(sample("rejected") | {"type": "dev.doorman.share.drifted.v1"})
+    assert [bool(pick(OPS, each)) for each in (told(sample("failed")), told(sample("held")))] == [True, True]
+    assert [pick(OPS, each) for each in (waiting, drifted, told(sample("accepted")))] == [None] * 3
+    assert pick(OPS, replace(waiting, is_daily=True)) == replace(waiting, is_daily=True)
+    assert pick(OPS, replace(drifted, is_daily=True)) == replace(drifted, is_daily=True)
+    assert pick(OPS, drifted, is_each=True) == drifted
+    assert pick(OPS, told(empty, daily="true")) is None
+    assert told(empty).severity == "info"
+
+
+def test_a_channel_hears_what_it_asks_for() -> None:
+    """By type, severity, project and owner; of a batch, the shares of its owners."""
+    held, accepted = told(sample("held")), told(sample("accepted"))
+    assert pick(replace(OPS, types=frozenset({"accepted"})), accepted) == accepted
+    assert pick(replace(OPS, severities=frozenset({"error"})), held) is None
+    assert pick(replace(OPS, severities=frozenset({"action"})), held) == held
+    assert pick(replace(OPS, projects=frozenset({"other"})), held) is None
+    some = pick(replace(OPS, projects=frozenset({PROJECT}), owners=frozenset({FACTORY})), held)
+    assert some
+    assert {entry.name for entry in some.entries} == {"golden-server", "golden-server-1", "golden-server-2"}
+
+
+def test_what_was_told_is_known_again() -> None:
+    """By its key and the time of its row: shared anew it is another thing. A daily report is known by its event."""
+    failed = told(sample("failed"))
+    (known,) = [mark(failed, entry) for entry in failed.entries]
+    assert pick(OPS, failed, known={known}) is None
+    later = sample("failed")
+    later["data"]["images"][0]["settled_at"] = "2026-11-28T11:24:06Z"
+    assert pick(OPS, told(later), known={known}) == told(later)
+    report = told(sample("pending"), daily="true")
+    again = replace(report, id="the next day's")
+    marks = {mark(report, entry) for entry in report.entries}
+    assert [pick(OPS, report, known=marks), pick(OPS, again, known=marks)] == [None, again]
+
+
+def test_what_tells_people_nothing() -> None:
+    """Events that Doorman takes itself, and those of others."""
+    assert read_told(from_structured(sample("decided"))) is None
+    assert read_told(CloudEvent(id="1", source="/x", type="com.example")) is None
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (None, "data: expected a JSON object"),
+        ({"project_id": "p"}, "data.job_id: missing"),
+        ({"project_id": "p/../x"}, "data.project_id: expected 1 to 64 of A-Z a-z 0-9 _ -"),
+    ],
+)
+def test_wrong_data_is_refused(data: Any, text: str) -> None:
+    """By the first field that is wrong: an event is a claim, and commands are made of its IDs."""
+    with pytest.raises(Rejected) as caught:
+        read_told(from_structured(sample("failed") | {"data": data}))
+    assert str(caught.value) == text
