@@ -2,7 +2,9 @@
 
 import io
 import json
+import os
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +16,7 @@ from doorman.entrypoints.cli.main import main
 from doorman.entrypoints.cli.tables import Known, describe
 from doorman.models import CloudEvent, Share
 from doorman.sandbox.state import Cloud
+from tests import terminal
 from tests.builders import START, image_id
 from tests.chain import BAD, GOLDEN, POLICY, STRANGER
 
@@ -41,56 +44,89 @@ def tell(kind: str, project: str, entries: Sequence[dict[str, Any]]) -> CloudEve
     )
 
 
-def three_hundred() -> list[CloudEvent]:
-    """Tell of 300 shares in 12 projects, of which 250 are held."""
-    events = []
-    for project in range(12):
-        entries = [
-            {
-                "image_id": image_id(project * 25 + number),
-                "owner": OWNERS[number % 3],
-                "name": "a-rather-long-name-of-an-image-\x1b[2J" * 3,
-                "reason": "owner_not_allowed",
-                "rule": "a-rule-with-a-rather-long-name-that-goes-on-and-on",
-                "failed_condition": "age_days: at most 90, is 121",
-            }
-            for number in range(25)
-        ]
-        held = entries[:21] if project < 10 else entries[:20]
-        events.append(tell("held", f"{project:032x}", held))
-        failed = [{**each, "reason": "job_failed", "error_code": "IMG.0046"} for each in entries[len(held) :]]
-        events.append(tell("failed", f"{project:032x}", failed))
-    return events
+DAY = 86_400.0
+FACTORY, PARTNER, RECOVERY, BANNED, STRANGE = (f"{number:x}" * 32 for number in range(10, 15))
+BUSY_POLICY = f"""version: 1
+default: hold
+groups: {{image-factory: [{FACTORY}], partner: [{PARTNER}], disaster-recovery: [{RECOVERY}]}}
+rules:
+  - {{name: known-bad, owners: [{BANNED}], decision: reject}}
+  - name: golden-images
+    owners: [group:image-factory]
+    images: {{names: [golden-*], age_days: {{at_most: 90}}, full_ecs: false}}
+    decision: accept
+  - {{name: recovery-backups, owners: [group:disaster-recovery], images: {{full_ecs: true}}, decision: accept}}
+"""
+COMMAND = (sys.executable, "-P", "-c", "import sys; from doorman.entrypoints.cli.main import main; sys.exit(main())")
+
+
+def fill(cloud: Cloud) -> Sequence[str]:
+    """Share 300 images with 12 projects, of which 250 will be held and 4 fail; gives the projects."""
+    projects = [f"{number:032x}" for number in range(1, 13)]
+    for number, project in enumerate(projects):
+        cloud.add_project(project, name=f"eu-de_a-department-{number}")
+        held: list[dict[str, Any]] = [{"owner": STRANGE, "name": f"tool-\x1b[2J-{each}"} for each in range(8)]
+        held += [{"owner": FACTORY, "created_at": time.time() - (121 + each) * DAY} for each in range(6)]
+        held += [{"owner": PARTNER, "name": "a-rather-long-name-of-an-appliance-" * 3}] * 3
+        held += [{"owner": FACTORY, "full_ecs": True, "min_disk": 100}] * 2
+        held += [{"owner": RECOVERY, "full_ecs": True}] * (1 if number < 2 else 2)
+        for share in [*held, {"owner": BANNED}, *([{"owner": FACTORY}] * (24 - len(held)))]:
+            image = cloud.add_share(
+                share["owner"],
+                project,
+                **{"name": "golden-image", **{key: share[key] for key in share if key != "owner"}},
+            )
+        if number < 4:
+            cloud.fail_image(image, "IMG.0064", at="job")
+    (user,) = cloud.directory.users.values()
+    user.roles.update((project, {"member"}) for project in projects)
+    return projects
 
 
 @pytest.mark.parametrize("width", [80, 200])
-def test_three_hundred_shares_fit_two_screens(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No line is wider than the screen; what failed and what is held, why, whose, and what to type next stand there."""
-    from doorman.entrypoints.cli import screen  # noqa: PLC0415 - the room that needs rich
+def test_three_hundred_shares_fit_two_screens(width: int, cloud: Cloud, tmp_path: Path) -> None:
+    """No line is cut in two; what needs somebody, why, whose, what failed and what to type next stand there."""
+    projects = fill(cloud)
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(BUSY_POLICY)
+    environ = {**os.environ, "OS_PROJECT_ID": ",".join(projects), "PYTHONPATH": os.pathsep.join(sys.path)}
 
-    terminal = sit_at(monkeypatch, width=width)
-    shares = {image_id(0): replace(SHARE, created_at=START, os_version="Ubuntu 22.04")}
-    known = Known(names={OWNERS[0]: "partners"}, shares=shares, now=START)
-    screen.show(three_hundred(), known, nothing="nothing")
-    shown = terminal.getvalue()
-    told = shown.replace("\x1b[0m", "").splitlines()
-    plain = [strip(line) for line in told]
-    assert max(map(len, plain)) <= width
-    assert len(plain) <= 48
-    assert plain[0] == "failed: 50 shares"
-    assert any(line.startswith("held: 250 shares") for line in plain)
-    assert any("owner_not_allowed (age_days: at most 90, is 121)" in line for line in plain)
-    assert any("\\x1b" in line for line in plain) or width == 80
-    assert "\x1b[2J" not in shown
-    assert any(f"of partners ({OWNERS[0]}) -> 12 projects" in line for line in plain)
-    assert plain[-1] == "  doorman approve IMAGE... --project PROJECT --reason TEXT  # 250 shares"
+    def look(command: str) -> list[str]:
+        code, shown = terminal.show([*COMMAND, command], environ=environ, width=width)
+        lines = shown.splitlines()
+        assert (code, max(map(len, lines)) <= width) == (command != "pending", True), shown
+        assert len(lines) <= 2 * terminal.SCREEN, shown
+        return lines
+
+    for command, would in (("pending", "would be "), ("run", "")):
+        lines = look(command)
+        groups = lines[lines.index("would be held: 250 shares" if would else "failed: 4 shares") :]
+        assert len(groups) <= 50, groups
+        assert f"{would}held: 250 shares" in lines
+        assert "   72  image_not_allowed (age_days: at most 90, is …)" in lines
+        assert "   24  image_not_allowed (full_ecs: false, is true)" in lines
+        assert [line for line in lines if line.startswith("   96  owner_not_allowed (owners: no rule that accepts ")]
+        assert f"       of image-factory ({FACTORY}) -> 12 projects" in lines
+        assert "  doorman approve IMAGE... --project PROJECT --reason TEXT  # 228 shares" in lines
+        assert "\x1b" not in "".join(lines)
+    assert "    4  job_failed (IMG.0064), rule golden-images" in lines
+    assert f"       of image-factory ({FACTORY}) -> 4 projects" in lines
+    assert lines[lines.index("to try again what failed:") + 1] == "  doorman run"
+    assert sum(line.startswith("rejecting 1 for eu-de_a-department-") for line in lines) == 12
+    for image, members in cloud.gallery.members.items():
+        for project in members:
+            cloud.set_status(image, project, "accepted")
+    lines = look("reconcile")
+    assert lines[0] == "drifted: 168 shares"
+    assert "  doorman reject IMAGE... --project PROJECT --reason TEXT  # 156 shares" in lines
+    assert "  doorman reconcile --enforce" in lines
 
 
 def test_what_differs_from_share_to_share_makes_no_groups(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shares that are too old, each by its own age, are one group."""
     from doorman.entrypoints.cli import screen  # noqa: PLC0415 - the room that needs rich
 
-    terminal = sit_at(monkeypatch)
+    screen_ = sit_at(monkeypatch)
     entries = [
         {
             "image_id": image_id(age),
@@ -101,19 +137,19 @@ def test_what_differs_from_share_to_share_makes_no_groups(monkeypatch: pytest.Mo
         for age in range(91, 99)
     ]
     screen.show([tell("held", OWNERS[1], entries)], Known(), nothing="nothing")
-    told = [strip(line).rstrip() for line in terminal.getvalue().splitlines()]
-    assert told[:2] == ["held: 8 shares", "    8  image_not_allowed (age_days)"]
+    told = [strip(line).rstrip() for line in screen_.getvalue().splitlines()]
+    assert told[:2] == ["held: 8 shares", "    8  image_not_allowed (age_days: at most 90, is …)"]
 
 
 def test_a_long_command_goes_over_two_lines_and_nothing_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """It can be copied as it stands."""
     from doorman.entrypoints.cli import screen  # noqa: PLC0415 - the room that needs rich
 
-    terminal = sit_at(monkeypatch)
+    screen_ = sit_at(monkeypatch)
     entry = {"image_id": image_id(1), "owner": OWNERS[0], "reason": "owner_not_allowed"}
     screen.show([tell("held", OWNERS[1], [entry])], Known(), nothing="nothing")
     screen.show([], Known(), nothing="nothing")
-    assert [strip(line).rstrip() for line in terminal.getvalue().splitlines()[-3:]] == [
+    assert [strip(line).rstrip() for line in screen_.getvalue().splitlines()[-3:]] == [
         f"  doorman approve {image_id(1)} \\",
         f"    --project {OWNERS[1]} --reason TEXT",
         "nothing",
@@ -142,45 +178,48 @@ def test_a_terminal_shows_groups_in_colour(cloud: Cloud, tmp_path: Path, monkeyp
     """With NO_COLOR the same without colours; groups of the policy name owners; the command to type stands below."""
     (tmp_path / "policy.yaml").write_text(POLICY + f"groups: {{strangers: [{STRANGER}]}}\n")
     images = [cloud.add_share(STRANGER, "receiver", name=f"image-{number}", full_ecs=True) for number in range(4)]
-    terminal = sit_at(monkeypatch)
+    screen_ = sit_at(monkeypatch)
     assert main(["pending"]) == 0
-    coloured = terminal.getvalue()
+    coloured = screen_.getvalue()
     monkeypatch.setenv("NO_COLOR", "1")
-    terminal.seek(0)
-    terminal.truncate()
+    screen_.seek(0)
+    screen_.truncate()
     assert main(["pending"]) == 0
-    shown = terminal.getvalue().splitlines()
+    shown = screen_.getvalue().splitlines()
     assert [strip(line).rstrip() for line in coloured.splitlines()] == [strip(line).rstrip() for line in shown]
     assert "\x1b[1;33mwould be held: 4 shares" in coloured
-    assert "33m" not in terminal.getvalue()
+    assert "33m" not in screen_.getvalue()
     plain = [strip(line).rstrip() for line in shown]
     assert plain[:3] == [
         "would be held: 4 shares",
         f"    4  owner_not_allowed (owners: no rule that accepts names {STRANGER} for …",
         "       of strangers (some-stranger) -> receiver",
     ]
-    assert [line.split()[0] for line in plain[3:6]] == sorted(images)[:3]
-    assert plain[6:] == [
-        "       and 1 more",
+    assert [line.split()[-2] for line in plain[3:9:2]] == sorted(images)[:3]
+    assert plain[9:] == [
         "",
         "4 shares: 4 would be held",
         "",
         "to accept what is held:",
         "  doorman approve IMAGE... --project receiver --reason TEXT  # 4 shares",
+        "",
+        "to see each share:",
+        "  doorman pending | less -S",
+        "  doorman explain --project PROJECT IMAGE  # why, rule by rule",
     ]
 
 
 @pytest.mark.parametrize("why", ["no rich", "dumb"])
 def test_plain_text_where_rich_is_not(why: str, cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     """The function's image has no rich, and some terminals can show nothing else: then it is a row a share."""
-    terminal = sit_at(monkeypatch, term="dumb" if why == "dumb" else "xterm")
+    screen_ = sit_at(monkeypatch, term="dumb" if why == "dumb" else "xterm")
     monkeypatch.delitem(sys.modules, "doorman.entrypoints.cli.screen", raising=False)
     if why == "no rich":
         monkeypatch.delattr("doorman.entrypoints.cli.screen", raising=False)
         monkeypatch.setitem(sys.modules, "rich.console", None)
     stranger = cloud.add_share(STRANGER, "receiver")
     assert main(["pending"]) == 0
-    heading, row, *_ = terminal.getvalue().splitlines()
+    heading, row, *_ = screen_.getvalue().splitlines()
     assert (heading.split()[0], row.split()[0]) == ("IMAGE", stranger)
 
 

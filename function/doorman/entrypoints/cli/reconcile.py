@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from functools import partial
 from uuid import uuid4
 
-from doorman.entrypoints.cli.output import ask, say, table
+from doorman.entrypoints.cli.output import ask, cut, is_screen, say, table
 from doorman.entrypoints.cli.progress import supervise
 from doorman.entrypoints.cli.run import FAILED, configure_look, exit_code, is_failed, open_look, show_report
 from doorman.entrypoints.cli.session import Session
@@ -72,7 +72,7 @@ def _show_uses(report: Report) -> None:
     rows = uses([*report.told, *report.untold])
     say()
     for line in table(rows) if rows else ["no server was booted from a share that should not be used"]:
-        say(line)
+        say(cut(line) if is_screen(sys.stdout) else line)
 
 
 def _find_left(report: Report) -> set[tuple[str, str]]:

@@ -6,6 +6,7 @@ from argparse import ArgumentParser, Namespace
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from signal import Signals
@@ -88,20 +89,20 @@ def open_look(arguments: Namespace, *, is_telling: bool) -> AbstractAsyncContext
     """
     if arguments.new and not arguments.state:
         raise Misconfigured("--new: needs --state FILE, which remembers what was told")
-    known = read_keys(arguments.state) if arguments.new else frozenset()
+    told = read_keys(arguments.state) if arguments.new else frozenset()
     return open_projects(
-        arguments, projects=arguments.project, is_telling=is_telling, as_json=arguments.json, known=known
+        arguments, projects=arguments.project, is_telling=is_telling, as_json=arguments.json, told=told
     )
 
 
 def show_report(arguments: Namespace, session: Session, report: Report, *, nothing: str = "no shares wait") -> None:
     """Show all outcomes, those that the sink did not take as well: they happened."""
-    events = trim([*report.told, *report.untold], session.known)
+    events = trim([*report.told, *report.untold], session.told)
     if arguments.json:
-        write_lines(only_new(report.untold, session.known))
+        write_lines(only_new(report.untold, session.told))
     elif any(event.data.get("images") for event in events) or report.is_faultless:
-        _show(events, tables.Known(names=session.names, shares=report.shares, now=datetime.now(UTC)), nothing=nothing)
-    for line in say_left(report):
+        _show(events, replace(session.known, shares=report.shares, now=datetime.now(UTC)), nothing=nothing)
+    for line in say_left(report, session.known):
         sys.stderr.write(f"doorman: {visible(line)}\n")
     if getattr(arguments, "state", None):
         # What was not looked at this time is not forgotten.
@@ -122,7 +123,7 @@ def exit_code(*, is_done: bool, stop: Signals | None) -> int:
 
 def is_failed(arguments: Namespace, session: Session, report: Report) -> bool:
     """Say whether something ended in a way that `--fail-on` names."""
-    found = tables.lines(trim(report.told, session.known))
+    found = tables.lines(trim(report.told, session.told))
     return any(line.fate.removeprefix("would be ") in arguments.fail_on for line in found)
 
 
