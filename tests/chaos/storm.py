@@ -298,7 +298,7 @@ def _judge_outcomes(verdict: Verdict, cloud: Cloud, broker: Broker, owners: dict
 
 
 def _judge_report(cloud: Cloud, broker: Broker, owners: dict[str, str]) -> Iterator[str]:
-    """Look for shares of which `doorman report` says something else than the cloud, or not by which rule, or not why."""
+    """Look for shares of which `doorman report` says something else than the cloud, or not by which rule and why."""
     archive = Archive()
     archive.read(json.dumps({**event.attributes, "data": event.value()}) for event in broker.events)
     stories = {story.image_id: story for story in archive.finish()}

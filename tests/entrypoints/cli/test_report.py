@@ -186,7 +186,9 @@ def test_what_is_missing_is_said(
     monkeypatch.delattr("doorman.entrypoints.cli.report_page", raising=False)
     monkeypatch.setitem(sys.modules, "jinja2", None)
     assert main(["report", archive, "--html", str(tmp_path / "page.html")]) == 2
-    assert "--html: needs jinja2" in capsys.readouterr().err
+    assert "the page needs jinja2" in capsys.readouterr().err
+    assert main(["run", "--report", "page.html"]) == 2  # before it asks any cloud
+    assert "the page needs jinja2" in capsys.readouterr().err
     assert main(["report", archive]) == 0
 
 

@@ -10,7 +10,8 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from typing import Final, Protocol, cast
+from pathlib import Path
+from typing import Final, NoReturn, Protocol, cast
 
 from doorman.entrypoints.cli.examples import write_below
 from doorman.errors import DoormanError, Misconfigured
@@ -76,6 +77,12 @@ def _parser(asked: str, command: Command | None) -> argparse.ArgumentParser:
         prog="doorman", description="Accepts or rejects shared machine images by policy.", allow_abbrev=False
     )
     parser.add_argument("--version", action="version", version=f"doorman {VERSION}")
+    parser.add_argument(
+        "--print-completion",
+        choices=("bash", "zsh", "fish"),
+        action=_PrintCompletion,
+        help="write what makes this shell complete commands and options",
+    )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name, help_ in COMMANDS.items():
         entry = commands.add_parser(name, help=help_, description=help_, allow_abbrev=False)
@@ -83,6 +90,14 @@ def _parser(asked: str, command: Command | None) -> argparse.ArgumentParser:
             entry.epilog, entry.formatter_class = write_below(name), argparse.RawDescriptionHelpFormatter
             command.configure(entry)
     return parser
+
+
+class _PrintCompletion(argparse.Action):
+    """Writes the script that was made of the parsers at build time, and ends."""
+
+    def __call__(self, parser: argparse.ArgumentParser, _: object, shell: object, __: str | None = None) -> NoReturn:
+        sys.stdout.write((Path(__file__).parent / "completions" / f"doorman.{shell}").read_text("utf-8"))
+        parser.exit()
 
 
 def _run(command: Command, arguments: argparse.Namespace) -> int:

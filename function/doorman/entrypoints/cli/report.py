@@ -3,7 +3,7 @@
 import csv
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pydantic_core import to_json
@@ -55,14 +55,24 @@ def write_page(stories: Sequence[Story], path: str) -> None:
     Raises:
         Misconfigured: jinja2 is missing, or the file cannot be written.
     """
-    try:
-        from doorman.entrypoints.cli.report_page import render  # noqa: PLC0415 - the function's image has no jinja2
-    except ImportError as error:
-        raise Misconfigured("--html: needs jinja2, which is not installed here: pip install jinja2") from error
+    render = load_page()
     try:
         Path(path).write_text(render(stories), "utf-8")
     except OSError as error:
-        raise Misconfigured(f"--html: {path} cannot be written: {error.strerror}") from error
+        raise Misconfigured(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def load_page() -> Callable[[Sequence[Story]], str]:
+    """Give what renders the page; to be asked before the work whose page it is.
+
+    Raises:
+        Misconfigured: jinja2 is missing.
+    """
+    try:
+        from doorman.entrypoints.cli.report_page import render  # noqa: PLC0415 - the function's image has no jinja2
+    except ImportError as error:
+        raise Misconfigured("the page needs jinja2, which is not installed here: pip install jinja2") from error
+    return render
 
 
 def read_events(events: Sequence[CloudEvent]) -> Sequence[Story]:

@@ -16,7 +16,7 @@ from doorman.entrypoints.cli import tables
 from doorman.entrypoints.cli.memory import keys_of, only_new, read_keys, trim, write_keys
 from doorman.entrypoints.cli.output import SturdyStream, is_screen, say, write_lines
 from doorman.entrypoints.cli.progress import say_left, supervise
-from doorman.entrypoints.cli.report import read_events, write_page
+from doorman.entrypoints.cli.report import load_page, read_events, write_page
 from doorman.entrypoints.cli.session import Session, add_json, add_projects, open_projects
 from doorman.errors import Misconfigured
 from doorman.handlers.run import Report, Run
@@ -142,6 +142,8 @@ def _show(events: Sequence[CloudEvent], known: tables.Known, *, nothing: str) ->
 
 
 async def _run(arguments: Namespace) -> int:
+    if arguments.report:
+        load_page()
     code = await work(arguments, is_dry=arguments.dry_run, is_telling=True)
     if arguments.dry_run and not arguments.json:
         say("dry run: nothing was changed")
