@@ -4,10 +4,11 @@ The files lie in the package, and `doorman --print-completion SHELL` prints them
 """
 
 from argparse import Action, ArgumentParser, _SubParsersAction
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from shlex import quote
+from typing import Any
 
 from doorman.entrypoints.cli.main import COMMANDS
 
@@ -46,7 +47,8 @@ def options(parser: ArgumentParser) -> Sequence[Action]:
 
 def write_bash() -> str:
     """Write it for bash; zsh reads it, too."""
-    cases, values = [], {}
+    cases: list[str] = []
+    values: dict[str, Iterable[Any]] = {}
     for words, _, parser in parsers():
         said = " ".join(each for action in options(parser) for each in action.option_strings)
         inner = " ".join(each[1] for each, _, _ in parsers() if len(each) > 1 and each[:1] == words)

@@ -96,7 +96,11 @@ class _PrintCompletion(argparse.Action):
     """Writes the script that was made of the parsers at build time, and ends."""
 
     def __call__(self, parser: argparse.ArgumentParser, _: object, shell: object, __: str | None = None) -> NoReturn:
-        sys.stdout.write((Path(__file__).parent / "completions" / f"doorman.{shell}").read_text("utf-8"))
+        try:
+            sys.stdout.write((Path(__file__).parent / "completions" / f"doorman.{shell}").read_text("utf-8"))
+            sys.stdout.flush()
+        except OSError as error:
+            parser.exit(_give_up(error))
         parser.exit()
 
 
@@ -111,14 +115,18 @@ def _run(command: Command, arguments: argparse.Namespace) -> int:
         _complain(f"doorman: {error}")
         return WRONG_USAGE if isinstance(error, Misconfigured) else NO
     except OSError as error:
-        # the reader went away (`| head`) and nobody is left to tell, or the disk is full
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if not isinstance(error, BrokenPipeError):
-            sys.stderr.write(f"doorman: {error}\n")
-        return NO
+        return _give_up(error)
     except KeyboardInterrupt:
         return _INTERRUPTED
     return code
+
+
+def _give_up(error: OSError) -> int:
+    """End where the reader went away (`| head`) and nobody is left to tell, or the disk is full."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if not isinstance(error, BrokenPipeError):
+        sys.stderr.write(f"doorman: {error.strerror or error}\n")
+    return NO
 
 
 def _complain(text: str) -> None:
