@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ from doorman.models import CloudEvent, Share
 from doorman.sandbox.state import Cloud
 from tests import terminal
 from tests.builders import START, image_id
-from tests.chain import BAD, GOLDEN, POLICY, STRANGER
+from tests.chain import BAD, GOLDEN, POLICY, STRANGER, VAULT
 
 SHARE = Share(image_id=image_id(0), project_id="receiver", full_ecs=False)
 OWNERS = [f"{number:032x}" for number in range(3)]
@@ -207,6 +208,45 @@ def test_a_terminal_shows_groups_in_colour(cloud: Cloud, tmp_path: Path, monkeyp
         "  doorman pending | less -S",
         "  doorman explain --project PROJECT IMAGE  # why, rule by rule",
     ]
+
+
+def test_a_wide_screen_has_room_for_what_is_known(
+    cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line a call with the beginnings of the IDs, the log cut to a line, each image beside what it is and where."""
+    monkeypatch.setenv("OS_PROJECT_ID", "receiver,second")
+    cloud.add_project("second", name="eu-de_second")
+    first = cloud.add_share(GOLDEN, "receiver", name="one", full_ecs=True)
+    second = cloud.add_share(GOLDEN, "second", name="two")
+    cloud.add_vault("receiver", VAULT)
+    cloud.fail_image(second, "IMG.0064", at="job")
+    screen_, log = sit_at(monkeypatch, width=150), Screen()
+    monkeypatch.setattr(sys, "stderr", log)
+    assert main(["run"]) == 1
+    styles = r"\r\x1b\[K|\x1b\[[0-9;]*m|\x1b\]8;[^\x1b]*\x1b\\"
+    told = re.sub(styles, "", screen_.getvalue()).splitlines()
+    assert f"accepting 1 for receiver into vault {VAULT}: {first[:8]}" in told
+    assert told.count(f"accepting 1 for eu-de_second: {second[:8]}") == 3
+    assert told[told.index("failed: 1 share") :] == [
+        "failed: 1 share",
+        "    1  job_failed (IMG.0064), rule golden-images",
+        f"       of {GOLDEN} -> eu-de_second",
+        f"       {second}  two{' ' * 46}Ubuntu 22.04 server, 40 GB, 0 days old",
+        "accepted: 1 share",
+        "    1  allowed_owner, rule golden-images",
+        f"       of {GOLDEN} -> receiver",
+        f"       {first}  one{' ' * 46}Ubuntu 22.04 server, 40 GB, 0 days old, full-ECS",
+        "",
+        "2 shares: 1 accepted, 1 failed",
+        "",
+        "to try again what failed:",
+        "  doorman run",
+    ]
+    logged = [line.rpartition("\x1b[K")[2] for line in log.getvalue().splitlines() if "job.failed" in line]
+    assert [line.partition(" fail_reason")[0] for line in logged] == ["job.failed error_code=IMG.0064"] * 3
+    assert f"\x1b]8;id={{}};{(tmp_path / 'policy.yaml').as_uri()}\x1b" in re.sub(
+        r";id=\d+", ";id={}", screen_.getvalue()
+    )
 
 
 @pytest.mark.parametrize("why", ["no rich", "dumb"])

@@ -65,7 +65,7 @@ async def work(arguments: Namespace, *, is_dry: bool, is_telling: bool) -> int:
         once = Run(session.projects, run_id=f"run-{uuid4()}", is_dry=is_dry)
         report, stop = await supervise(once, session.named, show=partial(show_report, arguments, session))
         if getattr(arguments, "report", None):
-            write_page(read_events([*session.taken, *report.untold]), arguments.report)
+            write_page(read_events([*session.taken, *report.untold]), arguments.report, session.known.owner)
         is_done = report.is_faultless and not is_failed(arguments, session, report)
         code = exit_code(is_done=is_done, stop=stop)
         _count(report, command="run" if is_telling else "pending", code=code)

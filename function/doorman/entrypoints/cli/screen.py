@@ -18,8 +18,8 @@ from doorman.parsing import visible
 MANY = 6
 """With more groups than these, one image of each stands for the others."""
 
-WIDE = 120
-"""Columns from which on all that is known of an image has room beside it."""
+WIDE, WHAT = 150, 54
+"""Columns from which on all that is known of an image has room beside it, and those for what it is."""
 
 _MARGIN = " " * 7
 _EXAMPLE = "  e.g. "
@@ -60,7 +60,7 @@ def _show_group(console: Console, group: Sequence[Line], known: Known, *, shown:
     for line in group[:shown]:
         cells = [line.entry["name"] or NOTHING, known.what(line.entry["image_id"])]
         cells += [known.call(line.project_id)] if len(projects) > 1 else []
-        _show_image(console, f"{margin}{line.entry['image_id']}  ", [visible(cell) for cell in cells if cell])
+        _show_image(console, f"{margin}{line.entry['image_id']}  ", [visible(cell) for cell in cells])
         margin = _MARGIN
 
 
@@ -69,13 +69,13 @@ def _show_image(console: Console, image: str, cells: Sequence[str]) -> None:
     row = Text(image)
     if console.width < WIDE:
         _print(console, row.append(cells[0], "dim"))
-        if len(cells) > 1:
-            _print(console, Text(f"{_MARGIN}{'; '.join(cells[1:])}", "dim"))
+        if more := "; ".join(filter(None, cells[1:])):
+            _print(console, Text(f"{_MARGIN}{more}", "dim"))
         return
-    width = (console.width - len(image)) // len(cells) - 2
-    for cell in cells:
+    others = (console.width - len(image) - WHAT - 2) // (len(cells) - 1) - 2
+    for place, cell in enumerate(cells):
         part = Text(cell, "dim")
-        part.truncate(width, overflow="ellipsis", pad=True)
+        part.truncate(WHAT if place == 1 else others, overflow="ellipsis", pad=True)
         row.append(part).append("  ")
     row.rstrip()
     _print(console, row)

@@ -16,7 +16,7 @@ from doorman.cloud.auth.credentials import Credentials
 from doorman.cloud.auth.logins import GIVEN, PROJECT_IDS, PROJECT_NAMES
 from doorman.entrypoints.cli.answer_sink import AnswerSink
 from doorman.entrypoints.cli.output import LossyStream, SturdyStream, read_text
-from doorman.entrypoints.cli.tables import Known
+from doorman.entrypoints.cli.tables import Known, name_owners
 from doorman.errors import Misconfigured, Unavailable
 from doorman.handlers.context import ProjectContext
 from doorman.handlers.projects import Projects
@@ -105,8 +105,7 @@ async def open_projects(
     known = Known()
     if policy is None:
         content, _ = load_file(read_text(settings.policy), file=settings.policy, api=settings.api)
-        names = {project_id: group for group, listed in content.groups.items() for project_id in listed}
-        known = Known(names=names, called=called, policy_url=_link(settings.policy))
+        known = Known(names=name_owners(content), called=called, policy_url=_link(settings.policy))
         policy = compile_policy(content)
     async with AsyncExitStack() as stack:
         stack.callback(telemetry.close)

@@ -12,6 +12,7 @@ from doorman.entrypoints.cli.output import table
 from doorman.events.advice import approve_command
 from doorman.models import CloudEvent, Reason, Share
 from doorman.parsing import visible
+from doorman.policy.schema import PolicyFile
 
 COLUMNS = ("IMAGE", "NAME", "OWNER", "WHAT", "DECISION", "RULE", "REASON", "OUTCOME")
 NOTHING = "-"
@@ -105,6 +106,11 @@ class Line:
         """What shares of one group have in common."""
         place, entry = _ORDER.index(self.fate), self.entry
         return place, self.stands, self.kind, entry["rule"] or NOTHING, entry["owner"] or NOTHING
+
+
+def name_owners(content: PolicyFile) -> dict[str, str]:
+    """Give the policy's groups by the projects in them."""
+    return {project_id: group for group, listed in content.groups.items() for project_id in listed}
 
 
 def describe(share: Share, *, now: datetime | None) -> str:

@@ -52,6 +52,7 @@ complete -c doorman -n '__fish_seen_subcommand_from reconcile' -l usage -d 'list
 complete -c doorman -n __fish_use_subcommand -f -a report -d 'show what archived events say: a page, a table, or the story of one image'
 complete -c doorman -n '__fish_seen_subcommand_from report' -l help -d 'show this help message and exit'
 complete -c doorman -n '__fish_seen_subcommand_from report' -l html -r -d 'write one page with pictures, which needs nothing else'
+complete -c doorman -n '__fish_seen_subcommand_from report' -l policy -r -d 'with --html: the policy whose groups name the owners'
 complete -c doorman -n '__fish_seen_subcommand_from report' -l image -r -d 'tell the story of this image; 1 where there is none'
 complete -c doorman -n '__fish_seen_subcommand_from report' -l csv -d 'a row a share'
 complete -c doorman -n '__fish_seen_subcommand_from report' -l markdown -d 'the counts, for a ticket or a wiki'

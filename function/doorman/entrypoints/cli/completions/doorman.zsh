@@ -8,7 +8,7 @@ _doorman() {
     "approve "*) words="" options="-h --help --project --reason --yes --os-cloud --policy --json --vault" ;;
     "reject "*) words="" options="-h --help --project --reason --yes --os-cloud --policy --json" ;;
     "reconcile "*) words="" options="-h --help --project --os-cloud --policy --json --state --new --fail-on --enforce --yes --usage" ;;
-    "report "*) words="" options="-h --help --html --image --csv --markdown" ;;
+    "report "*) words="" options="-h --help --html --policy --image --csv --markdown" ;;
     "replay "*) words="" options="-h --help --send --only --to --json --collect --give" ;;
     "policy check "*) words="" options="-h --help --strict --live --output" ;;
     "policy test "*) words="" options="-h --help --policy --require-coverage --output" ;;
