@@ -14,9 +14,14 @@ SCREEN = 50
 
 
 def show(
-    command: Sequence[str | Path], *, environ: Mapping[str, str], width: int = 80, cwd: Path | None = None
+    command: Sequence[str | Path],
+    *,
+    environ: Mapping[str, str],
+    width: int = 80,
+    cwd: Path | None = None,
+    is_bare: bool = True,
 ) -> tuple[int, str]:
-    """Run a program on a terminal of `width` columns: its exit code, and what stands there."""
+    """Run a program on a terminal of `width` columns: its exit code, and what stands there; `is_bare`: no styles."""
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (SCREEN, width))
     settings = {"TERM": "xterm-256color", **environ}
@@ -27,5 +32,5 @@ def show(
             while read := os.read(ours, 65_536):
                 written += read
         os.close(ours)
-    left = re.sub(r"[^\n]*\r\x1b\[K", "", written.decode())  # the line of progress is taken away
-    return process.wait(180), re.sub(r"\x1b\[[0-9;]*m|\x1b\]8;.*?\x1b\\|\r", "", left)
+    left = re.sub(r"[^\n]*\r\x1b\[K|\x1b\]8;.*?\x1b\\|\r", "", written.decode())  # such as lines of progress
+    return process.wait(180), re.sub(r"\x1b\[[0-9;]*m", "", left) if is_bare else left

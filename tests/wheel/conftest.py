@@ -48,7 +48,7 @@ class Installed:
         )
 
     def show(self, *words: str, cwd: Path, **settings: str) -> tuple[int, str]:
-        """Run one of its programs on a terminal of 80 columns; its exit code, and what stands there without styles."""
+        """Run a program on a terminal of 80 columns; its exit code, and what stands there without styles."""
         path = f"{self.programs}{os.pathsep}{CLEAN['PATH']}"
         return show(words, cwd=cwd, environ=CLEAN | {"PATH": path} | settings)
 

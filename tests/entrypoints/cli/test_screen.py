@@ -5,7 +5,6 @@ import json
 import os
 import re
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from doorman.models import CloudEvent, Share
 from doorman.sandbox.state import Cloud
 from tests import terminal
 from tests.builders import START, image_id
+from tests.busy import BUSY_POLICY, DOORMAN, FACTORY, fill
 from tests.chain import BAD, GOLDEN, POLICY, STRANGER, VAULT
 
 SHARE = Share(image_id=image_id(0), project_id="receiver", full_ecs=False)
@@ -45,45 +45,6 @@ def tell(kind: str, project: str, entries: Sequence[dict[str, Any]]) -> CloudEve
     )
 
 
-DAY = 86_400.0
-FACTORY, PARTNER, RECOVERY, BANNED, STRANGE = (f"{number:x}" * 32 for number in range(10, 15))
-BUSY_POLICY = f"""version: 1
-default: hold
-groups: {{image-factory: [{FACTORY}], partner: [{PARTNER}], disaster-recovery: [{RECOVERY}]}}
-rules:
-  - {{name: known-bad, owners: [{BANNED}], decision: reject}}
-  - name: golden-images
-    owners: [group:image-factory]
-    images: {{names: [golden-*], age_days: {{at_most: 90}}, full_ecs: false}}
-    decision: accept
-  - {{name: recovery-backups, owners: [group:disaster-recovery], images: {{full_ecs: true}}, decision: accept}}
-"""
-COMMAND = (sys.executable, "-P", "-c", "import sys; from doorman.entrypoints.cli.main import main; sys.exit(main())")
-
-
-def fill(cloud: Cloud) -> Sequence[str]:
-    """Share 300 images with 12 projects, of which 250 will be held and 4 fail; gives the projects."""
-    projects = [f"{number:032x}" for number in range(1, 13)]
-    for number, project in enumerate(projects):
-        cloud.add_project(project, name=f"eu-de_a-department-{number}")
-        held: list[dict[str, Any]] = [{"owner": STRANGE, "name": f"tool-\x1b[2J-{each}"} for each in range(8)]
-        held += [{"owner": FACTORY, "created_at": time.time() - (121 + each) * DAY} for each in range(6)]
-        held += [{"owner": PARTNER, "name": "a-rather-long-name-of-an-appliance-" * 3}] * 3
-        held += [{"owner": FACTORY, "full_ecs": True, "min_disk": 100}] * 2
-        held += [{"owner": RECOVERY, "full_ecs": True}] * (1 if number < 2 else 2)
-        for share in [*held, {"owner": BANNED}, *([{"owner": FACTORY}] * (24 - len(held)))]:
-            image = cloud.add_share(
-                share["owner"],
-                project,
-                **{"name": "golden-image", **{key: share[key] for key in share if key != "owner"}},
-            )
-        if number < 4:
-            cloud.fail_image(image, "IMG.0064", at="job")
-    (user,) = cloud.directory.users.values()
-    user.roles.update((project, {"member"}) for project in projects)
-    return projects
-
-
 @pytest.mark.parametrize("width", [80, 200])
 def test_three_hundred_shares_fit_two_screens(width: int, cloud: Cloud, tmp_path: Path) -> None:
     """No line is cut in two; what needs somebody, why, whose, what failed and what to type next stand there."""
@@ -93,7 +54,7 @@ def test_three_hundred_shares_fit_two_screens(width: int, cloud: Cloud, tmp_path
     environ = {**os.environ, "OS_PROJECT_ID": ",".join(projects), "PYTHONPATH": os.pathsep.join(sys.path)}
 
     def look(command: str) -> list[str]:
-        code, shown = terminal.show([*COMMAND, command], environ=environ, width=width)
+        code, shown = terminal.show([*DOORMAN, command], environ=environ, width=width)
         lines = shown.splitlines()
         assert (code, max(map(len, lines)) <= width) == (command != "pending", True), shown
         assert len(lines) <= 2 * terminal.SCREEN, shown
@@ -113,7 +74,7 @@ def test_three_hundred_shares_fit_two_screens(width: int, cloud: Cloud, tmp_path
     assert "    4  job_failed (IMG.0064), rule golden-images" in lines
     assert f"       of image-factory ({FACTORY}) -> 4 projects" in lines
     assert lines[lines.index("to try again what failed:") + 1] == "  doorman run"
-    assert sum(line.startswith("rejecting 1 for eu-de_a-department-") for line in lines) == 12
+    assert sum(line.startswith("rejecting 1 for eu-de_landing-zone-") for line in lines) == 12
     for image, members in cloud.gallery.members.items():
         for project in members:
             cloud.set_status(image, project, "accepted")
