@@ -307,15 +307,12 @@ def _judge_report(cloud: Cloud, broker: Broker, owners: dict[str, str]) -> Itera
         if story is None:
             yield f"{image} of {owner} is {status}, and the report does not know it"
             continue
-        told = (story.fate, story.last.rule)
+        told, reasons = (story.fate, story.last.rule), {each.reason.partition(" ")[0] for each in story.moments}
         if status == "pending":
-            is_right = told == ("held", "") or story.last.reason == "still_pending"
-            why = {"owner_not_allowed"}
+            is_right = (told == ("held", "") or story.last.reason == "still_pending") and "owner_not_allowed" in reasons
         else:
-            is_right = told == (status, SETTLED_BY[owner])
-            why = {"allowed_owner", "rejected_by_rule"}
-        reasons = {moment.reason.partition(" ")[0] for moment in story.moments}
-        if not (is_right and why & reasons):
+            is_right = told == (status, SETTLED_BY[owner]) and reasons & {"allowed_owner", "rejected_by_rule"} != set()
+        if not is_right:
             yield f"{image} of {owner} is {status}, the report says {story}"
 
 

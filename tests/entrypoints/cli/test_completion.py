@@ -20,10 +20,8 @@ def test_it_is_what_the_parsers_say(shell: str, capsys: pytest.CaptureFixture[st
     ("typed", "offered"),
     [
         ("rec", ["reconcile"]),
-        ("policy ch", ["check"]),
         ("policy diff a b --sh", ["--shares"]),
         ("run --fail-on ", ["held", "failed", "drifted"]),
-        ("run --project x --dry", ["--dry-run"]),
         ("report arch", []),
     ],
 )

@@ -5,24 +5,21 @@ import json
 import os
 import re
 import sys
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from docs.pictures import BUSY_POLICY, DOORMAN, FACTORY, fill
 from doorman.entrypoints.cli.main import main
-from doorman.entrypoints.cli.tables import Known, describe
-from doorman.models import CloudEvent, Share
+from doorman.entrypoints.cli.tables import describe
+from doorman.models import Share
 from doorman.sandbox.state import Cloud
 from tests import terminal
 from tests.builders import START, image_id
-from tests.busy import BUSY_POLICY, DOORMAN, FACTORY, fill
 from tests.chain import BAD, GOLDEN, POLICY, STRANGER, VAULT
 
 SHARE = Share(image_id=image_id(0), project_id="receiver", full_ecs=False)
-OWNERS = [f"{number:032x}" for number in range(3)]
 
 
 class Screen(io.StringIO):
@@ -31,18 +28,6 @@ class Screen(io.StringIO):
     def isatty(self) -> bool:
         """Say that it is one."""
         return True
-
-
-def tell(kind: str, project: str, entries: Sequence[dict[str, Any]]) -> CloudEvent:
-    """Make an outcome event as it is written."""
-    nothing = dict.fromkeys(("name", "rule", "decision", "facts", "member_status", "error_code", "vault_id"))
-    images = [{**nothing, "key": entry["image_id"], **entry} for entry in entries]
-    return CloudEvent(
-        id=f"{kind}-{project}",
-        source="/tests",
-        type=f"dev.doorman.share.{kind}.v1",
-        data={"project_id": project, "images": images},
-    )
 
 
 @pytest.mark.parametrize("width", [80, 200])
@@ -84,46 +69,26 @@ def test_three_hundred_shares_fit_two_screens(width: int, cloud: Cloud, tmp_path
     assert "  doorman reconcile --enforce" in lines
 
 
-def test_what_differs_from_share_to_share_makes_no_groups(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shares that are too old, each by its own age, are one group."""
-    from doorman.entrypoints.cli import screen  # noqa: PLC0415 - the room that needs rich
-
-    screen_ = sit_at(monkeypatch)
-    entries = [
-        {
-            "image_id": image_id(age),
-            "owner": OWNERS[0],
-            "reason": "image_not_allowed",
-            "failed_condition": f"age_days: at most 90, is {age}",
-        }
-        for age in range(91, 99)
-    ]
-    screen.show([tell("held", OWNERS[1], entries)], Known(), nothing="nothing")
-    told = [strip(line).rstrip() for line in screen_.getvalue().splitlines()]
-    assert told[:2] == ["held: 8 shares", "    8  image_not_allowed (age_days: at most 90, is …)"]
-
-
-def test_a_long_command_goes_over_two_lines_and_nothing_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_command_goes_over_two_lines_and_nothing_is_one(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     """It can be copied as it stands."""
-    from doorman.entrypoints.cli import screen  # noqa: PLC0415 - the room that needs rich
-
+    image = cloud.add_share(STRANGER, "receiver")
     screen_ = sit_at(monkeypatch)
-    entry = {"image_id": image_id(1), "owner": OWNERS[0], "reason": "owner_not_allowed"}
-    screen.show([tell("held", OWNERS[1], [entry])], Known(), nothing="nothing")
-    screen.show([], Known(), nothing="nothing")
-    assert [strip(line).rstrip() for line in screen_.getvalue().splitlines()[-3:]] == [
-        f"  doorman approve {image_id(1)} \\",
-        f"    --project {OWNERS[1]} --reason TEXT",
-        "nothing",
+    assert main(["pending"]) == 0
+    assert main(["approve", image, "--project", "receiver", "--reason", "TEXT", "--yes"]) == 0
+    assert main(["pending"]) == 0
+    told = strip(screen_.getvalue()).splitlines()
+    command = told.index(f"  doorman approve {image} \\")
+    assert told[command : command + 3] == [
+        f"  doorman approve {image} \\",
+        "    --project receiver --reason TEXT",
+        f"accepting 1 for receiver: {image[:8]}",
     ]
+    assert told[-1] == "no shares wait"
 
 
-def strip(line: str) -> str:
-    """Take the colours away."""
-    while "\x1b[" in line:
-        start = line.index("\x1b[")
-        line = line[:start] + line[line.index("m", start) + 1 :]
-    return line
+def strip(text: str) -> str:
+    """Take colours, links and what erases a line away."""
+    return re.sub(r"\r\x1b\[K|\x1b\[[0-9;]*m|\x1b\]8;[^\x1b]*\x1b\\", "", text)
 
 
 def sit_at(monkeypatch: pytest.MonkeyPatch, *, width: int = 80, term: str = "xterm") -> Screen:
@@ -139,7 +104,9 @@ def sit_at(monkeypatch: pytest.MonkeyPatch, *, width: int = 80, term: str = "xte
 def test_a_terminal_shows_groups_in_colour(cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With NO_COLOR the same without colours; groups of the policy name owners; the command to type stands below."""
     (tmp_path / "policy.yaml").write_text(POLICY + f"groups: {{strangers: [{STRANGER}]}}\n")
-    images = [cloud.add_share(STRANGER, "receiver", name=f"image-{number}", full_ecs=True) for number in range(4)]
+    monkeypatch.setenv("OS_PROJECT_ID", "receiver,second")
+    images = [cloud.add_share(STRANGER, "receiver", full_ecs=True) for _ in range(4)]
+    cloud.add_share(STRANGER, "second", full_ecs=True)
     screen_ = sit_at(monkeypatch)
     assert main(["pending"]) == 0
     coloured = screen_.getvalue()
@@ -149,22 +116,23 @@ def test_a_terminal_shows_groups_in_colour(cloud: Cloud, tmp_path: Path, monkeyp
     assert main(["pending"]) == 0
     shown = screen_.getvalue().splitlines()
     assert [strip(line).rstrip() for line in coloured.splitlines()] == [strip(line).rstrip() for line in shown]
-    assert "\x1b[1;33mwould be held: 4 shares" in coloured
+    assert "\x1b[1;33mwould be held: 5 shares" in coloured
     assert "33m" not in screen_.getvalue()
     plain = [strip(line).rstrip() for line in shown]
     assert plain[:3] == [
-        "would be held: 4 shares",
-        f"    4  owner_not_allowed (owners: no rule that accepts names {STRANGER} for …",
-        "       of strangers (some-stranger) -> receiver",
+        "would be held: 5 shares",
+        f"    5  owner_not_allowed (owners: no rule that accepts names {STRANGER} for …",
+        "       of strangers (some-stranger) -> 2 projects",
     ]
     assert [line.split()[-2] for line in plain[3:9:2]] == sorted(images)[:3]
-    assert plain[9:] == [
+    assert plain[9:14] == [
         "",
-        "4 shares: 4 would be held",
+        "5 shares: 5 would be held",
         "",
         "to accept what is held:",
         "  doorman approve IMAGE... --project receiver --reason TEXT  # 4 shares",
-        "",
+    ]
+    assert plain[-3:] == [
         "to see each share:",
         "  doorman pending | less -S",
         "  doorman explain --project PROJECT IMAGE  # why, rule by rule",
@@ -184,8 +152,7 @@ def test_a_wide_screen_has_room_for_what_is_known(
     screen_, log = sit_at(monkeypatch, width=150), Screen()
     monkeypatch.setattr(sys, "stderr", log)
     assert main(["run"]) == 1
-    styles = r"\r\x1b\[K|\x1b\[[0-9;]*m|\x1b\]8;[^\x1b]*\x1b\\"
-    told = re.sub(styles, "", screen_.getvalue()).splitlines()
+    told = strip(screen_.getvalue()).splitlines()
     assert f"accepting 1 for receiver into vault {VAULT}: {first[:8]}" in told
     assert told.count(f"accepting 1 for eu-de_second: {second[:8]}") == 3
     assert told[told.index("failed: 1 share") :] == [
