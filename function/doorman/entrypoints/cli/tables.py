@@ -232,13 +232,15 @@ def _into(event: CloudEvent) -> str:
     return f" into vault {event.data['vault_id']}" if event.data["vault_id"] else ""
 
 
-def uses(events: Iterable[CloudEvent]) -> list[tuple[str, ...]]:
+def uses(events: Iterable[CloudEvent], known: Known) -> list[tuple[str, ...]]:
     """Lay out the servers that were found, below a heading."""
     cells = sorted(
         (
-            event.data["project_id"],
+            known.project(event.data["project_id"]),
             entry["server_id"],
-            *(entry[key] or NOTHING for key in ("name", "image_id", "image_name", "owner", "member_status", "reason")),
+            *(entry[key] or NOTHING for key in ("name", "image_id", "image_name")),
+            known.owner(entry["owner"]),
+            *(entry[key] or NOTHING for key in ("member_status", "reason")),
         )
         for event in events
         for entry in event.data.get("servers", ())
