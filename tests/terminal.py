@@ -9,8 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-SCREEN = 50
-"""Lines of one screen."""
+SCREEN = 50  # lines
 
 
 def show(

@@ -4,6 +4,7 @@ import asyncio
 import os
 import re
 from argparse import ArgumentParser, Namespace
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
@@ -117,7 +118,8 @@ async def open_projects(
         sink = bootstrap.make_sink(connections, connections.credentials) if has_sink else NullSink()
         shown = AnswerSink(sink, known=None if as_json else known, is_record=not has_sink, told=told)
         served = bootstrap.open_projects(connections, policy, sink=shown)
-        shown.learn = None if as_json else partial(_learn, served, called)
+        used = Counter(name for each in connections.credentials for name in each.names)
+        shown.learn = None if as_json else partial(_learn, served, used, called)
         yield Session(
             projects=served,
             named=[each for word in projects for each in await _find_ids(word, connections.credentials)],
@@ -150,12 +152,16 @@ def _link(path: str) -> str:
     return Path(path).absolute().as_uri()
 
 
-async def _learn(served: Projects, called: dict[str, str], project_id: str) -> None:
-    """Learn what a project is called: by the settings, else by its login, which has happened by now."""
+async def _learn(served: Projects, used: Mapping[str, int], called: dict[str, str], project_id: str) -> None:
+    """Learn what a project is called: by the settings, else by its login, which has happened by now.
+
+    Args:
+        used: how many projects have a name; an entry of clouds.yaml with several of them names none.
+    """
     if project_id in called:
         return
     credentials = (await served.context(project_id)).cloud.client.credentials
-    names = sorted(credentials.names - {project_id}, key=len)
+    names = sorted((name for name in credentials.names - {project_id} if used[name] == 1), key=len)
     with suppress(Unavailable):
         name = names[0] if names else await credentials.project_name()
         called[project_id] = name if name and name != project_id else ""
