@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 COVER ?= --cov --cov-report=term
 
 .DEFAULT_GOAL := help
-.PHONY: audit bench chaos fuzz soak help demo test lint unit test-openstack test-container test-docs test-lowest test-wheel test-asyncapi asyncapi sbom clean week
+.PHONY: audit bench chaos fuzz soak help demo test lint unit test-openstack test-container test-docs test-lowest test-wheel test-asyncapi asyncapi completion sbom clean week
 
 help: ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -32,6 +32,9 @@ test-container: $(VENV)/dev.stamp ## the image's own steps and start-up, without
 
 asyncapi: $(VENV)/dev.stamp ## write docs/asyncapi.yaml out of the models
 	@mkdir -p .cache && $(BIN)/python -m docs.asyncapi > .cache/asyncapi.yaml && mv .cache/asyncapi.yaml docs/asyncapi.yaml
+
+completion: $(VENV)/dev.stamp ## write the shells' completion out of the command's parsers
+	@$(BIN)/python -m docs.completion
 
 test-asyncapi: ## have the AsyncAPI project's own parser read docs/asyncapi.yaml; needs npm
 	@mkdir -p .cache/asyncapi

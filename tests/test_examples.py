@@ -103,7 +103,7 @@ def test_the_cronjob_is_what_kubernetes_takes() -> None:
     config, job = cronjob()
     pod = job.spec.job_template.spec.template.spec
     (container,) = pod.containers
-    assert container.command == ["doorman", "run"]
+    assert container.command == ["doorman", "run", "--json"]
     assert {mount.name for mount in container.volume_mounts} == {volume.name for volume in pod.volumes}
     assert all(mount.read_only for mount in container.volume_mounts)
     assert config.metadata.name in {volume.config_map.name for volume in pod.volumes if volume.config_map}
@@ -135,7 +135,7 @@ def environment(sample: str) -> Mapping[str, str]:
 def test_its_settings_lead_a_run_to_its_end(
     sample: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With the clouds.yaml of the README and the CronJob's policy in place of the files that they name."""
+    """With the clouds.yaml of the README and the CronJob's policy in place of the files that they name; audit first."""
     cloud = Cloud()
     cloud.settings.job_seconds = 0
     cloud.add_user("doorman", "...", [PROJECT], domain="OTC00000000001000000000")
@@ -149,6 +149,10 @@ def test_its_settings_lead_a_run_to_its_end(
         for name, value in environment(sample).items():
             place = {"OS_CLIENT_CONFIG_FILE": file, "DOORMAN_POLICY": policy}.get(name, value)
             monkeypatch.setenv(name, str(place))
+        assert main(["run"]) == 0
+        assert capsys.readouterr().out.splitlines()[-1] == "1 share: 1 would be accepted"
+        assert cloud.member_status(image, PROJECT) == "pending"
+        monkeypatch.setenv("DOORMAN_MODE", "enforce")
         assert main(["run"]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == "1 share: 1 accepted"
     assert cloud.member_status(image, PROJECT) == "accepted"

@@ -2,8 +2,9 @@
 
 `python tests/chaos/storm.py [--seed N] [--shares N] [--kills N] [--faults RATE]` plays one; it ends with 0 when every
 share ended as the policy says and was told as such, none was written against it or without its evidence before, every
-outcome told is true, and no two events with one id say different things. A password is rotated and a policy rolled out
-in the middle, and a forger sends notices and checks of their own beside it.
+outcome told is true, no two events with one id say different things, and `doorman report` says of each image what the
+cloud does, by which rule, and why. A password is rotated and a policy rolled out in the middle, and a forger sends
+notices and checks of their own beside it.
 """
 
 import argparse
@@ -25,6 +26,7 @@ from uuid import UUID
 import httpx
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from doorman.events.report import Archive
 from doorman.sandbox import broker as brokers
 from doorman.sandbox import cloud as clouds
 from doorman.sandbox.broker import Broker
@@ -37,6 +39,7 @@ TYPES = {"triage": "dev.doorman.share.notified.v1", "check_job": "dev.doorman.jo
 DECIDED = "dev.doorman.share.decided.v1"
 WANTED = {"golden": {"accepted"}, "banned": {"rejected"}, "stranger": {"pending"}, "newcomer": {"pending", "accepted"}}
 TOLD = {"golden": {"accepted"}, "banned": {"rejected"}, "stranger": {"held"}, "newcomer": {"held", "accepted"}}
+SETTLED_BY = {"golden": "golden-images", "banned": "known-bad", "newcomer": "newcomers"}
 POLICY = """version: 1
 default: hold
 rules:
@@ -255,7 +258,8 @@ def _await_rest(broker: Broker) -> None:
 
 
 def _judge(cloud: Cloud, broker: Broker, owners: dict[str, str], *, seconds: float) -> Verdict:
-    verdict = Verdict(calls=len(cloud.calls), struck=sum(call.fault is not None for call in cloud.calls))
+    calls = cloud.calls.copy()  # at once: a function may still make one
+    verdict = Verdict(calls=len(calls), struck=sum(call.fault is not None for call in calls))
     verdict.seconds = seconds
     verdict.faults += [f"dead letter: {letter.event.type} {letter.reason}" for letter in broker.dead_letters]
     if not broker.is_idle:
@@ -265,6 +269,7 @@ def _judge(cloud: Cloud, broker: Broker, owners: dict[str, str], *, seconds: flo
             verdict.faults.append(f"{image} of {owner} is {status}")
     verdict.faults += _judge_writes(cloud, broker, owners)
     verdict.faults += _judge_ids(broker)
+    verdict.faults += _judge_report(cloud, broker, owners)
     _judge_outcomes(verdict, cloud, broker, owners)
     return verdict
 
@@ -283,6 +288,8 @@ def _judge_outcomes(verdict: Verdict, cloud: Cloud, broker: Broker, owners: dict
             # A forged check of a job that names no images is told that its share still waits, as it does.
             root = event.attributes.get("correlationid", "")
             is_quiet |= (kind, entry["reason"]) == ("failed", "still_pending") and root.startswith("forged-check_job")
+            # A forged notice that claims to be the last try of an image is told what the cloud answered to its own call.
+            is_quiet |= (kind, entry["reason"]) == ("failed", "request_refused") and root.startswith("forged-triage")
             if owner:
                 heard[entry["image_id"]].add(kind)
             if not is_quiet and kind not in TOLD.get(owner, ()):
@@ -291,6 +298,25 @@ def _judge_outcomes(verdict: Verdict, cloud: Cloud, broker: Broker, owners: dict
         status = cloud.member_status(image, "receiver")
         if (status or "") not in heard[image] | ({"pending"} if "held" in heard[image] else set()):
             verdict.faults.append(f"{image} of {owner} is {status}, told was {sorted(heard[image])}")
+
+
+def _judge_report(cloud: Cloud, broker: Broker, owners: dict[str, str]) -> Iterator[str]:
+    """Look for shares of which `doorman report` says something else than the cloud, or not by which rule and why."""
+    archive = Archive()
+    archive.read(json.dumps({**event.attributes, "data": event.value()}) for event in broker.events)
+    stories = {story.image_id: story for story in archive.finish()}
+    for image, owner in owners.items():
+        status, story = cloud.member_status(image, "receiver"), stories.get(image)
+        if story is None:
+            yield f"{image} of {owner} is {status}, and the report does not know it"
+            continue
+        told, reasons = (story.fate, story.last.rule), {each.reason.partition(" ")[0] for each in story.moments}
+        if status == "pending":
+            is_right = (told == ("held", "") or story.last.reason == "still_pending") and "owner_not_allowed" in reasons
+        else:
+            is_right = told == (status, SETTLED_BY[owner]) and reasons & {"allowed_owner", "rejected_by_rule"} != set()
+        if not is_right:
+            yield f"{image} of {owner} is {status}, the report says {story}"
 
 
 def _judge_writes(cloud: Cloud, broker: Broker, owners: dict[str, str]) -> Iterator[str]:

@@ -1,16 +1,16 @@
 """A wheel and a source distribution built from this checkout, and an environment that holds the wheel alone."""
 
 import os
-import pty
 import re
 import subprocess
 import sys
 import venv
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from tests.terminal import show
 
 ROOT = Path(__file__).resolve().parents[2]
 CLEAN = {name: value for name, value in os.environ.items() if not name.startswith(("OS_", "DOORMAN_", "K_", "PYTHON"))}
@@ -48,21 +48,9 @@ class Installed:
         )
 
     def show(self, *words: str, cwd: Path, **settings: str) -> tuple[int, str]:
-        """Run one of its programs on a terminal of 80 columns; its exit code, and what stands there without styles."""
+        """Run a program on a terminal of 80 columns; its exit code, and what stands there without styles."""
         path = f"{self.programs}{os.pathsep}{CLEAN['PATH']}"
-        environ = CLEAN | {"PATH": path, "TERM": "xterm", "NO_COLOR": "1", "COLUMNS": "80"} | settings
-        ours, theirs = pty.openpty()
-        with subprocess.Popen(
-            [str(self.programs / words[0]), *words[1:]], cwd=cwd, env=environ, stdout=theirs, stderr=subprocess.STDOUT
-        ) as process:
-            os.close(theirs)
-            written = b""
-            with suppress(OSError):  # which is how Linux says that nobody writes any more
-                while read := os.read(ours, 65_536):
-                    written += read
-            os.close(ours)
-        left = re.sub(r"[^\n]*\r\x1b\[K", "", written.decode())  # the line of progress is taken away
-        return process.wait(180), re.sub(r"\x1b\[[0-9;]*m|\r", "", left)
+        return show(words, cwd=cwd, environ=CLEAN | {"PATH": path} | settings)
 
 
 def do(*words: str | Path) -> None:

@@ -27,6 +27,7 @@ N = TypeVar("N")
 # https://github.com/cloudevents/spec/blob/main/cloudevents/extensions/severity.md
 _TEXTS = {"info": "INFO", "action": "WARN", "error": "ERROR"}
 _NUMBERS = {"info": 9, "action": 13, "error": 17}
+_MAY_LACK = (OutcomeType.AUDITED, OutcomeType.DRIFTED)
 _SEVERITY = {OutcomeType.HELD: "action", OutcomeType.DRIFTED: "action", OutcomeType.FAILED: "error"}
 
 
@@ -186,7 +187,7 @@ def _entry(writer: EventWriter, outcome: Outcome) -> dict[str, Any]:
     }
     if outcome.type is OutcomeType.HELD:
         entry["approve"] = approve_command(outcome.image_id, project_id=writer.project_id, reason=outcome.reason)
-    if outcome.type is OutcomeType.HELD or (outcome.type is OutcomeType.AUDITED and outcome.failed_condition):
+    if outcome.type is OutcomeType.HELD or (outcome.type in _MAY_LACK and outcome.failed_condition):
         entry["failed_condition"] = outcome.failed_condition
     return entry
 

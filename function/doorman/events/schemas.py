@@ -29,7 +29,7 @@ class OutcomeEntry(Data):
     key: str = Field(description="The same as long as the same is told of this image.")
     approve: str | None = Field(default=None, description="Where it is held: the command that accepts it.")
     failed_condition: str | None = Field(
-        default=None, description="Where it is held, or would be: the condition that failed."
+        default=None, description="Where it is held, would be, or drifted: the condition that failed."
     )
 
 

@@ -67,6 +67,7 @@ def conclude_drift(drift: Drift, *, cause: str) -> Outcome:
         rule=decision.rule,
         member_status=share.member_status,
         decision=decision.action,
+        failed_condition=decision.failed_condition,
         facts={**decision.facts, **(PERHAPS_PERSON if drift.is_perhaps_wanted else {})},
     )
 

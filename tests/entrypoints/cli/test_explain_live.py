@@ -21,7 +21,7 @@ def test_it_says_why_rule_by_rule(cloud: Cloud, tmp_path: Path, capsys: pytest.C
     lines = capsys.readouterr().out.splitlines()
     assert lines[:4] == [
         f"image {stranger}",
-        f"  name tool, owner {STRANGER}, Ubuntu 22.04 server 64bit, 40 GB, 0 days old",
+        f"  name tool, owner {STRANGER}, Ubuntu 22.04 server, 40 GB, 0 days old",
         "  stands as pending in project receiver",
         "  would be held: owner_not_allowed, by default, since no rule matches",
     ]

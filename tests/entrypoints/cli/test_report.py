@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import pytest
 from doorman.entrypoints.cli.main import main
 from doorman.sandbox.state import Cloud
 from tests.builders import image_id
-from tests.chain import BAD, GOLDEN, STRANGER
+from tests.chain import BAD, GOLDEN, POLICY, STRANGER
 
 WHY = "allowed_owner; rule golden; owner golden-owner"
 EVIL = "<script>alert(1)</script>\u202e"
@@ -155,13 +156,29 @@ def test_the_page_needs_nothing_else(archive: str, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="no browser here")
 def test_a_browser_shows_it(archive: str, tmp_path: Path) -> None:
-    """From a file, without an error on its console."""
+    """From a file, without an error on its console, light and dark as the reader's screen is, and on paper."""
     page = tmp_path / "report.html"
     assert main(["report", archive, "--html", str(page)]) == 0
-    words = ["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--dump-dom", page.as_uri()]
-    done = subprocess.run(["chromium", *words], capture_output=True, text=True, timeout=120, check=True)
-    assert "What became of 5 shares" in done.stdout
-    assert "CONSOLE" not in done.stderr
+
+    def browse(*words: str) -> subprocess.CompletedProcess[str]:
+        command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", *words]
+        done = subprocess.run([*command, page.as_uri()], capture_output=True, text=True, timeout=120, check=True)
+        assert "CONSOLE" not in done.stderr
+        return done
+
+    assert "What became of 5 shares" in browse("--dump-dom").stdout
+    for scheme, colour in (("1", b"\xff\xff\xff"), ("0", b"\x0d\x11\x17")):
+        browse(f"--blink-settings=preferredColorScheme={scheme}", f"--screenshot={tmp_path}/{scheme}.png")
+        assert first_pixel(tmp_path / f"{scheme}.png") == colour
+    browse(f"--print-to-pdf={tmp_path}/report.pdf")
+    assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF")
+
+
+def first_pixel(image: Path) -> bytes:
+    """Read the colour of a PNG's upper left corner, which no filter of the format changes."""
+    data = image.read_bytes()
+    start = data.index(b"IDAT") + 4
+    return zlib.decompressobj().decompress(data[start:], 4)[1:]
 
 
 def test_a_run_writes_it_in_one_go(cloud: Cloud, tmp_path: Path) -> None:
@@ -173,6 +190,11 @@ def test_a_run_writes_it_in_one_go(cloud: Cloud, tmp_path: Path) -> None:
     assert "What became of 3 shares" in text
     assert all(image in text for image in images)
     assert f"doorman approve {images[2]} --project receiver --reason TEXT" in text
+    events = tmp_path / "events.json"
+    events.write_text(json.dumps(event("held", "02T10:00", entry(1))))
+    (tmp_path / "groups.yaml").write_text(POLICY + f"groups: {{factory: [{GOLDEN}]}}\n")
+    assert main(["report", str(events), "--html", str(page), "--policy", str(tmp_path / "groups.yaml")]) == 0
+    assert f"owner factory ({GOLDEN})" in page.read_text()
     assert text.count(">decided to accept<") == text.count(">decided to reject<") == 1
 
 
@@ -188,7 +210,9 @@ def test_what_is_missing_is_said(
     monkeypatch.delattr("doorman.entrypoints.cli.report_page", raising=False)
     monkeypatch.setitem(sys.modules, "jinja2", None)
     assert main(["report", archive, "--html", str(tmp_path / "page.html")]) == 2
-    assert "--html: needs jinja2" in capsys.readouterr().err
+    assert "the page needs jinja2" in capsys.readouterr().err
+    assert main(["run", "--report", "page.html"]) == 2  # before it asks any cloud
+    assert "the page needs jinja2" in capsys.readouterr().err
     assert main(["report", archive]) == 0
 
 

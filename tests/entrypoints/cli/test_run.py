@@ -36,7 +36,7 @@ from tests.chain import BAD, GOLDEN, STRANGER, Chain
 from tests.entrypoints.cli.test_main import ROOT, START
 
 STRANGE = f"owner_not_allowed (owners: no rule that accepts names {STRANGER} for project receiver)"
-WHAT = ["Ubuntu", "22.04", "server", "64bit,", "40", "GB,", "0", "days", "old"]
+WHAT = ["Ubuntu", "22.04", "server,", "40", "GB,", "0", "days", "old"]
 
 
 def share_three(cloud: Cloud) -> tuple[str, str, str]:
@@ -276,7 +276,7 @@ def test_without_any_reader_nothing_is_done_unless_a_sink_keeps_the_record(
 ) -> None:
     """No evidence, no write: what neither stdout nor stderr takes is refused where no sink took it."""
     behind = RecordingSink()
-    sink = AnswerSink(behind, names=None, is_record=is_record)
+    sink = AnswerSink(behind, known=None, is_record=is_record)
     log = LossyStream()
     with Path("/dev/full").open("w", encoding="utf-8") as full, Path("/dev/full").open("w", encoding="utf-8") as also:
         monkeypatch.setattr(sys, "stdout", full)
@@ -346,7 +346,7 @@ def test_progress_is_said_in_numbers() -> None:
 
 def test_trouble_of_an_unknown_project_has_no_name() -> None:
     """A project that is known by name only and cannot be found is told by its error alone."""
-    assert list(say_left(Report(troubles=(Trouble(project_id=None, message="no login"),)))) == ["no login"]
+    assert list(say_left(Report(troubles=(Trouble(project_id=None, message="no login"),)), Known())) == ["no login"]
 
 
 def test_no_rows_no_heading() -> None:

@@ -2,23 +2,24 @@
 
 import io
 import json
+import os
+import re
 import sys
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from docs.pictures import BUSY_POLICY, DOORMAN, FACTORY, fill
 from doorman.entrypoints.cli.main import main
-from doorman.entrypoints.cli.tables import Known, describe
-from doorman.models import CloudEvent, Share
+from doorman.entrypoints.cli.tables import describe
+from doorman.models import Share
 from doorman.sandbox.state import Cloud
+from tests import terminal
 from tests.builders import START, image_id
-from tests.chain import BAD, GOLDEN, POLICY, STRANGER
+from tests.chain import BAD, GOLDEN, POLICY, STRANGER, VAULT
 
 SHARE = Share(image_id=image_id(0), project_id="receiver", full_ecs=False)
-OWNERS = [f"{number:032x}" for number in range(3)]
 
 
 class Screen(io.StringIO):
@@ -29,103 +30,65 @@ class Screen(io.StringIO):
         return True
 
 
-def tell(kind: str, project: str, entries: Sequence[dict[str, Any]]) -> CloudEvent:
-    """Make an outcome event as it is written."""
-    nothing = dict.fromkeys(("name", "rule", "decision", "facts", "member_status", "error_code", "vault_id"))
-    images = [{**nothing, "key": entry["image_id"], **entry} for entry in entries]
-    return CloudEvent(
-        id=f"{kind}-{project}",
-        source="/tests",
-        type=f"dev.doorman.share.{kind}.v1",
-        data={"project_id": project, "images": images},
-    )
-
-
-def three_hundred() -> list[CloudEvent]:
-    """Tell of 300 shares in 12 projects, of which 250 are held."""
-    events = []
-    for project in range(12):
-        entries = [
-            {
-                "image_id": image_id(project * 25 + number),
-                "owner": OWNERS[number % 3],
-                "name": "a-rather-long-name-of-an-image-\x1b[2J" * 3,
-                "reason": "owner_not_allowed",
-                "rule": "a-rule-with-a-rather-long-name-that-goes-on-and-on",
-                "failed_condition": "age_days: at most 90, is 121",
-            }
-            for number in range(25)
-        ]
-        held = entries[:21] if project < 10 else entries[:20]
-        events.append(tell("held", f"{project:032x}", held))
-        failed = [{**each, "reason": "job_failed", "error_code": "IMG.0046"} for each in entries[len(held) :]]
-        events.append(tell("failed", f"{project:032x}", failed))
-    return events
-
-
 @pytest.mark.parametrize("width", [80, 200])
-def test_three_hundred_shares_fit_two_screens(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No line is wider than the screen; what failed and what is held, why, whose, and what to type next stand there."""
-    from doorman.entrypoints.cli import screen  # noqa: PLC0415 - the room that needs rich
+def test_three_hundred_shares_fit_two_screens(width: int, cloud: Cloud, tmp_path: Path) -> None:
+    """No line is cut in two; what needs somebody, why, whose, what failed and what to type next stand there."""
+    projects = fill(cloud)
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(BUSY_POLICY)
+    environ = {**os.environ, "OS_PROJECT_ID": ",".join(projects), "PYTHONPATH": os.pathsep.join(sys.path)}
 
-    terminal = sit_at(monkeypatch, width=width)
-    shares = {image_id(0): replace(SHARE, created_at=START, os_version="Ubuntu 22.04")}
-    known = Known(names={OWNERS[0]: "partners"}, shares=shares, now=START)
-    screen.show(three_hundred(), known, nothing="nothing")
-    shown = terminal.getvalue()
-    told = shown.replace("\x1b[0m", "").splitlines()
-    plain = [strip(line) for line in told]
-    assert max(map(len, plain)) <= width
-    assert len(plain) <= 48
-    assert plain[0] == "failed: 50 shares"
-    assert any(line.startswith("held: 250 shares") for line in plain)
-    assert any("owner_not_allowed (age_days: at most 90, is 121)" in line for line in plain)
-    assert any("\\x1b" in line for line in plain) or width == 80
-    assert "\x1b[2J" not in shown
-    assert any(f"of partners ({OWNERS[0]}) -> 12 projects" in line for line in plain)
-    assert plain[-1] == "  doorman approve IMAGE... --project PROJECT --reason TEXT  # 250 shares"
+    def look(command: str) -> list[str]:
+        code, shown = terminal.show([*DOORMAN, command], environ=environ, width=width)
+        lines = shown.splitlines()
+        assert (code, max(map(len, lines)) <= width) == (command != "pending", True), shown
+        assert len(lines) <= 2 * terminal.SCREEN, shown
+        return lines
 
-
-def test_what_differs_from_share_to_share_makes_no_groups(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shares that are too old, each by its own age, are one group."""
-    from doorman.entrypoints.cli import screen  # noqa: PLC0415 - the room that needs rich
-
-    terminal = sit_at(monkeypatch)
-    entries = [
-        {
-            "image_id": image_id(age),
-            "owner": OWNERS[0],
-            "reason": "image_not_allowed",
-            "failed_condition": f"age_days: at most 90, is {age}",
-        }
-        for age in range(91, 99)
-    ]
-    screen.show([tell("held", OWNERS[1], entries)], Known(), nothing="nothing")
-    told = [strip(line).rstrip() for line in terminal.getvalue().splitlines()]
-    assert told[:2] == ["held: 8 shares", "    8  image_not_allowed (age_days)"]
+    for command, would in (("pending", "would be "), ("run", "")):
+        lines = look(command)
+        groups = lines[lines.index("would be held: 250 shares" if would else "failed: 4 shares") :]
+        assert len(groups) <= 50, groups
+        assert f"{would}held: 250 shares" in lines
+        assert "   72  image_not_allowed (age_days: at most 90, is …)" in lines
+        assert "   24  image_not_allowed (full_ecs: false, is true)" in lines
+        assert [line for line in lines if line.startswith("   96  owner_not_allowed (owners: no rule that accepts ")]
+        assert f"       of image-factory ({FACTORY}) -> 12 projects" in lines
+        assert "  doorman approve IMAGE... --project PROJECT --reason TEXT  # 228 shares" in lines
+        assert "\x1b" not in "".join(lines)
+    assert "    4  job_failed (IMG.0064), rule golden-images" in lines
+    assert f"       of image-factory ({FACTORY}) -> 4 projects" in lines
+    assert lines[lines.index("to try again what failed:") + 1] == "  doorman run"
+    assert sum(line.startswith("rejecting 1 for eu-de_landing-zone-") for line in lines) == 12
+    for image, members in cloud.gallery.members.items():
+        for project in members:
+            cloud.set_status(image, project, "accepted")
+    lines = look("reconcile")
+    assert lines[0] == "drifted: 168 shares"
+    assert "  doorman reject IMAGE... --project PROJECT --reason TEXT  # 156 shares" in lines
+    assert "  doorman reconcile --enforce" in lines
 
 
-def test_a_long_command_goes_over_two_lines_and_nothing_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_command_goes_over_two_lines_and_nothing_is_one(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     """It can be copied as it stands."""
-    from doorman.entrypoints.cli import screen  # noqa: PLC0415 - the room that needs rich
-
-    terminal = sit_at(monkeypatch)
-    entry = {"image_id": image_id(1), "owner": OWNERS[0], "reason": "owner_not_allowed"}
-    screen.show([tell("held", OWNERS[1], [entry])], Known(), nothing="nothing")
-    screen.show([], Known(), nothing="nothing")
-    assert [strip(line).rstrip() for line in terminal.getvalue().splitlines()[-3:]] == [
-        f"  doorman approve {image_id(1)} \\",
-        f"    --project {OWNERS[1]} --reason TEXT",
-        "nothing",
+    image = cloud.add_share(STRANGER, "receiver")
+    screen_ = sit_at(monkeypatch)
+    assert main(["pending"]) == 0
+    assert main(["approve", image, "--project", "receiver", "--reason", "TEXT", "--yes"]) == 0
+    assert main(["pending"]) == 0
+    told = strip(screen_.getvalue()).splitlines()
+    command = told.index(f"  doorman approve {image} \\")
+    assert told[command : command + 3] == [
+        f"  doorman approve {image} \\",
+        "    --project receiver --reason TEXT",
+        f"accepting 1 for receiver: {image[:8]}",
     ]
+    assert told[-1] == "no shares wait"
 
 
-def strip(line: str) -> str:
-    """Take the colours away."""
-    while "\x1b[" in line:
-        start = line.index("\x1b[")
-        line = line[:start] + line[line.index("m", start) + 1 :]
-    return line
+def strip(text: str) -> str:
+    """Take colours, links and what erases a line away."""
+    return re.sub(r"\r\x1b\[K|\x1b\[[0-9;]*m|\x1b\]8;[^\x1b]*\x1b\\", "", text)
 
 
 def sit_at(monkeypatch: pytest.MonkeyPatch, *, width: int = 80, term: str = "xterm") -> Screen:
@@ -141,46 +104,90 @@ def sit_at(monkeypatch: pytest.MonkeyPatch, *, width: int = 80, term: str = "xte
 def test_a_terminal_shows_groups_in_colour(cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With NO_COLOR the same without colours; groups of the policy name owners; the command to type stands below."""
     (tmp_path / "policy.yaml").write_text(POLICY + f"groups: {{strangers: [{STRANGER}]}}\n")
-    images = [cloud.add_share(STRANGER, "receiver", name=f"image-{number}", full_ecs=True) for number in range(4)]
-    terminal = sit_at(monkeypatch)
+    monkeypatch.setenv("OS_PROJECT_ID", "receiver,second")
+    images = [cloud.add_share(STRANGER, "receiver", full_ecs=True) for _ in range(4)]
+    cloud.add_share(STRANGER, "second", full_ecs=True)
+    screen_ = sit_at(monkeypatch)
     assert main(["pending"]) == 0
-    coloured = terminal.getvalue()
+    coloured = screen_.getvalue()
     monkeypatch.setenv("NO_COLOR", "1")
-    terminal.seek(0)
-    terminal.truncate()
+    screen_.seek(0)
+    screen_.truncate()
     assert main(["pending"]) == 0
-    shown = terminal.getvalue().splitlines()
+    shown = screen_.getvalue().splitlines()
     assert [strip(line).rstrip() for line in coloured.splitlines()] == [strip(line).rstrip() for line in shown]
-    assert "\x1b[1;33mwould be held: 4 shares" in coloured
-    assert "33m" not in terminal.getvalue()
+    assert "\x1b[1;33mwould be held: 5 shares" in coloured
+    assert "33m" not in screen_.getvalue()
     plain = [strip(line).rstrip() for line in shown]
     assert plain[:3] == [
-        "would be held: 4 shares",
-        f"    4  owner_not_allowed (owners: no rule that accepts names {STRANGER} for …",
-        "       of strangers (some-stranger) -> receiver",
+        "would be held: 5 shares",
+        f"    5  owner_not_allowed (owners: no rule that accepts names {STRANGER} for …",
+        "       of strangers (some-stranger) -> 2 projects",
     ]
-    assert [line.split()[0] for line in plain[3:6]] == sorted(images)[:3]
-    assert plain[6:] == [
-        "       and 1 more",
+    assert [line.split()[-2] for line in plain[3:9:2]] == sorted(images)[:3]
+    assert plain[9:14] == [
         "",
-        "4 shares: 4 would be held",
+        "5 shares: 5 would be held",
         "",
         "to accept what is held:",
         "  doorman approve IMAGE... --project receiver --reason TEXT  # 4 shares",
     ]
+    assert plain[-3:] == [
+        "to see each share:",
+        "  doorman pending | less -S",
+        "  doorman explain --project PROJECT IMAGE  # why, rule by rule",
+    ]
+
+
+def test_a_wide_screen_has_room_for_what_is_known(
+    cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line a call with the beginnings of the IDs, the log cut to a line, each image beside what it is and where."""
+    monkeypatch.setenv("OS_PROJECT_ID", "receiver,second")
+    cloud.add_project("second", name="eu-de_second")
+    first = cloud.add_share(GOLDEN, "receiver", name="one", full_ecs=True)
+    second = cloud.add_share(GOLDEN, "second", name="two")
+    cloud.add_vault("receiver", VAULT)
+    cloud.fail_image(second, "IMG.0064", at="job")
+    screen_, log = sit_at(monkeypatch, width=150), Screen()
+    monkeypatch.setattr(sys, "stderr", log)
+    assert main(["run"]) == 1
+    told = strip(screen_.getvalue()).splitlines()
+    assert f"accepting 1 for receiver into vault {VAULT}: {first[:8]}" in told
+    assert told.count(f"accepting 1 for eu-de_second: {second[:8]}") == 3
+    assert told[told.index("failed: 1 share") :] == [
+        "failed: 1 share",
+        "    1  job_failed (IMG.0064), rule golden-images",
+        f"       of {GOLDEN} -> eu-de_second",
+        f"       {second}  two{' ' * 46}Ubuntu 22.04 server, 40 GB, 0 days old",
+        "accepted: 1 share",
+        "    1  allowed_owner, rule golden-images",
+        f"       of {GOLDEN} -> receiver",
+        f"       {first}  one{' ' * 46}Ubuntu 22.04 server, 40 GB, 0 days old, full-ECS",
+        "",
+        "2 shares: 1 accepted, 1 failed",
+        "",
+        "to try again what failed:",
+        "  doorman run",
+    ]
+    logged = [line.rpartition("\x1b[K")[2] for line in log.getvalue().splitlines() if "job.failed" in line]
+    assert [line.partition(" fail_reason")[0] for line in logged] == ["job.failed error_code=IMG.0064"] * 3
+    assert f"\x1b]8;id={{}};{(tmp_path / 'policy.yaml').as_uri()}\x1b" in re.sub(
+        r";id=\d+", ";id={}", screen_.getvalue()
+    )
 
 
 @pytest.mark.parametrize("why", ["no rich", "dumb"])
 def test_plain_text_where_rich_is_not(why: str, cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     """The function's image has no rich, and some terminals can show nothing else: then it is a row a share."""
-    terminal = sit_at(monkeypatch, term="dumb" if why == "dumb" else "xterm")
+    screen_ = sit_at(monkeypatch, term="dumb" if why == "dumb" else "xterm")
     monkeypatch.delitem(sys.modules, "doorman.entrypoints.cli.screen", raising=False)
     if why == "no rich":
         monkeypatch.delattr("doorman.entrypoints.cli.screen", raising=False)
         monkeypatch.setitem(sys.modules, "rich.console", None)
     stranger = cloud.add_share(STRANGER, "receiver")
     assert main(["pending"]) == 0
-    heading, row, *_ = terminal.getvalue().splitlines()
+    heading, row, *_ = screen_.getvalue().splitlines()
     assert (heading.split()[0], row.split()[0]) == ("IMAGE", stranger)
 
 

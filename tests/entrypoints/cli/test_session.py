@@ -56,8 +56,9 @@ def pending(capsys: pytest.CaptureFixture[str], *words: str) -> list[str]:
 )
 @pytest.mark.usefixtures("clouds")
 def test_projects(words: tuple[str, ...], names: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """By the entry that leads there, by name, or by ID."""
+    """By the entry that leads there, by name, or by ID; people read the shortest name that only one of them has."""
     assert pending(capsys, *words) == names
+    assert (main(["pending", *words]), "two (second)" in capsys.readouterr().out) == (0, len(names) == 2)
 
 
 @pytest.mark.usefixtures("clouds")

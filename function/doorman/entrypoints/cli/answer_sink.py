@@ -1,12 +1,12 @@
 """The sink of a command: what is decided and told stands on stdout as well, each decision before its call is made."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable
 from shutil import get_terminal_size
 
 from doorman.entrypoints.cli.memory import only_new
 from doorman.entrypoints.cli.output import is_screen, write_lines
-from doorman.entrypoints.cli.tables import decided_rows
+from doorman.entrypoints.cli.tables import Known, decided_lines, decided_rows
 from doorman.errors import Unavailable
 from doorman.events.messages import EventType
 from doorman.models import CloudEvent
@@ -20,18 +20,26 @@ class AnswerSink:
         taken: what the sink behind took, decisions as well.
 
     Args:
-        names: of owners, for rows; None for JSON.
+        known: names, for rows; None for JSON.
+        learn: learns what a project is called, before it is told of.
         is_record: no sink behind keeps what is decided, so that a decision counts only where it could be written.
-        known: keys of what was told before: an event that tells nothing else is not written.
+        told: keys of what was told before: an event that tells nothing else is not written.
     """
 
     def __init__(
-        self, outer: Sink, *, names: Mapping[str, str] | None, is_record: bool, known: frozenset[str] = frozenset()
+        self,
+        outer: Sink,
+        *,
+        known: Known | None,
+        is_record: bool,
+        told: frozenset[str] = frozenset(),
+        learn: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
         self._outer = outer
-        self._names = names
-        self._is_record = is_record
         self._known = known
+        self._is_record = is_record
+        self._told = told
+        self.learn = learn
         self.taken: list[CloudEvent] = []
 
     async def emit(self, event: CloudEvent) -> None:
@@ -42,6 +50,8 @@ class AnswerSink:
         """
         await self._outer.emit(event)
         self.taken.append(event)
+        if self.learn:
+            await self.learn(event.data["project_id"])
         try:
             self._write(event)
         except OSError as error:
@@ -49,8 +59,10 @@ class AnswerSink:
                 raise Unavailable("neither stdout nor stderr takes what is decided, so nothing is done") from error
 
     def _write(self, event: CloudEvent) -> None:
-        if self._names is None:
-            write_lines(only_new([event], self._known))
+        if self._known is None:
+            write_lines(only_new([event], self._told))
         elif event.type == EventType.DECIDED:
-            width = get_terminal_size().columns if is_screen(sys.stdout) else None
-            sys.stdout.write("".join(f"{line[:width]}\n" for line in decided_rows(event, self._names)))
+            is_short = is_screen(sys.stdout)
+            width = get_terminal_size().columns
+            rows = decided_lines(event, self._known, width=width) if is_short else decided_rows(event, self._known)
+            sys.stdout.write("".join(f"{line}\n" for line in rows))

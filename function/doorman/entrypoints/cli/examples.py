@@ -1,9 +1,10 @@
 """What stands below each command's `--help`: an example, and the variables that it reads."""
 
+from textwrap import fill
 from typing import Final
 
 _CLOUD: Final = "OS_CLOUD or OS_* (the login), OS_PROJECT_ID (the served projects), OS_REGION_NAME, DOORMAN_API"
-_DECIDES: Final = f"{_CLOUD},\n  DOORMAN_POLICY, DOORMAN_MODE, LOG_LEVEL, LOG_FORMAT, NO_COLOR"
+_DECIDES: Final = f"{_CLOUD}, DOORMAN_POLICY, DOORMAN_MODE, LOG_LEVEL, LOG_FORMAT, NO_COLOR"
 _TELLS: Final = f"{_DECIDES}, K_SINK"
 _BY_HAND: Final = (
     "6596628c-42d4-4ff1-8660-8ea5ae61f243 --project 9c61004714024f9586705d090530f9fa --reason 'ticket 4711'"
@@ -19,7 +20,12 @@ _BELOW: Final = {
     "report": ("report archive.json --html report.html", "none"),
     "notify": ("notify --test", "DOORMAN_CHANNELS, DOORMAN_POLICY"),
     "replay": ("replay dead-letters.json", "K_SINK"),
-    "policy": ("policy check policy.yaml", "DOORMAN_POLICY"),
+    "policy": ("policy check policy.yaml", "DOORMAN_POLICY, DOORMAN_API"),
+    "policy check": ("policy check policy.yaml --strict", f"DOORMAN_API; with --live also {_CLOUD}"),
+    "policy test": ("policy test policy-tests --require-coverage", "DOORMAN_POLICY, DOORMAN_API"),
+    "policy suggest": ("policy suggest --out first-policy", _CLOUD),
+    "policy diff": ("policy diff old.yaml policy.yaml --shares shares.json", f"DOORMAN_API; with --live also {_CLOUD}"),
+    "policy schema": ("policy schema", "none"),
     "explain": ("explain events/golden-image.json", f"DOORMAN_POLICY; with --project also {_CLOUD}"),
     "send": ("send events/golden-image.json --to http://localhost:8080", "K_SINK"),
     "sandbox": ("sandbox --demo", "none"),
@@ -29,4 +35,5 @@ _BELOW: Final = {
 def write_below(command: str) -> str:
     """Write what stands below a command's help."""
     example, variables = _BELOW[command]
-    return f"example:\n  doorman {example}\n\nvariables:\n  {variables}"
+    listed = fill(variables, 78, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
+    return f"example:\n  doorman {example}\n\nvariables:\n{listed}"

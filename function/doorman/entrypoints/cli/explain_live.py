@@ -11,7 +11,7 @@ from doorman.cloud.member_status import read_current
 from doorman.entrypoints.cli.explain import tell_decision
 from doorman.entrypoints.cli.output import say, say_lines
 from doorman.entrypoints.cli.session import find_context, open_projects
-from doorman.entrypoints.cli.tables import NOTHING, describe
+from doorman.entrypoints.cli.tables import NOTHING, Known, describe
 from doorman.errors import Misconfigured, Unavailable
 from doorman.handlers.context import ProjectContext
 from doorman.models import Share, is_image_id
@@ -32,13 +32,15 @@ def run(arguments: Namespace) -> int:
     return _show(arguments, *asyncio.run(_read(arguments)))
 
 
-def _show(arguments: Namespace, shares: Mapping[str, Share | None], explanations: Mapping[str, Explanation]) -> int:
+def _show(
+    arguments: Namespace, shares: Mapping[str, Share | None], explanations: Mapping[str, Explanation], known: Known
+) -> int:
     if arguments.json:
         listed = [_as_json(image, share, explanations.get(image)) for image, share in shares.items()]
         say_lines(json.dumps(listed, indent=2))
     else:
         for image, share in shares.items():
-            _tell(image, share, explanations.get(image))
+            _tell(image, share, explanations.get(image), known)
     return 0 if len(explanations) == len(shares) else 1
 
 
@@ -63,26 +65,27 @@ async def _read_pending(context: ProjectContext) -> list[Share]:
     return [share for _, share in sorted(listed.items()) if share.owner != context.project_id]
 
 
-async def _read(arguments: Namespace) -> tuple[dict[str, Share | None], dict[str, Explanation]]:
+async def _read(arguments: Namespace) -> tuple[dict[str, Share | None], dict[str, Explanation], Known]:
     images = list(dict.fromkeys(image.lower() for image in arguments.events))
     async with open_projects(arguments, projects=[arguments.project], is_telling=False, as_json=True) as session:
         context = await find_context(session)
         shares = await read_current(context.cloud, images)
         now = context.clock.now()
-    return shares, {
+    explanations = {
         image: explain(share, context.policy, now=now)
         for image, share in shares.items()
         if share and share.owner not in {None, context.project_id}
     }
+    return shares, explanations, session.known
 
 
-def _tell(image: str, share: Share | None, explanation: Explanation | None) -> None:
+def _tell(image: str, share: Share | None, explanation: Explanation | None, known: Known) -> None:
     say(f"image {image}", style="bold")
     if share is None:
         say("  not_shared: the cloud knows no such share of this project")
         return
     what = describe(share, now=datetime.now(UTC)) or "nothing is known of what it is"
-    say(f"  name {share.name or 'unknown'}, owner {share.owner or 'unknown'}, {what}")
+    say(f"  name {share.name or 'unknown'}, owner {known.owner(share.owner)}, {what}")
     say(f"  stands as {share.member_status or NOTHING} in project {share.project_id}")
     if explanation:
         tell_decision(explanation)

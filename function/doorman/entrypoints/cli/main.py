@@ -10,7 +10,8 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from typing import Final, Protocol, cast
+from pathlib import Path
+from typing import Final, NoReturn, Protocol, cast
 
 from doorman.entrypoints.cli.examples import write_below
 from doorman.errors import DoormanError, Misconfigured
@@ -77,6 +78,12 @@ def _parser(asked: str, command: Command | None) -> argparse.ArgumentParser:
         prog="doorman", description="Accepts or rejects shared machine images by policy.", allow_abbrev=False
     )
     parser.add_argument("--version", action="version", version=f"doorman {VERSION}")
+    parser.add_argument(
+        "--print-completion",
+        choices=("bash", "zsh", "fish"),
+        action=_PrintCompletion,
+        help="write what makes this shell complete commands and options",
+    )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name, help_ in COMMANDS.items():
         entry = commands.add_parser(name, help=help_, description=help_, allow_abbrev=False)
@@ -84,6 +91,18 @@ def _parser(asked: str, command: Command | None) -> argparse.ArgumentParser:
             entry.epilog, entry.formatter_class = write_below(name), argparse.RawDescriptionHelpFormatter
             command.configure(entry)
     return parser
+
+
+class _PrintCompletion(argparse.Action):
+    """Writes the script that was made of the parsers at build time, and ends."""
+
+    def __call__(self, parser: argparse.ArgumentParser, _: object, shell: object, __: str | None = None) -> NoReturn:
+        try:
+            sys.stdout.write((Path(__file__).parent / "completions" / f"doorman.{shell}").read_text("utf-8"))
+            sys.stdout.flush()
+        except OSError as error:
+            parser.exit(_give_up(error))
+        parser.exit()
 
 
 def _run(command: Command, arguments: argparse.Namespace) -> int:
@@ -97,14 +116,18 @@ def _run(command: Command, arguments: argparse.Namespace) -> int:
         _complain(f"doorman: {error}")
         return WRONG_USAGE if isinstance(error, Misconfigured) else NO
     except OSError as error:
-        # the reader went away (`| head`) and nobody is left to tell, or the disk is full
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if not isinstance(error, BrokenPipeError):
-            sys.stderr.write(f"doorman: {error}\n")
-        return NO
+        return _give_up(error)
     except KeyboardInterrupt:
         return _INTERRUPTED
     return code
+
+
+def _give_up(error: OSError) -> int:
+    """End where the reader went away (`| head`) and nobody is left to tell, or the disk is full."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if not isinstance(error, BrokenPipeError):
+        sys.stderr.write(f"doorman: {error.strerror or error}\n")
+    return NO
 
 
 def _complain(text: str) -> None:

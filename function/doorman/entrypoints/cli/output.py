@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import TextIO
 
 from pydantic_core import to_json
@@ -112,12 +113,20 @@ class SturdyStream:
 
 
 class LossyStream:
-    """Stderr for the log: nobody has to read it for a command to go on."""
+    """Stderr for the log: nobody has to read it for a command to go on.
+
+    Args:
+        is_short: on a terminal, a line of the log is cut to one of the screen, without its time.
+    """
+
+    def __init__(self, *, is_short: bool = False) -> None:
+        self._is_short = is_short and is_screen(sys.stderr)
 
     def write(self, text: str) -> int:
         """Write what can be written."""
+        shown = "".join(f"{_shorten(line)}\n" for line in text.splitlines()) if self._is_short else text
         with contextlib.suppress(OSError):
-            sys.stderr.write(ERASE + text if is_screen(sys.stderr) else text)
+            sys.stderr.write(ERASE + shown if is_screen(sys.stderr) else shown)
         return len(text)
 
     def flush(self) -> None:
@@ -126,8 +135,19 @@ class LossyStream:
             sys.stderr.flush()
 
     def isatty(self) -> bool:
-        """Say whether a person reads it."""
-        return sys.stderr.isatty()
+        """Say whether a person reads it, in colours: what is cut has none."""
+        return sys.stderr.isatty() and not self._is_short
+
+
+def _shorten(line: str) -> str:
+    """Leave the time and the level away, and what goes beyond the screen."""
+    return cut(re.sub(r"^\S+ \[\w+ *\] (\S+) *", r"\1 ", line))
+
+
+def cut(line: str) -> str:
+    """Cut a line to the width of the screen."""
+    width = get_terminal_size().columns
+    return line if len(line) <= width else f"{line[: width - 1]}…"
 
 
 def say_lines(text: str) -> None:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from doorman.entrypoints.cli import policy_compare
+from doorman.entrypoints.cli.examples import write_below
 from doorman.entrypoints.cli.output import read_text, say, say_lines
 from doorman.entrypoints.cli.policy_live import Seen, compare_with, look, served_api
 from doorman.errors import Misconfigured
@@ -32,6 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
     def ask(name: str, help_: str, answer: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
         question = questions.add_parser(name, help=help_, description=help_, allow_abbrev=False)
+        question.epilog, question.formatter_class = write_below(f"policy {name}"), argparse.RawDescriptionHelpFormatter
         question.set_defaults(answer=answer)
         return question
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Collection, Iterator
 
 from doorman.entrypoints.cli.output import ERASE, is_screen
+from doorman.entrypoints.cli.tables import Known
 from doorman.handlers.run import Progress, Report, Run
 
 PERIOD = 0.2
@@ -44,16 +45,17 @@ async def supervise(
     return report, stops[0] if stops else None
 
 
-def say_left(report: Report) -> Iterator[str]:
+def say_left(report: Report, known: Known) -> Iterator[str]:
     """Say what was not done, a line each."""
     for trouble in report.troubles:
-        where = f"project {trouble.project_id}: " if trouble.project_id else ""
+        where = f"project {known.project(trouble.project_id)}: " if trouble.project_id else ""
         images = f" ({_count(len(trouble.images), 'share')})" if trouble.images else ""
         yield f"{where}{trouble.message}{images}"
     if report.untold:
         yield f"the sink did not take {_count(len(report.untold), 'outcome event')}"
     for check in report.running:
-        yield f"project {check.project_id}: job {check.job_id} still runs ({_count(len(check.images), 'share')})"
+        where = known.project(check.project_id)
+        yield f"project {where}: job {check.job_id} still runs ({_count(len(check.images), 'share')})"
     if report.unfinished:
         yield f"stopped with work left in {', '.join(report.unfinished)}: the next run goes on from there"
 

@@ -6,11 +6,11 @@ from argparse import ArgumentParser, Namespace
 from functools import partial
 from uuid import uuid4
 
-from doorman.entrypoints.cli.output import ask, say, table
+from doorman.entrypoints.cli.output import ask, cut, is_screen, say, table
 from doorman.entrypoints.cli.progress import supervise
 from doorman.entrypoints.cli.run import FAILED, configure_look, exit_code, is_failed, open_look, show_report
 from doorman.entrypoints.cli.session import Session
-from doorman.entrypoints.cli.tables import uses
+from doorman.entrypoints.cli.tables import Known, uses
 from doorman.events.messages import EventType
 from doorman.handlers.reconcile import reconcile, settle_anew
 from doorman.handlers.run import Report, Run
@@ -65,14 +65,14 @@ async def _run(arguments: Namespace, *, is_enforced: bool) -> int:
 def _show(arguments: Namespace, session: Session, report: Report) -> None:
     show_report(arguments, session, report, nothing="nothing drifted")
     if arguments.usage and not arguments.json:
-        _show_uses(report)
+        _show_uses(report, session.known)
 
 
-def _show_uses(report: Report) -> None:
-    rows = uses([*report.told, *report.untold])
+def _show_uses(report: Report, known: Known) -> None:
+    rows = uses([*report.told, *report.untold], known)
     say()
     for line in table(rows) if rows else ["no server was booted from a share that should not be used"]:
-        say(line)
+        say(cut(line) if is_screen(sys.stdout) else line)
 
 
 def _find_left(report: Report) -> set[tuple[str, str]]:

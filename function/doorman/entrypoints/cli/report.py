@@ -3,17 +3,19 @@
 import csv
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pydantic_core import to_json
 
-from doorman.entrypoints.cli.output import say, table
+from doorman.entrypoints.cli.output import read_text, say, table
+from doorman.entrypoints.cli.tables import Known
 from doorman.errors import Misconfigured
 from doorman.events.cloudevents import to_structured
 from doorman.events.report import UNTOLD, Archive, Moment, Story, count
 from doorman.models import CloudEvent
 from doorman.parsing import visible
+from doorman.policy.policy import load_file
 
 COLUMNS = ("project", "image", "name", "owner", "outcome", "rule", "reason", "at", "policy", "person")
 
@@ -24,6 +26,7 @@ def configure(parser: ArgumentParser) -> None:
         "files", nargs="+", metavar="FILE", help="events: `run --json`, `kcat -J`, log lines; - is stdin"
     )
     parser.add_argument("--html", metavar="OUT", help="write one page with pictures, which needs nothing else")
+    parser.add_argument("--policy", metavar="FILE", help="with --html: the policy whose groups name the owners")
     parser.add_argument("--image", metavar="ID", help="tell the story of this image; 1 where there is none")
     forms = parser.add_mutually_exclusive_group()
     forms.add_argument("--csv", action="store_true", help="a row a share")
@@ -39,7 +42,7 @@ def run(arguments: Namespace) -> int:
     if archive.strange:
         sys.stderr.write(f"doorman: {archive.strange} lines were no events of Doorman's\n")
     if arguments.html:
-        write_page(stories, arguments.html)
+        write_page(stories, arguments.html, _read_names(arguments.policy).owner)
     if arguments.image:
         return _tell_image([story for story in stories if story.image_id == arguments.image.lower()])
     if arguments.csv:
@@ -49,20 +52,38 @@ def run(arguments: Namespace) -> int:
     return 0
 
 
-def write_page(stories: Sequence[Story], path: str) -> None:
+def _read_names(policy: str | None) -> Known:
+    """Read the policy's groups, which name owners, and what is wrong with it as its own command does."""
+    return Known(names=load_file(read_text(policy), file=policy)[0].names) if policy else Known()
+
+
+def write_page(stories: Sequence[Story], path: str, name: Callable[[str], str]) -> None:
     """Write the page.
+
+    Args:
+        name: gives a project's name with its ID.
 
     Raises:
         Misconfigured: jinja2 is missing, or the file cannot be written.
     """
+    render = load_page()
+    try:
+        Path(path).write_text(render(stories, name), "utf-8")
+    except OSError as error:
+        raise Misconfigured(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def load_page() -> Callable[[Sequence[Story], Callable[[str], str]], str]:
+    """Give what renders the page; to be asked before the work whose page it is.
+
+    Raises:
+        Misconfigured: jinja2 is missing.
+    """
     try:
         from doorman.entrypoints.cli.report_page import render  # noqa: PLC0415 - the function's image has no jinja2
     except ImportError as error:
-        raise Misconfigured("--html: needs jinja2, which is not installed here: pip install jinja2") from error
-    try:
-        Path(path).write_text(render(stories), "utf-8")
-    except OSError as error:
-        raise Misconfigured(f"--html: {path} cannot be written: {error.strerror}") from error
+        raise Misconfigured("the page needs jinja2, which is not installed here: pip install jinja2") from error
+    return render
 
 
 def read_events(events: Sequence[CloudEvent]) -> Sequence[Story]:

@@ -1,13 +1,13 @@
 """Renders the report's page: one file that needs no network and no script. The only room that knows jinja2."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from doorman.events.report import UNTOLD, Story, count, count_days
-from doorman.parsing import visible
+from doorman.parsing import parse_time, visible
 
 MOST = 5000
 """So many stories stand on a page; of each other one `--image` tells."""
@@ -19,15 +19,22 @@ KINDS = ("accepted", "rejected", "held", "failed", "drifted", "skipped", "audite
 _HEIGHT = 120
 
 
-def render(stories: Sequence[Story]) -> str:
-    """Render the page."""
+def render(stories: Sequence[Story], name: Callable[[str], str]) -> str:
+    """Render the page.
+
+    Args:
+        name: gives a project's name with its ID.
+    """
+    now = datetime.now(UTC)
     environment = Environment(
         loader=PackageLoader("doorman.entrypoints.cli", "."), autoescape=True, undefined=StrictUndefined
     )
     environment.filters["visible"] = visible
+    environment.filters["who"] = lambda project_id: visible(name(project_id)) if project_id else "unknown"
+    environment.filters["age"] = lambda at: _say_age(at, now)
     counts = count(stories)
     return environment.get_template("report.html.j2").render(
-        at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        at=now.strftime("%Y-%m-%d %H:%M UTC"),
         stories=stories[:MOST],
         total=len(stories),
         outcomes=dict(counts["outcome"]),
@@ -37,6 +44,12 @@ def render(stories: Sequence[Story]) -> str:
         needed=[story for story in stories if story.fate in {"held", "failed", "drifted", UNTOLD}][:MOST],
         height=_HEIGHT,
     )
+
+
+def _say_age(at: str, now: datetime) -> str:
+    moment = parse_time(at)
+    days = (now - moment).days if moment else 0
+    return f"{days} day{'' if days == 1 else 's'} ago" if days > 0 else ""
 
 
 def _stack(days: Sequence[tuple[str, Counter[str]]]) -> list[tuple[str, list[tuple[str, int, float, float]]]]:

@@ -6,6 +6,7 @@ from argparse import ArgumentParser, Namespace
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from signal import Signals
@@ -15,7 +16,7 @@ from doorman.entrypoints.cli import notify, tables
 from doorman.entrypoints.cli.memory import keys_of, keys_of_people, only_new, read_keys, trim, write_keys
 from doorman.entrypoints.cli.output import SturdyStream, is_screen, say, write_lines
 from doorman.entrypoints.cli.progress import say_left, supervise
-from doorman.entrypoints.cli.report import read_events, write_page
+from doorman.entrypoints.cli.report import load_page, read_events, write_page
 from doorman.entrypoints.cli.session import Session, add_json, add_projects, open_projects
 from doorman.errors import Misconfigured
 from doorman.handlers.run import Report, Run
@@ -68,11 +69,12 @@ async def work(arguments: Namespace, *, is_dry: bool, is_telling: bool) -> int:
         once = Run(session.projects, run_id=f"run-{uuid4()}", is_dry=is_dry)
         report, stop = await supervise(once, session.named, show=partial(show_report, arguments, session))
         if getattr(arguments, "report", None):
-            write_page(read_events([*session.taken, *report.untold]), arguments.report)
+            write_page(read_events([*session.taken, *report.untold]), arguments.report, session.known.owner)
         is_done = report.is_faultless and not is_failed(arguments, session, report)
         if channels:
             events, state = [*report.told, *report.untold], arguments.state
-            is_done &= await notify.tell(events, channels, names=session.names, state=state, is_whole=report.is_whole)
+            names = {**session.known.called, **session.known.names}
+            is_done &= await notify.tell(events, channels, names=names, state=state, is_whole=report.is_whole)
         code = exit_code(is_done=is_done, stop=stop)
         _count(report, command="run" if is_telling else "pending", code=code)
         return code
@@ -95,20 +97,20 @@ def open_look(arguments: Namespace, *, is_telling: bool) -> AbstractAsyncContext
     """
     if arguments.new and not arguments.state:
         raise Misconfigured("--new: needs --state FILE, which remembers what was told")
-    known = read_keys(arguments.state) if arguments.new else frozenset()
+    told = read_keys(arguments.state) if arguments.new else frozenset()
     return open_projects(
-        arguments, projects=arguments.project, is_telling=is_telling, as_json=arguments.json, known=known
+        arguments, projects=arguments.project, is_telling=is_telling, as_json=arguments.json, told=told
     )
 
 
 def show_report(arguments: Namespace, session: Session, report: Report, *, nothing: str = "no shares wait") -> None:
     """Show all outcomes, those that the sink did not take as well: they happened."""
-    events = trim([*report.told, *report.untold], session.known)
+    events = trim([*report.told, *report.untold], session.told)
     if arguments.json:
-        write_lines(only_new(report.untold, session.known))
+        write_lines(only_new(report.untold, session.told))
     elif any(event.data.get("images") for event in events) or report.is_faultless:
-        _show(events, tables.Known(names=session.names, shares=report.shares, now=datetime.now(UTC)), nothing=nothing)
-    for line in say_left(report):
+        _show(events, replace(session.known, shares=report.shares, now=datetime.now(UTC)), nothing=nothing)
+    for line in say_left(report, session.known):
         sys.stderr.write(f"doorman: {visible(line)}\n")
     if getattr(arguments, "state", None):
         # What was not looked at this time is not forgotten.
@@ -130,7 +132,7 @@ def exit_code(*, is_done: bool, stop: Signals | None) -> int:
 
 def is_failed(arguments: Namespace, session: Session, report: Report) -> bool:
     """Say whether something ended in a way that `--fail-on` names."""
-    found = tables.lines(trim(report.told, session.known))
+    found = tables.lines(trim(report.told, session.told))
     return any(line.fate.removeprefix("would be ") in arguments.fail_on for line in found)
 
 
@@ -149,6 +151,8 @@ def _show(events: Sequence[CloudEvent], known: tables.Known, *, nothing: str) ->
 
 
 async def _run(arguments: Namespace) -> int:
+    if arguments.report:
+        load_page()
     code = await work(arguments, is_dry=arguments.dry_run, is_telling=True)
     if arguments.dry_run and not arguments.json:
         say("dry run: nothing was changed")

@@ -8,21 +8,21 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from rich.console import Console
-from rich.padding import Padding
-from rich.table import Table
+from rich.style import Style
 from rich.text import Text
 
-from doorman.entrypoints.cli.tables import NOTHING, Known, Line, lines, to_accept, totals
+from doorman.entrypoints.cli.tables import NOTHING, Known, Line, lines, next_steps, totals
 from doorman.models import CloudEvent
 from doorman.parsing import visible
 
 MANY = 6
 """With more groups than these, one image of each stands for the others."""
 
-_INDENT, _ID = 7, 36
-WIDE = 120
-"""Columns from which on there is room for the project beside name and kind of an image."""
+WIDE, WHAT = 150, 54
+"""Columns from which on all that is known of an image has room beside it, and those for what it is."""
 
+_MARGIN = " " * 7
+_EXAMPLE = "  e.g. "
 _STYLES = {"failed": "red", "held": "yellow", "drifted": "yellow", "rejected": "magenta", "accepted": "green"}
 
 
@@ -31,43 +31,67 @@ def show(events: Sequence[CloudEvent], known: Known, *, nothing: str) -> None:
     console = Console(file=sys.stdout, highlight=False)
     found = lines(events)
     groups = [list(group) for _, group in groupby(found, key=lambda line: line.why)]
+    groups.sort(key=lambda group: (group[0].why[0], -len(group)))
+    shown = 1 if len(groups) > MANY else 3
     for fate, some in groupby(groups, key=lambda group: group[0].fate):
         parts = list(some)
-        console.print(
-            Text(f"{fate}: {_count(sum(map(len, parts)))}", style=f"bold {_STYLES.get(fate.split()[-1], '')}")
-        )
+        style = f"bold {_STYLES.get(fate.split()[-1], '')}"
+        _print(console, Text(f"{fate}: {_count(sum(map(len, parts)))}", style=style))
         for group in parts:
-            _show_group(console, group, known, shown=1 if len(groups) > MANY else 3)
+            _show_group(console, group, known, shown=shown)
     if found:
         console.print()
-    console.print(Text(totals(events) or nothing, style="bold"), no_wrap=True, overflow="ellipsis")
-    for line in to_accept(found, width=console.width):
+    _print(console, Text(totals(events) or nothing, style="bold"))
+    is_cut = any(len(group) > shown for group in groups)
+    for line in next_steps(found, width=console.width, is_cut=is_cut):
         console.print(Text(line), soft_wrap=True)
 
 
 def _show_group(console: Console, group: Sequence[Line], known: Known, *, shown: int) -> None:
-    _, kind, rule, _ = group[0].why
-    reason = kind if len({line.reason for line in group}) > 1 else group[0].reason
-    projects = sorted({line.project_id for line in group})
+    rule = group[0].entry["rule"]
+    projects = sorted({known.call(line.project_id) for line in group})
+    why = Text(visible(f"{len(group):5}  {_sum_up([line.story for line in group])}"))
+    if rule:
+        why.append(", rule ").append(visible(rule), Style(link=known.policy_url))
+    _print(console, why)
     where = projects[0] if len(projects) == 1 else f"{len(projects)} projects"
-    owner = known.owner(group[0].entry["owner"])
-    why = reason if rule == NOTHING else f"{reason}, rule {rule}"
-    for heading in (f"{len(group):5}  {why}", f"       of {owner} -> {where}"):
-        console.print(Text(visible(heading)), no_wrap=True, overflow="ellipsis")
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(no_wrap=True, min_width=_ID)
-    parts = 3 if console.width >= WIDE else 2
-    width = (console.width - _INDENT - _ID) // parts - 2
-    for _ in range(parts):
-        grid.add_column(no_wrap=True, overflow="ellipsis", style="dim", max_width=width)
+    _print(console, Text(visible(f"{_MARGIN}of {known.owner(group[0].entry['owner'])} -> {where}")))
+    margin = _EXAMPLE if len(group) > shown else _MARGIN
     for line in group[:shown]:
-        image = line.entry["image_id"]
-        project = line.project_id if len(projects) > 1 else ""
-        cells = (image, line.entry["name"] or "", known.what(image), project)
-        grid.add_row(*(Text(visible(cell)) for cell in cells[: parts + 1]))
-    if len(group) > shown:
-        grid.add_row(Text(f"and {len(group) - shown} more", style="dim"))
-    console.print(Padding(grid, (0, 0, 0, _INDENT), expand=False))
+        cells = [line.entry["name"] or NOTHING, known.what(line.entry["image_id"])]
+        cells += [known.call(line.project_id)] if len(projects) > 1 else []
+        _show_image(console, f"{margin}{line.entry['image_id']}  ", [visible(cell) for cell in cells])
+        margin = _MARGIN
+
+
+def _show_image(console: Console, image: str, cells: Sequence[str]) -> None:
+    """Write an image and what is known of it: beside it in columns, or below it on a narrow screen."""
+    row = Text(image)
+    if console.width < WIDE:
+        _print(console, row.append(cells[0], "dim"))
+        if more := "; ".join(filter(None, cells[1:])):
+            _print(console, Text(f"{_MARGIN}{more}", "dim"))
+        return
+    others = (console.width - len(image) - WHAT - 2) // (len(cells) - 1) - 2
+    for place, cell in enumerate(cells):
+        part = Text(cell, "dim")
+        part.truncate(WHAT if place == 1 else others, overflow="ellipsis", pad=True)
+        row.append(part).append("  ")
+    row.rstrip()
+    _print(console, row)
+
+
+def _sum_up(texts: Sequence[str]) -> str:
+    """Give what all texts begin with, up to a word's end."""
+    first, last = min(texts), max(texts)
+    if first == last:
+        return first
+    common = first[: next(place for place, (one, other) in enumerate(zip(first, last, strict=False)) if one != other)]
+    return f"{common.rpartition(' ')[0]} …{')' if '(' in common else ''}"
+
+
+def _print(console: Console, text: Text) -> None:
+    console.print(text, no_wrap=True, overflow="ellipsis")
 
 
 def _count(number: int) -> str:

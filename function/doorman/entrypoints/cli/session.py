@@ -4,9 +4,12 @@ import asyncio
 import os
 import re
 from argparse import ArgumentParser, Namespace
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager, redirect_stdout
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import TextIO, cast
 
 from doorman import bootstrap
@@ -14,7 +17,8 @@ from doorman.cloud.auth.credentials import Credentials
 from doorman.cloud.auth.logins import GIVEN, PROJECT_IDS, PROJECT_NAMES
 from doorman.entrypoints.cli.answer_sink import AnswerSink
 from doorman.entrypoints.cli.output import LossyStream, SturdyStream, read_text
-from doorman.errors import Misconfigured
+from doorman.entrypoints.cli.tables import Known
+from doorman.errors import Misconfigured, Unavailable
 from doorman.handlers.context import ProjectContext
 from doorman.handlers.projects import Projects
 from doorman.models import CloudEvent
@@ -56,15 +60,15 @@ class Session:
 
     Attributes:
         named: IDs of the projects that the command names; none: all.
-        names: the policy's groups by the project IDs in them.
-        known: keys of what was told before, which is not shown.
-        taken: what was told, decisions as well.
+        known: names of owners and projects.
+        told: keys of what was told before, which is not shown.
+        taken: what was told now, decisions as well.
     """
 
     projects: Projects
     named: Sequence[str]
-    names: Mapping[str, str]
-    known: frozenset[str]
+    known: Known
+    told: frozenset[str]
     taken: Sequence[CloudEvent]
 
 
@@ -75,7 +79,7 @@ async def open_projects(
     projects: Sequence[str],
     is_telling: bool,
     as_json: bool,
-    known: frozenset[str] = frozenset(),
+    told: frozenset[str] = frozenset(),
     policy: Policy | None = None,
 ) -> AsyncIterator[Session]:
     """Open the served projects for the time of one command.
@@ -85,7 +89,7 @@ async def open_projects(
         projects: what `--project` named.
         is_telling: outcomes go to K_SINK, where it is set.
         as_json: all events go to stdout as well, as soon as they are told; otherwise decisions do, as rows.
-        known: keys of what was told before, which is not shown.
+        told: keys of what was told before, which is not shown.
         policy: decides in place of that of DOORMAN_POLICY.
 
     Raises:
@@ -98,10 +102,11 @@ async def open_projects(
     settings = Settings.from_environ(_serve_named(environ, projects), is_sink_required=False)
     _log_beside(settings)
     telemetry.set_up(os.environ)
-    names: Mapping[str, str] = {}
+    called: dict[str, str] = {}
+    known = Known()
     if policy is None:
         content, _ = load_file(read_text(settings.policy), file=settings.policy, api=settings.api)
-        names = content.names
+        known = Known(names=content.names, called=called, policy_url=_link(settings.policy))
         policy = compile_policy(content)
     async with AsyncExitStack() as stack:
         stack.callback(telemetry.close)
@@ -111,12 +116,15 @@ async def open_projects(
             logs.logger().warning("settings.note", text=note)
         has_sink = is_telling and bool(settings.sink)
         sink = bootstrap.make_sink(connections, connections.credentials) if has_sink else NullSink()
-        shown = AnswerSink(sink, names=None if as_json else names, is_record=not has_sink, known=known)
+        shown = AnswerSink(sink, known=None if as_json else known, is_record=not has_sink, told=told)
+        served = bootstrap.open_projects(connections, policy, sink=shown)
+        used = Counter(name for each in connections.credentials for name in each.names)
+        shown.learn = None if as_json else partial(_learn, served, used, called)
         yield Session(
-            projects=bootstrap.open_projects(connections, policy, sink=shown),
+            projects=served,
             named=[each for word in projects for each in await _find_ids(word, connections.credentials)],
-            names=names,
             known=known,
+            told=told,
             taken=shown.taken,
         )
 
@@ -138,6 +146,25 @@ async def find_context(session: Session) -> ProjectContext:
     if context is None:
         raise Misconfigured(f"--project: {project_id} is not served here: name one of OS_PROJECT_ID or OS_CLOUD")
     return context
+
+
+def _link(path: str) -> str:
+    return Path(path).absolute().as_uri()
+
+
+async def _learn(served: Projects, used: Mapping[str, int], called: dict[str, str], project_id: str) -> None:
+    """Learn what a project is called: by the settings, else by its login, which has happened by now.
+
+    Args:
+        used: how many projects have a name; an entry of clouds.yaml with several of them names none.
+    """
+    if project_id in called:
+        return
+    credentials = (await served.context(project_id)).cloud.client.credentials
+    names = sorted((name for name in credentials.names - {project_id} if used[name] == 1), key=len)
+    with suppress(Unavailable):
+        name = names[0] if names else await credentials.project_name()
+        called[project_id] = name if name and name != project_id else ""
 
 
 async def _find_ids(word: str, credentials: Sequence[Credentials]) -> Sequence[str]:
@@ -165,5 +192,5 @@ def _log_beside(settings: Settings) -> None:
     logs.set_up(
         level=settings.log_level if os.environ.get("LOG_LEVEL") else "warning",
         form=settings.log_format if os.environ.get("LOG_FORMAT") else "console",
-        stream=cast("TextIO", LossyStream()),
+        stream=cast("TextIO", LossyStream(is_short=not (os.environ.get("LOG_LEVEL") or os.environ.get("LOG_FORMAT")))),
     )

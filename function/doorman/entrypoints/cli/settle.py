@@ -6,14 +6,14 @@ Shows what it will do and asks, does it with the person's own credentials, and t
 import asyncio
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from uuid import uuid4
 
 from doorman.cloud.member_status import read_current
-from doorman.entrypoints.cli.output import ask, say, table
+from doorman.entrypoints.cli.output import ask, say
 from doorman.entrypoints.cli.progress import supervise
 from doorman.entrypoints.cli.run import FAILED, exit_code, show_report
 from doorman.entrypoints.cli.session import add_files, add_json, find_context, open_projects
@@ -39,16 +39,20 @@ UNNAMED = "unknown: a signature names nobody"
 FOR_A_TIME = timedelta(days=90)
 """How long the advised exception counts; a person changes it."""
 
-HEADING = ("IMAGE", "NAME", "WHAT", "OWNER", "STANDS", "POLICY WOULD", "RULE", "REASON")
 _DONE = {"accept": EventType.ACCEPTED, "reject": EventType.REJECTED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One share that a person decides: as it stands, and what the policy would do; None where there is no share."""
+    """One share that a person decides: as it stands, and what the policy would do; None where there is no share.
+
+    Attributes:
+        owner: its project, with its name.
+    """
 
     image_id: str
     share: Share | None
+    owner: str
     policy_would: decisions.Decision | None
 
 
@@ -110,6 +114,7 @@ async def _look(arguments: Namespace, images: Sequence[str]) -> Sequence[Case]:
             Case(
                 image_id=image,
                 share=share,
+                owner=session.known.owner(share.owner if share else None),
                 policy_would=decisions.decide(share, context.policy, now=now) if share and share.owner else None,
             )
             for image, share in standings.items()
@@ -118,20 +123,27 @@ async def _look(arguments: Namespace, images: Sequence[str]) -> Sequence[Case]:
 
 def _is_wanted(arguments: Namespace, cases: Sequence[Case], action: Action) -> bool:
     """Show what will be done, on stderr, and ask."""
-    lines = table([HEADING, *(_row(case) for case in cases)])
     count = f"{len(cases)} share{'' if len(cases) == 1 else 's'}"
-    sys.stderr.write("\n".join([*lines, "", ""]))
+    sys.stderr.write("".join(f"{line}\n" for case in cases for line in (*_tell(case), "")))
     return ask(f"{action} {count} in project {arguments.project}, because: {visible(arguments.reason)}")
 
 
-def _row(case: Case) -> tuple[str, ...]:
+def _tell(case: Case) -> Iterator[str]:
+    """Say what the image is, whose, how it stands, and what the policy would do."""
     share, would = case.share, case.policy_would
+    yield f"{case.image_id}  {visible((share and share.name) or NOTHING)}"
     if share is None:
-        return (case.image_id, *([NOTHING] * 6), Reason.NOT_SHARED.value)
-    decided = (would.action, would.rule, would.reason.value) if would else (None, None, Reason.FACT_UNKNOWN.value)
-    what = describe(share, now=datetime.now(UTC))
-    cells = (share.name, what, share.owner, share.member_status, *decided)
-    return (case.image_id, *(cell or NOTHING for cell in cells))
+        yield f"  {Reason.NOT_SHARED}: the cloud knows no such share of this project"
+        return
+    what = describe(share, now=datetime.now(UTC)) or "nothing is known of what it is"
+    yield f"  {visible(what)}"
+    yield f"  of {visible(case.owner)}, stands as {share.member_status or NOTHING}"
+    if would is None:
+        yield f"  the policy cannot decide: {Reason.FACT_UNKNOWN}"
+    else:
+        why = f"{would.reason} ({would.failed_condition})" if would.failed_condition else would.reason
+        rule = f", rule {would.rule}" if would.rule else ""
+        yield f"  the policy would {would.action} it{rule}: {visible(why)}"
 
 
 def _advise(arguments: Namespace, cases: Sequence[Case], action: Action, *, by: str) -> None:

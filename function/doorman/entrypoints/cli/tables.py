@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
+from textwrap import wrap
 from typing import Any
 
 from doorman.entrypoints.cli.output import table
@@ -19,6 +20,8 @@ FEW = 3
 
 _WOULD = {"accept": "would be accepted", "reject": "would be rejected", "hold": "would be held"}
 _HELD = ("held", "would be held")
+_SETTLED = ("accepted", "rejected")
+_SETTLES = ("accept", "reject")
 # what needs somebody comes first
 _ORDER = ("failed", *_HELD, "drifted", "rejected", "would be rejected", "accepted", "would be accepted", "skipped")
 _NEEDS_VAULT = (Reason.VAULT_MISSING, Reason.VAULT_FAILED)
@@ -26,16 +29,34 @@ _NEEDS_VAULT = (Reason.VAULT_MISSING, Reason.VAULT_FAILED)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """What is known beside the events: names of owners, and the shares by image."""
+    """What is known beside the events.
+
+    Attributes:
+        names: the policy's groups, by the projects in them.
+        called: what served projects are called, by ID.
+        shares: those that were listed, by image.
+        policy_url: where the policy's file lies; None where nobody needs a link to it.
+    """
 
     names: Mapping[str, str] = field(default_factory=dict)
+    called: Mapping[str, str] = field(default_factory=dict)
     shares: Mapping[str, Share] = field(default_factory=dict)
     now: datetime | None = None
+    policy_url: str | None = None
 
     def owner(self, owner: str | None) -> str:
         """Give the owner's project, with the policy's name for it."""
-        name = self.names.get(owner or "")
+        name = self.names.get(owner or "") or self.called.get(owner or "")
         return f"{name} ({owner})" if name else owner or NOTHING
+
+    def project(self, project_id: str) -> str:
+        """Give a served project, with its name."""
+        name = self.called.get(project_id)
+        return f"{name} ({project_id})" if name else project_id
+
+    def call(self, project_id: str) -> str:
+        """Give the shortest word for a served project: its name, where one is known."""
+        return self.called.get(project_id) or project_id
 
     def what(self, image_id: str) -> str:
         """Say what the image is."""
@@ -52,6 +73,11 @@ class Line:
     fate: str
 
     @property
+    def share(self) -> tuple[str, str]:
+        """What tells it from all others."""
+        return self.project_id, str(self.entry["image_id"])
+
+    @property
     def reason(self) -> str:
         """Why, with the cloud's error code or the condition that failed."""
         more = self.entry["error_code"] or self.entry.get("failed_condition")
@@ -64,17 +90,29 @@ class Line:
         return f"{self.entry['reason']} ({more})" if more else str(self.entry["reason"])
 
     @property
-    def why(self) -> tuple[int, str, str, str]:
+    def stands(self) -> str:
+        """Of what drifted, how it stands and how the policy would have it."""
+        would = _WOULD.get(self.entry["decision"] or "", "would be another")
+        return f"{self.entry['member_status'] or 'gone'}, {would}: " if self.fate == "drifted" else ""
+
+    @property
+    def story(self) -> str:
+        """The reason, with what a person has to know before it."""
+        return self.stands + self.reason
+
+    @property
+    def why(self) -> tuple[int, str, str, str, str]:
         """What shares of one group have in common."""
-        place = _ORDER.index(self.fate)
-        return place, self.kind, self.entry["rule"] or NOTHING, self.entry["owner"] or NOTHING
+        place, entry = _ORDER.index(self.fate), self.entry
+        return place, self.stands, self.kind, entry["rule"] or NOTHING, entry["owner"] or NOTHING
 
 
 def describe(share: Share, *, now: datetime | None) -> str:
     """Say in a few words what an image is: its system, size in GB, age in days, and whether it is a whole server."""
     age = (now - share.created_at).days if now and share.created_at else None
+    system = share.os_version or share.platform or share.os_type
     parts = (
-        share.os_version or share.platform or share.os_type,
+        system and system.removesuffix(" 64bit"),
         f"{share.min_disk} GB" if share.min_disk else None,
         None if age is None else f"{age} day{'' if age == 1 else 's'} old",
         "full-ECS" if share.full_ecs else None,
@@ -105,29 +143,52 @@ def rows(events: Iterable[CloudEvent], known: Known) -> list[tuple[str, ...]]:
 def show(events: Sequence[CloudEvent], known: Known, *, nothing: str) -> list[str]:
     """Write the table, the totals and the commands to type next; `nothing` where there are none."""
     found = rows(events, known)
-    next_ = [visible(line) for line in to_accept(lines(events))]
+    next_ = [visible(line) for line in next_steps(lines(events))]
     return [*(table(found) if found else []), *([""] if found else []), totals(events) or nothing, *next_]
 
 
-def to_accept(found: Iterable[Line], *, width: int | None = None) -> Iterator[str]:
-    """Write the commands that accept what is held: one a project, and one for all where there are many projects."""
+def next_steps(found: Sequence[Line], *, width: int | None = None, is_cut: bool = False) -> Iterator[str]:
+    """Write the commands to type next: for what is held, for what drifted or failed, and to see what is not shown.
+
+    Args:
+        width: of the screen, in columns.
+        is_cut: not every share is shown.
+    """
+    settled = {line.share for line in found if line.fate in _SETTLED}
+    drifted = [line for line in found if line.fate == "drifted" and line.share not in settled]
     held = [line for line in found if line.fate in _HELD]
-    if held:
-        yield ""
-        yield "to accept what is held:"
-    is_one_for_all = len({line.project_id for line in held}) > FEW
+    anew = [line for line in drifted if line.entry["decision"] in _SETTLES]
+    kept = [line for line in drifted if line.entry["decision"] == "hold" and line.entry["member_status"] == "accepted"]
+    yield from _heading("to accept what is held:", _commands(held, width, settle="approve"))
+    yield from _heading("to settle it as the policy says today:", ["doorman reconcile --enforce"] if anew else [])
+    yield from _heading("to reject what was accepted and would be held:", _commands(kept, width, settle="reject"))
+    if any(line.fate == "failed" for line in found) and not drifted:
+        yield from _heading("to try again what failed:", ["doorman run"])
+    if is_cut:
+        look = "reconcile" if drifted else "pending"
+        why = ["doorman explain --project PROJECT IMAGE  # why, rule by rule"] if held else []
+        yield from _heading("to see each share:", [f"doorman {look} | less -S", *why])
+
+
+def _heading(text: str, commands: Iterable[str]) -> Iterator[str]:
+    indented = [f"  {command}" for command in commands]
+    yield from ["", text, *indented] if indented else []
+
+
+def _commands(some: Sequence[Line], width: int | None, *, settle: str) -> Iterator[str]:
+    """Write the commands for these shares: one a project, and one for all where there are many projects."""
+    is_one_for_all = len({line.project_id for line in some}) > FEW
 
     def key(line: Line) -> tuple[str, bool]:
         return "PROJECT" if is_one_for_all else line.project_id, line.entry["reason"] in _NEEDS_VAULT
 
-    for (project_id, _), group in groupby(sorted(held, key=key), key):
-        some = list(group)
-        images = " ".join(line.entry["image_id"] for line in some) if len(some) <= FEW else "IMAGE..."
-        command = approve_command(images, project_id=project_id, reason=some[0].entry["reason"])
-        command += f"  # {len(some)} shares" if len(some) > FEW else ""
-        if width and len(command) + 2 > width:
-            command = command.replace(" --", " \\\n    --", 1)
-        yield f"  {command}"
+    for (project_id, _), group in groupby(sorted(some, key=key), key):
+        part = list(group)
+        images = " ".join(line.entry["image_id"] for line in part) if len(part) <= FEW else "IMAGE..."
+        command = approve_command(images, project_id=project_id, reason=part[0].entry["reason"])
+        command = command.replace(" approve ", f" {settle} ", 1)
+        command += f"  # {len(part)} shares" if len(part) > FEW else ""
+        yield command.replace(" --", " \\\n    --", 1) if width and len(command) + 2 > width else command
 
 
 def totals(events: Iterable[CloudEvent]) -> str:
@@ -135,32 +196,45 @@ def totals(events: Iterable[CloudEvent]) -> str:
     found = lines(events)
     if not found:
         return ""
-    shares = {(line.project_id, line.entry["image_id"]) for line in found}
+    shares = {line.share for line in found}
     fates = Counter(line.fate for line in found)
     parts = [f"{count} {fate}" for fate, count in sorted(fates.items())]
     return f"{len(shares)} share{'s' if len(shares) > 1 else ''}: {', '.join(parts)}"
 
 
-def decided_rows(event: CloudEvent, names: Mapping[str, str]) -> list[str]:
+def decided_rows(event: CloudEvent, known: Known) -> list[str]:
     """Lay out what is about to be done, a line an image."""
-    where = f" into vault {event.data['vault_id']}" if event.data["vault_id"] else ""
-    known = Known(names=names)
+    where = _into(event)
     return [
         visible(
             f"{entry['decision']}ing {entry['image_id']} ({entry['name'] or NOTHING}) of {known.owner(entry['owner'])}"
-            f" for {event.data['project_id']}{where}: {entry['rule'] or 'default'}, {entry['reason']}"
+            f" for {known.project(event.data['project_id'])}{where}: {entry['rule'] or 'default'}, {entry['reason']}"
         )
         for entry in event.data["images"]
     ]
 
 
-def uses(events: Iterable[CloudEvent]) -> list[tuple[str, ...]]:
+def decided_lines(event: CloudEvent, known: Known, *, width: int) -> list[str]:
+    """Say on a screen what is about to be done; the beginnings of their IDs name the images."""
+    images = [entry["image_id"].partition("-")[0] for entry in event.data["images"]]
+    doing = f"{event.data['status'].removesuffix('ed')}ing {len(images)} for {known.call(event.data['project_id'])}"
+    text = visible(f"{doing}{_into(event)}: {' '.join(images)}")
+    return wrap(text, width, subsequent_indent="  ", break_on_hyphens=False)
+
+
+def _into(event: CloudEvent) -> str:
+    return f" into vault {event.data['vault_id']}" if event.data["vault_id"] else ""
+
+
+def uses(events: Iterable[CloudEvent], known: Known) -> list[tuple[str, ...]]:
     """Lay out the servers that were found, below a heading."""
     cells = sorted(
         (
-            event.data["project_id"],
+            known.project(event.data["project_id"]),
             entry["server_id"],
-            *(entry[key] or NOTHING for key in ("name", "image_id", "image_name", "owner", "member_status", "reason")),
+            *(entry[key] or NOTHING for key in ("name", "image_id", "image_name")),
+            known.owner(entry["owner"]),
+            *(entry[key] or NOTHING for key in ("member_status", "reason")),
         )
         for event in events
         for entry in event.data.get("servers", ())
@@ -181,7 +255,7 @@ def _row(line: Line, known: Known) -> tuple[str, ...]:
     entry = line.entry
     stands = f" ({entry['member_status'] or 'gone'})" if line.fate == "drifted" else ""
     return (
-        line.project_id,
+        known.project(line.project_id),
         entry["image_id"],
         entry["name"] or NOTHING,
         known.owner(entry["owner"]),
