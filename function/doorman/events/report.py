@@ -16,6 +16,7 @@ from doorman.parsing import parse_time, write_time
 UNTOLD = "untold"
 """Decided, and nothing stands in the archive of what became of it."""
 
+_SETTLED = ("accepted", "rejected")
 _KINDS = {str(kind): kind.split(".")[-2] for kind in (*OUTCOMES, EventType.DECIDED)}
 # the sweep tells what is held so, on every tick
 _KINDS[EventType.PENDING] = "held"
@@ -47,16 +48,17 @@ class Moment:
 
 @dataclass(slots=True)
 class Story:
-    """All that the archive says of one share, in order of time."""
+    """All that the archive says of one share.
+
+    Attributes:
+        moments: in order of time.
+        last: what stands; a decision without an outcome after it stays a decision.
+    """
 
     project_id: str
     image_id: str
     moments: list[Moment] = field(default_factory=list)
-
-    @property
-    def last(self) -> Moment:
-        """What stands: a decision without an outcome after it stays a decision, what merely watched changes nothing."""
-        return next((moment for moment in reversed(self.moments) if not _is_weak(moment)), self.moments[-1])
+    last: Moment = field(init=False)
 
     @property
     def fate(self) -> str:
@@ -82,6 +84,7 @@ class Archive:
         """Put everything in order: each decision before what came of it, the latest stories first."""
         for story in self.stories.values():
             story.moments.sort(key=lambda moment: (moment.at, moment.kind != "decided"))
+            story.last = _conclude(story.moments)
         return sorted(self.stories.values(), key=lambda story: story.last.at, reverse=True)
 
     def _read(self, line: str) -> None:
@@ -151,8 +154,22 @@ def _unwrap(value: Mapping[str, Any]) -> tuple[str, str, str, Mapping[str, Any]]
     return str(value["outcome"]), "", at, {"project_id": value["project_id"], "images": [value]}
 
 
-def _is_weak(moment: Moment) -> bool:
-    return moment.kind == "audited" or (moment.kind, moment.reason) == ("skipped", "already_settled")
+def _conclude(moments: list[Moment]) -> Moment:
+    """Find what stands.
+
+    An event is told after its cloud was read, so that what was read earlier may be told later: a check that found a
+    share still pending changes nothing where nothing was decided since it was settled.
+    """
+    stands = settled = None
+    for moment in moments:
+        if moment.kind == "audited":
+            continue
+        if (moment.kind, moment.reason) == ("skipped", "already_settled"):
+            stands = settled or moment
+        elif moment.reason != "still_pending" or settled is None or stands is not settled:
+            stands = moment
+            settled = moment if moment.kind in _SETTLED else settled
+    return stands or moments[-1]
 
 
 def _without_value(reason: str) -> str:

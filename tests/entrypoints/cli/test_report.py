@@ -44,6 +44,8 @@ def event(kind: str, at: str, *entries: dict[str, Any], event_id: str = "", **da
 STORIES: Sequence[dict[str, Any]] = (
     event("accepted", "02T10:01", entry(1, rule="golden")),
     event("decided", "02T10:00", entry(1, rule="golden", facts={"owner": GOLDEN})),
+    event("failed", "02T10:02", entry(1, reason="still_pending")),
+    event("decided", "03T09:59", entry(1, rule="golden")),
     event("skipped", "03T10:00", entry(1, reason="already_settled")),
     event("audited", "03T10:00", entry(1, reason="rejected_by_rule", decision="reject")),
     event("decided", "02T10:00", entry(2), event_id="lost"),
@@ -176,9 +178,7 @@ def test_a_browser_shows_it(archive: str, tmp_path: Path) -> None:
 
 def first_pixel(image: Path) -> bytes:
     """Read the colour of a PNG's upper left corner, which no filter of the format changes."""
-    data = image.read_bytes()
-    start = data.index(b"IDAT") + 4
-    return zlib.decompressobj().decompress(data[start:], 4)[1:]
+    return zlib.decompressobj().decompress(image.read_bytes().partition(b"IDAT")[2], 4)[1:]
 
 
 def test_a_run_writes_it_in_one_go(cloud: Cloud, tmp_path: Path) -> None:
