@@ -4,6 +4,7 @@ All events of a process share what it holds; how its connections are opened is `
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
@@ -25,6 +26,9 @@ from doorman.runtime.clock import Clock
 from doorman.settings import Settings
 from doorman.sinks.base import Sink
 
+SWEEPS_AT_ONCE = 8
+"""Projects that one process reads at the same time, however many ticks it hears."""
+
 
 class Projects:
     """All served projects of one process.
@@ -32,6 +36,9 @@ class Projects:
     Args:
         open_client: gives the client of a project, by its ID.
         credentials: of all served projects.
+
+    Attributes:
+        ticks: what ticks join. sweeps: what the sweeps of one project join. places: for the projects that are swept.
     """
 
     def __init__(
@@ -51,7 +58,9 @@ class Projects:
         self._sink = sink
         self._calls = asyncio.Semaphore(CALLS_AT_ONCE)
         self._turns = Turns()
-        self.sweeps = Shared()
+        self.ticks = Shared()
+        self.sweeps: defaultdict[str, Shared] = defaultdict(Shared)
+        self.places = asyncio.Semaphore(SWEEPS_AT_ONCE)
         self._unresolved: list[Credentials] = list(credentials)
         self._resolving = asyncio.Lock()
         self._contexts: dict[str, ProjectContext] = {}
@@ -61,6 +70,16 @@ class Projects:
     def policy_digest(self) -> str:
         """The policy that decides here."""
         return self._policy.digest
+
+    @property
+    def fanout(self) -> int:
+        """How many projects one tick sweeps by itself."""
+        return self._settings.sweep_fanout
+
+    @property
+    def writer(self) -> EventWriter:
+        """Who tells what is about no project alone."""
+        return EventWriter(project_id="-", region=self._settings.identity.region, policy_digest=self._policy.digest)
 
     def now(self) -> datetime:
         """Give the time of day."""
@@ -94,7 +113,7 @@ class Projects:
 
     async def _resolve(self) -> list[Unavailable]:
         async with self._resolving:
-            return await self._find()
+            return await self._find() if self._unresolved else []
 
     async def _find(self) -> list[Unavailable]:
         answers = await asyncio.gather(*(each.project_id() for each in self._unresolved), return_exceptions=True)

@@ -32,9 +32,12 @@ from doorman.sinks.loopback import LogSink, LoopbackSink
 HANDLERS: Mapping[str, Handler] = {
     EventType.NOTIFIED: handle_triage,
     EventType.CHECK: handle_check,
+    EventType.SWEEP: handle_sweep,
     TICK: handle_sweep,
 }
 """What works an event off where follow-ups go to a sink."""
+
+_SWEEPS = (TICK, EventType.SWEEP)
 
 _WORST = (204, 400, 503, 500)
 """Answers, the one that counts most last: as long as a retry may help, it is asked for."""
@@ -122,11 +125,11 @@ async def _work_off_all(
     handlers: Mapping[str, Handler],
     waiting: list[CloudEvent] | None,
 ) -> list[Reply]:
-    """Work off the events, each for itself but the ticks, and without a sink also those that follow from them."""
+    """Work off the events, each for itself but for sweeps, and without a sink also those that follow from them."""
     replies: list[Reply] = []
     while events:
-        ticks = [event for event in events if event.type == TICK]
-        groups = [[event] for event in events if event.type != TICK] + ([ticks] if ticks else [])
+        sweeps = [[event for event in events if event.type == kind] for kind in _SWEEPS]
+        groups = [[event] for event in events if event.type not in _SWEEPS] + [each for each in sweeps if each]
         replies += await asyncio.gather(*(work_off(served, handlers[group[0].type], group) for group in groups))
         events = tuple(waiting or ())
         if waiting:

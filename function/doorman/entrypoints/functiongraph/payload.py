@@ -27,7 +27,7 @@ MAX_PAYLOAD = 256 * 1024
 
 _NAMESPACE = uuid5(NAMESPACE_URL, "urn:doorman:functiongraph")
 _KINDS = frozenset({"record", "lts", "cts", "trace_name", "specversion"})
-_OURS = frozenset({EventType.NOTIFIED, EventType.CHECK, TICK})
+_OURS = frozenset({EventType.NOTIFIED, EventType.CHECK, EventType.SWEEP, TICK})
 
 
 @dataclass(frozen=True, slots=True)
