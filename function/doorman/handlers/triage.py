@@ -41,7 +41,7 @@ async def triage(context: ProjectContext, notices: Sequence[Notice]) -> Ended:
         decided,
         project_id=context.project_id,
         is_audit=context.is_audit,
-        max_images=context.settings.max_images_per_call,
+        max_images=context.call_size.limit(context.settings.max_images_per_call),
     )
     results = Results(context=context, requested=requested)
     return await Execution(results=results, observed=observed, decided=decided, looked_at=looked_at).perform(plan)
