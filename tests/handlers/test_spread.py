@@ -123,6 +123,15 @@ async def test_a_batch_sweeps_each_project_once() -> None:
     assert len(chain.of(EventType.PENDING)) == 3 + 7
 
 
+async def test_a_login_is_made_where_it_is_needed() -> None:
+    """Serving many projects costs none, nor does spreading a tick; reading two of them costs two."""
+    chain = served()
+    await chain.tick()
+    await chain.post(EventType.SWEEP, ask(*PROJECTS[:2]))
+    await chain.post(EventType.SWEEP, ask(*PROJECTS[:2], event_id="2"))
+    assert len(chain.cloud.calls_to("POST", "/identity/v3/auth/tokens")) == 2
+
+
 async def test_forty_ticks_at_once_are_spread_twice() -> None:
     """While one is under way the others wait for one more."""
     chain = served()
