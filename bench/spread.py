@@ -17,6 +17,9 @@ import load
 SHARES = 5
 PROCESSES = (1, 2, 4)
 KILLS = 3
+LONGEST = 80.0
+"""Seconds: a third of the Trigger's time-out."""
+
 TICK = {"ce-specversion": "1.0", "ce-id": "tick", "ce-source": "/bench", "ce-type": "dev.knative.sources.ping"}
 
 

@@ -18,6 +18,8 @@ PAGE = 500
 BULK = ",".join(f'"property{number}":"{"x" * 60_000}"' for number in range(128)).encode()
 """What a sharer may put on an image."""
 
+NOT_FOUND = 404, b'{"code":404}'
+
 LARGE = 1 << 20
 """Bytes of an answer that is not written at once."""
 
@@ -95,7 +97,8 @@ class State:
             self.projects[asked_of["project_id"]].settle(asked_of["images"], asked_of["status"])
             return 200, b'{"job_id":"%032x"}' % self.calls.total()
         if path.startswith("/v1/"):
-            return 200, b'{"status":"SUCCESS","error_code":null,"entities":{}}'
+            is_known = int(path.rpartition("/")[2], 16) <= self.calls.total()
+            return (200, b'{"status":"SUCCESS","error_code":null,"entities":{}}') if is_known else NOT_FOUND
         return self._native(path, body)
 
     def _list(self, head: bytes, asked: dict[str, str]) -> list[bytes]:
@@ -120,7 +123,7 @@ class State:
         image, _, receiver = path.removeprefix("/v2/images/").partition("/members/")
         project = self.projects.get(receiver)
         if project is None or image not in project.places:
-            return 404, b'{"code":404}'
+            return NOT_FOUND
         return 200, b'{"status":"%s"}' % project.statuses[project.places[image]].encode()
 
     def _project(self, head: bytes) -> Project | None:

@@ -17,6 +17,9 @@ PLAIN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 
 MAX_IMAGES = 1000
 MAX_TRIED_VAULTS = 20
+FEW_ROWS = 20
+"""Up to so many images are read by their own member rows, more of them by lists."""
+
 MAX_TRIES = 3
 
 Status = Literal["accepted", "rejected"]
@@ -110,6 +113,7 @@ class Notice:
         sent_at: the event's `time` as sent, else the broker's arrival time; None where neither came.
         tries: how often this was begun, from 1.
         tried_vaults: vaults that failed for these images already.
+        max_rows: images that may be read by their own member rows; fewer where one request names many projects.
     """
 
     project_id: str
@@ -118,6 +122,7 @@ class Notice:
     sent_at: datetime | None
     tries: int = 1
     tried_vaults: tuple[str, ...] = ()
+    max_rows: int = FEW_ROWS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,25 +12,35 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from doorman.cloud.client import counting
-from doorman.errors import Unavailable
-from doorman.events.messages import MAX_PROJECTS, EventType
+from doorman.errors import Rejected, Unavailable
+from doorman.events.messages import MAX_CHECKS, MAX_PROJECTS, EventType
 from doorman.events.writing import cause_of, project_sweep_event, read_check, read_notice, read_sweep
 from doorman.handlers.batching import Batcher
 from doorman.handlers.context import ProjectContext
 from doorman.handlers.projects import Projects
-from doorman.models import Cause, CloudEvent, Handled, Notice
+from doorman.models import FEW_ROWS, Cause, CloudEvent, Handled, Notice
 from doorman.runtime import telemetry
 from doorman.runtime.logs import logger
 
 OURS = "dev.doorman."
+MAX_ROWS = 2 * FEW_ROWS
+"""Member rows that the notifications of one request may have read, beyond what lists show: anybody can name images."""
+
 SCOPES = frozenset({"pending", "settled"})
 
 Handler = Callable[[Projects, Sequence[CloudEvent]], Awaitable[Sequence[Handled]]]
 
 
-async def handle_triage(served: Projects, events: Sequence[CloudEvent]) -> Sequence[Handled]:
-    """Work off share notifications; a batch is refused whole, before anything is written."""
+async def handle_triage(served: Projects, events: Sequence[CloudEvent], *, projects: int = 0) -> Sequence[Handled]:
+    """Work off share notifications; a batch is refused whole, before anything is written.
+
+    Args:
+        projects: that the request names, where these are not all of its events.
+    """
     notices = [read_notice(event) for event in events]
+    count = max(projects, len({notice.project_id for notice in notices}))
+    if count * FEW_ROWS > MAX_ROWS:
+        notices = [replace(notice, max_rows=MAX_ROWS // count) for notice in notices]
     lines = [served.batcher(await served.context(notice.project_id)) for notice in notices]
     if len(notices) == 1:  # nearly always, and a third of our own work on an event
         return [await _join(lines[0], notices[0])]
@@ -62,12 +72,16 @@ async def handle_check(served: Projects, events: Sequence[CloudEvent]) -> Sequen
     from doorman.handlers.check_job import check_job  # noqa: PLC0415 - only its own function needs it
 
     checks = [read_check(event, now=served.now()) for event in events]
+    if len(checks) > MAX_CHECKS:
+        raise Rejected(f"body: a batch of {len(checks)} checks; send at most {MAX_CHECKS}")
+    max_rows = FEW_ROWS // max(len(checks), 1)
     contexts = [await served.context(check.project_id) for check in checks]
 
     async def follow(place: int) -> Handled:
         with counting() as tally:
             try:
-                ended = await check_job(contexts[place], checks[place], cause=cause_of(events[place]))
+                cause = cause_of(events[place])
+                ended = await check_job(contexts[place], checks[place], cause=cause, max_rows=max_rows)
             except Unavailable as error:
                 return Handled(project_id=checks[place].project_id, api_calls=tally.calls, error=error)
         return Handled(

@@ -128,13 +128,19 @@ async def _work_off_all(
     """Work off the events, each for itself but for sweeps, and without a sink also those that follow from them."""
     replies: list[Reply] = []
     while events:
-        sweeps = [[event for event in events if event.type == kind] for kind in _SWEEPS]
-        groups = [[event] for event in events if event.type not in _SWEEPS] + [each for each in sweeps if each]
+        sweeps = sorted((event for event in events if event.type in _SWEEPS), key=lambda event: event.type != TICK)
+        groups = [[event] for event in events if event.type not in _SWEEPS] + ([sweeps] if sweeps else [])
+        projects = {_project_of(event) for event in events if event.type == EventType.NOTIFIED}
+        handlers = {**handlers, EventType.NOTIFIED: partial(handle_triage, projects=len(projects))}
         replies += await asyncio.gather(*(work_off(served, handlers[group[0].type], group) for group in groups))
         events = tuple(waiting or ())
         if waiting:
             waiting.clear()
     return replies
+
+
+def _project_of(event: CloudEvent) -> str:
+    return str(event.data.get("project_id") if isinstance(event.data, dict) else event.id)
 
 
 async def handle_run(served: Projects, events: Sequence[CloudEvent]) -> Sequence[Handled]:
