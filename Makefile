@@ -70,7 +70,7 @@ test-openstack: $(VENV)/dev.stamp ## on a real Keystone and Glance, installed be
 	@$(BIN)/python tests/openstack/install.py
 	@$(BIN)/pytest tests/openstack -o cache_dir=.cache/pytest
 
-bench: $(VENV)/bin/python ## measure everything, and write the figures into docs; five minutes
+bench: $(VENV)/bin/python ## measure everything, and write the figures into docs; eight minutes
 	@# beside what the functions run with only the vendor's client: what else is installed would slow down the start
 	@$(BIN)/python -m venv .cache/bench
 	@.cache/bench/bin/pip install --quiet --quiet --disable-pip-version-check --requirement requirements.txt

@@ -3,11 +3,13 @@
 import contextlib
 import json
 import os
+import signal
 import socket
 import ssl
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -54,6 +56,23 @@ class Server:
         """Bytes that the process and its children keep for themselves, each page once (proportional set size)."""
         return sum(_pss(pid) for pid in [self.process.pid, *_children(self.process.pid)])
 
+    @contextlib.contextmanager
+    def peak(self) -> Iterator[list[int]]:
+        """Watch the memory while the body runs; its last item is the most that was seen."""
+        seen, has_ended = [self.memory()], threading.Event()
+
+        def watch() -> None:
+            while not has_ended.wait(0.03):
+                seen.append(max(seen[-1], self.memory()))
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        try:
+            yield seen
+        finally:
+            has_ended.set()
+            watcher.join()
+
     def processor(self) -> float:
         """Seconds of processor time that the process and its children have used."""
         return sum(_used(pid) for pid in [self.process.pid, *_children(self.process.pid)])
@@ -68,6 +87,12 @@ class Server:
     def end(self) -> None:
         """End the process."""
         self.process.terminate()
+        self.process.wait()
+
+    def kill(self) -> None:
+        """End it and its children with force, in the midst of whatever they do."""
+        for pid in [self.process.pid, *_children(self.process.pid)]:
+            os.kill(pid, signal.SIGKILL)
         self.process.wait()
 
 
@@ -129,9 +154,9 @@ def make_certificate(folder: str) -> Path:
     return pem
 
 
-def framework(source: Path, target: str, environ: dict[str, str] | None = None) -> Server:
-    """Start a function as it is deployed."""
-    port = free_port()
+def framework(source: Path, target: str, environ: dict[str, str] | None = None, *, port: int = 0) -> Server:
+    """Start a function as it is deployed; port 0 takes a free one."""
+    port = port or free_port()
     command = [str(Path(sys.executable).parent / "functions-framework"), "--source", str(source), "--target", target]
     return launch([*command, "--host", "127.0.0.1", "--port", str(port)], port, environ)
 
@@ -144,7 +169,17 @@ def noop(imports: str = "") -> Server:
 
 
 def triage(other_side: Server, *, projects: int, **environ: str) -> Server:
-    """Start the function under test, serving so many projects."""
+    """Start `triage`, serving so many projects."""
+    return function("triage", other_side, projects=projects, **environ)
+
+
+def broker(port: int, subscribers: list[str]) -> Server:
+    """Start the sandbox's broker, which spreads ticks over these processes."""
+    return launch([sys.executable, str(HERE / "broker.py"), str(port), *subscribers], port)
+
+
+def function(target: str, other_side: Server, *, projects: int, port: int = 0, **environ: str) -> Server:
+    """Start a function under test, serving so many projects."""
     policy = Path(tempfile.gettempdir()) / "doorman_bench_policy.yaml"
     policy.write_text(POLICY)
     settings = {
@@ -156,7 +191,7 @@ def triage(other_side: Server, *, projects: int, **environ: str) -> Server:
         "OS_USER_DOMAIN_NAME": "bench",
         "OS_PROJECT_ID": ",".join(project_id(number) for number in range(projects)),
     }
-    return framework(ROOT / "function" / "main.py", "triage", {**settings, **environ})
+    return framework(ROOT / "function" / "main.py", target, {**settings, **environ}, port=port)
 
 
 def _children(pid: int) -> list[int]:

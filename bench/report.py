@@ -1,6 +1,6 @@
 """Runs every benchmark, and writes the figures into docs/performance.md, and the plot beside that.
 
-`make bench`, or `python bench/report.py [--quick]`: five minutes, or two with few pairs.
+`make bench`, or `python bench/report.py [--quick]`: eight minutes, or less than two with few pairs and smaller sizes.
 """
 
 import argparse
@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import alone
+import amplify
 import coldstart
 import harness
+import large
 import scaling
 import sdk
+import spread
 import storm
 
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
@@ -35,6 +38,9 @@ def measure(*, quick: bool) -> dict[str, Any]:
         "sdk": sdk.measure(shares=1000 if quick else 2000, pairs=pairs, delay=0.0),
         "sdk_slow": sdk.measure(shares=1000 if quick else 2000, pairs=pairs, delay=0.02),
         "scaling": scaling.measure(runs=1 if quick else 3),
+        "spread": spread.measure(projects=100 if quick else 1000, fanout=10 if quick else 50, delay=0.05),
+        "large": large.measure(shares=10_000 if quick else 100_000, events=10_000 if quick else 200_000),
+        "hostile": amplify.measure(),
     }
 
 
@@ -63,12 +69,46 @@ def write_summary(found: dict[str, Any]) -> str:
         ),
         ("... 100 images an event", _kit(kit, "together"), "≥ 8"),
         ("... the bare framework, which settles nothing, one event a share", _kit(kit, "nothing"), ""),
+        *_bounds(found["spread"], found["large"], found["hostile"]),
     ]
     lines = [f"| {what} | {figure} | {bound} |" for what, figure, bound in rows]
     table = "\n".join(["| what | measured | bound |", "|---|---|---|", *lines])
     machine = f"{os.cpu_count()} processors, Python {platform.python_version()}, {platform.system()}"
     how = "one pair each, so these scatter by a third" if found["quick"] else "medians of interleaved pairs"
     return f"{machine}; {how}.\n\n{table}"
+
+
+def _bounds(many: dict[str, Any], much: dict[str, Any], hostile: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Give the rows of what must stay bounded."""
+    seconds = ", ".join(f"{seconds:.1f}" for seconds in many["seconds"].values())
+    shares, events = f"{much['shares']:,}", f"{much['events']:,}"
+    return [
+        (
+            f"a tick over {many['projects']:,} projects, the cloud takes 50 ms: four processes, times as fast as one",
+            f"{many['ratio']:.1f} ({seconds} s with one, two, four)",
+            "≥ 2",
+        ),
+        ("... API calls a project, drift included", f"{max(many['calls_per_project']):.2f}", "≤ 4"),
+        ("... the longest call of the function", f"{many['longest']:.1f} s", "≤ 80 s"),
+        (
+            "... with processes killed in the midst: every share and report",
+            "all" if many["is_whole"] else "LOST",
+            "all",
+        ),
+        (
+            f"a tick over {shares} accepted shares of one project: memory, times that with 500",
+            f"{much['sweep_memory']:.2f} ({_mib(much['sweep_bytes'])}; {much['sweep_calls']:.0f} calls)",
+            "≤ 1.2",
+        ),
+        ("24 events at the bound of a body, lists of 230 MB: memory", _mib(much["bulk_bytes"]), "≤ 256 MiB"),
+        (f"memory after {events} events, of that after a fifth", f"{much['growth']:.2f}", "≤ 1.1"),
+        ("one hostile request: API calls beyond a walk of the lists of each project", str(hostile["most"]), "≤ 60"),
+        ("40 ticks at once: sweeps", f"{hostile['sweeps']:.0f}", "≤ 3"),
+    ]
+
+
+def _mib(count: float) -> str:
+    return f"{count / (1 << 20):.0f} MiB"
 
 
 def write_details(found: dict[str, Any]) -> str:
@@ -94,6 +134,15 @@ def check(found: dict[str, Any]) -> None:
         ("shares a second, times the vendor's SDK", found["sdk_slow"]["ratio_alone"], 4.0, math.inf),
         ("start, times that of a function that imports the same", found["start"]["ratio"], 0.0, 4.0),
         ("memory after a storm, times the bare framework's", found["one"]["memory"], 0.0, 3.0),
+        ("a tick over many projects, four processes, times as fast as one", found["spread"]["ratio"], 0.5, math.inf),
+        ("API calls a project in a spread tick", max(found["spread"]["calls_per_project"]), 0.0, 4.0),
+        ("seconds of the longest call of the sweep", found["spread"]["longest"], 0.0, spread.LONGEST),
+        ("a spread tick reaches every project, killed or not", float(found["spread"]["is_whole"]), 1.0, 1.0),
+        ("memory with many accepted shares, times that with few", found["large"]["sweep_memory"], 0.0, 1.2),
+        ("bytes with bulky images and large events", found["large"]["bulk_bytes"], 0.0, large.LIMIT),
+        ("memory after many events, times that after some", found["large"]["growth"], 0.0, 1.1),
+        ("API calls that one hostile request causes", found["hostile"]["most"], -math.inf, 60.0),
+        ("sweeps that 40 ticks at once are", found["hostile"]["sweeps"], 0.0, 3.0),
     ]
     far = [f"{what}: {figure:.3f}" for what, figure, least, most in bounds if not least <= figure <= most]
     if far:

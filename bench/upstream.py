@@ -9,11 +9,20 @@ import json
 import re
 import ssl
 import sys
+from bisect import bisect_right
 from collections import Counter
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 PAGE = 500
+BULK = ",".join(f'"property{number}":"{"x" * 60_000}"' for number in range(128)).encode()
+"""What a sharer may put on an image."""
+
+NOT_FOUND = 404, b'{"code":404}'
+
+LARGE = 1 << 20
+"""Bytes of an answer that is not written at once."""
+
 LIVES_UNTIL = "2099-01-01T00:00:00.000000Z"
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
@@ -31,10 +40,11 @@ def project_id(project: int) -> str:
 class Project:
     """The shares of one project, newest first; a marker may be an image that was settled meanwhile."""
 
-    def __init__(self, project: int, shares: int) -> None:
+    def __init__(self, project: int, shares: int, *, status: str = "pending", bulky: int = 0) -> None:
         self.places = {image_id(project, number): number for number in range(shares)}
         self.rows = [_row(image) for image in self.places]
-        self.statuses: list[str] = ["pending"] * shares
+        self.rows[:bulky] = [b"%s,%s}" % (row[:-1], BULK) for row in self.rows[:bulky]]
+        self.statuses: list[str] = [status] * shares
         self._orders: dict[str, list[int]] = {}
 
     def settle(self, images: list[str], status: str) -> None:
@@ -43,14 +53,14 @@ class Project:
             self.statuses[self.places[image]] = status
         self._orders.clear()
 
-    def list(self, status: str, *, marker: str | None, image: str | None, limit: int) -> bytes:
-        """Write one page."""
+    def list(self, status: str, *, marker: str | None, image: str | None, limit: int) -> "list[bytes]":
+        """Give the rows of one page."""
         if image is not None:
             place = self.places.get(image)
             found = [place] if place is not None and self.statuses[place] == status else []
         else:
             found = self._after(status, marker)[:limit]
-        return b'{"images":[' + b",".join(self.rows[place] for place in found) + b"]}"
+        return [self.rows[place] for place in found]
 
     def _after(self, status: str, marker: str | None) -> "list[int]":
         order = self._orders.get(status)
@@ -58,8 +68,7 @@ class Project:
             order = self._orders[status] = [place for place, has in enumerate(self.statuses) if has == status]
         if marker is None:
             return order
-        after = self.places[marker]
-        return [place for place in order if place > after]
+        return order[bisect_right(order, self.places[marker]) :]
 
 
 class State:
@@ -72,7 +81,7 @@ class State:
         self.delay = 0.0
         self.url = ""
 
-    def answer(self, method: str, target: str, head: bytes, body: bytes) -> tuple[int, bytes]:
+    def answer(self, method: str, target: str, head: bytes, body: bytes) -> tuple[int, bytes | list[bytes]]:
         """Answer one request."""
         path, _, query = target.partition("?")
         if path == "/sink":
@@ -88,19 +97,25 @@ class State:
             self.projects[asked_of["project_id"]].settle(asked_of["images"], asked_of["status"])
             return 200, b'{"job_id":"%032x"}' % self.calls.total()
         if path.startswith("/v1/"):
-            return 200, b'{"status":"SUCCESS","error_code":null,"entities":{}}'
+            is_known = int(path.rpartition("/")[2], 16) <= self.calls.total()
+            return (200, b'{"status":"SUCCESS","error_code":null,"entities":{}}') if is_known else NOT_FOUND
         return self._native(path, body)
 
-    def _list(self, head: bytes, asked: dict[str, str]) -> bytes:
+    def _list(self, head: bytes, asked: dict[str, str]) -> list[bytes]:
         project = self._project(head)
         if project is None or "__whole_image" in asked:
-            return b'{"images":[]}'
-        return project.list(
+            return [b'{"images":[]}']
+        rows = project.list(
             asked.get("member_status", "accepted"),
             marker=asked.get("marker"),
             image=asked.get("id"),
             limit=int(asked.get("limit", PAGE)),
         )
+        parts, before = [], b'{"images":['
+        for row in rows:
+            parts += [before, row]
+            before = b","
+        return [*parts, b"]}" if rows else b'{"images":[]}']
 
     def _native(self, path: str, body: bytes) -> tuple[int, bytes]:
         if path == "/v3/auth/tokens":
@@ -108,7 +123,7 @@ class State:
         image, _, receiver = path.removeprefix("/v2/images/").partition("/members/")
         project = self.projects.get(receiver)
         if project is None or image not in project.places:
-            return 404, b'{"code":404}'
+            return NOT_FOUND
         return 200, b'{"status":"%s"}' % project.statuses[project.places[image]].encode()
 
     def _project(self, head: bytes) -> Project | None:
@@ -131,7 +146,8 @@ class State:
             self.calls.clear()
             self.emitted.clear()
             self.delay = asked.get("delay", 0.0)
-            self.projects = {project_id(n): Project(n, asked["shares"]) for n in range(asked["projects"])}
+            special = {name: asked[name] for name in ("status", "bulky") if name in asked}
+            self.projects = {project_id(n): Project(n, asked["shares"], **special) for n in range(asked["projects"])}
         settled = Counter(status for project in self.projects.values() for status in project.statuses)
         return {"calls": dict(self.calls), "emitted": dict(self.emitted), "shares": dict(settled)}
 
@@ -162,8 +178,22 @@ class Connection(asyncio.Protocol):
             is_login = target == b"/v3/auth/tokens"
             token = b"x-subject-token: %s\r\n" % _scope(body) if is_login else b""
             kind = b"" if status == 204 else b"content-type: application/json\r\n"  # noqa: PLR2004
-            message = b"HTTP/1.1 %d OK\r\n%s%scontent-length: %d\r\n\r\n%s" % (status, kind, token, len(answer), answer)
-            self._write(message)
+            parts = answer if isinstance(answer, list) else [answer]
+            length = sum(map(len, parts))
+            parts.insert(0, b"HTTP/1.1 %d OK\r\n%s%scontent-length: %d\r\n\r\n" % (status, kind, token, length))
+            if length > LARGE:
+                self._task = asyncio.get_running_loop().create_task(self._write_slowly(parts))
+            else:
+                self._write(b"".join(parts))
+
+    async def _write_slowly(self, parts: list[bytes]) -> None:
+        """Write no further than is read: most of a large answer is read by nobody."""
+        for part in parts:
+            while self._transport.get_write_buffer_size() > LARGE:  # noqa: ASYNC110 - nobody tells of it
+                await asyncio.sleep(0.001)
+            if self._transport.is_closing():
+                return
+            self._transport.write(part)
 
     def _write(self, message: bytes) -> None:
         if self._state.delay:

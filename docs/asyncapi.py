@@ -15,13 +15,18 @@ from doorman.events.messages import EventType
 from doorman.events.schemas import DATA
 from doorman.version import VERSION
 
-SAMPLES = {EventType.NOTIFIED: "golden-image.json", EventType.CHECK: "job-check.json"}
-TAKEN = {EventType.NOTIFIED: "triage", EventType.CHECK: "check_job"}
-"""Which function takes which type; `sweep` takes any event at all."""
+SAMPLES = {
+    EventType.NOTIFIED: "golden-image.json",
+    EventType.CHECK: "job-check.json",
+    EventType.SWEEP: "project-sweep.json",
+}
+TAKEN = {EventType.NOTIFIED: "triage", EventType.CHECK: "check_job", EventType.SWEEP: "sweep"}
+"""Which function takes which type; `sweep` takes any event of others as well."""
 
 SUMMARIES = {
     EventType.NOTIFIED: "Images were shared with a project, or so the sender says: a hint, never trusted.",
     EventType.CHECK: "A job was submitted: follow it to its end. For Doorman itself.",
+    EventType.SWEEP: "A tick that is spread over events: sweep these projects. For Doorman itself.",
     EventType.DECIDED: "These shares are about to be settled so: told before the call that does it.",
     EventType.ACCEPTED: "The cloud says that these shares are accepted now.",
     EventType.REJECTED: "The cloud says that these shares are rejected now.",
@@ -45,6 +50,8 @@ ATTRIBUTES = {
     "correlationid": "The id of the first event of the chain.",
     "traceparent": "W3C trace context, passed on.",
     "tracestate": "W3C trace context, passed on.",
+    "scope": "Of a tick: `pending` or `settled`, where it looks at one of them only; passed on by `project.sweep`.",
+    "daily": "Of a tick: there where it is the daily one; passed on, also to `shares.pending` and `share.drifted`.",
 }
 FOR_CONSUMERS = {
     "severity": "`info`, `action` (a person should look) or `error`.",

@@ -29,7 +29,11 @@ from tests.builders import (
 
 __all__ = ["BAD", "GOLDEN", "POLICY", "RECEIVER", "SECOND_VAULT", "STRANGER", "VAULT", "Chain"]
 
-_HANDLERS: Mapping[str, Handler] = {EventType.NOTIFIED: handle_triage, EventType.CHECK: handle_check}
+_HANDLERS: Mapping[str, Handler] = {
+    EventType.NOTIFIED: handle_triage,
+    EventType.CHECK: handle_check,
+    EventType.SWEEP: handle_sweep,
+}
 
 
 class Chain:
@@ -85,9 +89,9 @@ class Chain:
         headers = {"content-type": f"application/cloudevents{suffix}+json"}
         return await self._answer(_HANDLERS[kind], headers, json.dumps(body).encode())
 
-    async def tick(self, event_id: str = "tick-1") -> Reply:
+    async def tick(self, event_id: str = "tick-1", **extensions: str) -> Reply:
         """Deliver a scheduler's tick to the sweep."""
-        event = CloudEvent(id=event_id, source="/ping", type="dev.knative.sources.ping")
+        event = CloudEvent(id=event_id, source="/ping", type="dev.knative.sources.ping", extensions=extensions)
         return await self._answer(handle_sweep, *write(event))
 
     async def settle(self) -> None:
@@ -114,8 +118,8 @@ class Chain:
 
     def outcomes(self) -> Sequence[CloudEvent]:
         """Give the outcome events told so far."""
-        follow_ups = {EventType.NOTIFIED, EventType.CHECK, EventType.PENDING, EventType.DECIDED}
-        return [event for event in self.tray.events if event.type not in follow_ups]
+        others = {*_HANDLERS, EventType.PENDING, EventType.DECIDED}
+        return [event for event in self.tray.events if event.type not in others]
 
     def of(self, kind: EventType) -> list[CloudEvent]:
         """Give the events of one type so far."""

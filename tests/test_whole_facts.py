@@ -4,9 +4,9 @@ from collections.abc import Collection
 
 import pytest
 
-from doorman.cloud.member_status import FEW_ROWS, read_back, read_current
+from doorman.cloud.member_status import read_back, read_current
 from doorman.cloud.project import Cloud
-from doorman.models import MemberStatus, Share
+from doorman.models import FEW_ROWS, MemberStatus, Share
 from doorman.policy.decision import decide
 from doorman.sandbox.state import Cloud as State
 from tests.chain import GOLDEN, RECEIVER, VAULT, Chain

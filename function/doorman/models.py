@@ -17,6 +17,9 @@ PLAIN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 
 MAX_IMAGES = 1000
 MAX_TRIED_VAULTS = 20
+FEW_ROWS = 20
+"""Up to so many images are read by their own member rows, more of them by lists."""
+
 MAX_TRIES = 3
 
 Status = Literal["accepted", "rejected"]
@@ -111,6 +114,7 @@ class Notice:
         counts_from: what was settled from then on was settled for it, where that is not `sent_at`: a run's start.
         tries: how often this was begun, from 1.
         tried_vaults: vaults that failed for these images already.
+        max_rows: images that may be read by their own member rows; fewer where one request names many projects.
     """
 
     project_id: str
@@ -120,6 +124,7 @@ class Notice:
     counts_from: datetime | None = None
     tries: int = 1
     tried_vaults: tuple[str, ...] = ()
+    max_rows: int = FEW_ROWS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,7 @@ VARIABLES: Mapping[str, str] = {
     "DOORMAN_REQUEST_TIMEOUT": "10",
     "DOORMAN_SINK_TIMEOUT": "30",
     "DOORMAN_CHANNELS": "",
+    "DOORMAN_SWEEP_FANOUT": "50",
     "LOG_LEVEL": "info",
     "LOG_FORMAT": "json",
     "K_SINK": "",
@@ -57,6 +58,7 @@ class Settings:
     job_deadline: float
     request_timeout: float
     sink_timeout: float
+    sweep_fanout: int
     log_level: Level
     log_format: Format
     sink: str | Target | None = field(repr=False)
@@ -95,6 +97,7 @@ class Settings:
             "job_deadline": partial(_seconds, values, "DOORMAN_JOB_DEADLINE", least=0.0),
             "request_timeout": partial(_seconds, values, "DOORMAN_REQUEST_TIMEOUT", least=0.01),
             "sink_timeout": partial(_seconds, values, "DOORMAN_SINK_TIMEOUT", least=0.01),
+            "sweep_fanout": partial(_count, values, "DOORMAN_SWEEP_FANOUT"),
             "log_level": partial(_choice, values, "LOG_LEVEL", Level),
             "log_format": partial(_choice, values, "LOG_FORMAT", Format),
             "sink": partial(_sink, values["K_SINK"], is_required=is_sink_required or is_sender),

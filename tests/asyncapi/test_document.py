@@ -14,7 +14,7 @@ from doorman.cloud.api.nova import Server
 from doorman.events.cloudevents import write
 from doorman.events.messages import CheckData, EventType
 from doorman.events.outcomes import decided_events, outcome_events, pending_report
-from doorman.events.writing import EventWriter, job_check_event, share_notified_event
+from doorman.events.writing import EventWriter, job_check_event, project_sweep_event, share_notified_event
 from doorman.models import Cause, CloudEvent, Outcome, OutcomeType, Reason
 from doorman.planning.image_usage import Use, tell_uses
 
@@ -42,6 +42,7 @@ def sent() -> list[CloudEvent]:
     return [
         share_notified_event(WRITER, [IMAGE], cause=CAUSE, now=NOW),
         job_check_event(WRITER, check, cause=CAUSE, now=NOW),
+        project_sweep_event(WRITER, ["receiver"], cause=CAUSE, now=NOW, marks={"scope": "settled", "daily": "true"}),
         *decided_events(WRITER, [decided], status="accepted", vault_id="v", causes=[CAUSE], now=NOW),
         *outcome_events(WRITER, outcomes, causes=[CAUSE], now=NOW),
         *tell_uses(WRITER, [use], cause=CAUSE, now=NOW),
@@ -99,8 +100,5 @@ def test_the_samples_fit_their_schemas(kind: EventType) -> None:
 def test_the_examples_are_samples_that_fit() -> None:
     """An example is what its schema takes."""
     examples = {name: message["examples"] for name, message in MESSAGES.items() if "examples" in message}
-    assert sorted(examples) == [EventType.CHECK, EventType.NOTIFIED]
-    assert [faults(MESSAGES[name]["payload"], each["payload"]) for name, all_ in examples.items() for each in all_] == [
-        [],
-        [],
-    ]
+    found = [faults(MESSAGES[name]["payload"], each["payload"]) for name, all_ in examples.items() for each in all_]
+    assert (sorted(examples), found) == ([EventType.CHECK, EventType.SWEEP, EventType.NOTIFIED], [[]] * 3)

@@ -288,7 +288,7 @@ def _judge_outcomes(verdict: Verdict, cloud: Cloud, broker: Broker, owners: dict
             # A forged check of a job that names no images is told that its share still waits, as it does.
             root = event.attributes.get("correlationid", "")
             is_quiet |= (kind, entry["reason"]) == ("failed", "still_pending") and root.startswith("forged-check_job")
-            # A forged notice that claims to be the last try of an image is told what the cloud answered to its own call.
+            # A forged notice that claims to be the last try is told what the cloud answered to its own call.
             is_quiet |= (kind, entry["reason"]) == ("failed", "request_refused") and root.startswith("forged-triage")
             if owner:
                 heard[entry["image_id"]].add(kind)

@@ -12,7 +12,7 @@ from doorman.cloud.api.glance import Glance
 from doorman.cloud.api.images import read_row
 from doorman.cloud.api.ims import Ims
 from doorman.cloud.client import ApiClient
-from doorman.cloud.listing import RESTARTS, Listing, Walked, read
+from doorman.cloud.listing import RESTARTS, Listing, read
 from doorman.errors import Denied, Refused, TooLarge, Unavailable
 from tests.builders import image_id
 from tests.chain import BAD, GOLDEN, RECEIVER, Chain
@@ -64,7 +64,7 @@ class Script:
     async def walk(self, service: ImageService | None = None, **options: Any) -> list[int]:
         """Walk the list of what is pending: the numbers of the images that were seen."""
         walked = await self.listing(service).walk("pending", **options)
-        return sorted(int(image[-12:]) for image in walked.ids)
+        return sorted(int(image[-12:]) for image in walked)
 
 
 class TestPages:
@@ -77,13 +77,13 @@ class TestPages:
             image: read_row({"id": image}, project_id=RECEIVER, status="rejected")
             for image in (image_id(1), image_id(2))
         }
-        assert walked == Walked(ids=set(rows), rows=rows)
+        assert walked == rows
 
     async def test_what_is_not_wanted(self) -> None:
-        """Its ID is seen, its row is not read; once all are found the walk ends."""
+        """Its row is not read; once all are found the walk ends."""
         script = Script(numbers(0), numbers(500), numbers(1000))
         walked = await script.listing().walk("pending", wanted=frozenset({image_id(1), image_id(501)}))
-        assert (len(walked.ids), set(walked.rows)) == (1000, {image_id(1), image_id(501)})
+        assert set(walked) == {image_id(1), image_id(501)}
         assert script.asked == ["first 500", "499 500"]
 
     async def test_filters(self) -> None:
@@ -145,13 +145,8 @@ class TestTooLarge:
         with capture_logs() as logs:
             walked = await script.listing().walk("pending")
         assert script.asked == ["first 500", "first 62", "first 7", "first 1", "7 8"]
-        assert walked == Walked(
-            ids={image_id(7), image_id(8)},
-            rows={
-                image: read_row({"id": image}, project_id=RECEIVER, status="pending")
-                for image in (image_id(7), image_id(8))
-            },
-        )
+        rows = [read_row({"id": image_id(number)}, project_id=RECEIVER, status="pending") for number in (7, 8)]
+        assert walked == {image_id(7): rows[0], image_id(8): rows[1]}
         assert logs == [
             {"event": "image.too_large", "log_level": "warning", "project_id": RECEIVER, "image_id": image_id(7)}
         ]

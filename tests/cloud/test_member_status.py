@@ -7,11 +7,11 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from doorman.cloud.member_status import FEW_ROWS, read_back, read_current
+from doorman.cloud.member_status import read_back, read_current
 from doorman.cloud.project import Cloud
 from doorman.errors import Unavailable
 from doorman.handlers.context import ProjectContext
-from doorman.models import MemberStatus, Share
+from doorman.models import FEW_ROWS, MemberStatus, Share
 from tests.builders import GOLDEN, RECEIVER, START, MakeContext, Play, State, image_id
 
 pytestmark = pytest.mark.anyio

@@ -68,7 +68,7 @@ def test_what_was_told_can_be_asked_about() -> None:
     assert read_claims(event(EventType.PENDING, report)) == claimed
 
 
-@pytest.mark.parametrize("kind", ["dev.knative.sources.ping", EventType.USED])
+@pytest.mark.parametrize("kind", ["dev.knative.sources.ping", EventType.USED, EventType.SWEEP])
 def test_other_types_claim_nothing(kind: str) -> None:
     """A scheduler's tick names no image, and servers are none."""
     assert read_claims(event(kind, {"images": [IMAGE]})) == []

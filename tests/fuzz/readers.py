@@ -26,7 +26,7 @@ from doorman.events.cloudevents import write
 from doorman.events.dead_letters import read_delivery, read_letters
 from doorman.events.files import read_message
 from doorman.events.messages import EventType
-from doorman.events.writing import read_check, read_notice
+from doorman.events.writing import read_check, read_notice, read_sweep
 from doorman.handlers.projects import Projects
 from doorman.models import CloudEvent, Handled
 from doorman.policy.policy import load
@@ -64,6 +64,8 @@ async def _read_all(_: Projects, events: Sequence[CloudEvent]) -> Sequence[Handl
             read_notice(event)
         elif event.type == EventType.CHECK:
             read_check(event, now=NOW)
+        elif event.type == EventType.SWEEP:
+            read_sweep(event)
         with suppress(Rejected):  # what a sweep does not read may be no JSON
             write(event)
     return [Handled() for _ in events]

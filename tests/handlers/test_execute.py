@@ -1,12 +1,13 @@
 """What the cloud refuses is split, moved on, repeated or told, and never told of the wrong image."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import httpx
 import pytest
 
-from doorman.errors import Broken, Busy, Failed, Unavailable
+from doorman.errors import Broken, Busy, Failed, TimedOut, Unavailable
 from doorman.events.messages import OUTCOMES, EventType
 from doorman.events.writing import read_notice
 from doorman.handlers.context import ProjectContext
@@ -113,6 +114,30 @@ class TestSplitting:
         again = [event for event in sink.events if event.type == EventType.NOTIFIED]
         assert sum(len(event.data["images"]) for event in again) == list(ended.values()).count(Onward.REPEATED)
         assert set(ended.values()) == {"failed", Onward.REPEATED}
+
+    async def test_call_that_times_out(self, play: Play, make_context: MakeContext, state: State) -> None:
+        """The next one takes half as many images, down to one; once they are taken they grow again, to the setting."""
+        context = await make_context(DOORMAN_MAX_IMAGES_PER_CALL="8")
+        images = share(state, 19)
+        sizes: list[int] = []
+        slow_above = 2
+
+        def be_slow(request: httpx.Request) -> None:
+            if request.method == "PUT":
+                sizes.append(len(json.loads(request.content)["images"]))
+                if sizes[-1] > slow_above:
+                    raise httpx.ReadTimeout("too much at once")
+
+        play.hooks.append(be_slow)
+        for _ in range(2):
+            assert isinstance((await settle(context, *images[:8]))[images[0]], TimedOut)
+        assert set((await settle(context, *images[:8])).values()) == {Onward.SUBMITTED}
+        assert sizes == [8, 4, 4, 2, 2, 2, 2]
+        slow_above = 99
+        await settle(context, *images[8:])
+        await settle(context, *share(state, 20))
+        await settle(context, *share(state, 20))
+        assert sizes[7:] == [4, 4, 3, 8, 8, 4, 8, 8, 4]
 
     async def test_answer_that_got_lost(self, context: ProjectContext, state: State, sink: RecordingSink) -> None:
         """It is read back at once: what the call settled is told, what it did not waits for the redelivery."""

@@ -1,7 +1,9 @@
 """What was settled otherwise is settled anew where the policy says so, and only there."""
 
 import pytest
+from structlog.testing import capture_logs
 
+from doorman.handlers.review import review, review_drift
 from tests.chain import BAD, GOLDEN, POLICY, SECOND_VAULT, STRANGER, VAULT, Chain
 
 pytestmark = pytest.mark.anyio
@@ -98,3 +100,34 @@ async def test_the_limit_holds_here_as_well() -> None:
     await chain.notify(*images)
     await chain.settle()
     assert sorted(fate for _, fate, _ in chain.told()) == ["held", "held"]
+
+
+@pytest.mark.parametrize("condition", ["full_ecs: true", "full_ecs: false", "os_type: Linux"])
+@pytest.mark.parametrize("api", ["ims", "glance"])
+@pytest.mark.parametrize("tells", [True, False])
+async def test_the_sweep_finds_by_pages_what_whole_lists_show(condition: str, api: str, *, tells: bool) -> None:
+    """Whatever the policy asks of whole servers, and whether rows or a list of their own tell of them."""
+    rule = f"{{name: golden, owners: [{GOLDEN}], images: {{{condition}}}, decision: accept}}"
+    chain = Chain(policy=f"version: 1\nrules: [{rule}]\n", DOORMAN_API=api)
+    for status in ("accepted", "rejected"):
+        for owner in (GOLDEN, STRANGER, "receiver"):
+            for full_ecs in (False, True):
+                image = chain.share(owner, status=status, full_ecs=full_ecs)
+                if not tells:
+                    chain.cloud.gallery.images[image].backup_id = None
+    context = await chain.served.context("receiver")
+    expected = [drift for drift in (await review(context)).drifts if not drift.is_perhaps_wanted]
+    assert expected
+    assert list(await review_drift(context)) == expected
+
+
+async def test_drift_without_end_is_told_in_parts() -> None:
+    """Of a policy that was changed by mistake; the log says that there is more."""
+    chain = Chain()
+    images = [chain.share(BAD, status="accepted") for _ in range(5)]
+    context = await chain.served.context("receiver")
+    with capture_logs() as log:
+        found = await review_drift(context, most=3)
+        assert len(await review_drift(context)) == 5
+    assert len({drift.share.image_id for drift in found} & set(images)) == 3
+    assert log == [{"event": "drift.cut", "log_level": "warning", "project_id": "receiver", "told": 3}]

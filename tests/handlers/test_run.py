@@ -12,8 +12,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from doorman.errors import Misconfigured
 from doorman.events.messages import EventType
-from doorman.handlers.project_run import Trouble
-from doorman.handlers.run import Progress, Report, Run
+from doorman.handlers.project_run import ProjectRun, Trouble
+from doorman.handlers.run import PROJECTS_AT_ONCE, Progress, Report, Run
 from doorman.models import CloudEvent
 from doorman.sandbox.cloud import create_app
 from doorman.sinks.loopback import LoopbackSink
@@ -64,6 +64,22 @@ async def test_a_second_run_finds_only_what_is_held() -> None:
     chain.tray.events.clear()
     assert (await run(chain)).is_faultless
     assert chain.told() == [(stranger, "held", "owner_not_allowed")]
+
+
+async def test_few_projects_are_looked_at_at_once() -> None:
+    """However many there are."""
+    chain = Chain(OS_PROJECT_ID=",".join(f"project-{number}" for number in range(30)))
+    under_way, most = 0, 0
+
+    async def look(_: ProjectRun) -> None:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await asyncio.sleep(0)
+        under_way -= 1
+
+    await Run(chain.served, run_id="run-1", task=look).work()
+    assert (under_way, most) == (0, PROJECTS_AT_ONCE)
 
 
 async def test_nothing_waits() -> None:

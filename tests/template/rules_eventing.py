@@ -11,8 +11,12 @@ from tests.template.serving import Service
 from tests.template.whole import Template, environment, label, target
 
 PING = "dev.knative.sources.ping"
-TAKES = {"triage": str(EventType.NOTIFIED), "check_job": str(EventType.CHECK), "sweep": PING}
-"""Which events each function takes."""
+TAKES: dict[str, tuple[str, ...]] = {
+    "triage": (EventType.NOTIFIED,),
+    "check_job": (EventType.CHECK,),
+    "sweep": (PING, EventType.SWEEP),
+}
+"""Which events each function takes, one Trigger for each."""
 _ANSWER = float(VARIABLES["DOORMAN_REQUEST_TIMEOUT"]) + float(VARIABLES["DOORMAN_SINK_TIMEOUT"])
 """Seconds for the cloud's last answer and a late broker."""
 
@@ -49,17 +53,19 @@ def triggers(template: Template) -> Iterator[str]:
 
 
 def types(template: Template) -> Iterator[str]:
-    """Each function has one Trigger, whose filter names the type that the code takes, letter by letter."""
+    """Each function has a Trigger for each type that the code takes, whose filter names it, letter by letter."""
     for service in template.all(Service):
         mine = [
             each for each in template.all(Trigger) if _leads_to(each.spec.subscriber, "Service", label(service)[8:])
         ]
-        if len(mine) != 1:
-            yield f"{label(service)}: {len(mine)} Triggers, expected one"
+        taken = TAKES.get(target(service), ())
+        if len(mine) != len(taken):
+            yield f"{label(service)}: {len(mine)} Triggers, expected {len(taken)}"
             continue
-        found, taken = _wanted(mine[0].spec.filters, "exact").get("type"), TAKES.get(target(service))
-        if found != taken:
-            yield f"{label(mine[0])}: spec.filters: type {found!r}, but {target(service)} takes {taken!r}"
+        for trigger, wanted in zip(mine, taken, strict=True):
+            found = _wanted(trigger.spec.filters, "exact").get("type")
+            if found != wanted:
+                yield f"{label(trigger)}: spec.filters: type {found!r}, but {target(service)} takes {str(wanted)!r}"
 
 
 def ticks(template: Template) -> Iterator[str]:

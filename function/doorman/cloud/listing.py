@@ -4,7 +4,7 @@ How a list is asked for and reads is the image service's concern, what it is goo
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
@@ -26,14 +26,6 @@ _RIGHTS = {"image": "ims:images:list and ims:images:get", "cbr": "cbr:vaults:lis
 T = TypeVar("T")
 
 
-@dataclass(slots=True)
-class Walked:
-    """What a walk saw: the IDs of all images, and those among them that were read."""
-
-    ids: set[str] = field(default_factory=set)
-    rows: dict[str, ImageRow] = field(default_factory=dict)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
     """The lists of one served project."""
@@ -49,47 +41,68 @@ class Listing:
         image_id: str | None = None,
         whole: bool = False,
         wanted: frozenset[str] | None = None,
-    ) -> Walked:
-        """Walk the lists of one status to their end, or until all `wanted` were seen.
+        visit: Callable[[ImageRow], None] | None = None,
+    ) -> dict[str, ImageRow]:
+        """Walk the lists of one status to their end, or until all `wanted` were seen; a page at a time is in memory.
 
         Args:
             image_id: only this one. whole: only images of whole servers.
             wanted: no other image is read.
+            visit: takes what is read, which is kept nowhere then; hears it again where a walk begins anew.
 
         Raises:
             Unavailable: the cloud cannot be read now.
         """
-        walked = Walked()
+        walked: dict[str, ImageRow] = {}
         for first in self.service.list_shares(status, image_id=image_id, whole=whole):
-            left = None if wanted is None else wanted - walked.ids
+            left = None if wanted is None else wanted - walked.keys()
             if left is None or left:
-                part = await self._walk(first, status, wanted=left)
-                walked.ids |= part.ids
-                walked.rows |= part.rows
+                walked |= await self._walk(first, status, wanted=left, visit=visit)
         return walked
 
-    async def _walk(self, first: Request, status: MemberStatus, *, wanted: frozenset[str] | None) -> Walked:
+    async def _walk(
+        self,
+        first: Request,
+        status: MemberStatus,
+        *,
+        wanted: frozenset[str] | None,
+        visit: Callable[[ImageRow], None] | None,
+    ) -> dict[str, ImageRow]:
         for _ in range(RESTARTS):
             try:
-                return await self._walk_once(first, status, wanted=wanted)
+                return await self._walk_once(first, status, wanted=wanted, visit=visit)
             except _MarkerLostError:
                 continue
         raise Unavailable("image list: it changes faster than it can be read")
 
-    async def _walk_once(self, first: Request, status: MemberStatus, *, wanted: frozenset[str] | None) -> Walked:
-        walked = Walked()
+    async def _walk_once(
+        self,
+        first: Request,
+        status: MemberStatus,
+        *,
+        wanted: frozenset[str] | None,
+        visit: Callable[[ImageRow], None] | None,
+    ) -> dict[str, ImageRow]:
+        walked: dict[str, ImageRow] = {}
+        missing = set(wanted or ())
+        begun: set[str | None] = {None}  # the first image of each page: a list that goes round in circles ends
         request: Request | None = first
         while request is not None:
             page = await self._page(request, is_first=request is first)
-            fresh = page.rows.keys() - walked.ids
-            walked.ids |= fresh
-            walked.rows |= {
-                image_id: read_row(row, project_id=self.project_id, status=status)
+            read = (
+                (image_id, read_row(row, project_id=self.project_id, status=status))
                 for image_id, row in page.rows.items()
                 if wanted is None or image_id in wanted
-            }
-            is_enough = wanted is not None and wanted <= walked.ids
-            request = page.next if fresh and not is_enough else None
+            )
+            for image_id, row in read:
+                missing.discard(image_id)
+                if visit:
+                    visit(row)
+                else:
+                    walked[image_id] = row
+            start = next(iter(page.rows), None)
+            request = page.next if (missing or wanted is None) and start not in begun else None
+            begun.add(start)
         return walked
 
     async def _page(self, request: Request, *, is_first: bool) -> Page:

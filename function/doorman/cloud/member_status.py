@@ -5,21 +5,21 @@ from collections.abc import Collection, Sequence
 
 from doorman.cloud.api.images import with_member
 from doorman.cloud.project import Cloud
-from doorman.models import MAX_IMAGES, MemberRow, MemberStatus, Share, Status
-
-FEW_ROWS = 20
-"""Up to so many images are read by their own member rows, more of them by lists."""
+from doorman.models import FEW_ROWS, MAX_IMAGES, MemberRow, MemberStatus, Share, Status
 
 
-async def read_current(cloud: Cloud, images: Sequence[str]) -> dict[str, Share | None]:
+async def read_current(cloud: Cloud, images: Sequence[str], *, max_rows: int = FEW_ROWS) -> dict[str, Share | None]:
     """Read how each image stands: its share with the status that the cloud tells, None where it knows no share.
 
     A share of which nothing can be read but its member row has no owner.
 
+    Args:
+        max_rows: up to so many are read by their own member rows.
+
     Raises:
         Unavailable: the cloud cannot be read now.
     """
-    return await (_read_by_rows if len(images) <= FEW_ROWS else _read_by_lists)(cloud, images)
+    return await (_read_by_rows if len(images) <= max_rows else _read_by_lists)(cloud, images)
 
 
 async def read_back(
@@ -37,7 +37,7 @@ async def read_back(
         return await read_current(cloud, images)
     found = await cloud.find(status, images)
     rest = [image for image in images if image not in found]
-    current = {**found, **(await read_current(cloud, rest) if rest else {})}
+    current = {**found, **(await read_current(cloud, rest, max_rows=min(FEW_ROWS, max_rows)) if rest else {})}
     # Just settled, a share may have left one list and stand in no other yet: only its own row says that it is gone.
     gone = [image for image in rest if current[image] is None]
     unsure = gone if len(rest) > FEW_ROWS and len(gone) <= max_rows else []
@@ -72,5 +72,6 @@ async def _read_by_lists(cloud: Cloud, images: Collection[str]) -> dict[str, Sha
     for status in order:
         rest = [image for image, share in current.items() if share is None]
         if rest:
-            current |= await cloud.find(status, rest)
+            # Where rows may not be read a walk is what the caller may cause, and nothing beside it.
+            current |= await (cloud.find if len(images) > FEW_ROWS else cloud.listed)(status, rest)
     return current

@@ -4,7 +4,7 @@ This is the one door through which shares come in: each is complete, with all fa
 `api` knows the APIs, `listing` walks, `client` sends. Decides nothing.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -45,6 +45,49 @@ class Cloud:
     async def settled(self, status: Status) -> dict[str, Share]:
         """List what is settled so; our own images are among it."""
         return await self._list(status, None)
+
+    async def settled_if(self, status: Status, keep: Callable[[Share], bool], *, most: int) -> dict[str, Share]:
+        """List what is settled so and is to be kept; of a list of any length nothing else is remembered but some IDs.
+
+        Args:
+            keep: asked of each share; where only another list says whether it is of a whole server, both ways.
+            most: shares to keep, at most.
+        """
+        found: dict[str, Share] = {}
+        doubtful: set[str] = set()
+        is_unsaid = False
+
+        def take(share: Share) -> None:
+            if keep(share) and (len(found) < most or share.image_id in found):
+                found[share.image_id] = share
+
+        def see(row: ImageRow) -> None:
+            nonlocal is_unsaid
+            plain = row.complete(full_ecs=False)
+            if row.tells_full_ecs or not self.service.has_whole_images:
+                take(plain)
+                return
+            is_unsaid |= row.owner != self.project_id
+            if keep(row.complete(full_ecs=True)):
+                take(plain)
+            elif keep(plain):
+                doubtful.add(plain.image_id)
+
+        def see_whole(row: ImageRow) -> None:
+            share = row.complete(full_ecs=True)
+            doubtful.discard(share.image_id)
+            take(share)
+
+        await self._listing.walk(status, visit=see)
+        if is_unsaid:
+            await self._listing.walk(status, whole=True, visit=see_whole)
+        if left := frozenset(sorted(doubtful)[:most]):
+            await self._listing.walk(status, wanted=left, visit=lambda row: take(row.complete(full_ecs=False)))
+        return found
+
+    async def listed(self, status: MemberStatus, images: Collection[str]) -> dict[str, Share]:
+        """Read those of the images that stand in the list of this status, in one walk."""
+        return await self._list(status, images)
 
     async def find(self, status: MemberStatus, images: Collection[str]) -> dict[str, Share]:
         """Read those of the images that stand in the list of this status."""
@@ -122,8 +165,8 @@ class Cloud:
     async def _list(self, status: MemberStatus, images: Collection[str] | None) -> dict[str, Share]:
         wanted = None if images is None else frozenset(images)
         only = next(iter(wanted)) if wanted is not None and len(wanted) == 1 else None
-        walked = await self._listing.walk(status, image_id=only, wanted=wanted)
-        return await self._complete(walked.rows, status, only=only)
+        rows = await self._listing.walk(status, image_id=only, wanted=wanted)
+        return await self._complete(rows, status, only=only)
 
     async def _complete(
         self, rows: Mapping[str, ImageRow], status: MemberStatus, *, only: str | None
@@ -132,7 +175,7 @@ class Cloud:
         unsaid = frozenset(
             image_id for image_id, row in rows.items() if not row.tells_full_ecs and row.owner != self.project_id
         )
-        whole: set[str] = set()
+        whole: Mapping[str, ImageRow] = {}
         if unsaid and self.service.has_whole_images:
-            whole = (await self._listing.walk(status, image_id=only, whole=True, wanted=unsaid)).ids
+            whole = await self._listing.walk(status, image_id=only, whole=True, wanted=unsaid)
         return {image_id: row.complete(image_id in whole) for image_id, row in rows.items()}

@@ -40,7 +40,7 @@ def read_claims(event: CloudEvent) -> list[Share]:
             Share(full_ecs=None, image_id=image, project_id=check.project_id, owner=share.owner, name=share.name)
             for image, share in said.items()
         ]
-    if event.type not in set(EventType) - {EventType.USED}:
+    if event.type not in set(EventType) - {EventType.USED, EventType.SWEEP}:
         return []
     told = validate(_Told, event.data)
     return [

@@ -37,10 +37,16 @@ def _once(values: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(values))
 
 
+MAX_PROJECTS = 100
+"""Projects that one `project.sweep` may name."""
+
 ImageId = Annotated[str, AfterValidator(_image_id), Field(json_schema_extra={"format": "uuid"})]
 PlainId = Annotated[str, AfterValidator(_plain_id), Field(json_schema_extra={"pattern": "^[A-Za-z0-9_-]{1,64}$"})]
 # not strict: JSON has lists where we keep tuples
 Images = Annotated[tuple[ImageId, ...], Field(strict=False, min_length=1, max_length=MAX_IMAGES), AfterValidator(_once)]
+Projects = Annotated[
+    tuple[PlainId, ...], Field(strict=False, min_length=1, max_length=MAX_PROJECTS), AfterValidator(_once)
+]
 Vaults = Annotated[tuple[PlainId, ...], Field(strict=False, max_length=MAX_TRIED_VAULTS), AfterValidator(_once)]
 Moment = Annotated[AwareDatetime, BeforeValidator(_moment)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
@@ -48,6 +54,9 @@ Count = Annotated[int, Field(ge=1, le=1_000_000)]
 
 MAX_CAUSE = 256
 """Characters of an event id."""
+
+MAX_CHECKS = 4
+"""Checks in one request: nobody sends several, and each asks for a job of its own."""
 
 CLOCK_SKEW = timedelta(minutes=1)
 
@@ -57,6 +66,7 @@ class EventType(StrEnum):
 
     NOTIFIED = "dev.doorman.share.notified.v1"
     CHECK = "dev.doorman.job.check.v1"
+    SWEEP = "dev.doorman.project.sweep.v1"
     DECIDED = "dev.doorman.share.decided.v1"
     ACCEPTED = "dev.doorman.share.accepted.v1"
     REJECTED = "dev.doorman.share.rejected.v1"
@@ -127,6 +137,12 @@ class CheckData(Data):
     tries: Count = 1
     tried_vaults: Vaults = ()
     shares: dict[ImageId, CheckedShare] = Field(default={}, description="By image ID.")
+
+
+class SweepData(Data):
+    """Data of `project.sweep`: sweep these projects, as far as they are served here."""
+
+    projects: Projects
 
 
 # The words of the model library, where they would puzzle somebody who sends JSON.

@@ -7,7 +7,17 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from doorman.events.messages import OUTCOMES, CheckData, Data, EventType, ImageId, Moment, NotifiedData, PlainId
+from doorman.events.messages import (
+    OUTCOMES,
+    CheckData,
+    Data,
+    EventType,
+    ImageId,
+    Moment,
+    NotifiedData,
+    PlainId,
+    SweepData,
+)
 from doorman.models import Action, MemberStatus, Reason, Status
 
 
@@ -104,6 +114,7 @@ class PendingData(Data):
 DATA: dict[EventType, type[BaseModel]] = {
     EventType.NOTIFIED: NotifiedData,
     EventType.CHECK: CheckData,
+    EventType.SWEEP: SweepData,
     EventType.DECIDED: DecidedData,
     **dict.fromkeys(sorted(OUTCOMES), OutcomeData),
     EventType.USED: UsedData,

@@ -17,7 +17,7 @@ from pydantic_core import to_json, to_jsonable_python
 
 from doorman.errors import Rejected
 from doorman.events.cloudevents import HEADER_SAFE, MAX_ID
-from doorman.events.messages import CLOCK_SKEW, CheckData, EventType, NotifiedData, validate
+from doorman.events.messages import CLOCK_SKEW, CheckData, EventType, NotifiedData, SweepData, validate
 from doorman.models import Cause, CloudEvent, Notice
 from doorman.parsing import Json, parse_time
 
@@ -85,6 +85,15 @@ def read_check(event: CloudEvent, *, now: datetime) -> CheckData:
     return check
 
 
+def read_sweep(event: CloudEvent) -> tuple[str, ...]:
+    """Read which projects a `project.sweep` names.
+
+    Raises:
+        Rejected: another type, or data out of bounds.
+    """
+    return validate(SweepData, _data_of(event, EventType.SWEEP)).projects
+
+
 def cause_of(event: CloudEvent) -> Cause:
     """Give this event as the cause of its follow-ups: what travels on of it is bounded, as headers are."""
     cause_id = event.id if _encoded_size(event.id) <= MAX_PASSED else derive(event.id)
@@ -128,6 +137,14 @@ def job_check_event(writer: EventWriter, check: CheckData, *, cause: Cause, now:
     """Write a `job.check`."""
     data = check.model_dump(mode="json")
     return make_event(writer, EventType.CHECK, data, subject=check.job_id, cause=cause, now=now)
+
+
+def project_sweep_event(
+    writer: EventWriter, projects: Sequence[str], *, cause: Cause, now: datetime, marks: Mapping[str, str]
+) -> CloudEvent:
+    """Write a `project.sweep`; `marks` are the extensions of the tick that it passes on, `scope` and `daily`."""
+    data = {"projects": list(projects)}
+    return make_event(writer, EventType.SWEEP, data, subject=only(projects), cause=cause, now=now, consumer=marks)
 
 
 def make_event(

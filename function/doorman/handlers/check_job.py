@@ -7,13 +7,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from doorman.cloud.member_status import FEW_ROWS, read_back
+from doorman.cloud.member_status import read_back
 from doorman.errors import Unavailable
 from doorman.events.messages import CheckData
 from doorman.events.outcomes import outcome_events
 from doorman.events.writing import job_check_event, share_notified_event
 from doorman.handlers.context import ProjectContext
-from doorman.models import MAX_IMAGES, Cause, CloudEvent, Job, JobState, Onward, Outcome, OutcomeType, Share, Vault
+from doorman.models import (
+    FEW_ROWS,
+    MAX_IMAGES,
+    Cause,
+    CloudEvent,
+    Job,
+    JobState,
+    Onward,
+    Outcome,
+    OutcomeType,
+    Share,
+    Vault,
+)
 from doorman.planning.batch import RequestedImage
 from doorman.planning.outcomes import Again, Checked, End, Untold, after_job, is_past
 from doorman.planning.plan import regroup
@@ -38,8 +50,13 @@ LAG = 1.0
 """Seconds to wait, once, where a job succeeded and the lists still show an image as it was."""
 
 
-async def check_job(context: ProjectContext, check: CheckData, *, cause: Cause) -> Mapping[str, OutcomeType | Onward]:
+async def check_job(
+    context: ProjectContext, check: CheckData, *, cause: Cause, max_rows: int = FEW_ROWS
+) -> Mapping[str, OutcomeType | Onward]:
     """Follow one job and tell what became of its images.
+
+    Args:
+        max_rows: images that are worth a member row each where nothing but the check ties them to the job.
 
     Returns:
         By image: its outcome, or how it goes on.
@@ -56,7 +73,8 @@ async def check_job(context: ProjectContext, check: CheckData, *, cause: Cause) 
         _log_failure(check, job)
     # Where the record names its images it alone ties them to the job: nothing else is even read.
     images = [image for image in check.images if job.images is None or image in job.images]
-    current = await _read_settled(context, check, job, images) if images else {}
+    max_rows = max_rows if job.images is None else MAX_IMAGES
+    current = await _read_settled(context, check, job, images, max_rows=max_rows) if images else {}
     ends = await _end_all(context, check, job, current, cause)
     return await _tell(context, check, ends, cause)
 
@@ -92,10 +110,8 @@ def _is_late(context: ProjectContext, check: CheckData, job: Job) -> bool:
 
 
 async def _read_settled(
-    context: ProjectContext, check: CheckData, job: Job, images: Sequence[str]
+    context: ProjectContext, check: CheckData, job: Job, images: Sequence[str], *, max_rows: int
 ) -> dict[str, Share | None]:
-    # A check could name any image: only what the job's own record names is worth a row each.
-    max_rows = FEW_ROWS if job.images is None else MAX_IMAGES
     current = await read_back(context.cloud, images, status=check.status, max_rows=max_rows)
     lagging = [
         image

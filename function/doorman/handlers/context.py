@@ -1,6 +1,7 @@
 """What the work for one served project needs at hand."""
 
 import asyncio
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -13,6 +14,27 @@ from doorman.runtime.clock import Clock
 from doorman.runtime.logs import logger
 from doorman.settings import Settings
 from doorman.sinks.base import Sink
+
+
+class CallSize:
+    """How many images one members call takes: half of a call that timed out, and twice as many after one that did not.
+
+    Known to one process, which begins with the setting.
+    """
+
+    def __init__(self) -> None:
+        self._most = math.inf
+
+    def limit(self, most: int) -> int:
+        """Give the bound that is in force; `most` is the setting."""
+        return int(min(self._most, most))
+
+    def learn(self, images: int, *, has_timed_out: bool) -> None:
+        """Note how a call of so many images went."""
+        if has_timed_out:
+            self._most = max(images // 2, 1)
+        elif images >= self._most:
+            self._most = 2 * images
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +52,7 @@ class ProjectContext:
     settings: Settings
     clock: Clock
     stop: asyncio.Event = field(default_factory=asyncio.Event, compare=False)
+    call_size: CallSize = field(default_factory=CallSize, compare=False)
 
     @property
     def project_id(self) -> str:

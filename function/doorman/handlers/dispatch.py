@@ -5,31 +5,42 @@ a malformed batch is found before any work begins.
 """
 
 import asyncio
+import math
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 from doorman.cloud.client import counting
-from doorman.errors import Unavailable
-from doorman.events.writing import cause_of, read_check, read_notice
+from doorman.errors import Rejected, Unavailable
+from doorman.events.messages import MAX_CHECKS, MAX_PROJECTS, EventType
+from doorman.events.writing import cause_of, project_sweep_event, read_check, read_notice, read_sweep
 from doorman.handlers.batching import Batcher
+from doorman.handlers.context import ProjectContext
 from doorman.handlers.projects import Projects
-from doorman.models import CloudEvent, Handled, Notice
+from doorman.models import FEW_ROWS, Cause, CloudEvent, Handled, Notice
 from doorman.runtime import telemetry
 from doorman.runtime.logs import logger
 
 OURS = "dev.doorman."
-SCOPES = frozenset({"pending", "settled"})
+MAX_ROWS = 2 * FEW_ROWS
+"""Member rows that the notifications of one request may have read, beyond what lists show: anybody can name images."""
 
-AT_ONCE = 8
-"""Projects that one sweep reads at the same time."""
+SCOPES = frozenset({"pending", "settled"})
 
 Handler = Callable[[Projects, Sequence[CloudEvent]], Awaitable[Sequence[Handled]]]
 
 
-async def handle_triage(served: Projects, events: Sequence[CloudEvent]) -> Sequence[Handled]:
-    """Work off share notifications; a batch is refused whole, before anything is written."""
+async def handle_triage(served: Projects, events: Sequence[CloudEvent], *, projects: int = 0) -> Sequence[Handled]:
+    """Work off share notifications; a batch is refused whole, before anything is written.
+
+    Args:
+        projects: that the request names, where these are not all of its events.
+    """
     notices = [read_notice(event) for event in events]
+    count = max(projects, len({notice.project_id for notice in notices}))
+    if count * FEW_ROWS > MAX_ROWS:
+        notices = [replace(notice, max_rows=MAX_ROWS // count) for notice in notices]
     lines = [served.batcher(await served.context(notice.project_id)) for notice in notices]
     if len(notices) == 1:  # nearly always, and a third of our own work on an event
         return [await _join(lines[0], notices[0])]
@@ -61,12 +72,16 @@ async def handle_check(served: Projects, events: Sequence[CloudEvent]) -> Sequen
     from doorman.handlers.check_job import check_job  # noqa: PLC0415 - only its own function needs it
 
     checks = [read_check(event, now=served.now()) for event in events]
+    if len(checks) > MAX_CHECKS:
+        raise Rejected(f"body: a batch of {len(checks)} checks; send at most {MAX_CHECKS}")
+    max_rows = FEW_ROWS // max(len(checks), 1)
     contexts = [await served.context(check.project_id) for check in checks]
 
     async def follow(place: int) -> Handled:
         with counting() as tally:
             try:
-                ended = await check_job(contexts[place], checks[place], cause=cause_of(events[place]))
+                cause = cause_of(events[place])
+                ended = await check_job(contexts[place], checks[place], cause=cause, max_rows=max_rows)
             except Unavailable as error:
                 return Handled(project_id=checks[place].project_id, api_calls=tally.calls, error=error)
         return Handled(
@@ -79,61 +94,104 @@ async def handle_check(served: Projects, events: Sequence[CloudEvent]) -> Sequen
 
 
 async def handle_sweep(served: Projects, events: Sequence[CloudEvent]) -> Sequence[Handled]:
-    """Sweep all served projects, once for all alike ticks of a batch, and for all that come while another sweep runs.
+    """Sweep all served projects, or those that a `project.sweep` names.
 
-    Any event is a tick, but for our own, which may be routed here and would go round for ever. Its data is not read;
-    of its extensions `scope` says what to look at (`pending` or `settled`; both without it), and `daily` is passed on.
+    Each is swept once for all events of a batch, and once more for all that come while it is swept. Any event is a
+    tick, but for our own others, which may be routed here and would go round for ever; of a tick no data is read. Of
+    the extensions, `scope` says what to look at (`pending` or `settled`; both without it), and `daily` is passed on.
     """
-    firsts: dict[tuple[str, bool], CloudEvent] = {}
-    for event in events:
-        if not event.type.startswith(OURS):
-            firsts.setdefault(_rhythm(event), event)
-    swept = {
-        rhythm: await served.sweeps.join(rhythm, partial(_sweep_all, served, event)) for rhythm, event in firsts.items()
-    }
-
-    def tell(event: CloudEvent) -> Handled:
-        if event.type.startswith(OURS):
-            return Handled()
-        done = swept[_rhythm(event)]
-        return done if event is firsts[_rhythm(event)] else Handled(error=done.error)
-
-    return [tell(event) for event in events]
+    asking = [event for event in events if _asks(event)]
+    if not asking:
+        return [Handled() for _ in events]
+    named = [read_sweep(event) if event.type == EventType.SWEEP else None for event in asking]
+    tour = _Tour.of(asking)
+    if None in named:
+        done = await served.ticks.join(tour.rhythm, partial(_tick, served, tour))
+    else:
+        contexts, _ = await served.contexts()
+        wanted = {project_id for projects in named for project_id in projects or ()}
+        done = await _sweep(served, [each for each in contexts if each.project_id in wanted], tour)
+    return [done if event is asking[0] else Handled(error=done.error if _asks(event) else None) for event in events]
 
 
-def _rhythm(event: CloudEvent) -> tuple[str, bool]:
-    """Say what makes ticks differ: few things, so that many ticks are few sweeps whatever they carry."""
-    scope = event.extensions.get("scope", "")
-    return scope if scope in SCOPES else "", "daily" in event.extensions
+def _asks(event: CloudEvent) -> bool:
+    return event.type == EventType.SWEEP or not event.type.startswith(OURS)
 
 
-async def _sweep_all(served: Projects, event: CloudEvent) -> Handled:
-    from doorman.handlers.sweep import sweep  # noqa: PLC0415 - likewise
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Tour:
+    """What one sweep looks at, and what its events pass on of the event that asks for it."""
 
-    scope, is_daily = _rhythm(event)
-    look = partial(sweep, cause=cause_of(event), scope=scope, marks={"daily": "true"} if is_daily else None)
+    cause: Cause
+    scope: str
+    is_daily: bool
+
+    @classmethod
+    def of(cls, asking: Sequence[CloudEvent]) -> "_Tour":
+        """Join what the events of a batch ask for: few things, so that many are few sweeps whatever they carry."""
+        scopes = {event.extensions.get("scope", "") for event in asking}
+        (scope,) = scopes if len(scopes) == 1 else {""}
+        is_daily = any("daily" in event.extensions for event in asking)
+        return cls(cause=cause_of(asking[0]), scope=scope if scope in SCOPES else "", is_daily=is_daily)
+
+    @property
+    def rhythm(self) -> tuple[str, bool]:
+        """What makes two of them differ."""
+        return self.scope, self.is_daily
+
+    @property
+    def marks(self) -> dict[str, str]:
+        """The extensions that are passed on to people."""
+        return {"daily": "true"} if self.is_daily else {}
+
+
+async def _tick(served: Projects, tour: _Tour) -> Handled:
     contexts, errors = await served.contexts()
-    places = asyncio.Semaphore(AT_ONCE)
-    with counting() as tally:
-
-        async def one(place: int) -> Mapping[str, int] | Unavailable:
-            async with places:
-                try:
-                    swept = await look(contexts[place])
-                except Unavailable as error:
-                    return error
-            counts = {"pending": swept.pending, "notified": swept.notified, "unread": int(swept.error is not None)}
-            telemetry.note(contexts[place].project_id, counts)
-            return counts | ({"drifted": swept.drifted} if swept.drifted else {})
-
-        found = await asyncio.gather(*(one(place) for place in range(len(contexts))))
-    counts: Counter[str] = Counter()
-    for each in found:
-        counts.update(each if isinstance(each, Mapping) else {})
     telemetry.note(None, {"unread": len(errors)})
     for unknown in errors:
         # A project that is known by name only has no digest of its own while the login fails.
         logger().warning("project.unreachable", error=str(unknown))
-        counts["unread"] += 1
-    error = next((each for each in [*found, *(() if contexts else errors)] if isinstance(each, Unavailable)), None)
+    done = await (_spread if len(contexts) > served.fanout else _sweep)(served, contexts, tour)
+    counts = {**done.counts, **({"unread": done.counts.get("unread", 0) + len(errors)} if errors else {})}
+    return replace(done, counts=counts, error=done.error or (errors[0] if errors and not contexts else None))
+
+
+async def _spread(served: Projects, contexts: Sequence[ProjectContext], tour: _Tour) -> Handled:
+    """Leave the projects to the broker, in as equal parts as may be, for as many processes as it likes."""
+    projects = sorted(context.project_id for context in contexts)
+    parts = math.ceil(len(projects) / min(served.fanout, MAX_PROJECTS))
+    marks = {**tour.marks, **({"scope": tour.scope} if tour.scope else {})}
+    make = partial(project_sweep_event, served.writer(), cause=tour.cause, now=served.now(), marks=marks)
+    try:
+        await contexts[0].emit([make(projects[start::parts]) for start in range(parts)])
+    except Unavailable as error:
+        return Handled(error=error)
+    return Handled(counts={"spread": len(projects)})
+
+
+async def _sweep(served: Projects, contexts: Sequence[ProjectContext], tour: _Tour) -> Handled:
+    with counting() as tally:
+        found = await asyncio.gather(
+            *(
+                served.sweeps[context.project_id].join(tour.rhythm, partial(_sweep_one, served, context, tour))
+                for context in contexts
+            )
+        )
+    counts: Counter[str] = Counter()
+    for each in found:
+        counts.update(each if isinstance(each, Mapping) else {})
+    error = next((each for each in found if isinstance(each, Unavailable)), None)
     return Handled(counts=counts, api_calls=tally.calls, error=error)
+
+
+async def _sweep_one(served: Projects, context: ProjectContext, tour: _Tour) -> Mapping[str, int] | Unavailable:
+    from doorman.handlers.sweep import sweep  # noqa: PLC0415 - likewise
+
+    async with served.places:
+        try:
+            swept = await sweep(context, cause=tour.cause, scope=tour.scope, marks=tour.marks)
+        except Unavailable as error:
+            return error
+    counts = {"pending": swept.pending, "notified": swept.notified, "unread": int(swept.error is not None)}
+    telemetry.note(context.project_id, counts)
+    return counts | ({"drifted": swept.drifted} if swept.drifted else {})

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from doorman.cloud.api.base import Failure, classify
 from doorman.cloud.client import MAX_PAUSE
 from doorman.cloud.member_status import read_back, read_current
-from doorman.errors import Broken, Busy, Failed, Refused, Stopped, Unavailable
+from doorman.errors import Broken, Busy, Failed, Refused, Stopped, TimedOut, Unavailable
 from doorman.handlers.results import Ended, Results
 from doorman.models import Share, Status
 from doorman.planning import plan as plans
@@ -159,6 +159,7 @@ class Execution:
     async def _note_taken(self, call: MembersCall, job_id: str) -> None:
         """Hand over the job that the cloud started, or note what it did at once."""
         self.has_settled, self.denied = True, 0
+        self.results.context.call_size.learn(len(call.images), has_timed_out=False)
         if not job_id:
             self.done.update(call.images)
             return
@@ -188,6 +189,8 @@ class Execution:
 
     async def _read_lost(self, call: MembersCall, error: Broken) -> list[MembersCall]:
         """Read back at once what an answer that got lost may have settled; the rest waits for the redelivery."""
+        if isinstance(error, TimedOut):
+            self.results.context.call_size.learn(len(call.images), has_timed_out=True)
         self.results.postpone(await self._leave_out_settled(call.images), error)
         return []
 
@@ -253,13 +256,9 @@ class Execution:
 
     def _conclude_settled(self, current: Mapping[str, Share | None]) -> None:
         """Say how images ended that did not wait any more when they were looked at again."""
+        project_id = self.results.context.project_id
         self.results.outcomes.extend(
-            before_call(
-                self.results.requested[image],
-                share,
-                self.decided[image],
-                project_id=self.results.context.project_id,
-            )
+            before_call(self.results.requested[image], share, self.decided[image], project_id=project_id)
             for image, share in current.items()
         )
 

@@ -4,6 +4,7 @@ All events of a process share what it holds; how its connections are opened is `
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
@@ -25,6 +26,9 @@ from doorman.runtime.clock import Clock
 from doorman.settings import Settings
 from doorman.sinks.base import Sink
 
+SWEEPS_AT_ONCE = 8
+"""Projects that one process reads at the same time, however many ticks it hears."""
+
 
 class Projects:
     """All served projects of one process.
@@ -32,6 +36,9 @@ class Projects:
     Args:
         open_client: gives the client of a project, by its ID.
         credentials: of all served projects.
+
+    Attributes:
+        ticks: what ticks join. sweeps: what the sweeps of one project join. places: for the projects that are swept.
     """
 
     def __init__(
@@ -51,7 +58,9 @@ class Projects:
         self.sink = sink
         self._calls = asyncio.Semaphore(CALLS_AT_ONCE)
         self._turns = Turns()
-        self.sweeps = Shared()
+        self.ticks = Shared()
+        self.sweeps: defaultdict[str, Shared] = defaultdict(Shared)
+        self.places = asyncio.Semaphore(SWEEPS_AT_ONCE)
         self._unresolved: list[Credentials] = list(credentials)
         self._resolving = asyncio.Lock()
         self._contexts: dict[str, ProjectContext] = {}
@@ -61,6 +70,11 @@ class Projects:
     def policy_digest(self) -> str:
         """The policy that decides here."""
         return self._policy.digest
+
+    @property
+    def fanout(self) -> int:
+        """How many projects one tick sweeps by itself."""
+        return self._settings.sweep_fanout
 
     def now(self) -> datetime:
         """Give the time of day."""
@@ -86,8 +100,8 @@ class Projects:
         errors = await self._resolve()
         return list(self._contexts.values()), errors
 
-    def writer(self, project_id: str, region: str | None = None) -> EventWriter:
-        """Give who tells of a project; its region, where the project itself names none, is that of the settings."""
+    def writer(self, project_id: str = "-", region: str | None = None) -> EventWriter:
+        """Give who tells of a project (`-`: of none alone); where it names no region, that of the settings counts."""
         region = region or self._settings.identity.region
         return EventWriter(project_id=project_id, region=region, policy_digest=self._policy.digest)
 
@@ -98,8 +112,11 @@ class Projects:
         return self._batchers[context.project_id]
 
     async def _resolve(self) -> list[Unavailable]:
-        waiting, errors = [], []
+        waiting: list[Credentials] = []
+        errors: list[Unavailable] = []
         async with self._resolving:
+            if not self._unresolved:
+                return []
             answers = await asyncio.gather(*(each.project_id() for each in self._unresolved), return_exceptions=True)
             for credentials, answer in zip(self._unresolved, answers, strict=True):
                 if isinstance(answer, str):

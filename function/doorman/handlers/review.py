@@ -4,15 +4,21 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
+from typing import get_args
 
 from doorman.handlers.context import ProjectContext
-from doorman.models import Share
+from doorman.models import Share, Status
 from doorman.planning.batch import Observed
 from doorman.planning.drift import Drift, find_drift
 from doorman.planning.image_usage import Use, find_strange, find_uses
 from doorman.planning.outcomes import WANTED
 from doorman.policy import decision as decisions
 from doorman.policy.policy import Policy
+from doorman.runtime.logs import logger
+
+MAX_DRIFTS = 5000
+"""Shares of one project that one sweep tells of; the next one tells of others where these are settled anew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +39,24 @@ async def review(context: ProjectContext) -> Review:
     settled = {image: share for image, share in {**accepted, **rejected}.items() if share.owner != context.project_id}
     drifts = find_drift(settled.values(), context.policy, project_id=context.project_id, now=context.clock.now())
     return Review(settled=settled, drifts=drifts)
+
+
+async def review_drift(context: ProjectContext, *, most: int = MAX_DRIFTS) -> Sequence[Drift]:
+    """Find the drift of one project that no decision of a person explains, and keep nothing else of what is settled.
+
+    Raises:
+        Unavailable: the cloud cannot be read now.
+    """
+    look = partial(find_drift, policy=context.policy, project_id=context.project_id, now=context.clock.now())
+
+    def has_drifted(share: Share) -> bool:
+        return any(not drift.is_perhaps_wanted for drift in look([share]))
+
+    statuses: Sequence[Status] = get_args(Status)
+    lists = await asyncio.gather(*(context.cloud.settled_if(each, has_drifted, most=most) for each in statuses))
+    if any(len(shares) == most for shares in lists):
+        logger().warning("drift.cut", project_id=context.project_id, told=most)
+    return look([share for shares in lists for share in shares.values()])
 
 
 def reopen(observed: Observed, policy: Policy, *, project_id: str, now: datetime) -> Observed:

@@ -11,7 +11,7 @@ from doorman.errors import Unavailable
 from doorman.events.outcomes import outcome_events, pending_report
 from doorman.events.writing import share_notified_event
 from doorman.handlers.context import ProjectContext
-from doorman.handlers.review import review
+from doorman.handlers.review import review_drift
 from doorman.models import Cause, Share
 from doorman.planning.batch import Observed, decide, find_crowds
 from doorman.planning.drift import Drift, conclude_drift
@@ -113,7 +113,7 @@ async def _find_drift(context: ProjectContext) -> Sequence[Drift]:
     if not (context.policy.tells_drift or context.policy.settles_anew):
         return ()
     try:
-        return [drift for drift in (await review(context)).drifts if not drift.is_perhaps_wanted]
+        return await review_drift(context)
     except Unavailable as error:
         # What waits matters more; the next tick looks again.
         logger().warning("drift.unread", project_id=context.project_id, error=str(error))

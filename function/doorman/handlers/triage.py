@@ -13,7 +13,7 @@ from doorman.handlers.context import ProjectContext
 from doorman.handlers.execute import Execution
 from doorman.handlers.results import Ended, Results
 from doorman.handlers.review import reopen
-from doorman.models import Notice
+from doorman.models import FEW_ROWS, Notice
 from doorman.planning.batch import Observed, RequestedImage, decide, find_crowds, merge_notices
 from doorman.planning.plan import make_plan
 from doorman.policy import decision as decisions
@@ -31,7 +31,7 @@ async def triage(context: ProjectContext, notices: Sequence[Notice]) -> Ended:
     now = context.clock.now()
     requested = merge_notices(notices, now=now, window=context.settings.visibility_window)
     looked_at = context.clock.monotonic()
-    observed = await look(context, requested)
+    observed = await look(context, requested, max_rows=max(notice.max_rows for notice in notices))
     decided = decide(observed, context.policy, project_id=context.project_id, now=now)
     if any(decisions.needs_vaults(decision) for decision in decided.values()):
         observed = await _read_vaults(context, observed)
@@ -41,14 +41,16 @@ async def triage(context: ProjectContext, notices: Sequence[Notice]) -> Ended:
         decided,
         project_id=context.project_id,
         is_audit=context.is_audit,
-        max_images=context.settings.max_images_per_call,
+        max_images=context.call_size.limit(context.settings.max_images_per_call),
     )
     results = Results(context=context, requested=requested)
     return await Execution(results=results, observed=observed, decided=decided, looked_at=looked_at).perform(plan)
 
 
-async def look(context: ProjectContext, requested: Mapping[str, RequestedImage]) -> Observed:
-    """Read what the cloud says of the requested images.
+async def look(
+    context: ProjectContext, requested: Mapping[str, RequestedImage], *, max_rows: int = FEW_ROWS
+) -> Observed:
+    """Read what the cloud says of the requested images; of those that no list shows `max_rows` by their own rows.
 
     Raises:
         Unavailable: the cloud cannot be read now.
@@ -57,7 +59,7 @@ async def look(context: ProjectContext, requested: Mapping[str, RequestedImage])
     has_limit = policy.accepts_per_owner is not None
     listed = await context.cloud.pending(None if has_limit else requested.keys())
     absent = [image for image in requested if image not in listed]
-    current = await read_current(context.cloud, absent) if absent else {}
+    current = await read_current(context.cloud, absent, max_rows=max_rows) if absent else {}
     # The row says that it waits, but no list shows it: its owner hides it, or the list lags. The image itself tells.
     waiting = {image: share for image, share in current.items() if share and share.member_status == "pending"}
     asked = {image: share for image, share in {**listed, **waiting}.items() if image in requested}

@@ -22,6 +22,7 @@ TYPES = {
     "check_job": "dev.doorman.job.check.v1",
     "sweep": "dev.knative.sources.ping",
 }
+SPREAD = "dev.doorman.project.sweep.v1"
 DELIVERY = Policy(retry=5, backoff="exponential", delay=0.2, timeout=60)
 
 
@@ -77,6 +78,9 @@ def open_stage(
         for each in functions.values():
             each.await_start()
         broker.triggers = [_trigger(target, each.url) for target, each in functions.items()]
+        broker.triggers.append(
+            Trigger(name="sweep-projects", subscriber=functions["sweep"].url, filters={"type": SPREAD}, policy=DELIVERY)
+        )
         yield Stage(cloud=cloud, cloud_url=cloud_url, broker=broker, broker_url=broker_url, functions=functions)
 
 

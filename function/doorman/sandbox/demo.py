@@ -17,7 +17,7 @@ WAIT_SECONDS = 30.0
 OUTCOME = "dev.doorman.share."
 DECIDED = "dev.doorman.share.decided.v1"
 REPORT = "dev.doorman.shares.pending.v1"
-TICK = "ping-tick.json"
+SWEEPS = ("project-sweep.json", "ping-tick.json")
 HEAD = ("image", "owner", "decision", "rule", "reason", "vault", "job", "outcome", "time")
 
 
@@ -42,12 +42,12 @@ class Demo:
 
     def run(self) -> bool:
         """Send, wait, tell; whether everything ended as it should."""
-        tick = [name for name in _event_names() if name == TICK]
-        others = [name for name in _event_names() if name != TICK]
+        others = [name for name in _event_names() if name not in SWEEPS]
         self._send(others)
         self._await(others)
-        self._send(tick)  # last, so that the sweep finds what no event told of
-        self._await(tick)
+        for name in SWEEPS:  # last, so that they find what no event told of
+            self._send([name])
+            self._await([name])
         self.progress.end()
         return self._report()
 

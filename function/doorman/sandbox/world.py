@@ -133,7 +133,7 @@ SAMPLES: tuple[Sample, ...] = (
         reason="",
     ),
     _golden("golden-swept-1", "ping-tick.json"),
-    _golden("golden-swept-2", "ping-tick.json"),
+    _golden("golden-swept-2", "project-sweep.json"),
 )  # fmt: skip
 
 REFUSALS: tuple[Refusal, ...] = (

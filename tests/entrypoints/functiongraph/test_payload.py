@@ -21,7 +21,7 @@ from doorman.entrypoints.functiongraph.payload import (
 )
 from doorman.errors import Rejected
 from doorman.events.cloudevents import to_structured
-from doorman.events.messages import TICK
+from doorman.events.messages import TICK, EventType
 from doorman.models import CloudEvent
 from tests.builders import whole
 
@@ -225,16 +225,18 @@ def test_a_malformed_payload_is_refused_by_name(body: bytes, message: str) -> No
     assert str(caught.value).startswith(message)
 
 
-def test_a_payload_may_bring_a_hundred_ticks_and_checks() -> None:
+def test_a_payload_may_bring_four_checks_and_a_hundred_with_the_ticks() -> None:
     """More are refused, whole; notices and traces are not counted, since they are worked off together."""
 
-    def ticks(count: int) -> list[str]:
-        return [json.dumps(to_structured(CloudEvent(id=str(n), source="/s", type=TICK))) for n in range(count)]
+    def ticks(count: int, kind: str = TICK) -> list[str]:
+        return [json.dumps(to_structured(CloudEvent(id=str(n), source="/s", type=kind))) for n in range(count)]
 
     traces = [json.dumps({**TRACE, "trace_id": str(number)}) for number in range(101)]
-    assert len(read(kafka({"messages": ticks(100) + traces})).events) == 201
-    with pytest.raises(Rejected, match=r"^payload: 101 checks and ticks; send at most 100$"):
-        read(kafka({"messages": ticks(101)}))
+    checks = ticks(5, EventType.CHECK)
+    assert len(read(kafka({"messages": checks[:4] + ticks(96) + traces})).events) == 201
+    for messages, count in ((ticks(101), "0 checks and 101 ticks"), (checks, "5 checks and 0 ticks")):
+        with pytest.raises(Rejected, match=f"^payload: {count}; send at most 4, and 100 of both$"):
+            read(kafka({"messages": messages}))
 
 
 def test_the_largest_payload_is_taken() -> None:

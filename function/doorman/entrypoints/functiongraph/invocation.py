@@ -42,9 +42,12 @@ from doorman.sinks.loopback import LogSink, LoopbackSink
 HANDLERS: Mapping[str, Handler] = {
     EventType.NOTIFIED: handle_triage,
     EventType.CHECK: handle_check,
+    EventType.SWEEP: handle_sweep,
     TICK: handle_sweep,
 }
 """What works an event off where follow-ups go to a sink."""
+
+_SWEEPS = (TICK, EventType.SWEEP)
 
 _WORST = (204, 400, 503, 500)
 """Answers, the one that counts most last: as long as a retry may help, it is asked for."""
@@ -142,16 +145,24 @@ async def _work_off_all(
     handlers: Mapping[str, Handler],
     waiting: list[CloudEvent] | None,
 ) -> list[Reply]:
-    """Work off the events, each for itself but the ticks, and without a sink also those that follow from them."""
+    """Work off the events, each for itself but for sweeps, and without a sink also those that follow from them."""
     replies: list[Reply] = []
     while events:
-        ticks = [event for event in events if event.type == TICK]
-        groups = [[event] for event in events if event.type != TICK] + ([ticks] if ticks else [])
-        replies += await asyncio.gather(*(work_off(served, handlers[group[0].type], group) for group in groups))
+        sweeps = sorted((event for event in events if event.type in _SWEEPS), key=lambda event: event.type != TICK)
+        groups = [[event] for event in events if event.type not in _SWEEPS] + ([sweeps] if sweeps else [])
+        projects = {_project_of(event) for event in events if event.type == EventType.NOTIFIED}
+        by_type = dict(handlers)
+        if by_type[EventType.NOTIFIED] is handle_triage:
+            by_type[EventType.NOTIFIED] = partial(handle_triage, projects=len(projects))
+        replies += await asyncio.gather(*(work_off(served, by_type[group[0].type], group) for group in groups))
         events = tuple(waiting or ())
         if waiting:
             waiting.clear()
     return replies
+
+
+def _project_of(event: CloudEvent) -> str:
+    return str(event.data.get("project_id") if isinstance(event.data, dict) else event.id)
 
 
 async def handle_run(served: Projects, events: Sequence[CloudEvent]) -> Sequence[Handled]:

@@ -19,7 +19,7 @@ from doorman.cloud.auth.accounts import Keys
 from doorman.entrypoints.functiongraph.cts import Ignored, as_list, as_object, read_trace
 from doorman.errors import Rejected
 from doorman.events.cloudevents import MAX_BATCH, from_structured
-from doorman.events.messages import TICK, EventType
+from doorman.events.messages import MAX_CHECKS, TICK, EventType
 from doorman.models import CloudEvent, is_plain_id
 from doorman.parsing import parse_json, parse_time
 
@@ -31,7 +31,7 @@ MAX_RECEIVERS = 256
 
 _NAMESPACE = uuid5(NAMESPACE_URL, "urn:doorman:functiongraph")
 _KINDS = frozenset({"record", "lts", "cts", "trace_name", "specversion"})
-_OURS = frozenset({EventType.NOTIFIED, EventType.CHECK, TICK})
+_OURS = frozenset({EventType.NOTIFIED, EventType.CHECK, EventType.SWEEP, TICK})
 _Reader = Callable[[Any], "list[CloudEvent] | Ignored"]
 
 
@@ -144,9 +144,11 @@ def _gather(items: Iterable[list[CloudEvent] | Ignored]) -> Unwrapped:
             events.setdefault(to_json((event.source, event.id, event.type, event.data)), event)
     if not events and not ignored:
         ignored.append(Ignored.NOTHING_INSIDE)
-    # Notices share their rounds, and a batch of traces is nobody's to make smaller; what else is there asks each time.
-    if (count := sum(event.type != EventType.NOTIFIED for event in events.values())) > MAX_BATCH:
-        raise Rejected(f"payload: {count} checks and ticks; send at most {MAX_BATCH}")
+    # Notices share their rounds, and a batch of traces is nobody's to make smaller; each check asks for its own job.
+    types = [event.type for event in events.values() if event.type != EventType.NOTIFIED]
+    if (checks := types.count(EventType.CHECK)) > MAX_CHECKS or len(types) > MAX_BATCH:
+        text = f"payload: {checks} checks and {len(types) - checks} ticks"
+        raise Rejected(f"{text}; send at most {MAX_CHECKS}, and {MAX_BATCH} of both")
     return Unwrapped(tuple(events.values()), tuple(dict.fromkeys(ignored)))
 
 
