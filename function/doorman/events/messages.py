@@ -86,6 +86,9 @@ TICK = "dev.knative.sources.ping"
 """The type of a PingSource's event, which a timer's tick has as well."""
 
 
+DOCTOR = "dev.doorman.doctor.v1"
+"""The type of the event by which `doctor` tries a sink: nobody acts on it."""
+
 _TYPES = frozenset(EventType) | {TICK}
 
 

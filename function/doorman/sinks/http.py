@@ -46,15 +46,26 @@ class HttpSink:
         Raises:
             Unavailable: the sink did not take it.
         """
-        told = replace(event, extensions={**event.extensions, **self.overrides})
-        headers, body = write(told)
-        headers |= self._prove()
+        headers, body = self._draft(event)
         for pause in PAUSES:
             if await self._post(event.source, headers, body):
                 return
             await self.clock.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter is no secret
         if not await self._post(event.source, headers, body):
             raise Unavailable(f"the sink does not take {event.type}")
+
+    async def send(self, event: CloudEvent) -> httpx.Response:
+        """Post one event, once, and give whatever the sink answers.
+
+        Raises:
+            httpx.HTTPError, httpx.InvalidURL: it did not.
+        """
+        headers, body = self._draft(event)
+        return await self.clients.of(event.source).post(self.url, headers=headers, content=body)
+
+    def _draft(self, event: CloudEvent) -> tuple[dict[str, str], bytes]:
+        headers, body = write(replace(event, extensions={**event.extensions, **self.overrides}))
+        return headers | self._prove(), body
 
     def _prove(self) -> dict[str, str]:
         try:
