@@ -91,7 +91,7 @@ def test_the_root_is_true(world: RealWorld, environ: dict[str, str], tmp_path: P
     lists = {"service": "image", "method": "GET", "path": "/v2/images"}
     settles = {"service": "image", "method": "PUT", "path": "/v2/images/*/members/*"}
     for rules, mark in (([lists], "mend"), ([lists, settles], "ok")):
-        made = world.make_application_credential(rules)
+        made = world.make_application_credential(rules, f"doctor-{len(rules)}")
         known = {"OS_APPLICATION_CREDENTIAL_ID": made["id"], "OS_APPLICATION_CREDENTIAL_SECRET": made["secret"]}
         rest = {name: value for name, value in own.items() if name not in ("OS_PASSWORD", "OS_USER_DOMAIN_NAME")}
         found = doctor({**rest, **known}, tmp_path)

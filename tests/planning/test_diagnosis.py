@@ -1,6 +1,8 @@
 """What `doctor` makes of what it reads: one line each, with a remedy where something must be mended."""
 
+import re
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +18,7 @@ from doorman.planning.diagnosis import (
     judge_sink,
 )
 from doorman.policy.policy import load
+from doorman.sandbox.settings import Settings
 
 NOW = datetime(2026, 1, 31, 8, 30, tzinfo=UTC)
 RULE = "version: 1\nrules:\n- name: one\n  owners: [a]\n  decision: accept\n"
@@ -165,3 +168,15 @@ def test_what_follows() -> None:
         Finding(check=Check.CATALOG, mark=Mark.OK, text="there", project="p1"),
         Finding(check=Check.LIST, mark=Mark.SKIPPED, text="not looked at: needs the catalog", project="p2"),
     ]
+
+
+def test_each_assumption_is_looked_at() -> None:
+    """The table of docs/clouds.md names lines of `doctor` that there are, and switches that the sandbox has."""
+    text = Path(__file__).parents[2].joinpath("docs/clouds.md").read_text("utf-8").partition("## What is assumed")[2]
+    rows = [row.strip("| ").split(" | ") for row in re.findall(r"(?m)^\|.*$", text)[2:]]
+    assert {len(row) for row in rows} == {5}
+    named = [re.findall(r"`(.*?)`", row[3]) for row in rows]
+    assert [each for each in named if not set(each) <= set(Check)] == []
+    assert [row[3] for row, each in zip(rows, named, strict=True) if not each and "only settling" not in row[3]] == []
+    switches = {switch for row in rows for switch in re.findall(r"`(.*?)`", row[4])}
+    assert [switch for switch in switches if not hasattr(Settings(), switch)] == []
