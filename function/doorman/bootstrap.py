@@ -13,7 +13,7 @@ from doorman.cloud.auth.credentials import Credentials, find_certificate, from_s
 from doorman.handlers.projects import Projects
 from doorman.policy.policy import Policy, load
 from doorman.runtime.clock import Clock
-from doorman.runtime.http import Clients, open_client, trust
+from doorman.runtime.http import Clients, Exchange, open_client, trust
 from doorman.runtime.proxies import Proxies
 from doorman.settings import Settings
 from doorman.sinks.base import NullSink, Sink, Target
@@ -47,8 +47,11 @@ class Connections:
         await self.sink.aclose()
 
 
-def connect(settings: Settings, *, clock: Clock) -> Connections:
+def connect(settings: Settings, *, clock: Clock, kept: list[Exchange] | None = None) -> Connections:
     """Make ready to connect; nobody is called yet, but whatever would prevent it shows.
+
+    Args:
+        kept: where the answers of the cloud are put down.
 
     Raises:
         Misconfigured: clouds.yaml is missing or wrong, OS_CACERT or an entry's cacert is no readable PEM file,
@@ -56,7 +59,7 @@ def connect(settings: Settings, *, clock: Clock) -> Connections:
     """
     notes = (*settings.notes, *list_notes(settings.identity))
     make = partial(open_client, clock=clock, proxies=Proxies.of_environment(), is_watched=settings.log_level == "debug")
-    cloud = Clients(partial(make, settings.request_timeout, _trust_cloud(settings)))
+    cloud = Clients(partial(make, settings.request_timeout, _trust_cloud(settings), kept=kept))
     sink = Clients(partial(make, settings.sink_timeout, _trust_sink(settings)))
     credentials = from_settings(settings.identity, client=cloud.of("logins"), clock=clock)
     return Connections(settings=settings, clock=clock, cloud=cloud, sink=sink, credentials=credentials, notes=notes)

@@ -10,6 +10,7 @@ import pytest
 
 from tests.openstack.chain import CLOUDS, POLICY
 from tests.openstack.worlds import OWNERS, RECEIVER, SECRET, RealWorld
+from tests.recordings import played, record, rename, told
 
 GOLDEN, BANNED = OWNERS
 COMMAND = [sys.executable, "-c", "import sys; from doorman.entrypoints.cli.main import main; sys.exit(main())"]
@@ -96,3 +97,36 @@ def test_the_root_is_true(world: RealWorld, environ: dict[str, str], tmp_path: P
         rest = {name: value for name, value in own.items() if name not in ("OS_PASSWORD", "OS_USER_DOMAIN_NAME")}
         found = doctor({**rest, **known}, tmp_path)
         assert (found["settle"]["mark"], found["read"]["mark"]) == (mark, "mend")
+
+
+def test_a_recording_says_the_same(
+    world: RealWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Played back, `pending` and a dry run say what they said of the real Glance, by other names and with no secret."""
+    shares = {world.add_image(owner, f"name-of-{owner}-{number}"): owner for owner in OWNERS for number in range(3)}
+    for image, owner in shares.items():
+        world.share(image, owner)
+    golden, banned = (world.projects[owner] for owner in OWNERS)
+    rules = f"version: 1\nrules:\n- {{name: a, owners: [{golden}], decision: accept}}\n"
+    rules += f"- {{name: b, owners: [{banned}], decision: reject}}\n"
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(rules)
+    login = {"OS_AUTH_URL": world.auth_url, "OS_USERNAME": "doorman", "OS_PASSWORD": SECRET}
+    login |= {"OS_USER_DOMAIN_NAME": "Default", "OS_PROJECT_ID": world.projects[RECEIVER], "DOORMAN_API": "glance"}
+    for name, value in {**login, "DOORMAN_POLICY": str(policy)}.items():
+        monkeypatch.setenv(name, value)
+    commands = (("pending",), ("run", "--dry-run"))
+    before = [told(capsys, *command) for command in commands]
+    recording = record(tmp_path / "recorded")
+    rows = [row for answer in recording["answers"] for row in (answer["body"] or {}).get("images", [])]
+    listed = [image for event in before[0] for image in event["data"]["images"]]
+    assert {image["image_id"] for image in listed} >= set(shares)
+    real = {entry[key] for entry in listed for key in ("image_id", "name", "owner")} | set(world.projects.values())
+    policy.write_text(rename(rules, real))
+    with played(recording, monkeypatch):
+        after = [told(capsys, *command) for command in commands]
+    assert after == [rename(each, real) for each in before]
+    text = json.dumps(recording)
+    names = [*real, *world.projects, *world.users.values(), SECRET, "doorman", "127.0.0.1", "RegionOne", "gAAAA"]
+    assert [name for name in names if name in text] == []
+    assert len(rows) > len(shares)

@@ -114,7 +114,7 @@ def test_missing_access_rule_is_named() -> None:
             "the rules that accept are for other projects, on trial (audit), or have expired",
         ),
         (
-            "version: 1\nexceptions: [{name: x, owners: [a], decision: accept, expires: 2026-01-30, reason: r}]\n",
+            RULE.replace("rules:", "exceptions:") + "  expires: 2026-01-30\n  reason: r\n  by: b\n",
             [],
             Mark.MEND,
             "the rules that accept are for other projects, on trial (audit), or have expired",

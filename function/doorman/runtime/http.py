@@ -7,6 +7,7 @@ import asyncio
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
@@ -27,6 +28,20 @@ KEEP_ALIVE = 30.0
 
 STEPS = 4
 """Waits of a request: for a place in the pool, a connection, sending, reading; it takes no longer than all of them."""
+
+
+MAX_KEPT = 4 << 20
+"""Bytes of an answer that are put down at most."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """One request and how it was answered; nothing else of the request is kept, since it carries secrets."""
+
+    method: str
+    url: str
+    status: int
+    body: bytearray = field(default_factory=bytearray)
 
 
 def untie(response: httpx.Response) -> None:
@@ -64,6 +79,7 @@ def open_client(
     clock: Clock,
     proxies: Proxies,
     is_watched: bool = False,
+    kept: list[Exchange] | None = None,
 ) -> httpx.AsyncClient:
     """Open a client, which connects when first used, keeps no cookies, and lets go of its connections when unused.
 
@@ -71,10 +87,14 @@ def open_client(
         timeout: seconds for each step of a request; `STEPS` times as many for all of it.
         trusted: whom to trust with https.
         is_watched: each request is logged.
+        kept: where each answer is put down.
     """
+    transport: httpx.AsyncBaseTransport = BoundedTransport(
+        trusted, longest=STEPS * timeout, clock=clock, proxies=proxies
+    )
     client = telemetry.client_type()(
         timeout=timeout,
-        transport=BoundedTransport(trusted, longest=STEPS * timeout, clock=clock, proxies=proxies),
+        transport=transport if kept is None else RecordingTransport(transport, kept),
         headers={"User-Agent": USER_AGENT},
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
     )
@@ -173,6 +193,41 @@ class _BoundedStream(httpx.AsyncByteStream):
         async for part in self._stream:
             if self._clock.monotonic() > self._ends_at:
                 raise httpx.ReadTimeout("the answer takes too long")
+            yield part
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+class RecordingTransport(httpx.AsyncBaseTransport):
+    """A transport that puts down what is answered, while it is read."""
+
+    def __init__(self, inner: httpx.AsyncBaseTransport, kept: list[Exchange]) -> None:
+        self._inner = inner
+        self._kept = kept
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send one request."""
+        response = await self._inner.handle_async_request(request)
+        exchange = Exchange(method=request.method, url=str(request.url), status=response.status_code)
+        self._kept.append(exchange)
+        response.stream = _RecordedStream(response.stream, exchange.body)
+        return response
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._inner.aclose()
+
+
+class _RecordedStream(httpx.AsyncByteStream):
+    def __init__(self, stream: httpx.AsyncByteStream | httpx.SyncByteStream, body: bytearray) -> None:
+        assert isinstance(stream, httpx.AsyncByteStream)  # noqa: S101 - what an asynchronous transport gives
+        self._stream = stream
+        self._body = body
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for part in self._stream:
+            self._body += part[: MAX_KEPT - len(self._body)]
             yield part
 
     async def aclose(self) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import io
 import json
 import os
 from argparse import Namespace
@@ -90,7 +91,7 @@ def stage(cloud: Cloud, sink: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 
 def examine(*, clock: SystemClock | None = None) -> list[Finding]:
     """Run the command's work."""
-    return list(asyncio.run(doctor.look(ARGUMENTS, clock=clock or SystemClock())))
+    return list(asyncio.run(doctor.look(ARGUMENTS, clock=clock or SystemClock()))[0])
 
 
 def of(found: list[Finding], mark: Mark) -> list[Check]:
@@ -377,12 +378,12 @@ def test_clock_skew_with_signatures(stage: Stage) -> None:
 async def test_untrusted_certificate(stage: Stage, server: Server) -> None:
     """It says that nobody vouches for it; with its authority named, it says whose it is and until when."""
     stage.set(OS_AUTH_URL=f"{server.url}v3")
-    found = await doctor.look(ARGUMENTS, clock=SystemClock())
+    found, _ = await doctor.look(ARGUMENTS, clock=SystemClock())
     first = next(finding for finding in found if finding.mark is Mark.MEND)
     assert (first.check, "its certificate is not trusted" in first.text) == (Check.CONNECTION, True)
     assert "OS_CACERT" in first.fix
     stage.set(OS_CACERT=str(server.file))
-    found = await doctor.look(ARGUMENTS, clock=SystemClock())
+    found, _ = await doctor.look(ARGUMENTS, clock=SystemClock())
     (line,) = (finding.text for finding in found if finding.check is Check.CONNECTION and finding.project)
     assert "certificate of 127.0.0.1 by 127.0.0.1, until " in line
 
@@ -456,3 +457,37 @@ def test_an_override_without_a_region(stage: Stage) -> None:
     stage.set(OS_REGION_NAME="eu-nl", OS_IMAGE_ENDPOINT_OVERRIDE=stage.url)
     line = next(finding for finding in examine() if finding.check is Check.CATALOG)
     assert (line.mark, line.text) == (Mark.OK, f"image service at {stage.url}, as the settings say")
+
+
+@pytest.mark.parametrize(("answer", "is_written"), [("y", True), ("n", False)])
+def test_record(
+    stage: Stage,
+    capsys: pytest.CaptureFixture[str],
+    answer: str,
+    is_written: bool,  # noqa: FBT001 - a table
+) -> None:
+    """What is to be written is shown, and written where a person agrees; the recording holds nothing that is theirs."""
+    folder = stage.folder / "deep" / "recorded"
+    stage.patch.setattr("sys.stdin", io.StringIO(f"{answer}\n"))
+    assert main(["doctor", "--record", str(folder)]) == 0
+    err = capsys.readouterr().err
+    assert f"answers to {folder}/recording.json? IDs, names and hosts in them are made up [y/N]" in err
+    assert (folder / "recording.json").exists() == is_written
+    shown = err[: err.rindex("}\n") + 1]
+    assert json.loads(shown)["api"] == "ims"
+    assert not is_written or (folder / "recording.json").read_text() == shown
+    assert [word for word in (GOLDEN, "receiver", "secret", "127.0.0.1") if word in shown] == []
+
+
+def test_record_without_asking(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
+    """Also where nobody can log in; settings that cannot be read leave nothing to write."""
+    stage.set(OS_PASSWORD="wrong", OS_PROJECT_ID="", OS_PROJECT_NAME="receiver")
+    words = ["doctor", "--record", str(stage.folder / "one"), "--yes"]
+    assert main(words) == 1
+    recording = json.loads((stage.folder / "one" / "recording.json").read_text())
+    assert (recording["projects"], list(recording["urls"])) == ([], ["identity"])
+    assert 401 in {each["status"] for each in recording["answers"]}
+    stage.set(DOORMAN_MODE="maybe")
+    assert main(["doctor", "--record", str(stage.folder / "two"), "--yes"]) == 1
+    assert not (stage.folder / "two").exists()
+    assert "wrong" not in capsys.readouterr().err
