@@ -45,6 +45,20 @@ async def test_a_list_that_fails_later(state: State, make_context: MakeContext) 
     assert bad == [(Check.WAITING, "the cloud answers 502 (502)")]
 
 
+async def test_a_cloud_that_stops_answering(state: State, play: Play, make_context: MakeContext) -> None:
+    """What fails in between costs its own lines, and ends nothing."""
+
+    def refuse(request: httpx.Request) -> None:
+        if request.url.params.get("limit") == "1" or "/jobs/" in request.url.path:
+            raise httpx.ReadTimeout("slow")
+
+    state.add_share(GOLDEN, RECEIVER)
+    play.hooks.append(refuse)
+    found = await look(await make_context())
+    assert [each.check for each in found if each.mark is Mark.MEND] == [Check.LIMIT, Check.JOBS]
+    assert found[-1].check is Check.WAITING
+
+
 async def test_a_filter_that_is_refused(state: State, play: Play, make_context: MakeContext) -> None:
     """It costs its own line alone."""
 

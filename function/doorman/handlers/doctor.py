@@ -16,7 +16,7 @@ import httpx
 from doorman.cloud.auth.accounts import Account
 from doorman.cloud.auth.catalog import Service, find_endpoint
 from doorman.cloud.auth.credentials import Credentials
-from doorman.cloud.auth.keystone import LoginRefused, Token
+from doorman.cloud.auth.keystone import LoginRefused, PasswordExpired, Token
 from doorman.cloud.auth.tokens import is_known
 from doorman.errors import DoormanError, Misconfigured, Unavailable
 from doorman.events.messages import DOCTOR
@@ -27,7 +27,7 @@ from doorman.planning import diagnosis
 from doorman.planning.diagnosis import Chart, Check, Finding, Mark
 from doorman.policy.policy import Policy
 from doorman.runtime.clock import Clock
-from doorman.runtime.reach import Reached, Resolve, origin, reach
+from doorman.runtime.reach import Reached, origin, reach
 from doorman.settings import Settings
 from doorman.sinks.base import Sink
 from doorman.sinks.http import HttpSink
@@ -53,7 +53,7 @@ class Patient:
     Attributes:
         policy: or why it cannot be loaded. warnings: what a strict check minds of it.
         client: to look at hosts with. sink_client: likewise, for that of the sink.
-        sink: None where outcomes go nowhere else. resolve: looks names up; None: the system does.
+        sink: None where outcomes go nowhere else.
     """
 
     settings: Settings
@@ -66,7 +66,6 @@ class Patient:
     sink: Sink | None
     notes: Sequence[str] = ()
     warnings: Sequence[str] = ()
-    resolve: Resolve | None = None
 
 
 def refuse_settings(error: str) -> list[Finding]:
@@ -88,9 +87,7 @@ async def examine(patient: Patient) -> list[Finding]:
     for note in patient.notes:
         chart.add(Check.SETTINGS, Mark.NOTE, note)
     if isinstance(patient.policy, str):
-        chart.add(
-            Check.POLICY, Mark.MEND, patient.policy, "mend the file; `doorman policy check` says when it is right"
-        )
+        chart.add(Check.POLICY, Mark.MEND, patient.policy, "mend the file, until `doorman policy check` finds nothing")
     examination = _Examination(patient, chart)
     for credentials in patient.credentials:
         await examination.look_at(credentials)
@@ -146,9 +143,7 @@ class _Examination:
         base = origin(url)
         if base not in self.reached:
             patient = self.patient
-            self.reached[base] = seen = await reach(
-                url, client=client or patient.client, clock=patient.clock, resolve=patient.resolve
-            )
+            self.reached[base] = seen = await reach(url, client=client or patient.client, clock=patient.clock)
             self._tell(seen, is_tls=base.startswith("https:"), is_needed=is_needed)
             if client is None and seen.fault is None:
                 is_right = diagnosis.judge_clock(self.chart, seen.date, seen.at)
@@ -179,22 +174,17 @@ class _Examination:
             token = await credentials.token()
         except Unavailable as error:
             is_user = None
-            if isinstance(error, LoginRefused) and account and "expired" not in str(error):
+            if isinstance(error, LoginRefused) and not isinstance(error, PasswordExpired) and account:
                 is_user = await is_known(account, client=self.patient.client, now=clock.now)
-            fix = _LOGIN_FIXES[is_user]
-            chart.add(Check.LOGIN, Mark.MEND, str(error), fix)
+            chart.add(Check.LOGIN, Mark.MEND, str(error), _LOGIN_FIXES[is_user])
             return None, Check.LOGIN
         if token is None:
             chart.add(Check.LOGIN, Mark.OK, "no login: each request is signed, or comes with its token")
             return None, None
-        ends = (clock.now() + token.life).replace(microsecond=0)
-        where = f"project {token.project_name or token.project_id}"
+        who = f"{token.user or 'a user'} in project {token.project_name or token.project_id}"
         life = timedelta(seconds=round(token.life.total_seconds()))
-        chart.add(
-            Check.LOGIN,
-            Mark.OK,
-            f"{token.user or 'a user'} in {where}; the token ends {ends:%Y-%m-%d %H:%M} UTC, lives {life}",
-        )
+        ends = f"the token ends {clock.now() + life:%Y-%m-%d %H:%M} UTC, lives {life}"
+        chart.add(Check.LOGIN, Mark.OK, f"{who}; {ends}")
         return token, None
 
     async def _find_endpoint(
@@ -212,11 +202,8 @@ class _Examination:
             text = f"image service at {base} (OS_IMAGE_ENDPOINT_OVERRIDE); the catalog says {named}"
             chart.add(Check.CATALOG, Mark.NOTE, text, "leave the override away, unless it is meant")
         else:
-            chart.add(
-                Check.CATALOG,
-                Mark.OK,
-                f"image service at {base}, {'as the catalog says' if named else 'as the settings say'}",
-            )
+            by = "as the catalog says" if named else "as the settings say"
+            chart.add(Check.CATALOG, Mark.OK, f"image service at {base}, {by}")
         return base, None
 
     async def _is_there(self, credentials: Credentials, service: Service, check: Check, mark: Mark, fix: str) -> bool:

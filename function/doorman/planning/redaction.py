@@ -6,7 +6,7 @@ Every other text becomes a pseudonym of the same form, the same one wherever it 
 
 import hmac
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -46,16 +46,6 @@ _HEX: Final = re.compile(r"[0-9a-fA-F]{32}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
-    """One answer as it came: `url` as it was asked for."""
-
-    method: str
-    url: str
-    status: int
-    body: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class Redactor:
     """Gives pseudonyms; who does not know `salt` cannot find out of what.
 
@@ -81,18 +71,14 @@ class Redactor:
         query = urlencode([pair for pair in asked if pair[1] is not None])
         return f"{host}{path}{'?' if query else ''}{query}"
 
-    def answer(self, answered: Answered) -> dict[str, Any]:
-        """Redact one answer."""
+    def answer(self, method: str, url: str, status: int, body: bytes) -> dict[str, Any]:
+        """Redact one answer, as the sandbox plays it back."""
         try:
-            value = parse_json(answered.body, "answer")
+            value = parse_json(body, "answer")
         except Rejected:
             value = None
-        return {
-            "method": answered.method,
-            "url": self.url(answered.url),
-            "status": answered.status,
-            "body": self.body(value) if isinstance(value, dict) else None,
-        }
+        told = self.body(value) if isinstance(value, dict) else None
+        return {"method": method, "url": self.url(url), "status": status, "body": told}
 
     def body(self, value: Mapping[str, Any], parent: str = "") -> dict[str, Any]:
         """Redact a JSON object: what is not known is left out."""
@@ -126,24 +112,3 @@ class Redactor:
     def _segment(self, text: str) -> str:
         is_plain = not text or text in _PATH_WORDS.split() or re.fullmatch(r"v\d(\.\d{1,2})?", text, re.ASCII)
         return text if is_plain else self.name(text)
-
-
-def write_recording(
-    answers: Iterable[Answered], *, salt: bytes, api: str, projects: Sequence[str], urls: Mapping[str, str]
-) -> dict[str, Any]:
-    """Write answers down as the sandbox plays them back.
-
-    Args:
-        salt: random; a secret.
-        api: the kind of image service.
-        projects: IDs of the served projects.
-        urls: base URLs by service, `identity` among them.
-    """
-    redactor = Redactor(salt)
-    return {
-        "version": 1,
-        "api": api,
-        "projects": [redactor.name(project) for project in projects],
-        "urls": {service: redactor.url(url) for service, url in urls.items()},
-        "answers": [redactor.answer(each) for each in answers],
-    }

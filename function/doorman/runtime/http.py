@@ -89,17 +89,16 @@ def open_client(
         is_watched: each request is logged.
         kept: where each answer is put down.
     """
-    transport: httpx.AsyncBaseTransport = BoundedTransport(
-        trusted, longest=STEPS * timeout, clock=clock, proxies=proxies
-    )
     client = telemetry.client_type()(
         timeout=timeout,
-        transport=transport if kept is None else RecordingTransport(transport, kept),
+        transport=BoundedTransport(trusted, longest=STEPS * timeout, clock=clock, proxies=proxies),
         headers={"User-Agent": USER_AGENT},
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
     )
     if is_watched:
         watch(client)
+    if kept is not None:
+        put_down(client, kept)
     return client
 
 
@@ -199,24 +198,15 @@ class _BoundedStream(httpx.AsyncByteStream):
         await self._stream.aclose()
 
 
-class RecordingTransport(httpx.AsyncBaseTransport):
-    """A transport that puts down what is answered, while it is read."""
+def put_down(client: httpx.AsyncClient, kept: list[Exchange]) -> None:
+    """Put down what is answered, while it is read."""
 
-    def __init__(self, inner: httpx.AsyncBaseTransport, kept: list[Exchange]) -> None:
-        self._inner = inner
-        self._kept = kept
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send one request."""
-        response = await self._inner.handle_async_request(request)
-        exchange = Exchange(method=request.method, url=str(request.url), status=response.status_code)
-        self._kept.append(exchange)
+    async def begin(response: httpx.Response) -> None:
+        exchange = Exchange(method=response.request.method, url=str(response.request.url), status=response.status_code)
+        kept.append(exchange)
         response.stream = _RecordedStream(response.stream, exchange.body)
-        return response
 
-    async def aclose(self) -> None:
-        """Close all connections."""
-        await self._inner.aclose()
+    client.event_hooks["response"].append(begin)
 
 
 class _RecordedStream(httpx.AsyncByteStream):

@@ -5,7 +5,6 @@ It says what was seen; what that means is others' concern.
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
@@ -17,8 +16,6 @@ import httpx
 from doorman.runtime.clock import Clock
 from doorman.runtime.proxies import Proxies
 from doorman.runtime.troubles import PORTS, list_causes, name_trouble
-
-Resolve = Callable[[str, int], Awaitable[list[Any]]]
 
 _PROXYS_OWN = {407, 502, 503, 504}
 
@@ -45,25 +42,25 @@ class Reached:
 
 
 def origin(url: str) -> str:
-    """Give scheme, host and port of a URL, nothing else of it."""
-    parts = urlsplit(url)
-    name = parts.hostname or ""
-    return f"{parts.scheme}://{f'[{name}]' if ':' in name else name}:{parts.port or PORTS.get(parts.scheme, 443)}"
+    """Give scheme, host and port of a URL, nothing else of it; empty where it is none that can be asked."""
+    try:
+        parts = urlsplit(url)
+        host, port = httpx.URL(url).host, parts.port or PORTS[parts.scheme]
+    except (httpx.InvalidURL, KeyError, ValueError):
+        return ""
+    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}:{port}" if host else ""
 
 
-async def reach(url: str, *, client: httpx.AsyncClient, clock: Clock, resolve: Resolve | None = None) -> Reached:
-    """Look up the name, and ask for `/` without a login.
-
-    Args:
-        resolve: looks a name up; else the system does.
-    """
+async def reach(url: str, *, client: httpx.AsyncClient, clock: Clock) -> Reached:
+    """Look up the name, and ask for `/` without a login."""
     base = origin(url)
+    if not base:
+        return Reached(host="", proxy=None, fault="name", trouble="no URL of a host (http or https)", at=clock.now())
     via = Proxies.of_environment().find(httpx.URL(base))
     seen: dict[str, Any] = {"host": urlsplit(base).netloc, "proxy": urlsplit(origin(via)).netloc if via else None}
     asked = urlsplit(origin(via) if via else base)
-    look_up = resolve or asyncio.get_running_loop().getaddrinfo
     try:
-        found = await look_up(asked.hostname or "", asked.port or 0)
+        found = await asyncio.get_running_loop().getaddrinfo(asked.hostname or "", asked.port or 0)
     except OSError as error:
         trouble = f"{asked.hostname}: unknown name ({error.strerror})"
         return Reached(**seen, fault="name", trouble=trouble, at=clock.now())
@@ -96,7 +93,7 @@ def _describe(answer: httpx.Response) -> str | None:
     tls = stream.get_extra_info("ssl_object") if stream else None
     if tls is None:
         return None
-    certificate: Mapping[str, Any] = tls.getpeercert() or {}
+    certificate: dict[str, Any] = tls.getpeercert() or {}
     subject, issuer = (_name(certificate.get(part, ())) for part in ("subject", "issuer"))
     return f"certificate of {subject} by {issuer}, until {certificate.get('notAfter', 'unknown')}"
 

@@ -1,6 +1,7 @@
 """Plays back what `doorman doctor --record` wrote down: the same answers to the same questions, 404 to any other."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -21,15 +22,38 @@ def read(folder: Path) -> dict[str, Any]:
     return recording
 
 
+_BASES = {
+    "identity": r"(.*)/auth/tokens",
+    "image": r"(.*)/v2/(?:cloud)?images.*",
+    "cbr": r"(.*)/v3/[^/]+/vaults",
+    "compute": r"(.*)/servers/detail",
+}
+_PROJECTS = (r".*/members/([^/]+)", r".*/v1/([^/]+)/jobs/.*", r".*/v3/([^/]+)/vaults")
+
+
+def list_urls(recording: dict[str, Any]) -> dict[str, str]:
+    """List the base URL of each service that was asked."""
+    urls = [each["url"].partition("?")[0] for each in recording["answers"]]
+    return {name: found[1] for name, form in _BASES.items() for url in urls if (found := re.fullmatch(form, url))}
+
+
+def list_projects(recording: dict[str, Any]) -> list[str]:
+    """List the projects that were served: those of tokens, and those in paths."""
+    urls = [each["url"].partition("?")[0] for each in recording["answers"]]
+    tokens = [str(project) for each in recording["answers"] if (project := _project_of(each))]
+    paths = [found[1] for form in _PROJECTS for url in urls if (found := re.fullmatch(form, url))]
+    return list(dict.fromkeys([*tokens, *paths])) or ["unknown"]
+
+
 def environment(recording: dict[str, Any], base: str) -> dict[str, str]:
     """Write the settings with which a command is answered by the recording, served at `base`."""
     return {
-        "OS_AUTH_URL": _local(recording["urls"].get("identity", "/v3"), base),
+        "OS_AUTH_URL": _local(list_urls(recording).get("identity", "/v3"), base),
         "OS_USERNAME": "doorman",
         "OS_PASSWORD": "replayed",
         "OS_USER_DOMAIN_NAME": "Default",
-        "OS_PROJECT_ID": ",".join(recording["projects"]),
-        "DOORMAN_API": recording["api"],
+        "OS_PROJECT_ID": ",".join(list_projects(recording)),
+        "DOORMAN_API": "ims" if any("/v2/cloudimages" in each["url"] for each in recording["answers"]) else "glance",
     }
 
 
@@ -61,12 +85,12 @@ def create_app(recording: dict[str, Any]) -> ASGIApp:
 
 def _log_in(recording: dict[str, Any], logins: list[dict[str, Any]], body: dict[str, Any]) -> dict[str, Any]:
     """Find the login to the project that is asked for; one that signs requests made none, so it is made up."""
-    wanted = body["auth"].get("scope", {}).get("project", {}).get("id", recording["projects"][0])
+    wanted = body["auth"].get("scope", {}).get("project", {}).get("id", list_projects(recording)[0])
     if logins:
         return next((login for login in reversed(logins) if _project_of(login) == wanted), logins[-1])
     catalog = [
         {"type": service, "endpoints": [{"interface": "public", "url": url}]}
-        for service, url in recording["urls"].items()
+        for service, url in list_urls(recording).items()
     ]
     return {"status": 201, "body": {"token": _LIFE | {"project": {"id": wanted}, "catalog": catalog}}}
 

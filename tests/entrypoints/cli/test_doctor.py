@@ -91,7 +91,7 @@ def stage(cloud: Cloud, sink: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 
 def examine(*, clock: SystemClock | None = None) -> list[Finding]:
     """Run the command's work."""
-    return list(asyncio.run(doctor.look(ARGUMENTS, clock=clock or SystemClock()))[0])
+    return list(asyncio.run(doctor.look(ARGUMENTS, clock=clock or SystemClock())))
 
 
 def of(found: list[Finding], mark: Mark) -> list[Check]:
@@ -378,12 +378,12 @@ def test_clock_skew_with_signatures(stage: Stage) -> None:
 async def test_untrusted_certificate(stage: Stage, server: Server) -> None:
     """It says that nobody vouches for it; with its authority named, it says whose it is and until when."""
     stage.set(OS_AUTH_URL=f"{server.url}v3")
-    found, _ = await doctor.look(ARGUMENTS, clock=SystemClock())
+    found = await doctor.look(ARGUMENTS, clock=SystemClock())
     first = next(finding for finding in found if finding.mark is Mark.MEND)
     assert (first.check, "its certificate is not trusted" in first.text) == (Check.CONNECTION, True)
     assert "OS_CACERT" in first.fix
     stage.set(OS_CACERT=str(server.file))
-    found, _ = await doctor.look(ARGUMENTS, clock=SystemClock())
+    found = await doctor.look(ARGUMENTS, clock=SystemClock())
     (line,) = (finding.text for finding in found if finding.check is Check.CONNECTION and finding.project)
     assert "certificate of 127.0.0.1 by 127.0.0.1, until " in line
 
@@ -474,7 +474,7 @@ def test_record(
     assert f"answers to {folder}/recording.json? IDs, names and hosts in them are made up [y/N]" in err
     assert (folder / "recording.json").exists() == is_written
     shown = err[: err.rindex("}\n") + 1]
-    assert json.loads(shown)["api"] == "ims"
+    assert len(json.loads(shown)["answers"]) > 10
     assert not is_written or (folder / "recording.json").read_text() == shown
     assert [word for word in (GOLDEN, "receiver", "secret", "127.0.0.1") if word in shown] == []
 
@@ -485,9 +485,9 @@ def test_record_without_asking(stage: Stage, capsys: pytest.CaptureFixture[str])
     words = ["doctor", "--record", str(stage.folder / "one"), "--yes"]
     assert main(words) == 1
     recording = json.loads((stage.folder / "one" / "recording.json").read_text())
-    assert (recording["projects"], list(recording["urls"])) == ([], ["identity"])
-    assert 401 in {each["status"] for each in recording["answers"]}
+    assert {each["status"] for each in recording["answers"]} == {300, 401}
     stage.set(DOORMAN_MODE="maybe")
     assert main(["doctor", "--record", str(stage.folder / "two"), "--yes"]) == 1
     assert not (stage.folder / "two").exists()
-    assert "wrong" not in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert ("wrong" in err, err.endswith("doorman: nothing was answered, so nothing is written\n")) == (False, True)

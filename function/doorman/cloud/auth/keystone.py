@@ -25,6 +25,10 @@ class LoginRefused(Unavailable):
     """Keystone is there, but does not let these credentials into this project; others may fare better."""
 
 
+class PasswordExpired(LoginRefused):
+    """The one reason for a refusal that Keystone tells."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token:
     """A token as Keystone gave it.
@@ -186,8 +190,8 @@ def read_refusal(
 ) -> Unavailable:
     """Put an answer other than 201 into one line; its body is never repeated, as it may repeat what we sent."""
     url = tokens_url(account)
-    if status in REFUSALS and b"password is expired" in body:  # the one thing that Keystone does tell
-        return LoginRefused(f"login refused by Keystone at {url} ({status}): the password has expired, change it")
+    if status in REFUSALS and b"password is expired" in body:
+        return PasswordExpired(f"login refused by Keystone at {url} ({status}): the password has expired, change it")
     # To an application credential that it does not know, Keystone says 404.
     is_unknown = status == NOT_FOUND and isinstance(account.login, ApplicationCredential)
     if status in REFUSALS or is_unknown:

@@ -1,28 +1,25 @@
 """`doorman doctor`: one line for each thing looked at, with the remedy where one is wrong; changes nothing."""
 
 import asyncio
-import contextlib
 import json
 import secrets
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import aclosing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
 
 from pydantic_core import to_json
 
 from doorman import bootstrap
-from doorman.cloud.auth.catalog import VERSIONS
-from doorman.cloud.auth.credentials import Credentials
 from doorman.entrypoints.cli.output import ask, read_text, say
 from doorman.entrypoints.cli.session import add_files, log_beside, read_settings
-from doorman.errors import DoormanError, Misconfigured
+from doorman.errors import Misconfigured
 from doorman.handlers.doctor import examine, refuse_settings
 from doorman.planning.diagnosis import Finding, Mark
-from doorman.planning.redaction import Answered, write_recording
+from doorman.planning.redaction import Redactor
 from doorman.policy.policy import Policy, compile_policy, load_file
 from doorman.policy.tools.lint import lint
 from doorman.runtime.clock import Clock, SystemClock
@@ -30,15 +27,6 @@ from doorman.runtime.http import Exchange
 from doorman.settings import Settings
 
 _STYLES = {Mark.OK: "green", Mark.NOTE: "yellow", Mark.MEND: "red", Mark.UNKNOWN: "faint", Mark.SKIPPED: "faint"}
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """What was looked at: the kind of image service, project IDs, and base URLs by service."""
-
-    api: str
-    projects: Sequence[str]
-    urls: Mapping[str, str]
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -57,27 +45,27 @@ def configure(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> int:
     """Look, and tell; 1 where something must be mended."""
     kept: list[Exchange] | None = [] if arguments.record else None
-    return _finish(arguments, *asyncio.run(look(arguments, clock=SystemClock(), kept=kept)), kept=kept)
+    return _finish(arguments, asyncio.run(look(arguments, clock=SystemClock(), kept=kept)), kept)
 
 
-def _finish(
-    arguments: Namespace, found: Sequence[Finding], subject: Subject | None, *, kept: list[Exchange] | None
-) -> int:
+def _finish(arguments: Namespace, found: Sequence[Finding], kept: list[Exchange] | None) -> int:
     code = _show(arguments, found)
-    if kept is not None and subject is not None:
-        record(arguments, kept, subject, salt=secrets.token_bytes(32))
+    if kept:
+        record(arguments, kept, salt=secrets.token_bytes(32))
+    elif kept is not None:
+        sys.stderr.write("doorman: nothing was answered, so nothing is written\n")
     return code
 
 
-def record(arguments: Namespace, kept: Sequence[Exchange], subject: Subject, *, salt: bytes) -> None:
+def record(arguments: Namespace, kept: Sequence[Exchange], *, salt: bytes) -> None:
     """Show what is to be written, and write it where nobody minds.
 
     Raises:
         Misconfigured: nobody answers.
     """
-    answers = [Answered(each.method, each.url, each.status, bytes(each.body)) for each in kept]
-    recording = write_recording(answers, salt=salt, api=subject.api, projects=subject.projects, urls=subject.urls)
-    text = json.dumps(recording, indent=1)
+    redactor = Redactor(salt)
+    answers = [redactor.answer(each.method, each.url, each.status, bytes(each.body)) for each in kept]
+    text = json.dumps({"version": 1, "answers": answers}, indent=1)
     sys.stderr.write(f"{text}\n")
     file = arguments.record / "recording.json"
     if arguments.yes or ask(f"write these {len(answers)} answers to {file}? IDs, names and hosts in them are made up"):
@@ -97,10 +85,8 @@ def _show(arguments: Namespace, found: Sequence[Finding]) -> int:
     return 1 if broken else 0
 
 
-async def look(
-    arguments: Namespace, *, clock: Clock, kept: list[Exchange] | None = None
-) -> tuple[Sequence[Finding], Subject | None]:
-    """Look at everything that the settings name; says also at what.
+async def look(arguments: Namespace, *, clock: Clock, kept: list[Exchange] | None = None) -> Sequence[Finding]:
+    """Look at everything that the settings name.
 
     Args:
         kept: where the answers of the cloud are put down.
@@ -110,25 +96,10 @@ async def look(
         log_beside(settings)
         connections = bootstrap.connect(settings, clock=clock, kept=kept)
     except Misconfigured as error:
-        return refuse_settings(str(error)), None
+        return refuse_settings(str(error))
     async with aclosing(connections):
         policy, warnings = _load(settings, clock)
-        found = await examine(bootstrap.open_patient(connections, policy, warnings=warnings))
-        return found, await _name_subject(settings, connections.credentials)
-
-
-async def _name_subject(settings: Settings, credentials: Sequence[Credentials]) -> Subject:
-    projects: list[str] = []
-    urls: dict[str, str] = {}
-    for each in credentials:
-        with contextlib.suppress(DoormanError):
-            projects.append(await each.project_id())
-        if each.account and each.account.auth_url:
-            urls["identity"] = each.account.auth_url
-        for service in VERSIONS:
-            with contextlib.suppress(DoormanError):
-                urls[service] = await each.endpoint(service)
-    return Subject(api=settings.api, projects=projects, urls=urls)
+        return await examine(bootstrap.open_patient(connections, policy, warnings=warnings))
 
 
 def _load(settings: Settings, clock: Clock) -> tuple[Policy | str, Sequence[str]]:
