@@ -57,8 +57,9 @@ async def reach(url: str, *, client: httpx.AsyncClient, clock: Clock) -> Reached
     if not base:
         return Reached(host="", proxy=None, fault="name", trouble="no URL of a host (http or https)", at=clock.now())
     via = Proxies.of_environment().find(httpx.URL(base))
-    seen: dict[str, Any] = {"host": urlsplit(base).netloc, "proxy": urlsplit(origin(via)).netloc if via else None}
-    asked = urlsplit(origin(via) if via else base)
+    asked = urlsplit(via or base)
+    proxy = f"{asked.hostname}:{asked.port or PORTS['http']}" if via else None
+    seen: dict[str, Any] = {"host": urlsplit(base).netloc, "proxy": proxy}
     try:
         found = await asyncio.get_running_loop().getaddrinfo(asked.hostname or "", asked.port or 0)
     except OSError as error:
