@@ -32,6 +32,7 @@ def test_a_url() -> None:
     path = f"/v2/images/{NAME(image_id(1))}/members/{NAME(PROJECT)}"
     assert REDACTOR.url(url) == f"https://{host}.example{path}?limit=1&marker={NAME(image_id(2))}"
     assert REDACTOR.url("/v2/images?member_status=pending&created_at=soon") == "/v2/images?member_status=pending"
+    assert REDACTOR.url("http://[::") == NAME("http://[::")
     assert REDACTOR.url("/acme/v2.1") == f"/{NAME('acme')}/v2.1"
 
 

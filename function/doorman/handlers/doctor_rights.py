@@ -117,12 +117,9 @@ class Rights:
                 if is_glance
                 else "set OS_IMAGE_ENDPOINT_OVERRIDE to the image service's URL, without any version"
             )
-            chart.add(
-                Check.CATALOG,
-                Mark.MEND,
-                f"no image service of the kind {self.context.settings.api} at {base} ({_NOT_FOUND})",
-                fix,
-            )
+            chart.drop(Check.CATALOG)
+            text = f"no image service of the kind {self.context.settings.api} at {base} ({_NOT_FOUND})"
+            chart.add(Check.CATALOG, Mark.MEND, text, fix)
             chart.skip((Check.LIST, *rest), Check.CATALOG)
         elif isinstance(error, Denied) and not self.is_on_time:
             chart.skip((Check.LIST, *rest), Check.CLOCK)

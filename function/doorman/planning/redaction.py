@@ -64,7 +64,10 @@ class Redactor:
 
     def url(self, text: str) -> str:
         """Redact a URL: host, parts of the path and values of the query, each where it is no known word."""
-        parts = urlsplit(text)
+        try:
+            parts = urlsplit(text)
+        except ValueError:
+            return self.name(text)
         host = f"https://{self.name(parts.netloc).replace('text', 'host')}.example" if parts.netloc else ""
         path = "/".join(self._segment(each) for each in parts.path.split("/"))
         asked = [(key, self._text(value, kind)) for key, value in parse_qsl(parts.query) if (kind := _FIELDS.get(key))]

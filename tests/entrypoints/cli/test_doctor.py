@@ -401,6 +401,7 @@ def test_plain_openstack_taken_for_another(stage: Stage) -> None:
     stage.cloud.faults.add("status", path="/v2/cloudimages", status=404)
     first = next(finding for finding in examine() if finding.mark is Mark.MEND)
     assert (first.check, first.fix) == (Check.CATALOG, "this is plain OpenStack: set DOORMAN_API=glance")
+    assert len([finding for finding in examine() if finding.check is Check.CATALOG]) == 1
     stage.set(DOORMAN_API="glance")
     found = examine()
     assert of(found, Mark.MEND) == []
