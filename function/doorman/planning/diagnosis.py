@@ -127,10 +127,10 @@ class Rights:
     rules: Sequence[tuple[str, str]] | None = None
 
 
-_READERS = frozenset({"reader", "readonly", "te_agency_readonly"})
+_READERS = frozenset({"reader", "readonly"})
 _WRITERS = {
     "glance": frozenset({"member", "_member_", "admin", "manager"}),
-    "ims": frozenset({"te_admin", "ims_adm", "ims_admin"}),
+    "ims": frozenset({"te_admin", "ims_adm"}),
 }
 _PUT_MEMBER = "/v2/images/i/members/p"
 

@@ -307,8 +307,8 @@ def adjusted(**variables: str) -> Fault:
             (), id="sink that takes a minute",
         ),
         pytest.param(
-            lambda stage: stage.policy("version: 1\nrulez: []\n"), Check.POLICY,
-            ("policy.yaml:2:1", "policy check"),
+            lambda stage: stage.policy("version: 1\nrulez: []\nfoo: 1\n"), Check.POLICY,
+            ("did you mean `rules`?; /", "policy check"),
             (Check.WAITING,), id="policy broken",
         ),
         pytest.param(

@@ -107,7 +107,7 @@ def _load(settings: Settings, clock: Clock) -> tuple[Policy | str, Sequence[str]
     try:
         content, root = load_file(read_text(settings.policy), file=settings.policy, api=settings.api)
     except Misconfigured as error:
-        return str(error), ()
+        return "; ".join(str(error).split("\n")), ()
     found = lint(content, root, today=clock.now().date(), api=settings.api)
     return compile_policy(content), [f"line {each.fault.line}: {each.fault.message}" for each in found]
 
