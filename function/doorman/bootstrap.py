@@ -112,7 +112,7 @@ def open_patient(
         settings=settings,
         clock=connections.clock,
         credentials=credentials,
-        projects=projects or open_projects(connections, decides, sink=NullSink()),
+        projects=projects or open_projects(connections, decides, sink=NullSink(), credentials=credentials),
         policy=policy,
         client=connections.cloud.of("doctor"),
         sink_client=connections.sink.of("doctor"),

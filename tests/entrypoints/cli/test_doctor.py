@@ -492,3 +492,13 @@ def test_record_without_asking(stage: Stage, capsys: pytest.CaptureFixture[str])
     assert not (stage.folder / "two").exists()
     err = capsys.readouterr().err
     assert ("wrong" in err, err.endswith("doorman: nothing was answered, so nothing is written\n")) == (False, True)
+
+
+def test_one_of_several_projects(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
+    """Only those that are named are looked at; one that is not served is a fault of the settings."""
+    stage.set(OS_PROJECT_ID="receiver,second")
+    assert main(["doctor", "--project", "second"]) == 0
+    out = capsys.readouterr().out
+    assert ("project second" in out, "project receiver" in out) == (True, False)
+    assert main(["doctor", "--project", "third"]) == 1
+    assert "mend    settings      --project: third: not served by these settings" in capsys.readouterr().out

@@ -33,7 +33,7 @@ def configure(parser: ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_files(parser)
     parser.add_argument(
-        "--project", action="append", default=[], metavar="PROJECT", help="only this project, by ID or name"
+        "--project", action="append", default=[], metavar="PROJECT", help="only this one of the served projects"
     )
     parser.add_argument(
         "--record", type=Path, metavar="DIR", help="write down what the cloud answered, without IDs, names and hosts"
@@ -98,8 +98,12 @@ async def look(arguments: Namespace, *, clock: Clock, kept: list[Exchange] | Non
     except Misconfigured as error:
         return refuse_settings(str(error))
     async with aclosing(connections):
+        named = set(arguments.project)
+        chosen = [each for each in connections.credentials if not named or each.names & named]
+        if not chosen:
+            return refuse_settings(f"--project: {', '.join(sorted(named))}: not served by these settings")
         policy, warnings = _load(settings, clock)
-        return await examine(bootstrap.open_patient(connections, policy, warnings=warnings))
+        return await examine(bootstrap.open_patient(connections, policy, credentials=chosen, warnings=warnings))
 
 
 def _load(settings: Settings, clock: Clock) -> tuple[Policy | str, Sequence[str]]:
