@@ -7,16 +7,20 @@ import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 from doorman.cloud.auth.credentials import Credentials, find_certificate, from_settings, list_ca_files, list_notes
 from doorman.handlers.projects import Projects
-from doorman.policy.policy import Policy
+from doorman.policy.policy import Policy, load
 from doorman.runtime.clock import Clock
-from doorman.runtime.http import Clients, open_client, trust
+from doorman.runtime.http import Clients, Exchange, open_client, trust
 from doorman.runtime.proxies import Proxies
 from doorman.settings import Settings
-from doorman.sinks.base import Sink, Target
+from doorman.sinks.base import NullSink, Sink, Target
 from doorman.sinks.http import HttpSink
+
+if TYPE_CHECKING:
+    from doorman.handlers.doctor import Patient
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +47,11 @@ class Connections:
         await self.sink.aclose()
 
 
-def connect(settings: Settings, *, clock: Clock) -> Connections:
+def connect(settings: Settings, *, clock: Clock, kept: list[Exchange] | None = None) -> Connections:
     """Make ready to connect; nobody is called yet, but whatever would prevent it shows.
+
+    Args:
+        kept: where the answers of the cloud are put down.
 
     Raises:
         Misconfigured: clouds.yaml is missing or wrong, OS_CACERT or an entry's cacert is no readable PEM file,
@@ -52,7 +59,7 @@ def connect(settings: Settings, *, clock: Clock) -> Connections:
     """
     notes = (*settings.notes, *list_notes(settings.identity))
     make = partial(open_client, clock=clock, proxies=Proxies.of_environment(), is_watched=settings.log_level == "debug")
-    cloud = Clients(partial(make, settings.request_timeout, _trust_cloud(settings)))
+    cloud = Clients(partial(make, settings.request_timeout, _trust_cloud(settings), kept=kept))
     sink = Clients(partial(make, settings.sink_timeout, _trust_sink(settings)))
     credentials = from_settings(settings.identity, client=cloud.of("logins"), clock=clock)
     return Connections(settings=settings, clock=clock, cloud=cloud, sink=sink, credentials=credentials, notes=notes)
@@ -79,6 +86,39 @@ def open_projects(
         open_client=connections.cloud.of,
         sink=sink or make_sink(connections, credentials),
         credentials=credentials,
+    )
+
+
+def open_patient(
+    connections: Connections,
+    policy: Policy | str,
+    *,
+    projects: Projects | None = None,
+    credentials: Sequence[Credentials] | None = None,
+    warnings: Sequence[str] = (),
+) -> "Patient":
+    """Put together what `doctor` looks at.
+
+    Args:
+        policy: or why it cannot be loaded. warnings: what a strict check minds of it.
+        projects, credentials: of those who ask, where they are not those that the settings name.
+    """
+    from doorman.handlers.doctor import Patient  # noqa: PLC0415 - seldom asked for
+
+    settings = connections.settings
+    credentials = connections.credentials if credentials is None else credentials
+    decides = load("version: 1") if isinstance(policy, str) else policy
+    return Patient(
+        settings=settings,
+        clock=connections.clock,
+        credentials=credentials,
+        projects=projects or open_projects(connections, decides, sink=NullSink(), credentials=credentials),
+        policy=policy,
+        client=connections.cloud.of("doctor"),
+        sink_client=connections.sink.of("doctor"),
+        sink=make_sink(connections, credentials) if settings.sink else None,
+        notes=connections.notes,
+        warnings=warnings,
     )
 
 

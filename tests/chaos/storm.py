@@ -103,6 +103,7 @@ def play(*, seed: int, shares: int, kills: int, rate: float) -> Verdict:
             elif dice.random() < POISONED:
                 cloud.fail_image(image, "IMG.0064", at="job", times=1, whole=True)
         cloud.settings.job_results = dice.random() < 0.5
+        _vary(cloud, random.Random(seed + 1))
         _send(sink, list(owners), dice)
         _forge(sink, cloud, list(owners), dice, count=shares // 20)
         _kill(functions, broker, kills // 2, dice)
@@ -110,6 +111,16 @@ def play(*, seed: int, shares: int, kills: int, rate: float) -> Verdict:
         _kill(functions, broker, kills - kills // 2, dice)
         _await_rest(broker)
         return _judge(cloud, broker, owners, seconds=time.monotonic() - start)
+
+
+def _vary(cloud: Cloud, dice: random.Random) -> None:
+    """Draw what no documentation says: the assumptions of docs/clouds.md, either way."""
+    settings = cloud.settings
+    settings.partial_job = dice.choice(["FAIL", "SUCCESS"])
+    settings.job_spelling = dice.choice(["lower", "upper"])
+    settings.job_endpoints = dice.choice(["both", "classic", "new"])
+    settings.whole_image_in_answer = dice.random() < 0.5
+    settings.settling_again_counts = dice.random() < 0.5
 
 
 class Flaky:

@@ -29,6 +29,7 @@ from doorman.events.messages import EventType
 from doorman.events.writing import read_check, read_notice, read_sweep
 from doorman.handlers.projects import Projects
 from doorman.models import CloudEvent, Handled
+from doorman.planning.redaction import Redactor
 from doorman.policy.policy import load
 from doorman.policy.tools import share_file
 
@@ -164,6 +165,10 @@ def _clouds_yaml(data: bytes) -> None:
         read_accounts(found)
 
 
+def _recording(data: bytes) -> None:
+    Redactor(b"").answer("GET", data.decode(errors="replace"), 200, data)
+
+
 def _policy(data: bytes) -> None:
     load(data.decode(errors="replace"))
 
@@ -191,5 +196,6 @@ READERS: Mapping[str, Callable[[bytes], None]] = {
     "token": _token,
     "clouds_yaml": _clouds_yaml,
     "policy": _policy,
+    "recording": _recording,
     "shares": _shares,
 }

@@ -29,7 +29,8 @@ def list_images(entry: dict[str, Any], folder: Path) -> tuple[str, str | None, i
             (credentials,) = from_settings(identity, client=client, clock=SystemClock())
             base = await credentials.endpoint("image")
             answer = await client.get(f"{base}/v2/images", auth=credentials.auth)
-            return await credentials.project_id(), await credentials.user(), answer.status_code
+            token = await credentials.token()
+            return await credentials.project_id(), token.user if token else None, answer.status_code
 
     return asyncio.run(run())
 

@@ -113,9 +113,15 @@ class RealWorld:
         """Read the member's status."""
         return str(self.send("GET", self._member(image_id), "doorman")["status"])
 
-    def make_application_credential(self, rules: list[dict[str, str]]) -> dict[str, str]:
+    def hide(self, image_id: str, owner: str) -> None:
+        """Hide an image, as its owner."""
+        headers = {"Content-Type": "application/openstack-images-v2.1-json-patch", "X-Auth-Token": self._tokens[owner]}
+        change = [{"op": "replace", "path": "/os_hidden", "value": True}]
+        self._client.patch(f"{self.image_url}/v2/images/{image_id}", json=change, headers=headers).raise_for_status()
+
+    def make_application_credential(self, rules: list[dict[str, str]], name: str | None = None) -> dict[str, str]:
         """Make `doorman` an application credential that may do no more than `rules` say; give its ID and secret."""
-        credential = {"name": f"rules-{len(rules)}", "roles": [{"name": "member"}], "access_rules": rules}
+        credential = {"name": name or f"rules-{len(rules)}", "roles": [{"name": "member"}], "access_rules": rules}
         url = f"{self.auth_url}/users/{self.users['doorman']}/application_credentials"
         made = self.send("POST", url, "doorman", json={"application_credential": credential})
         return {name: made["application_credential"][name] for name in ("id", "secret")}

@@ -296,3 +296,17 @@ def test_sharing_again_starts_over(cloud: Cloud) -> None:
     cloud.unshare(share, ME)
     cloud.share(share, ME)
     assert cloud.member_status(share, ME) == "pending"
+
+
+@pytest.mark.parametrize(("counts", "moved"), [(False, 0.0), (True, 10.0)])
+def test_settling_as_it_is(counts: bool, moved: float) -> None:  # noqa: FBT001 - a table
+    """It leaves the row as it was, as on Glance; or counts as a change, which nobody rules out for the IMS."""
+    clock = HandClock()
+    cloud = Cloud(clock=clock)
+    cloud.settings.settling_again_counts = counts
+    image = cloud.add_share(OWNER, ME)
+    cloud.set_status(image, ME, "accepted")
+    before = cloud.gallery.members[image][ME].updated_at
+    clock.now += 10
+    cloud.set_status(image, ME, "accepted")
+    assert cloud.gallery.members[image][ME].updated_at - before == moved

@@ -96,6 +96,10 @@ TICK = "dev.knative.sources.ping"
 """The type of a PingSource's event, which a timer's tick has as well."""
 
 
+DOCTOR = "dev.doorman.doctor.v1"
+"""The type of the event by which `doctor` tries a sink: nobody acts on it."""
+
+
 class Data(BaseModel):
     """Data of an event, or a part of it."""
 

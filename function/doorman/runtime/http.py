@@ -7,6 +7,7 @@ import asyncio
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
 from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
@@ -27,6 +28,20 @@ KEEP_ALIVE = 30.0
 
 STEPS = 4
 """Waits of a request: for a place in the pool, a connection, sending, reading; it takes no longer than all of them."""
+
+
+MAX_KEPT = 4 << 20
+"""Bytes of an answer that are put down at most."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """One request and how it was answered; nothing else of the request is kept, since it carries secrets."""
+
+    method: str
+    url: str
+    status: int
+    body: bytearray = field(default_factory=bytearray)
 
 
 def untie(response: httpx.Response) -> None:
@@ -64,6 +79,7 @@ def open_client(
     clock: Clock,
     proxies: Proxies,
     is_watched: bool = False,
+    kept: list[Exchange] | None = None,
 ) -> httpx.AsyncClient:
     """Open a client, which connects when first used, keeps no cookies, and lets go of its connections when unused.
 
@@ -71,6 +87,7 @@ def open_client(
         timeout: seconds for each step of a request; `STEPS` times as many for all of it.
         trusted: whom to trust with https.
         is_watched: each request is logged.
+        kept: where each answer is put down.
     """
     client = telemetry.client_type()(
         timeout=timeout,
@@ -80,6 +97,8 @@ def open_client(
     )
     if is_watched:
         watch(client)
+    if kept is not None:
+        put_down(client, kept)
     return client
 
 
@@ -173,6 +192,32 @@ class _BoundedStream(httpx.AsyncByteStream):
         async for part in self._stream:
             if self._clock.monotonic() > self._ends_at:
                 raise httpx.ReadTimeout("the answer takes too long")
+            yield part
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+def put_down(client: httpx.AsyncClient, kept: list[Exchange]) -> None:
+    """Put down what is answered, while it is read."""
+
+    async def begin(response: httpx.Response) -> None:
+        exchange = Exchange(method=response.request.method, url=str(response.request.url), status=response.status_code)
+        kept.append(exchange)
+        response.stream = _RecordedStream(response.stream, exchange.body)
+
+    client.event_hooks["response"].append(begin)
+
+
+class _RecordedStream(httpx.AsyncByteStream):
+    def __init__(self, stream: httpx.AsyncByteStream | httpx.SyncByteStream, body: bytearray) -> None:
+        assert isinstance(stream, httpx.AsyncByteStream)  # noqa: S101 - what an asynchronous transport gives
+        self._stream = stream
+        self._body = body
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for part in self._stream:
+            self._body += part[: MAX_KEPT - len(self._body)]
             yield part
 
     async def aclose(self) -> None:

@@ -10,13 +10,14 @@ from shlex import quote
 from typing import NoReturn
 
 from doorman.entrypoints.cli.sandbox import configure
-from doorman.sandbox import world
+from doorman.sandbox import replay, world
 from doorman.sandbox.assembly import Stage, environment, open_stage
 from doorman.sandbox.demo import DECIDED, OUTCOME, Demo
 from doorman.sandbox.envelope import Event
 from doorman.sandbox.processes import NotStartedError
 from doorman.sandbox.report import Progress
 from doorman.sandbox.samples import EVENTS, POLICY
+from doorman.sandbox.serving import serve
 
 FIXED_PORT = 8400
 
@@ -30,6 +31,8 @@ def main(arguments: list[str] | None = None) -> int:
     started = time.monotonic()
     progress.say("Starting a cloud, a broker and the functions triage, check_job and sweep on this machine.")
     try:
+        if options.replay:
+            _replay(options, progress)
         with tempfile.TemporaryDirectory(prefix="doorman-") as folder:
             logs = Path(folder) if options.demo else None
             console = {"LOG_FORMAT": "console", "LOG_LEVEL": options.log_level}
@@ -52,6 +55,18 @@ def _read(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="doorman sandbox", description=__doc__, allow_abbrev=False)
     configure(parser)
     return parser.parse_args(arguments)
+
+
+def _replay(options: argparse.Namespace, progress: Progress) -> NoReturn:
+    """Answer as a recording says."""
+    try:
+        recording = replay.read(options.replay)
+    except (OSError, ValueError) as error:
+        raise NotStartedError(f"{options.replay}: no recording ({error})") from error
+    with serve(replay.create_app(recording), port=options.port) as url:
+        for name, value in replay.environment(recording, url).items():
+            progress.say(f"export {name}={quote(value)}")
+        _wait()
 
 
 def _demo(stage: Stage, progress: Progress) -> int:

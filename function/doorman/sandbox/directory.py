@@ -132,6 +132,9 @@ class Directory:
             )
         if user is None or user.password != named.get("password"):
             raise unauthorized()
+        if user.is_expired:
+            text = f"The password is expired and needs to be changed for user: {user.id}."
+            raise keystone(401, "Unauthorized", text)
         return user
 
     def _scope(self, scope: Any, user: User) -> str | None:

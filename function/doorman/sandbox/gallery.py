@@ -92,6 +92,8 @@ class Gallery:
             member.status = status
             member.updated_at = self.clock()
             self._receive(member)
+        elif self.settings.settling_again_counts:
+            member.updated_at = self.clock()
         return True
 
     def member(self, image_id: str, project_id: str) -> Member | None:

@@ -37,7 +37,7 @@ def routes(cloud: Cloud) -> list[Route]:
             return _remove(cloud, caller, image, request)
         if image.visibility != "shared":
             raise glance(404, "Not Found", "Only shared images have members.")
-        return JSONResponse(_describe(_member(cloud, caller, image, request)))
+        return JSONResponse(_describe(_member(cloud, caller, image, request), has_times=cloud.settings.member_times))
 
     return [
         Route("/v2/images/{image_id}/members", members, methods=["GET", "POST"]),
@@ -106,12 +106,12 @@ def _require_shared(image: Image) -> None:
         raise glance(403, "Forbidden", "Only shared images have members.")
 
 
-def _describe(member: Member) -> dict[str, object]:
+def _describe(member: Member, *, has_times: bool = True) -> dict[str, object]:
+    times = {"created_at": zulu(member.created_at), "updated_at": zulu(member.updated_at)}
     return {
         "image_id": member.image_id,
         "member_id": member.project_id,
         "status": member.status,
-        "created_at": zulu(member.created_at),
-        "updated_at": zulu(member.updated_at),
+        **(times if has_times else {}),
         "schema": "/v2/schemas/member",
     }

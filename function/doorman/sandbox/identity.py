@@ -135,7 +135,7 @@ def _project(project: Project) -> dict[str, Any]:
 
 def _catalog(cloud: Cloud, project_id: str, base: str) -> list[dict[str, Any]]:
     """List the services; internal endpoints lead nowhere, so that taking the wrong interface shows."""
-    services = {
+    services: dict[tuple[str, str], str | None] = {
         ("identity", "keystone"): "/identity/v3",
         ("image", "glance"): cloud.settings.image_path,
         ("cbr", "cbr"): cloud.settings.cbr_path.format(project_id=project_id),
@@ -155,4 +155,5 @@ def _catalog(cloud: Cloud, project_id: str, base: str) -> list[dict[str, Any]]:
             ],
         }
         for (kind, name), path in services.items()
+        if path is not None
     ]

@@ -46,12 +46,18 @@ def _list(cloud: Cloud, caller: Caller, query: list[tuple[str, str]]) -> Respons
         visibility=visibility,
         status=cast("ListedStatus", status),
         after=_marker(cloud, caller, asked.get("marker")),
-        limit=min(int(limit), PAGE_SIZE),
-        tests=chosen(query),
+        limit=min(int(limit), PAGE_SIZE) if cloud.settings.honours_limit else PAGE_SIZE,
+        tests=chosen(pair for pair in query if pair[0] not in _ignored(cloud)),
     )
     dialect = "ims+whole" if cloud.settings.whole_image_in_answer else "ims"
     body = b", ".join(render(image, dialect, _writer(is_whole_told=dialect != "ims")) for image in found)
     return Response(b'{"images": [' + body + b"]}", media_type="application/json")
+
+
+def _ignored(cloud: Cloud) -> set[str]:
+    """Name the filters that this cloud does not know."""
+    known = {"__whole_image": cloud.settings.honours_whole_image, "os_hidden": cloud.settings.honours_os_hidden}
+    return {name for name, is_known in known.items() if not is_known}
 
 
 def _marker(cloud: Cloud, caller: Caller, marker: str | None) -> Image | None:

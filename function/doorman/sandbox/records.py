@@ -39,13 +39,14 @@ class Project:
 
 @dataclass(slots=True, kw_only=True)
 class User:
-    """A user with a password; `roles` maps project IDs to role names."""
+    """A user with a password, which may have expired; `roles` maps project IDs to role names."""
 
     id: str
     name: str
     password: str = field(repr=False)
     domain: str = "Default"
     roles: dict[str, set[str]] = field(default_factory=dict)
+    is_expired: bool = False
 
 
 @dataclass(slots=True, kw_only=True)

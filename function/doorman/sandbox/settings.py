@@ -25,7 +25,11 @@ class Settings:
         max_images_per_call: above it submissions are refused with IMG.0067.
         keystone_down: logins get 503, and the services answer 401 to every token.
         retry_seconds: before FunctionGraph calls a function again.
-        image_path, cbr_path: what the catalog appends to the base URL.
+        image_path, cbr_path: what the catalog appends to the base URL; None: it lists no image service.
+        honours_limit: a page has as many images as `limit` asks for. honours_whole_image, honours_os_hidden: the
+            IMS's list filters by these; else it ignores them.
+        member_times: a member row tells `created_at` and `updated_at`.
+        settling_again_counts: settling a share as it is already moves its `updated_at`.
     """
 
     job_seconds: float | None = 0.02
@@ -42,6 +46,11 @@ class Settings:
     max_images_per_call: int | None = None
     keystone_down: bool = False
     retry_seconds: float = 0.05
-    image_path: str = ""
+    image_path: str | None = ""
     cbr_path: str = "/v3"
     region: str = "eu-de"
+    honours_limit: bool = True
+    honours_whole_image: bool = True
+    honours_os_hidden: bool = True
+    member_times: bool = True
+    settling_again_counts: bool = False

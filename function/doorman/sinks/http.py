@@ -44,10 +44,21 @@ class HttpSink:
         Raises:
             Unavailable: the sink did not take it.
         """
-        told = replace(event, extensions={**event.extensions, **self.overrides})
-        headers, body = write(told)
-        headers |= self._prove()
+        headers, body = self._draft(event)
         await hand_over(partial(self._post, event, headers, body), self.clock)
+
+    async def send(self, event: CloudEvent) -> httpx.Response:
+        """Post one event, once, and give whatever the sink answers.
+
+        Raises:
+            httpx.HTTPError, httpx.InvalidURL: it did not.
+        """
+        headers, body = self._draft(event)
+        return await self.clients.of(event.source).post(self.url, headers=headers, content=body)
+
+    def _draft(self, event: CloudEvent) -> tuple[dict[str, str], bytes]:
+        headers, body = write(replace(event, extensions={**event.extensions, **self.overrides}))
+        return headers | self._prove(), body
 
     def _prove(self) -> dict[str, str]:
         try:

@@ -119,7 +119,7 @@ def test_agency_takes_two_steps() -> None:
 
 
 def test_token_is_read() -> None:
-    """The header's token, its life, its project and the catalog are kept; nothing else is."""
+    """The header's token, its life, its project, roles and the catalog are kept; nothing else is."""
     endpoint = Endpoint(url="https://ims.test", interface="public")
     assert read(201) == Token(
         value="t0ken",
@@ -127,6 +127,7 @@ def test_token_is_read() -> None:
         project_id="p1",
         catalog=(Entry(type="image", endpoints=(endpoint,)),),
         project_name="eu-de",
+        roles=("te_admin",),
     )
 
 
@@ -219,3 +220,30 @@ def test_secrets_have_no_repr() -> None:
     """Neither a password nor a token shows when it is printed."""
     assert "s3cret" not in repr(account(Project(id="p1")))
     assert "t0ken" not in repr(read(201))
+
+
+@pytest.mark.parametrize(
+    ("told", "roles", "rules"),
+    [
+        ({"roles": [{"name": "member"}, {"name": ""}, "x"]}, ("member",), None),
+        ({"roles": "member", "application_credential": "x"}, (), None),
+        ({"application_credential": {"access_rules": []}}, ("te_admin",), None),
+        (
+            {"application_credential": {"access_rules": [{"method": "GET", "path": "/v2/images", "id": "1"}]}},
+            ("te_admin",),
+            (("GET", "/v2/images"),),
+        ),
+    ],
+)
+def test_the_token_says_what_it_is_good_for(
+    told: dict[str, Any], roles: tuple[str, ...], rules: tuple[tuple[str, str], ...] | None
+) -> None:
+    """Roles, and the access rules of an application credential; strange ones cost nothing."""
+    token = read(201, {"token": {**ANSWER["token"], **told}})
+    assert (token.roles, token.rules) == (roles, rules)
+
+
+def test_an_expired_password_is_told() -> None:
+    """The one reason that Keystone gives; no other word of its answer is repeated."""
+    with pytest.raises(LoginRefused, match=r"\(401\): the password has expired, change it$"):
+        read(401, b'{"error": {"message": "The password is expired and needs to be changed for user: u1."}}')

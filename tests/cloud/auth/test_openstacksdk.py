@@ -60,7 +60,9 @@ def use(identity: Identity) -> tuple[str, str, str | None, str | None]:
 
     async def run(credentials: Credentials) -> tuple[str, str, str | None, str | None]:
         url = await credentials.endpoint("image")
-        return await credentials.project_id(), url, await credentials.user(), await credentials.project_name()
+        token = await credentials.token()
+        assert token is not None
+        return await credentials.project_id(), url, token.user, token.project_name
 
     async def with_client() -> tuple[str, str, str | None, str | None]:
         async with httpx.AsyncClient() as client:

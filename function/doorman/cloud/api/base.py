@@ -148,7 +148,7 @@ def check(answer: Answer) -> None:
     """
     if answer.status // 100 == 2:  # noqa: PLR2004 - the class of success
         return
-    code = _read_code(answer.body) or str(answer.status)
+    code = read_error_code(answer.body) or str(answer.status)
     failure = classify(code=code, status=answer.status)
     wait = read_retry_after(answer.headers)
     if failure is Failure.THROTTLED or answer.status == HTTPStatus.SERVICE_UNAVAILABLE:
@@ -211,7 +211,7 @@ def read_time(row: Mapping[str, Any], field: str) -> datetime | None:
     return parse_time(value) if isinstance(value, str) else None
 
 
-def _read_code(body: bytes) -> str | None:
+def read_error_code(body: bytes) -> str | None:
     """Read an error's code from where services put it, else from the text, which may quote a sharer's words."""
     try:
         value = parse_json(body, "error")

@@ -16,6 +16,7 @@ from doorman.cloud.auth.accounts import Account, Endpoints, Keys, Plugin
 from doorman.cloud.auth.catalog import Service, find_endpoint
 from doorman.cloud.auth.environ import Identity
 from doorman.cloud.auth.http_auth import FixedTokenAuth, KeyAuth, TokenAuth
+from doorman.cloud.auth.keystone import Token
 from doorman.cloud.auth.logins import PROJECT_MARK
 from doorman.cloud.auth.tokens import Gate, TokenSource
 from doorman.errors import Misconfigured
@@ -32,6 +33,10 @@ class Credentials(Protocol):
     def auth(self) -> httpx.Auth:
         """What makes a request ours; after a 401 it renews once, then lets the 401 through."""
 
+    @property
+    def account(self) -> Account | None:
+        """What the settings describe; None where credentials come with each call."""
+
     region: str | None  # that the account names; None where it names none
     names: frozenset[str]  # that the project is called by: its ID or name, as it is set, and its clouds.yaml entry
 
@@ -42,11 +47,8 @@ class Credentials(Protocol):
             Unavailable: the login failed.
         """
 
-    async def project_name(self) -> str | None:
-        """Give the project's name, as Keystone tells it; None where nobody does. Raises as `project_id`."""
-
-    async def user(self) -> str | None:
-        """Give the name of who logs in, as Keystone tells it; None where nobody does. Raises as `project_id`."""
+    async def token(self) -> Token | None:
+        """Give the token, with the names of user and project; None where nobody logs in. Raises as `project_id`."""
 
     async def endpoint(self, service: Service) -> str:
         """Give the base URL of a service: no trailing slash, no version but compute's.
@@ -64,7 +66,7 @@ class KeystoneCredentials:
         self.auth = TokenAuth(source)
         self.region = account.region
         self.names = name_project(account)
-        self._account = account
+        self.account = account
         self._source = source
         self._project_id = account.project.id
         self._found: dict[Service, str] = {}
@@ -76,24 +78,20 @@ class KeystoneCredentials:
             self._project_id = (await self._source.current()).project_id
         return self._project_id or ""
 
-    async def project_name(self) -> str | None:
-        """Give the project's name from the token."""
-        return (await self._source.current()).project_name
-
-    async def user(self) -> str | None:
-        """Give the user's name from the token."""
-        return (await self._source.current()).user
+    async def token(self) -> Token:
+        """Give the token."""
+        return await self._source.current()
 
     async def endpoint(self, service: Service) -> str:
         """Give the base URL from the settings, else from the catalog that came with the token."""
-        if override := getattr(self._account.endpoints, service):
+        if override := getattr(self.account.endpoints, service):
             is_marked = PROJECT_MARK in override
             return str(override).replace(PROJECT_MARK, await self.project_id() if is_marked else "")
         token = await self._source.current()
         if self._found_in is not token:
             self._found_in, self._found = token, {}
         if service not in self._found:
-            account = self._account
+            account = self.account
             url = find_endpoint(token.catalog, service, region=account.region, interface=account.interface)
             self._found[service] = url
         return self._found[service]
@@ -110,8 +108,10 @@ class BareCredentials:
         endpoints: Endpoints,
         region: str | None = None,
         names: frozenset[str] = frozenset(),
+        account: Account | None = None,
     ) -> None:
         self.auth = auth
+        self.account = account
         self.region = region
         self.names = names | {project_id}
         self._project_id = project_id
@@ -121,13 +121,8 @@ class BareCredentials:
         """Give the project's ID."""
         return self._project_id
 
-    async def project_name(self) -> str | None:
-        """Give nothing: nobody was asked."""
-        return None
-
-    async def user(self) -> str | None:
-        """Give nothing: a signature names no user."""
-        return None
+    async def token(self) -> None:
+        """Give nothing: a signature names nobody, and a token that is given tells nothing of itself."""
 
     async def endpoint(self, service: Service) -> str:
         """Give the base URL from the settings."""
@@ -267,6 +262,7 @@ def make_signed(load: Callable[[], Account], account: Account, *, clock: Clock) 
         endpoints=account.endpoints,
         region=account.region,
         names=name_project(account),
+        account=account,
     )
 
 

@@ -24,6 +24,10 @@ class LoginRefused(Unavailable):
     """Keystone is there, but does not let these credentials into this project; others may fare better."""
 
 
+class PasswordExpired(LoginRefused):
+    """The one reason for a refusal that Keystone tells."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token:
     """A token as Keystone gave it.
@@ -33,6 +37,8 @@ class Token:
         life: how long it lives from its issue on, by Keystone's own clock.
         project_id: the project it is scoped to, with its name; None for a domain.
         user: the name of who logged in; None where Keystone does not say.
+        roles: names of the roles in the project. rules: method and path of each access rule of an application
+            credential; None where it has none.
     """
 
     value: str = field(repr=False)
@@ -41,6 +47,8 @@ class Token:
     catalog: tuple[Entry, ...] = ()
     user: str | None = None
     project_name: str | None = None
+    roles: tuple[str, ...] = ()
+    rules: tuple[tuple[str, str], ...] | None = None
 
 
 class ProjectAnswer(Foreign):
@@ -58,6 +66,8 @@ class TokenAnswer(Foreign):
     project: ProjectAnswer | None = None
     catalog: Annotated[tuple[Entry, ...], BeforeValidator(read_catalog)] = ()
     user: Any = None
+    roles: Any = None
+    application_credential: Any = None
 
 
 class LoginAnswer(Foreign):
@@ -124,7 +134,7 @@ def read_token(status: int, headers: Mapping[str, str], body: bytes, *, account:
         Unavailable: Keystone is down, throttles us, or this is not Keystone.
     """
     if status != CREATED:
-        raise read_refusal(status, headers, account=account)
+        raise read_refusal(status, headers, account=account, body=body)
     value = headers.get("X-Subject-Token", "")
     try:
         answer = LoginAnswer.model_validate_json(body).token
@@ -140,7 +150,20 @@ def read_token(status: int, headers: Mapping[str, str], body: bytes, *, account:
         catalog=answer.catalog,
         user=read_name(answer.user.get("name") if isinstance(answer.user, dict) else None),
         project_name=read_name(project.name) if project else None,
+        roles=tuple(name for each in read_objects(answer.roles) if (name := read_name(each.get("name")))),
+        rules=read_rules(answer.application_credential),
     )
+
+
+def read_objects(value: Any) -> list[dict[str, Any]]:
+    """Give the objects in a list; none where it is no list."""
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+def read_rules(credential: Any) -> tuple[tuple[str, str], ...] | None:
+    """Read method and path of the access rules that a token tells of; None where it tells none."""
+    rules = credential.get("access_rules") if isinstance(credential, dict) else None
+    return tuple((str(rule.get("method")), str(rule.get("path"))) for rule in read_objects(rules)) if rules else None
 
 
 def read_time(text: Any) -> datetime | None:
@@ -161,9 +184,11 @@ def read_name(name: Any) -> str | None:
     return name if isinstance(name, str) and name else None
 
 
-def read_refusal(status: int, headers: Mapping[str, str], *, account: Account) -> Unavailable:
+def read_refusal(status: int, headers: Mapping[str, str], *, account: Account, body: bytes = b"") -> Unavailable:
     """Put an answer other than 201 into one line; its body is never repeated, as it may repeat what we sent."""
     url = tokens_url(account)
+    if status in REFUSALS and b"password is expired" in body:
+        return PasswordExpired(f"login refused by Keystone at {url} ({status}): the password has expired, change it")
     # To an application credential that it does not know, Keystone says 404.
     is_unknown = status == NOT_FOUND and isinstance(account.login, ApplicationCredential)
     if status in REFUSALS or is_unknown:

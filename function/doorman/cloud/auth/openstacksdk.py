@@ -256,6 +256,7 @@ def log_in(login: Plugin, *, url: str, timeout: float, now: datetime) -> Token:
         catalog=entries,
         user=access.username,
         project_name=access.project_name,
+        roles=tuple(access.role_names or ()),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from doorman.cloud.auth.accounts import Account, Plugin
+from doorman.cloud.auth.accounts import Account, Password, Plugin
 from doorman.cloud.auth.keystone import LoginRefused, Token, agency_body, login_body, read_token, tokens_url
 from doorman.errors import Misconfigured, Unavailable
 from doorman.runtime.clock import Clock
@@ -181,6 +181,22 @@ async def log_in(account: Account, *, client: httpx.AsyncClient, now: Callable[[
     if token.project_id is None or account.project.id not in {None, token.project_id}:
         raise LoginRefused(f"Keystone at {tokens_url(account)} gave a token for another project: check OS_PROJECT_ID")
     return token
+
+
+async def is_known(account: Account, *, client: httpx.AsyncClient, now: Callable[[], datetime]) -> bool | None:
+    """Say whether a user whom Keystone refused can log in without a project: then the project or its role is wrong.
+
+    None: only a user with a password can be asked about so.
+    """
+    if not isinstance(account.login, Password) or account.agency:
+        return None
+    body = login_body(account)
+    del body["auth"]["scope"]
+    try:
+        await post(body, account=account, client=client, now=now, bearer=None)
+    except Unavailable:
+        return False
+    return True
 
 
 async def run_plugin(login: Plugin, *, url: str, client: httpx.AsyncClient, now: Callable[[], datetime]) -> Token:

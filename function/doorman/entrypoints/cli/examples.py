@@ -12,6 +12,7 @@ _BY_HAND: Final = (
 
 # command: an example, and the variables
 _BELOW: Final = {
+    "doctor": ("doctor --os-cloud receiver", f"{_DECIDES}, K_SINK, HTTPS_PROXY, NO_PROXY"),
     "run": ("run --project 9c61004714024f9586705d090530f9fa --dry-run", f"{_TELLS}; with --notify DOORMAN_CHANNELS"),
     "pending": ("pending --state told.json --new --fail-on held", _DECIDES),
     "approve": (f"approve {_BY_HAND}", _TELLS),

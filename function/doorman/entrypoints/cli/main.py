@@ -26,6 +26,7 @@ _INTERRUPTED: Final = 130
 
 # command: what it does. To add one: a module of that name beside this one, and a line here
 COMMANDS: Final[Mapping[str, str]] = {
+    "doctor": "look whether cloud, login, sink and policy are as they should be; change nothing",
     "run": "do the whole job once: list, decide, settle, follow the jobs, tell",
     "pending": "list the shares that wait and what the policy would do; change nothing",
     "approve": "accept shares by hand, with a reason that is told",

@@ -14,6 +14,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--demo", action="store_true", help="send all sample events, tell what became of them, and end")
     add("--port", type=int, default=0, help="the cloud's port, the others follow; 0: free ones (default)")
+    add("--replay", type=Path, metavar="DIR", help="play back what `doorman doctor --record` wrote, and nothing else")
     add("--policy", type=Path, metavar="FILE", help="the policy of the functions (default: the demo's)")
     add("--profile", choices=("kafka", "mt"), default="kafka", help="whose delivery rules to keep (default: kafka)")
     levels = ("debug", "info", "warning", "error")
@@ -30,6 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise Misconfigured("sandbox: not part of the functions' image; install Doorman from its wheel or checkout")
     words = [
         *(["--demo"] if arguments.demo else []),
+        *([f"--replay={arguments.replay}"] if arguments.replay else []),
         *([f"--policy={arguments.policy}"] if arguments.policy else []),
         *(f"--port={arguments.port}", f"--profile={arguments.profile}", f"--log-level={arguments.log_level}"),
     ]

@@ -14,6 +14,7 @@ from typing import TextIO, cast
 
 from doorman import bootstrap
 from doorman.cloud.auth.credentials import Credentials
+from doorman.cloud.auth.keystone import Token
 from doorman.cloud.auth.logins import GIVEN, PROJECT_IDS, PROJECT_NAMES
 from doorman.entrypoints.cli.answer_sink import AnswerSink
 from doorman.entrypoints.cli.output import LossyStream, SturdyStream, read_text
@@ -97,10 +98,8 @@ async def open_projects(
         PolicyError: the policy file is wrong.
         Unavailable: a project is named that only a login can find, and it failed.
     """
-    given = {"OS_CLOUD": arguments.os_cloud, "DOORMAN_POLICY": arguments.policy}
-    environ = {**os.environ, **{name: value for name, value in given.items() if value}}
-    settings = Settings.from_environ(_serve_named(environ, projects), is_sink_required=False)
-    _log_beside(settings)
+    settings = read_settings(arguments, projects)
+    log_beside(settings)
     telemetry.set_up(os.environ)
     called: dict[str, str] = {}
     known = Known()
@@ -127,6 +126,17 @@ async def open_projects(
             told=told,
             taken=shown.taken,
         )
+
+
+def read_settings(arguments: Namespace, projects: Sequence[str] = ()) -> Settings:
+    """Read the environment, with `os_cloud` and `policy` of the arguments in it; `projects` is what `--project` named.
+
+    Raises:
+        Misconfigured: a variable is missing or wrong.
+    """
+    given = {"OS_CLOUD": arguments.os_cloud, "DOORMAN_POLICY": arguments.policy}
+    environ = {**os.environ, **{name: value for name, value in given.items() if value}}
+    return Settings.from_environ(_serve_named(environ, projects), is_sink_required=False)
 
 
 async def find_context(session: Session) -> ProjectContext:
@@ -163,7 +173,8 @@ async def _learn(served: Projects, used: Mapping[str, int], called: dict[str, st
     credentials = (await served.context(project_id)).cloud.client.credentials
     names = sorted((name for name in credentials.names - {project_id} if used[name] == 1), key=len)
     with suppress(Unavailable):
-        name = names[0] if names else await credentials.project_name()
+        token = None if names else await credentials.token()
+        name = names[0] if names else token.project_name if token else None
         called[project_id] = name if name and name != project_id else ""
 
 
@@ -171,9 +182,13 @@ async def _find_ids(word: str, credentials: Sequence[Credentials]) -> Sequence[s
     """Find which projects a person means: by what the settings call them, else by what Keystone does."""
     found = [each for each in credentials if word in each.names]
     if not found:
-        names = await asyncio.gather(*(each.project_name() for each in credentials), return_exceptions=True)
-        found = [each for each, name in zip(credentials, names, strict=True) if name == word]
+        tokens = await asyncio.gather(*(each.token() for each in credentials), return_exceptions=True)
+        found = [each for each, token in zip(credentials, tokens, strict=True) if _names(token, word)]
     return [await each.project_id() for each in found] or [word]
+
+
+def _names(token: Token | BaseException | None, word: str) -> bool:
+    return isinstance(token, Token) and token.project_name == word
 
 
 def _serve_named(environ: Mapping[str, str], projects: Sequence[str]) -> Mapping[str, str]:
@@ -187,7 +202,7 @@ def _serve_named(environ: Mapping[str, str], projects: Sequence[str]) -> Mapping
     }
 
 
-def _log_beside(settings: Settings) -> None:
+def log_beside(settings: Settings) -> None:
     """Log to stderr, and unless asked for more only what a person should know: stdout is for the answer."""
     logs.set_up(
         level=settings.log_level if os.environ.get("LOG_LEVEL") else "warning",

@@ -164,7 +164,8 @@ async def _settle(
     chosen = open_projects(arguments, projects=[arguments.project], is_telling=True, as_json=arguments.json)
     async with chosen as session:
         context = await find_context(session)
-        by = await context.cloud.client.credentials.user() or UNNAMED
+        token = await context.cloud.client.credentials.token()
+        by = (token.user if token else None) or UNNAMED
         once = Run(
             session.projects,
             run_id=f"{action}-{uuid4()}",

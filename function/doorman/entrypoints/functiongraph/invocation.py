@@ -7,12 +7,12 @@ The function of a project that shares only passes its traces on.
 import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 
 from pydantic_core import to_json
 
-from doorman.bootstrap import Connections, open_projects
+from doorman.bootstrap import Connections, open_patient, open_projects
 from doorman.cloud.auth.credentials import Credentials, from_invocation
 from doorman.cloud.client import counting
 from doorman.entrypoints.functiongraph.payload import (
@@ -26,7 +26,7 @@ from doorman.entrypoints.functiongraph.payload import (
 from doorman.entrypoints.http import Reply, refuse, work_off
 from doorman.errors import Rejected, Unavailable
 from doorman.events.cloudevents import check_encoding
-from doorman.events.messages import TICK, EventType
+from doorman.events.messages import DOCTOR, TICK, EventType
 from doorman.handlers.batching import Shared
 from doorman.handlers.dispatch import Handler, handle_check, handle_sweep, handle_triage
 from doorman.handlers.forward import handle_forward
@@ -74,12 +74,24 @@ class Invocations:
             return refuse(error, policy_digest=self._policy.digest)
         if unwrapped.ignored:
             logger().info("payload.ignored", reasons=[reason.value for reason in unwrapped.ignored])
+        if any(event.type == DOCTOR for event in unwrapped.events):
+            return await self._examine(grant, served)
         handlers = dict(HANDLERS)
         if self._is_sender:
             handlers[EventType.NOTIFIED] = handle_forward
         if waiting is not None:
             handlers[TICK] = partial(self._share_run, grant)
         return _sum_up(unwrapped, await _work_off_all(served, unwrapped.events, handlers, waiting))
+
+    async def _examine(self, grant: Grant | None, served: Projects) -> Reply:
+        """Look whether all is well, with the credentials of this call; each finding is a log line as well."""
+        from doorman.handlers.doctor import examine  # noqa: PLC0415 - seldom asked for
+
+        patient = open_patient(self._connections, self._policy, projects=served, credentials=self._lend(grant))
+        found = [asdict(finding) for finding in await examine(patient)]
+        for finding in found:
+            logger().info("doctor.finding", **finding)
+        return Reply(status=200, text=to_json(found).decode(), headers={"Content-Type": "application/json"})
 
     async def _share_run(
         self, grant: Grant | None, served: Projects, events: Sequence[CloudEvent]

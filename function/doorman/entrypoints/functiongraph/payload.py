@@ -19,7 +19,7 @@ from doorman.cloud.auth.accounts import Keys
 from doorman.entrypoints.functiongraph.cts import Ignored, as_list, as_object, read_trace
 from doorman.errors import Rejected
 from doorman.events.cloudevents import MAX_BATCH, from_structured
-from doorman.events.messages import MAX_CHECKS, TICK, EventType
+from doorman.events.messages import DOCTOR, MAX_CHECKS, TICK, EventType
 from doorman.models import CloudEvent, is_plain_id
 from doorman.parsing import parse_json, parse_time
 
@@ -31,6 +31,7 @@ MAX_RECEIVERS = 256
 
 _NAMESPACE = uuid5(NAMESPACE_URL, "urn:doorman:functiongraph")
 _KINDS = frozenset({"record", "lts", "cts", "trace_name", "specversion"})
+_ACTIONS = {"sweep": TICK, "doctor": DOCTOR}
 _OURS = frozenset({EventType.NOTIFIED, EventType.CHECK, EventType.SWEEP, TICK})
 _Reader = Callable[[Any], "list[CloudEvent] | Ignored"]
 
@@ -177,10 +178,11 @@ def _read_timer(payload: Mapping[str, Any]) -> list[CloudEvent] | Ignored:
     name, time, wish = payload.get("trigger_name"), payload.get("time"), payload.get("user_event")
     if not isinstance(name, str) or not isinstance(time, str) or not time:
         raise Rejected("payload: a TIMER has trigger_name and time as strings")
-    if wish and str(wish).strip() and as_object(wish).get("action") != "sweep":
+    action = str(as_object(wish).get("action")) if wish and str(wish).strip() else "sweep"
+    if action not in _ACTIONS:
         return Ignored.OTHER_ACTION
     tick = str(uuid5(_NAMESPACE, to_json([name, time]).decode()))
-    return [CloudEvent(id=tick, source="/functiongraph/timer", type=TICK, time=parse_time(time))]
+    return [CloudEvent(id=tick, source="/functiongraph/timer", type=_ACTIONS[action], time=parse_time(time))]
 
 
 def _smn_messages(payload: Mapping[str, Any]) -> Iterator[Any]:

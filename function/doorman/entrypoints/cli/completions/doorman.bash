@@ -2,6 +2,7 @@
 _doorman() {
   local word="${COMP_WORDS[COMP_CWORD]}" before="${COMP_WORDS[COMP_CWORD-1]}" words="" options=""
   case "${COMP_WORDS[*]:1:$((COMP_CWORD-1))} " in
+    "doctor "*) words="" options="-h --help --os-cloud --policy --project --record --yes --json" ;;
     "run "*) words="" options="-h --help --project --os-cloud --policy --json --state --new --fail-on --dry-run --report --notify" ;;
     "pending "*) words="" options="-h --help --project --os-cloud --policy --json --state --new --fail-on --facts" ;;
     "approve "*) words="" options="-h --help --project --reason --yes --os-cloud --policy --json --vault" ;;
@@ -18,8 +19,8 @@ _doorman() {
     "policy "*) words="check test suggest diff schema" options="-h --help" ;;
     "explain "*) words="" options="-h --help --project --os-cloud --policy --shares --json" ;;
     "send "*) words="" options="-h --help --to" ;;
-    "sandbox "*) words="" options="-h --help --demo --port --policy --profile --log-level" ;;
-    " ") words="run pending approve reject reconcile report notify replay policy explain send sandbox" options="--help --version --print-completion" ;;
+    "sandbox "*) words="" options="-h --help --demo --port --replay --policy --profile --log-level" ;;
+    " ") words="doctor run pending approve reject reconcile report notify replay policy explain send sandbox" options="--help --version --print-completion" ;;
   esac
   case "$before" in
     --fail-on) words="held failed drifted" ;;

@@ -1,0 +1,125 @@
+"""`doorman doctor`: one line for each thing looked at, with the remedy where one is wrong; changes nothing."""
+
+import asyncio
+import json
+import secrets
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import asdict
+from itertools import groupby
+from pathlib import Path
+
+from pydantic_core import to_json
+
+from doorman import bootstrap
+from doorman.entrypoints.cli.output import ask, read_text, say
+from doorman.entrypoints.cli.session import add_files, log_beside, read_settings
+from doorman.errors import Misconfigured
+from doorman.handlers.doctor import examine, refuse_settings
+from doorman.planning.diagnosis import Finding, Mark
+from doorman.planning.redaction import Redactor
+from doorman.policy.policy import Policy, compile_policy, load_file
+from doorman.policy.tools.lint import lint
+from doorman.runtime.clock import Clock, SystemClock
+from doorman.runtime.http import Exchange
+from doorman.settings import Settings
+
+_STYLES = {Mark.OK: "green", Mark.NOTE: "yellow", Mark.MEND: "red", Mark.UNKNOWN: "faint", Mark.SKIPPED: "faint"}
+
+
+def configure(parser: ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    add_files(parser)
+    parser.add_argument(
+        "--project", action="append", default=[], metavar="PROJECT", help="only this one of the served projects"
+    )
+    parser.add_argument(
+        "--record", type=Path, metavar="DIR", help="write down what the cloud answered, without IDs, names and hosts"
+    )
+    parser.add_argument("--yes", action="store_true", help="with --record: write without asking")
+    parser.add_argument("--json", action="store_true", help="write one finding (JSON) a line")
+
+
+def run(arguments: Namespace) -> int:
+    """Look, and tell; 1 where something must be mended."""
+    kept: list[Exchange] | None = [] if arguments.record else None
+    return _finish(arguments, asyncio.run(look(arguments, clock=SystemClock(), kept=kept)), kept)
+
+
+def _finish(arguments: Namespace, found: Sequence[Finding], kept: list[Exchange] | None) -> int:
+    code = _show(arguments, found)
+    if kept:
+        record(arguments, kept, salt=secrets.token_bytes(32))
+    elif kept is not None:
+        sys.stderr.write("doorman: nothing was answered, so nothing is written\n")
+    return code
+
+
+def record(arguments: Namespace, kept: Sequence[Exchange], *, salt: bytes) -> None:
+    """Show what is to be written, and write it where nobody minds.
+
+    Raises:
+        Misconfigured: nobody answers.
+    """
+    redactor = Redactor(salt)
+    answers = [redactor.answer(each.method, each.url, each.status, bytes(each.body)) for each in kept]
+    text = json.dumps({"version": 1, "answers": answers}, indent=1)
+    sys.stderr.write(f"{text}\n")
+    file = arguments.record / "recording.json"
+    if arguments.yes or ask(f"write these {len(answers)} answers to {file}? IDs, names and hosts in them are made up"):
+        arguments.record.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, "utf-8")
+
+
+def _show(arguments: Namespace, found: Sequence[Finding]) -> int:
+    for project, some in groupby(found, key=lambda finding: finding.project):
+        if project and not arguments.json:
+            say(f"project {project}", style="bold")
+        for finding in some:
+            _tell(finding, as_json=arguments.json)
+    broken = [finding for finding in found if finding.mark is Mark.MEND]
+    if not arguments.json:
+        say(f"mend first: {broken[0].check}" if broken else "nothing to mend", style="bold")
+    return 1 if broken else 0
+
+
+async def look(arguments: Namespace, *, clock: Clock, kept: list[Exchange] | None = None) -> Sequence[Finding]:
+    """Look at everything that the settings name.
+
+    Args:
+        kept: where the answers of the cloud are put down.
+    """
+    try:
+        settings = read_settings(arguments, arguments.project)
+        log_beside(settings)
+        connections = bootstrap.connect(settings, clock=clock, kept=kept)
+    except Misconfigured as error:
+        return refuse_settings(str(error))
+    async with aclosing(connections):
+        named = set(arguments.project)
+        chosen = [each for each in connections.credentials if not named or each.names & named]
+        if not chosen:
+            return refuse_settings(f"--project: {', '.join(sorted(named))}: not served by these settings")
+        policy, warnings = _load(settings, clock)
+        return await examine(bootstrap.open_patient(connections, policy, credentials=chosen, warnings=warnings))
+
+
+def _load(settings: Settings, clock: Clock) -> tuple[Policy | str, Sequence[str]]:
+    """Load the policy, or say why not; and what a strict check minds of it."""
+    try:
+        content, root = load_file(read_text(settings.policy), file=settings.policy, api=settings.api)
+    except Misconfigured as error:
+        return "; ".join(str(error).split("\n")), ()
+    found = lint(content, root, today=clock.now().date(), api=settings.api)
+    return compile_policy(content), [f"line {each.fault.line}: {each.fault.message}" for each in found]
+
+
+def _tell(finding: Finding, *, as_json: bool) -> None:
+    if as_json:
+        say(to_json(asdict(finding)).decode())
+        return
+    say(f"{finding.mark:8}{finding.check:14}{finding.text}", style=_STYLES[finding.mark])
+    if finding.fix:
+        say(f"{'':22}-> {finding.fix}")
