@@ -196,9 +196,10 @@ def function(target: str, other_side: Server, *, projects: int, port: int = 0, *
 
 def _children(pid: int) -> list[int]:
     found = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            found += [int(child), *_children(int(child))]
+    with contextlib.suppress(OSError):  # it has ended meanwhile
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            for child in (task / "children").read_text().split():
+                found += [int(child), *_children(int(child))]
     return found
 
 
@@ -208,7 +209,11 @@ def _used(pid: int) -> float:
 
 
 def _pss(pid: int) -> int:
-    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0  # it has ended meanwhile
+    for line in lines:
         if line.startswith("Pss:"):
             return int(line.split()[1]) * 1024
     raise SystemExit("this kernel does not tell the proportional set size")

@@ -147,11 +147,11 @@ class _Tour:
 
 async def _tick(served: Projects, tour: _Tour) -> Handled:
     contexts, errors = await served.contexts()
-    telemetry.note(None, {"unread": len(errors)})
     for unknown in errors:
         # A project that is known by name only has no digest of its own while the login fails.
         logger().warning("project.unreachable", error=str(unknown))
     done = await (_spread if len(contexts) > served.fanout else _sweep)(served, contexts, tour)
+    telemetry.note(None, {"unread": len(errors)})
     counts = {**done.counts, **({"unread": done.counts.get("unread", 0) + len(errors)} if errors else {})}
     return replace(done, counts=counts, error=done.error or (errors[0] if errors and not contexts else None))
 

@@ -239,6 +239,19 @@ def test_a_payload_may_bring_four_checks_and_a_hundred_with_the_ticks() -> None:
             read(kafka({"messages": messages}))
 
 
+def test_a_malformed_sweep_takes_no_neighbour_with_it() -> None:
+    """All that ask for a sweep are worked off together, so each is read before; alone it is refused."""
+    sweep = to_structured(CloudEvent(id="1", source="/s", type=EventType.SWEEP, data={"projects": ["p"]}))
+    bad = {**sweep, "data": {"projects": []}}
+    unwrapped = read(kafka({"messages": [json.dumps(sweep), json.dumps(bad)]}))
+    assert ([event.data for event in unwrapped.events], unwrapped.ignored) == (
+        [{"projects": ["p"]}],
+        (Ignored.NOT_AN_EVENT,),
+    )
+    with pytest.raises(Rejected, match=r"^data\.projects: List should have at least 1 item"):
+        read(bad)
+
+
 def test_the_largest_payload_is_taken() -> None:
     """256 KB is within the bound."""
     body = json.dumps({"cts": TRACE}).encode()

@@ -20,6 +20,7 @@ from doorman.entrypoints.functiongraph.cts import Ignored, as_list, as_object, r
 from doorman.errors import Rejected
 from doorman.events.cloudevents import MAX_BATCH, from_structured
 from doorman.events.messages import DOCTOR, MAX_CHECKS, TICK, EventType
+from doorman.events.writing import read_sweep
 from doorman.models import CloudEvent, is_plain_id
 from doorman.parsing import parse_json, parse_time
 
@@ -164,6 +165,8 @@ def _read_item(item: Any, *, served: Collection[str]) -> list[CloudEvent] | Igno
     item = as_object(item)
     if "specversion" in item:
         event = from_structured(item)
+        if event.type == EventType.SWEEP:
+            read_sweep(event)  # here, since all that ask for a sweep are worked off together
         return [event] if event.type in _OURS else Ignored.OTHER_TYPE
     return _read_trace_of(item, served=served)
 
