@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 COVER ?= --cov --cov-report=term
 
 .DEFAULT_GOAL := help
-.PHONY: bench chaos fuzz soak help demo test lint unit test-openstack test-container test-lowest test-wheel test-asyncapi asyncapi sbom clean
+.PHONY: bench chaos fuzz soak help demo test lint unit test-openstack test-container test-lowest test-page test-wheel test-asyncapi asyncapi sbom clean
 
 help: ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -47,6 +47,9 @@ sbom: $(VENV)/bin/python ## what the image installs, with licences, as CycloneDX
 
 test-wheel: $(VENV)/dev.stamp ## build the wheel, and use it where there is nothing else
 	@$(BIN)/pytest tests/wheel -o cache_dir=.cache/pytest
+
+test-page: $(VENV)/dev.stamp ## the sandbox's page in a real browser; needs Debian's chromium and chromium-driver
+	@$(BIN)/pytest tests/page -o cache_dir=.cache/pytest
 
 LOWEST := .cache/venv-lowest
 test-lowest: ## all tests with the lowest version of each dependency that pyproject.toml allows

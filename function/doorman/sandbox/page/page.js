@@ -7,7 +7,7 @@ const spell = (c) => c === "\n" ? c : `\\u{${c.codePointAt(0).toString(16)}}`;
 const shown = (text) => String(text).replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, spell);
 const quoted = (text) => /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 const span = (s) => s < 1 ? `+${Math.round(Math.max(0, s) * 1000)} ms` : `+${s.toFixed(1)} s`;
-const state = { lanes: new Map(), shares: new Map(), letters: [], decisions: [], only: "", limits: {}, older: 0 };
+const state = { lanes: new Map(), shares: new Map(), letters: [], decisions: [], only: "", word: "", limits: {}, older: 0 };
 let hello = { projects: {}, samples: {}, policy: "" };
 
 function h(tag, attributes, ...kids) {
@@ -53,7 +53,7 @@ function fill(id, items, keyOf, build, older = 0) {
   return true;
 }
 
-const matches = (...texts) => texts.some((text) => String(text ?? "").toLowerCase().includes($("find").value.trim().toLowerCase()));
+const matches = (...texts) => !state.word || texts.some((text) => String(text ?? "").toLowerCase().includes(state.word));
 const isWanted = (s) => (!state.only || s.state === state.only) && matches(s.name, s.image, s.owner, hello.projects[s.owner]);
 const newest = (found, test) => [...found.values()].filter(test).sort((a, b) => b.at - a.at);
 const lists = [
@@ -236,7 +236,7 @@ $("apply").onclick = async () => {
   examine();
 };
 $("undo").onclick = () => { policy.value = hello.policy; examine(); };
-$("find").oninput = redraw;
+$("find").oninput = ({ target }) => { state.word = target.value.trim().toLowerCase(); redraw(); };
 $("cancel").onclick = () => $("dialog").close();
 
 // --- the feed
