@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from doorman.policy.policy import load
 from doorman.sandbox import broker as brokers
 from doorman.sandbox import cloud as clouds
 from doorman.sandbox import world
@@ -291,7 +292,7 @@ def test_shares_are_read_as_the_product_reads_them() -> None:
         cloud.add_share(world.GOLDEN, world.RECEIVER, name=f"more-{number}")
     started = time.monotonic()
     text = POLICY.read_text("utf-8")
-    tried = try_out(text.replace("default: hold", "default: reject"), text, read_shares(cloud, world.RECEIVER))
+    tried = try_out(text.replace("default: hold", "default: reject"), load(text), read_shares(cloud, world.RECEIVER))
     assert time.monotonic() - started < 5
     assert len(tried["decisions"]) == 1000 + len(shares)
     changed = {each["name"] for each in tried["decisions"] if each["changed"]}

@@ -86,8 +86,8 @@ def _serve(stage: Stage, progress: Progress, policy: Path, *, is_shown: bool) ->
     progress.say(f"  {_curl(stage.sink)}")
     progress.say(f"The samples in {_short(EVENTS)} are for project {world.RECEIVER}. Ctrl-C ends everything.")
     stage.broker.on_event = _tell
-    if is_shown:
-        webbrowser.open(stage.page)
+    if is_shown and not webbrowser.open(stage.page):
+        progress.say("No browser was found here: open the page's address in yours.")
     _wait()
 
 

@@ -79,9 +79,9 @@ class Feed:
     def since(self, revision: int) -> tuple[int, dict[str, Any]]:
         """Tell the oldest changes after a revision, and up to which one they reach."""
         lanes = list(takewhile(lambda lane: lane.revision > revision, reversed(self.lanes.values())))[-PART:]
-        shares = list(takewhile(lambda item: item[1][0] > revision, reversed(self.shares.items())))[-PART * 5 :]
+        shares = list(takewhile(lambda item: item[1][0] > revision, reversed(self.shares.items())))[-PART * 3 :]
         ends = [lanes[0].revision] if len(lanes) == PART else []
-        ends += [shares[0][1][0]] if len(shares) == PART * 5 else []
+        ends += [shares[0][1][0]] if len(shares) == PART * 3 else []
         end = min(ends, default=self._revision)
         told = {
             "lanes": [self._write(lane) for lane in reversed(lanes) if lane.revision <= end],

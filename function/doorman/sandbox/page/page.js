@@ -72,7 +72,7 @@ function redraw() {
     const rest = left[0]() ? left.slice(1) : left;
     if (rest.length) return step(rest);
     isDrawing = false;
-    if (isStale) setTimeout(redraw, 150);
+    if (isStale) setTimeout(redraw, 250);
   });
   step(lists);
 }

@@ -55,7 +55,7 @@ class Page:
         self.cloud, self.broker = cloud, broker
         self.functions, self.settings, self.folder = functions, settings, folder
         self.feed = Feed(cloud, broker)
-        self._applying = asyncio.Lock()
+        self._applying, self._text = asyncio.Lock(), ""
 
     def routes(self) -> list[BaseRoute]:
         """Name the endpoints."""
@@ -99,7 +99,9 @@ class Page:
         }  # fmt: skip
 
     def _running(self) -> str:
-        return Path(self.settings["DOORMAN_POLICY"]).read_text("utf-8")
+        """Give the policy that the functions run with, also where its file was changed since."""
+        self._text = self._text or Path(self.settings["DOORMAN_POLICY"]).read_text("utf-8")
+        return self._text
 
     async def _lane(self, request: Request) -> Response:
         return JSONResponse(self.feed.open_lane(request.query_params.get("id", "")))
@@ -128,7 +130,11 @@ class Page:
         words = [sys.executable, "-P", "-c", COMMAND, *words, "--", str(asked.get("image"))]
         env, pipe = own_environment(self.settings), asyncio.subprocess.PIPE
         process = await asyncio.create_subprocess_exec(*words, env=env, stdout=pipe, stderr=asyncio.subprocess.STDOUT)
-        said, _ = await asyncio.wait_for(process.communicate(), COMMAND_SECONDS)
+        try:
+            said, _ = await asyncio.wait_for(process.communicate(), COMMAND_SECONDS)
+        except TimeoutError:
+            process.kill()
+            raise Problem(504, {"error": f"no end within {COMMAND_SECONDS:g} s"}) from None
         if process.returncode:
             raise Problem(409, {"error": said.decode(errors="replace").strip()})
         return JSONResponse({"text": said.decode(errors="replace").strip()})
@@ -138,7 +144,7 @@ class Page:
         asked, shares = await read_body(request), read_shares(self.cloud, world.RECEIVER)
         text, image = str(asked.get("text")), asked.get("image")
         if image is None:
-            return JSONResponse(await run_in_threadpool(try_out, text, self._running(), shares))
+            return JSONResponse(await run_in_threadpool(try_out, text, _load(self._running()), shares))
         policy, now = _load(text), datetime.now(UTC)
         return JSONResponse([as_json(explain(each, policy, now=now)) for each in shares if each.image_id == image])
 
@@ -149,7 +155,7 @@ class Page:
         async with self._applying:
             file = self.folder / "policy.yaml"
             file.write_text(text, "utf-8")
-            self.settings["DOORMAN_POLICY"] = str(file)
+            self.settings["DOORMAN_POLICY"], self._text = str(file), text
             await run_in_threadpool(_restart, list(self.functions.values()))
         return JSONResponse({"text": f"the functions run with it; export DOORMAN_POLICY={file}"})
 

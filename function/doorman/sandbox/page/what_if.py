@@ -9,7 +9,7 @@ from doorman.entrypoints.cli.policy_compare import decide_shares
 from doorman.models import Share
 from doorman.policy.decision import Decision
 from doorman.policy.document.faults import BrokenFile
-from doorman.policy.policy import compile_policy, load, load_file
+from doorman.policy.policy import Policy, compile_policy, load_file
 from doorman.policy.tools.diff import Sample, compare
 from doorman.policy.tools.lint import lint
 from doorman.sandbox.images import writer
@@ -29,7 +29,7 @@ def read_shares(cloud: Cloud, project_id: str) -> list[Share]:
     return found
 
 
-def try_out(text: str, running: str, shares: list[Share]) -> dict[str, Any]:
+def try_out(text: str, running: Policy, shares: list[Share]) -> dict[str, Any]:
     """Decide the shares by a policy, beside the one that runs.
 
     Args:
@@ -45,7 +45,7 @@ def try_out(text: str, running: str, shares: list[Share]) -> dict[str, Any]:
     except BrokenFile as error:
         return {"faults": [asdict(fault) for fault in error.faults], "warnings": [], "decisions": []}
     samples = [Sample(share=share, label=share.image_id) for share in shares]
-    before, after = (decide_shares(shares, policy, now) for policy in (load(running), compile_policy(content)))
+    before, after = (decide_shares(shares, policy, now) for policy in (running, compile_policy(content)))
     ends = {change.sample.label for change in compare(samples, before, after) if change.is_other_end}
     decisions = [
         {
