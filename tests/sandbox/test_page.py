@@ -201,7 +201,7 @@ def test_what_changes_is_told_again_and_nothing_else() -> None:
     cloud.unshare(image, "receiver")
     asyncio.run(feed.catch_up())
     revision, told_now = feed.since(revision)
-    assert told_now == {"lanes": [], "shares": [[f"receiver/{image}", None]]}
+    assert told_now == {"lanes": [], "shares": [[f"receiver/{image}", None]], "more": False}
     asyncio.run(feed.catch_up())
     assert feed.since(revision) == (revision, {})
 

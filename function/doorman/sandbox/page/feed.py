@@ -83,10 +83,10 @@ class Feed:
         ends = [lanes[0].revision] if len(lanes) == PART else []
         ends += [shares[0][1][0]] if len(shares) == PART * 3 else []
         end = min(ends, default=self._revision)
-        told = {
+        told: dict[str, Any] = {
             "lanes": [self._write(lane) for lane in reversed(lanes) if lane.revision <= end],
-            "shares": [[key, row] for key, (number, row) in reversed(shares) if number <= end],
-        }
+            "shares": [[key, row] for key, (number, row) in reversed(shares) if number <= end], "more": bool(ends),
+        }  # fmt: skip
         return end, told if lanes or shares else {}
 
     def letters(self) -> list[dict[str, Any]]:

@@ -63,11 +63,11 @@ const lists = [
   () => fill("decisions", state.decisions, (decision) => decision.image_id, drawDecision),
   drawTotals,
 ];
-let isDrawing = false, isStale = false;
+let isDrawing = false, isStale = false, latestDraw = 0;
 function redraw() {
   isStale = isDrawing;
   if (isDrawing) return;
-  isDrawing = true;
+  [isDrawing, latestDraw] = [true, performance.now()];
   const step = (left) => requestAnimationFrame(() => {
     const rest = left[0]() ? left.slice(1) : left;
     if (rest.length) return step(rest);
@@ -265,5 +265,5 @@ source.onmessage = ({ data }) => {
     [state.letters, state.older] = [told.letters, told.number - told.letters.length];
     for (const kind of Object.keys(FAULTS)) $("switches").querySelector(`[name=${kind}]`).checked = told.faults.some((each) => each.kind === kind && each.times !== 0);
   }
-  redraw();
+  if (!told.more || performance.now() > latestDraw + 1000) redraw(); // a page that comes late takes everything in first
 };
