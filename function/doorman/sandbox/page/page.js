@@ -144,7 +144,6 @@ async function explain(image, body) {
 }
 
 // --- doing: each thing says the command that does the same
-
 const curl = (method, path, body) => `curl -X ${method} ${location.origin}${path}${body ? ` -d ${quoted(JSON.stringify(body))}` : ""}`;
 const posting = (text) => `curl -i ${hello.sink} -H 'Content-Type: application/cloudevents+json' --data-binary ${quoted(text)}`;
 async function call(method, path, body) {
@@ -260,7 +259,7 @@ source.onmessage = ({ data }) => {
   const told = JSON.parse(data);
   if (told.projects) return greet(told);
   for (const lane of told.lanes ?? []) state.lanes.set(lane.id, lane);
-  for (const [key, share] of told.shares ?? []) share ? state.shares.set(key, share) : state.shares.delete(key);
+  for (const [key, share] of told.shares ?? []) { share ? state.shares.set(key, share) : state.shares.delete(key); policy.oninput(); }
   if (told.letters) {
     [state.letters, state.older] = [told.letters, told.number - told.letters.length];
     for (const kind of Object.keys(FAULTS)) $("switches").querySelector(`[name=${kind}]`).checked = told.faults.some((each) => each.kind === kind && each.times !== 0);
