@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 COVER ?= --cov --cov-report=term
 
 .DEFAULT_GOAL := help
-.PHONY: audit bench chaos fuzz soak help demo test lint unit test-openstack test-container test-docs test-lowest test-wheel test-asyncapi asyncapi completion sbom clean week
+.PHONY: audit bench chaos fuzz soak help demo test lint unit test-openstack test-container test-docs test-lowest test-page test-wheel test-asyncapi asyncapi completion sbom clean week
 
 help: ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -58,6 +58,9 @@ audit: $(VENV)/bin/python ## ask the public advisory database about everything t
 
 test-wheel: $(VENV)/dev.stamp ## build the wheel, and use it where there is nothing else
 	@$(BIN)/pytest tests/wheel -o cache_dir=.cache/pytest
+
+test-page: $(VENV)/dev.stamp ## the sandbox's page in a real browser; needs Debian's chromium and chromium-driver
+	@$(BIN)/pytest tests/page -o cache_dir=.cache/pytest
 
 LOWEST := .cache/venv-lowest
 test-lowest: ## all tests with the lowest version of each dependency that pyproject.toml allows

@@ -5,6 +5,7 @@ import signal
 import sys
 import tempfile
 import time
+import webbrowser
 from pathlib import Path
 from shlex import quote
 from typing import NoReturn
@@ -39,7 +40,9 @@ def main(arguments: list[str] | None = None) -> int:
             extra = {"LOG_FORMAT": "json"} if options.demo else console
             with open_stage(policy=policy, profile=options.profile, port=options.port, logs=logs, extra=extra) as stage:
                 progress.say(f"Ready after {time.monotonic() - started:.1f} s.")
-                return _demo(stage, progress) if options.demo else _serve(stage, progress, policy)
+                return (
+                    _demo(stage, progress) if options.demo else _serve(stage, progress, policy, is_shown=options.open)
+                )
     except NotStartedError as error:
         print(f"doorman sandbox: {error}", file=sys.stderr)
         return 1
@@ -85,7 +88,8 @@ def _demo(stage: Stage, progress: Progress) -> int:
     return 0
 
 
-def _serve(stage: Stage, progress: Progress, policy: Path) -> int:
+def _serve(stage: Stage, progress: Progress, policy: Path, *, is_shown: bool) -> int:
+    progress.say(f"  page      {stage.page}")
     progress.say(f"  cloud     {stage.cloud_url}   (its state: {stage.cloud_url}/sandbox/state)")
     progress.say(f"  broker    {stage.sink}   (seen: {stage.broker_url}/events and /dead-letters)")
     for each in stage.functions.values():
@@ -97,6 +101,8 @@ def _serve(stage: Stage, progress: Progress, policy: Path) -> int:
     progress.say(f"  {_curl(stage.sink)}")
     progress.say(f"The samples in {_short(EVENTS)} are for project {world.RECEIVER}. Ctrl-C ends everything.")
     stage.broker.on_event = _tell
+    if is_shown and not webbrowser.open(stage.page):
+        progress.say("No browser was found here: open the page's address in yours.")
     _wait()
 
 

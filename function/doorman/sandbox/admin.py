@@ -30,14 +30,14 @@ def routes(cloud: Cloud) -> list[BaseRoute]:
 
     async def settings(request: Request) -> Response:
         if request.method == "PATCH":
-            _adjust(cloud, await _body(request))
+            _adjust(cloud, await read_body(request))
         return JSONResponse(asdict(cloud.settings))
 
     async def faults(request: Request) -> Response:
         if request.method == "DELETE":
-            cloud.faults.clear()
+            cloud.faults.clear(request.query_params.get("kind"))
         elif request.method == "POST":
-            _plan(cloud, await _body(request))
+            _plan(cloud, await read_body(request))
         return JSONResponse(cloud.faults.describe())
 
     return [
@@ -51,7 +51,7 @@ def routes(cloud: Cloud) -> list[BaseRoute]:
 
 def _changer(cloud: Cloud, act: Change) -> Callable[[Request], Awaitable[Response]]:
     async def serve(request: Request) -> Response:
-        body = await _body(request)
+        body = await read_body(request)
         return JSONResponse(_try(lambda: act(cloud, body)))
 
     return serve
@@ -105,7 +105,12 @@ def _call(call: Call) -> dict[str, Any]:
     return asdict(call) | {"is_write": call.is_write}
 
 
-async def _body(request: Request) -> dict[str, Any]:
+async def read_body(request: Request) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        Problem: it is none.
+    """
     try:
         body = await request.json()
     except ValueError:

@@ -5,12 +5,15 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from doorman.sandbox import broker as brokers
 from doorman.sandbox import cloud as clouds
 from doorman.sandbox import world
 from doorman.sandbox.broker import Broker
 from doorman.sandbox.delivery import Policy, Profile, Trigger
+from doorman.sandbox.page.guard import Guard
+from doorman.sandbox.page.routes import Page
 from doorman.sandbox.processes import Function
 from doorman.sandbox.samples import POLICY
 from doorman.sandbox.serving import serve
@@ -35,6 +38,11 @@ class Stage:
     broker: Broker
     broker_url: str
     functions: dict[str, Function]
+
+    @property
+    def page(self) -> str:
+        """The page for people."""
+        return f"{self.cloud_url}/sandbox"
 
     @property
     def sink(self) -> str:
@@ -67,10 +75,13 @@ def open_stage(
     cloud.settings.job_seconds = JOB_SECONDS
     world.build(cloud)
     with ExitStack() as stack:
-        cloud_url = stack.enter_context(serve(clouds.create_app(cloud), port=port))
-        broker_url = stack.enter_context(serve(brokers.create_app(broker), port=port and port + 1))
-        settings = environment(cloud_url, broker_url + broker.path, policy) | (extra or {})
         functions: dict[str, Function] = {}
+        settings: dict[str, str] = {}
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="doorman-")))
+        page = Page(cloud, broker, functions, settings, folder)
+        cloud_url = stack.enter_context(serve(Guard(clouds.create_app(cloud, page.routes())), port=port))
+        broker_url = stack.enter_context(serve(Guard(brokers.create_app(broker)), port=port and port + 1))
+        settings |= environment(cloud_url, broker_url + broker.path, policy) | (extra or {})
         stack.callback(_end, functions)
         for place, target in enumerate(TYPES, start=2):
             log = logs / f"{target}.log" if logs else None

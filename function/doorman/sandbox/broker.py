@@ -23,6 +23,7 @@ from doorman.sandbox.delivery import (
     Arrival,
     Attempt,
     DeadLetter,
+    Delivery,
     Post,
     Profile,
     Sleep,
@@ -71,6 +72,7 @@ class Broker:
         self.namespace = namespace
         self.path = f"/{namespace}/{name}"
         self.arrivals: deque[Arrival] = deque(maxlen=MAX_EVENTS)
+        self.deliveries: deque[Delivery] = deque(maxlen=MAX_EVENTS)
         self.dead_letters: list[DeadLetter] = []
         self.on_event: Callable[[Event], None] | None = None
         self.in_flight = 0
@@ -157,8 +159,12 @@ class Broker:
                 await self._sleep(policy.pause(number, self.profile))
             async with self._slots:
                 post = self._within(policy.timeout)
+                delivery = Delivery(arrival, trigger.name, time.time())
+                self.deliveries.append(delivery)
                 last = await attempt(event, url, post, more=more, profile=self.profile)
-            arrival.tries.append((trigger.name, last.error if last.status is None else last.status))
+            delivery.answer = last.error if last.status is None else last.status
+            delivery.until = time.time()
+            arrival.tries.append((trigger.name, delivery.answer))
             if last.verdict(self.profile) != "retry":
                 break
         return last

@@ -6,12 +6,13 @@ login below `/sandbox`. The product never imports it.
 
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from html import escape
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from doorman.sandbox import admin, glance, identity, images, members, messaging, servers, vaults
@@ -23,8 +24,12 @@ from doorman.sandbox.state import Cloud
 PAGE = "<html>\n <head>\n  <title>{title}</title>\n </head>\n <body>\n  <h1>{title}</h1>\n  {text}\n </body>\n</html>"
 
 
-def create_app(cloud: Cloud) -> ASGIApp:
-    """Build the ASGI application of a cloud: for `sandbox.serving.serve`, or in-process for `httpx.ASGITransport`."""
+def create_app(cloud: Cloud, more: Sequence[BaseRoute] = ()) -> ASGIApp:
+    """Build the ASGI application of a cloud: for `sandbox.serving.serve`, or in-process for `httpx.ASGITransport`.
+
+    Args:
+        more: what is served beside it, below `/sandbox`.
+    """
 
     @contextlib.asynccontextmanager
     async def life(_: Starlette) -> AsyncIterator[None]:
@@ -41,6 +46,7 @@ def create_app(cloud: Cloud) -> ASGIApp:
             *servers.routes(cloud),
             *messaging.routes(cloud),
             *admin.routes(cloud),
+            *more,
         ],
         exception_handlers={Problem: _refuse},
         lifespan=life,

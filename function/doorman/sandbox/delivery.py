@@ -109,6 +109,17 @@ class Arrival:
     tries: list[tuple[str, int | str]] = field(default_factory=list)
 
 
+@dataclass(slots=True)
+class Delivery:
+    """One try to hand an event to a subscriber: when, until when, and its status or error; None: under way."""
+
+    arrival: Arrival
+    trigger: str
+    at: float
+    until: float | None = None
+    answer: int | str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
     """An event that a trigger could not deliver, as the dead letter sink gets it; lost where the sink failed too."""

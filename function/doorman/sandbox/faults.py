@@ -62,9 +62,9 @@ class Faults:
         self.plan.append(fault)
         return fault
 
-    def clear(self) -> None:
-        """Drop all that is planned."""
-        self.plan.clear()
+    def clear(self, kind: str | None = None) -> None:
+        """Drop all that is planned, or what is of one kind."""
+        self.plan[:] = [fault for fault in self.plan if kind not in {None, fault.kind}]
 
     def choose(self, method: str, path: str) -> Fault | None:
         """Pick the fault that strikes this request, and use it up."""

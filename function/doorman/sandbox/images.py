@@ -50,7 +50,7 @@ def _list(cloud: Cloud, caller: Caller, query: list[tuple[str, str]]) -> Respons
         tests=chosen(pair for pair in query if pair[0] not in _ignored(cloud)),
     )
     dialect = "ims+whole" if cloud.settings.whole_image_in_answer else "ims"
-    body = b", ".join(render(image, dialect, _writer(is_whole_told=dialect != "ims")) for image in found)
+    body = b", ".join(render(image, dialect, writer(is_whole_told=dialect != "ims")) for image in found)
     return Response(b'{"images": [' + body + b"]}", media_type="application/json")
 
 
@@ -72,7 +72,9 @@ def _marker(cloud: Cloud, caller: Caller, marker: str | None) -> Image | None:
     return image
 
 
-def _writer(*, is_whole_told: bool) -> Callable[[Image], dict[str, object]]:
+def writer(*, is_whole_told: bool) -> Callable[[Image], dict[str, object]]:
+    """Make what writes an image as a row of the list."""
+
     def write(image: Image) -> dict[str, object]:
         told: dict[str, object] = common(image) | {
             "__imagetype": "shared" if image.visibility == "shared" else image.visibility,

@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
         compared = compare_policies(old, new, now=now)
     else:
         samples = [Sample(share=share, label=f"image {share.image_id}") for share in shares]
-        before, after = (_decide(shares, compile_policy(each), now) for each in (old, new))
+        before, after = (decide_shares(shares, compile_policy(each), now) for each in (old, new))
         compared = Comparison(changes=tuple(compare(samples, before, after)))
     beside = list(_beside(old, new))
     if arguments.json:
@@ -65,7 +65,7 @@ def _read_shares(arguments: argparse.Namespace) -> Sequence[Share] | None:
     return look().shares if arguments.live else None
 
 
-def _decide(shares: Sequence[Share], policy: Policy, now: datetime) -> list[Decision]:
+def decide_shares(shares: Sequence[Share], policy: Policy, now: datetime) -> list[Decision]:
     """Decide shares as they would be now: those that are settled as what they are, the others as if they came in."""
     decided = {(each.project_id, each.image_id): decide(each, policy, now=now, at_door=_waits(each)) for each in shares}
     for project in {each.project_id for each in shares}:

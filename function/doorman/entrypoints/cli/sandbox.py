@@ -13,6 +13,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments; the sandbox reads its own by the same words."""
     add = parser.add_argument
     add("--demo", action="store_true", help="send all sample events, tell what became of them, and end")
+    add("--open", action="store_true", help="open the page in the browser")
     add("--port", type=int, default=0, help="the cloud's port, the others follow; 0: free ones (default)")
     add("--replay", type=Path, metavar="DIR", help="play back what `doorman doctor --record` wrote, and nothing else")
     add("--policy", type=Path, metavar="FILE", help="the policy of the functions (default: the demo's)")
@@ -32,6 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     words = [
         *(["--demo"] if arguments.demo else []),
         *([f"--replay={arguments.replay}"] if arguments.replay else []),
+        *(["--open"] if arguments.open else []),
         *([f"--policy={arguments.policy}"] if arguments.policy else []),
         *(f"--port={arguments.port}", f"--profile={arguments.profile}", f"--log-level={arguments.log_level}"),
     ]

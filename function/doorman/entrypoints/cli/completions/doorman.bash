@@ -19,7 +19,7 @@ _doorman() {
     "policy "*) words="check test suggest diff schema" options="-h --help" ;;
     "explain "*) words="" options="-h --help --project --os-cloud --policy --shares --json" ;;
     "send "*) words="" options="-h --help --to" ;;
-    "sandbox "*) words="" options="-h --help --demo --port --replay --policy --profile --log-level" ;;
+    "sandbox "*) words="" options="-h --help --demo --open --port --replay --policy --profile --log-level" ;;
     " ") words="doctor run pending approve reject reconcile report notify replay policy explain send sandbox" options="--help --version --print-completion" ;;
   esac
   case "$before" in

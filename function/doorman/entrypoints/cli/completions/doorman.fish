@@ -113,6 +113,7 @@ complete -c doorman -n '__fish_seen_subcommand_from send' -l to -r -d 'a broker 
 complete -c doorman -n __fish_use_subcommand -f -a sandbox -d 'run a local cloud, broker and the functions, until Ctrl-C'
 complete -c doorman -n '__fish_seen_subcommand_from sandbox' -l help -d 'show this help message and exit'
 complete -c doorman -n '__fish_seen_subcommand_from sandbox' -l demo -d 'send all sample events, tell what became of them, and end'
+complete -c doorman -n '__fish_seen_subcommand_from sandbox' -l open -d 'open the page in the browser'
 complete -c doorman -n '__fish_seen_subcommand_from sandbox' -l port -r -d 'the cloud'"'"'s port, the others follow; 0: free ones (default)'
 complete -c doorman -n '__fish_seen_subcommand_from sandbox' -l replay -r -d 'play back what `doorman doctor --record` wrote, and nothing else'
 complete -c doorman -n '__fish_seen_subcommand_from sandbox' -l policy -r -d 'the policy of the functions (default: the demo'"'"'s)'
