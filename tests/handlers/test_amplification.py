@@ -1,6 +1,5 @@
 """One request causes few calls beyond a walk of the lists of each project that it names, whoever sends it."""
 
-import json
 from typing import Any
 from uuid import uuid4
 
@@ -8,7 +7,7 @@ import pytest
 
 from doorman.entrypoints.functiongraph.invocation import _work_off_all
 from doorman.entrypoints.http import Reply
-from doorman.events.cloudevents import from_structured
+from doorman.events.cloudevents import from_structured, to_structured
 from doorman.events.messages import EventType
 from doorman.handlers.dispatch import handle_triage
 from tests.chain import GOLDEN, RECEIVER, Chain
@@ -65,20 +64,43 @@ async def test_what_lists_alone_show_is_told_as_well() -> None:
     assert {entry["settled_at"] for event in chain.outcomes() for entry in event.data["images"]} == {None}
 
 
-async def test_checks_come_alone() -> None:
-    """Each asks for a job and reads images back: a few may come together, and share the rows."""
-    chain = Chain()
+def checks(count: int, images: list[str]) -> list[dict[str, Any]]:
+    """Write checks of as many jobs that nobody knows."""
     head = {"specversion": "1.0", "source": "/x", "type": EventType.CHECK}
+    data = {"project_id": RECEIVER, "status": "accepted", "submitted_at": "2025-01-15T08:00:00Z", "attempt": 9}
+    return [{**head, "id": str(n), "data": {**data, "job_id": f"job{n}", "images": images}} for n in range(count)]
+
+
+async def test_few_jobs_that_the_cloud_does_not_know_are_asked_for() -> None:
+    """A hundred forged checks are put off, and cost no more than a few; a few are read back, and share the rows."""
+    chain = Chain()
     images = [chain.share() for _ in range(20)]
     for image in images:
         chain.cloud.unshare(image, RECEIVER)
-    data = {"project_id": RECEIVER, "status": "accepted", "submitted_at": "2025-01-15T08:00:00Z", "attempt": 9}
-    checks = [{**head, "id": str(n), "data": {**data, "job_id": f"job{n}", "images": images}} for n in range(5)]
-    assert await chain.post(EventType.CHECK, checks) == Reply(
-        status=400, text="body: a batch of 5 checks; send at most 4"
+    reply = await chain.post(EventType.CHECK, checks(100, images))
+    assert (reply.status, reply.text) == (
+        503,
+        "checks of too many jobs that the cloud does not know: send them one by one",
     )
-    assert calls(chain) == 0
-    assert (await chain.post(EventType.CHECK, checks[:4])).status == 204
     assert calls(chain) <= WALK + 60
+    before = calls(chain)
+    copies = [{**checks(1, images)[0], "id": str(number)} for number in range(100)]
+    assert (await chain.post(EventType.CHECK, copies)).status == 503
+    assert calls(chain) - before <= WALK + 60
+    before = calls(chain)
+    assert (await chain.post(EventType.CHECK, checks(4, images))).status == 204
+    assert calls(chain) - before <= WALK + 60
     assert await chain.post(EventType.CHECK, []) == Reply()
-    assert json.dumps(chain.told()) == "[]"
+    assert chain.told() == []
+
+
+async def test_as_many_checks_as_a_batch_holds_may_come_together() -> None:
+    """As a topic brings them: those of jobs that the cloud knows are all followed to their end."""
+    chain = Chain()
+    images = [chain.share() for _ in range(30)]
+    for image in images:
+        await chain.notify(image, event_id=image)
+    events = [to_structured(event) for event in chain.of(EventType.CHECK)]
+    assert len(events) == 30
+    assert await chain.post(EventType.CHECK, events) == Reply()
+    assert chain.told() == sorted((image, "accepted", "allowed_owner") for image in images)

@@ -55,9 +55,6 @@ Count = Annotated[int, Field(ge=1, le=1_000_000)]
 MAX_CAUSE = 256
 """Characters of an event id."""
 
-MAX_CHECKS = 4
-"""Checks in one request: nobody sends several, and each asks for a job of its own."""
-
 CLOCK_SKEW = timedelta(minutes=1)
 
 

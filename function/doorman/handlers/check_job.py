@@ -12,9 +12,9 @@ from doorman.errors import Unavailable
 from doorman.events.messages import CheckData
 from doorman.events.outcomes import outcome_events
 from doorman.events.writing import job_check_event, share_notified_event
+from doorman.handlers.bounds import Bounds
 from doorman.handlers.context import ProjectContext
 from doorman.models import (
-    FEW_ROWS,
     MAX_IMAGES,
     Cause,
     CloudEvent,
@@ -51,12 +51,12 @@ LAG = 1.0
 
 
 async def check_job(
-    context: ProjectContext, check: CheckData, *, cause: Cause, max_rows: int = FEW_ROWS
+    context: ProjectContext, check: CheckData, *, cause: Cause, bounds: Bounds | None = None
 ) -> Mapping[str, OutcomeType | Onward]:
     """Follow one job and tell what became of its images.
 
     Args:
-        max_rows: images that are worth a member row each where nothing but the check ties them to the job.
+        bounds: those of the request that brought the check; none: it came alone.
 
     Returns:
         By image: its outcome, or how it goes on.
@@ -64,7 +64,8 @@ async def check_job(
     Raises:
         Unavailable: the cloud cannot be read now, or the sink took not everything.
     """
-    job = await _wait(context, check)
+    bounds = bounds or Bounds()
+    job = await _wait(context, check, bounds)
     if job.state is JobState.RUNNING and not _is_late(context, check, job):
         later = check.model_copy(update={"attempt": check.attempt + 1})
         await context.emit([job_check_event(context.writer, later, cause=cause, now=context.clock.now())])
@@ -73,13 +74,13 @@ async def check_job(
         _log_failure(check, job)
     # Where the record names its images it alone ties them to the job: nothing else is even read.
     images = [image for image in check.images if job.images is None or image in job.images]
-    max_rows = max_rows if job.images is None else MAX_IMAGES
+    max_rows = bounds.rows if job.images is None else MAX_IMAGES
     current = await _read_settled(context, check, job, images, max_rows=max_rows) if images else {}
     ends = await _end_all(context, check, job, current, cause)
     return await _tell(context, check, ends, cause)
 
 
-async def _wait(context: ProjectContext, check: CheckData) -> Job:
+async def _wait(context: ProjectContext, check: CheckData, bounds: Bounds) -> Job:
     """Look at the job with growing pauses until it ends, the budget is used up or its time is over.
 
     A job that stays unknown counts as ended; one that is unknown for want of looks counts as running.
@@ -90,8 +91,9 @@ async def _wait(context: ProjectContext, check: CheckData) -> Job:
         FIRST_PAUSE,
         check.attempt - 1 if context.settings.check_budget < FIRST_PAUSE * (1 + GROWTH) else 0,
     )
+    watch = bounds.watch(check.job_id)
     while True:
-        job = await context.cloud.job(check.job_id)
+        job = await watch.look(context)
         unknown = unknown + 1 if job.state is JobState.UNKNOWN else 0
         if job.state in {JobState.SUCCESS, JobState.FAIL} or unknown >= UNKNOWN_TRIES:
             return job

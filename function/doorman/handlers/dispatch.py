@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from doorman.cloud.client import counting
-from doorman.errors import Rejected, Unavailable
-from doorman.events.messages import MAX_CHECKS, MAX_PROJECTS, EventType
+from doorman.errors import Unavailable
+from doorman.events.messages import MAX_PROJECTS, EventType
 from doorman.events.writing import cause_of, project_sweep_event, read_check, read_notice, read_sweep
 from doorman.handlers.batching import Batcher
+from doorman.handlers.bounds import Bounds
 from doorman.handlers.context import ProjectContext
 from doorman.handlers.projects import Projects
 from doorman.models import FEW_ROWS, Cause, CloudEvent, Handled, Notice
@@ -67,21 +68,25 @@ async def _join(line: Batcher, notice: Notice) -> Handled:
     return Handled(project_id=notice.project_id, counts=words, api_calls=calls, error=late)
 
 
-async def handle_check(served: Projects, events: Sequence[CloudEvent]) -> Sequence[Handled]:
-    """Follow jobs to their end."""
+async def handle_check(
+    served: Projects, events: Sequence[CloudEvent], *, bounds: Bounds | None = None
+) -> Sequence[Handled]:
+    """Follow jobs to their end.
+
+    Args:
+        bounds: of the request, where these are not all of its checks.
+    """
     from doorman.handlers.check_job import check_job  # noqa: PLC0415 - only its own function needs it
 
     checks = [read_check(event, now=served.now()) for event in events]
-    if len(checks) > MAX_CHECKS:
-        raise Rejected(f"body: a batch of {len(checks)} checks; send at most {MAX_CHECKS}")
-    max_rows = FEW_ROWS // max(len(checks), 1)
+    shared = bounds or Bounds(len(checks))
     contexts = [await served.context(check.project_id) for check in checks]
 
     async def follow(place: int) -> Handled:
         with counting() as tally:
             try:
                 cause = cause_of(events[place])
-                ended = await check_job(contexts[place], checks[place], cause=cause, max_rows=max_rows)
+                ended = await check_job(contexts[place], checks[place], cause=cause, bounds=shared)
             except Unavailable as error:
                 return Handled(project_id=checks[place].project_id, api_calls=tally.calls, error=error)
         return Handled(

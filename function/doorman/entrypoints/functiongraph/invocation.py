@@ -28,6 +28,7 @@ from doorman.errors import Rejected, Unavailable
 from doorman.events.cloudevents import check_encoding
 from doorman.events.messages import DOCTOR, TICK, EventType
 from doorman.handlers.batching import Shared
+from doorman.handlers.bounds import Bounds
 from doorman.handlers.dispatch import Handler, handle_check, handle_sweep, handle_triage
 from doorman.handlers.forward import handle_forward
 from doorman.handlers.projects import Projects
@@ -163,7 +164,8 @@ async def _work_off_all(
         sweeps = sorted((event for event in events if event.type in _SWEEPS), key=lambda event: event.type != TICK)
         groups = [[event] for event in events if event.type not in _SWEEPS] + ([sweeps] if sweeps else [])
         projects = {_project_of(event) for event in events if event.type == EventType.NOTIFIED}
-        by_type = dict(handlers)
+        checks = sum(event.type == EventType.CHECK for event in events)
+        by_type: dict[str, Handler] = {**handlers, EventType.CHECK: partial(handle_check, bounds=Bounds(checks))}
         if by_type[EventType.NOTIFIED] is handle_triage:
             by_type[EventType.NOTIFIED] = partial(handle_triage, projects=len(projects))
         replies += await asyncio.gather(*(work_off(served, by_type[group[0].type], group) for group in groups))

@@ -19,7 +19,7 @@ from doorman.cloud.auth.accounts import Keys
 from doorman.entrypoints.functiongraph.cts import Ignored, as_list, as_object, read_trace
 from doorman.errors import Rejected
 from doorman.events.cloudevents import MAX_BATCH, from_structured
-from doorman.events.messages import DOCTOR, MAX_CHECKS, TICK, EventType
+from doorman.events.messages import DOCTOR, TICK, EventType
 from doorman.events.writing import read_sweep
 from doorman.models import CloudEvent, is_plain_id
 from doorman.parsing import parse_json, parse_time
@@ -146,11 +146,9 @@ def _gather(items: Iterable[list[CloudEvent] | Ignored]) -> Unwrapped:
             events.setdefault(to_json((event.source, event.id, event.type, event.data)), event)
     if not events and not ignored:
         ignored.append(Ignored.NOTHING_INSIDE)
-    # Notices share their rounds, and a batch of traces is nobody's to make smaller; each check asks for its own job.
-    types = [event.type for event in events.values() if event.type != EventType.NOTIFIED]
-    if (checks := types.count(EventType.CHECK)) > MAX_CHECKS or len(types) > MAX_BATCH:
-        text = f"payload: {checks} checks and {len(types) - checks} ticks"
-        raise Rejected(f"{text}; send at most {MAX_CHECKS}, and {MAX_BATCH} of both")
+    # Notices share their rounds, and a batch of traces is nobody's to make smaller; what else is there asks each time.
+    if (count := sum(event.type != EventType.NOTIFIED for event in events.values())) > MAX_BATCH:
+        raise Rejected(f"payload: {count} checks and ticks; send at most {MAX_BATCH}")
     return Unwrapped(tuple(events.values()), tuple(dict.fromkeys(ignored)))
 
 
