@@ -117,8 +117,9 @@ def wait(server: Server) -> None:
     while time.monotonic() < deadline:
         if server.process.poll() is not None:
             raise SystemExit(f"a process ended at once: {server.process.args!r}")
-        with contextlib.suppress(OSError), socket.create_connection(address, timeout=1):
-            return
+        with contextlib.suppress(OSError), socket.create_connection(address, timeout=1) as connection:
+            if connection.getsockname() != address:  # else it reached itself: the port is one that clients get
+                return
         time.sleep(0.002)
     raise SystemExit("a process does not start")
 
