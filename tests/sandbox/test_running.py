@@ -88,6 +88,32 @@ def test_port_in_use_is_one_clear_line() -> None:
     assert "in use" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("option", "text", "said"),
+    [
+        ("--port=80000", "", "doorman sandbox: bind(): port must be 0-65535; --port 0 takes free ports\n"),
+        (
+            "--policy=nowhere.yaml",
+            "",
+            "doorman sandbox: {folder}/nowhere.yaml: cannot be read: No such file or directory\n",
+        ),
+        ("--policy=wrong.yaml", "version: 2", "wrong.yaml:1:10: `version` must be the number 1, not the number 2\n"),
+    ],
+)
+def test_a_wrong_option_is_told_once(option: str, text: str, said: str, tmp_path: Path) -> None:
+    """Before any function starts, and without a traceback."""
+    (tmp_path / "wrong.yaml").write_text(text)
+    done = subprocess.run(
+        [sys.executable, "-m", "doorman.sandbox", option],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (1, said.format(folder=tmp_path))
+
+
 def test_a_function_of_a_killed_sandbox_is_not_taken_for_a_new_one(tmp_path: Path) -> None:
     """Who listens at its port already answers its health check, too: that ends the start, and says why."""
     with socket.create_server(("127.0.0.1", 0)) as old:

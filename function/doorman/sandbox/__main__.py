@@ -10,7 +10,11 @@ from pathlib import Path
 from shlex import quote
 from typing import NoReturn
 
+from doorman.entrypoints.cli.output import read_text
 from doorman.entrypoints.cli.sandbox import configure
+from doorman.errors import Misconfigured
+from doorman.policy.document.faults import BrokenFile
+from doorman.policy.policy import load
 from doorman.sandbox import replay, world
 from doorman.sandbox.assembly import Stage, environment, open_stage
 from doorman.sandbox.demo import DECIDED, OUTCOME, Demo
@@ -34,6 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if options.replay:
             _replay(options, progress)
+        load(read_text(str(policy)), file=str(options.policy or policy))  # once, before each function says the same
         with tempfile.TemporaryDirectory(prefix="doorman-") as folder:
             logs = Path(folder) if options.demo else None
             console = {"LOG_FORMAT": "console", "LOG_LEVEL": options.log_level}
@@ -43,11 +48,14 @@ def main(arguments: list[str] | None = None) -> int:
                 return (
                     _demo(stage, progress) if options.demo else _serve(stage, progress, policy, is_shown=options.open)
                 )
-    except NotStartedError as error:
+    except BrokenFile as error:
+        print(error, file=sys.stderr)
+        return 1
+    except (NotStartedError, Misconfigured) as error:
         print(f"doorman sandbox: {error}", file=sys.stderr)
         return 1
-    except OSError as error:
-        print(f"doorman sandbox: {error}; --port 0 takes free ports", file=sys.stderr)
+    except (OSError, OverflowError) as error:  # the port is taken, or is none
+        print(f"doorman sandbox: {str(error).rstrip('.')}; --port 0 takes free ports", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nEnded.")

@@ -105,7 +105,8 @@ class Demo:
             return [sample.name, world.PROJECTS[sample.owner], *["-"] * 5, "nothing told", "-"]
         entry = told.entry
         owner = world.PROJECTS.get(entry["owner"], entry["owner"]) or "-"
-        seconds = told.at - self.sent_at[sample.event]
+        sent_by = SWEEPS[0] if sample.event in SWEEPS else sample.event  # the first sweep settles what it finds
+        seconds = told.at - self.sent_at[sent_by]
         shown = [entry.get("decision"), entry["rule"], entry["reason"], entry["vault_id"], told.job_id]
         return [sample.name, owner, *(text or "-" for text in shown), told.fate, f"{seconds:.2f} s"]
 

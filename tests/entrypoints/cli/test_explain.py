@@ -149,6 +149,24 @@ def test_what_is_not_decided_is_said(folder: Path, capsys: pytest.CaptureFixture
     assert lines[-1].startswith("bad.json: would be refused: data.images:")
 
 
+def test_an_image_needs_its_project(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its ID is no event file: the message names the option that is missing."""
+    (folder / "policy.yaml").write_text("version: 1")
+    assert main(["explain", IMAGE]) == 2
+    assert capsys.readouterr().err == (
+        f"doorman: {IMAGE}: no event file; for an image, --project names the project that it is shared with\n"
+    )
+
+
+def test_a_missing_policy_names_its_variable(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Who has set nothing learns what to set."""
+    (folder / "policy.yaml").unlink()
+    assert (main(["explain", str(folder / "e.json")]), capsys.readouterr().err) == (
+        2,
+        "doorman: policy.yaml: cannot be read: No such file or directory; DOORMAN_POLICY may name another\n",
+    )
+
+
 def test_for_programs(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One object a file, with where the facts came from."""
     (folder / "e.json").write_text(json.dumps(event(images=[IMAGE, OTHER], owner="receiver")))

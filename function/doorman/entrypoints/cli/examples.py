@@ -3,7 +3,8 @@
 from textwrap import fill
 from typing import Final
 
-_CLOUD: Final = "OS_CLOUD or OS_* (the login), OS_PROJECT_ID (the served projects), OS_REGION_NAME, DOORMAN_API"
+_LOGIN: Final = "OS_CLOUD or OS_* (the login), OS_PROJECT_ID (the served projects), OS_REGION_NAME"
+_CLOUD: Final = f"{_LOGIN}, DOORMAN_API"
 _DECIDES: Final = f"{_CLOUD}, DOORMAN_POLICY, DOORMAN_MODE, LOG_LEVEL, LOG_FORMAT, NO_COLOR"
 _TELLS: Final = f"{_DECIDES}, K_SINK"
 _BY_HAND: Final = (
@@ -22,12 +23,12 @@ _BELOW: Final = {
     "notify": ("notify --test", "DOORMAN_CHANNELS, DOORMAN_POLICY"),
     "replay": ("replay dead-letters.json", "K_SINK"),
     "policy": ("policy check policy.yaml", "DOORMAN_POLICY, DOORMAN_API"),
-    "policy check": ("policy check policy.yaml --strict", f"DOORMAN_API; with --live also {_CLOUD}"),
+    "policy check": ("policy check policy.yaml --strict", f"DOORMAN_API; with --live also {_LOGIN}"),
     "policy test": ("policy test policy-tests --require-coverage", "DOORMAN_POLICY, DOORMAN_API"),
     "policy suggest": ("policy suggest --out first-policy", _CLOUD),
-    "policy diff": ("policy diff old.yaml policy.yaml --shares shares.json", f"DOORMAN_API; with --live also {_CLOUD}"),
+    "policy diff": ("policy diff old.yaml policy.yaml --shares shares.json", f"DOORMAN_API; with --live also {_LOGIN}"),
     "policy schema": ("policy schema", "none"),
-    "explain": ("explain events/golden-image.json", f"DOORMAN_POLICY; with --project also {_CLOUD}"),
+    "explain": ("explain events/golden-image.json", f"DOORMAN_POLICY, DOORMAN_API; with --project also {_LOGIN}"),
     "send": ("send events/golden-image.json --to http://localhost:8080", "K_SINK"),
     "sandbox": ("sandbox --demo", "none"),
 }

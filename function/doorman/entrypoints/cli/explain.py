@@ -1,4 +1,4 @@
-"""`doorman explain`: what would be decided for event files and why, rule by rule, without asking any cloud."""
+"""`doorman explain`: what would be decided and why, rule by rule: for event files without any cloud, or images."""
 
 import argparse
 import json
@@ -7,15 +7,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Final, cast
 
 from doorman.entrypoints.cli.output import read_bytes, read_text, say, say_lines
 from doorman.entrypoints.cli.policy_live import served_api
-from doorman.errors import Rejected
+from doorman.errors import Misconfigured, Rejected
 from doorman.events.claims import read_claims
 from doorman.events.cloudevents import read
 from doorman.events.files import read_message
-from doorman.models import Share
+from doorman.models import Share, is_image_id
 from doorman.policy.policy import Policy, load
 from doorman.policy.tools import share_file
 from doorman.policy.tools.explain import Explanation, Step, Verdict, as_json, describe_vault, explain
@@ -76,6 +77,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _answer(file: str, policy: Policy, known: Mapping[str, Share]) -> Answer:
+    if is_image_id(file) and not Path(file).exists():
+        raise Misconfigured(f"{file}: no event file; for an image, --project names the project that it is shared with")
     message = read_message(read_bytes(file))
     try:
         return Answer(file=file, images=tuple(_images(message.headers, message.body, policy, known)))

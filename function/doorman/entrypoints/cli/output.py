@@ -35,7 +35,8 @@ def read_bytes(path: str) -> bytes:
     try:
         return as_utf8(sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes())
     except OSError as error:
-        raise Misconfigured(f"{path}: cannot be read: {error.strerror}") from error
+        hint = "; DOORMAN_POLICY may name another" if path == "policy.yaml" else ""
+        raise Misconfigured(f"{path}: cannot be read: {error.strerror}{hint}") from error
 
 
 def read_text(path: str) -> str:

@@ -202,6 +202,7 @@ class Feed:
         names = [image.name for each in lane.images if (image := self.cloud.gallery.images.get(each))]
         steps = sorted(self._steps(lane), key=lambda step: step[0])
         starts = [each.at for each in lane.arrivals if "causationid" not in each.event.attributes]
+        starts = starts or [at for at, *_ in steps[:1]]
         return {
             "id": lane.id, "name": names[0] if names else None, "images": len(lane.images),
             "type": lane.arrivals[0].event.type if lane.arrivals else "", "at": max(starts, default=0),

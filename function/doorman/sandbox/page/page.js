@@ -19,6 +19,7 @@ function h(tag, attributes, ...kids) {
   made.append(...kids.filter((kid) => kid !== null).map((kid) => kid instanceof Node ? kid : document.createTextNode(shown(kid))));
   return made;
 }
+const count = (n, what) => `${n} ${what}${n === 1 ? "" : "s"}`;
 const soft = (...kids) => h("span", { class: "soft" }, ...kids);
 const named = (id) => h("bdi", { title: id }, hello.projects[id] ?? id);
 const badge = (kind, text = kind) => h("span", { class: `badge ${kind}` }, text);
@@ -89,12 +90,12 @@ function drawTotals() {
 }
 
 function drawLane(lane, old) {
-  const start = lane.steps[0]?.[0] ?? lane.at, title = lane.name ?? (lane.type.startsWith("dev.doorman.") ? lane.id : "tick of the sweep");
+  const start = lane.steps[0]?.[0] ?? lane.at, title = lane.name ?? (lane.type === "dev.doorman.doctor.v1" ? "doorman doctor tried the sink" : lane.type.startsWith("dev.doorman.") ? lane.id : "tick of the sweep");
   const steps = lane.steps.map(([at, kind, what, more]) => h("span", { class: `step ${kind}`, role: "listitem" }, h("b", {}, what), ` ${more} `, h("small", {}, span(at - start))));
   const parts = [
     h("span", { class: "when" }, new Date(lane.at * 1000).toLocaleTimeString("en-GB")), h("bdi", { class: "title" }, title), lane.images > 1 ? soft(`and ${lane.images - 1} more`) : "",
     ...Object.entries(lane.fates).map(([fate, number]) => badge(fate, number > 1 ? `${number} ${fate}` : fate)), lane.dead ? badge("failed", "dead letter") : "",
-    h("span", { class: "soft calls" }, `${lane.events} events, ${lane.calls} calls`),
+    h("span", { class: "soft calls" }, `${count(lane.events, "event")}, ${count(lane.calls, "call")}`),
     h("span", { class: "steps", role: "list" }, ...steps, lane.hidden ? soft(`and ${lane.hidden} steps more`) : null),
   ];
   const body = old?.querySelector(".body") ?? h("div", { class: "body" });
