@@ -241,3 +241,13 @@ async def test_what_is_remembered_is_bounded() -> None:
     for name in ("failed", "held", "failed"):
         await house.hand(event(name))
     assert house.service.titles == ["Doorman: 1 failed", "Doorman: 9 held", "Doorman: 1 failed"]
+
+
+async def test_what_waits_for_one_message_is_bounded() -> None:
+    """While a service hangs, what is too much is sent back; what waits is told all the same."""
+    house = House()
+    house.announcers["ops"] = Announcer(OPS, house.service, names={}, clock=house.clock, most=5)
+    first, second = await house.hand(event("failed"), event("held"))
+    text = "channel ops: too much is waiting for it"
+    assert (first, second) == (Reply(), Reply(status=503, text=text, headers={"Retry-After": "2"}))
+    assert house.service.titles == ["Doorman: 1 failed"]
