@@ -254,3 +254,12 @@ def test_a_mark_is_short() -> None:
     entry = event["data"]["images"][0] | {"key": "k" * 10_000}
     one = told(event | {"data": event["data"] | {"images": [entry]}})
     assert mark(one, one.entries[0]) == f"{'k' * 64} {entry['settled_at'] or ''}"
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"])
+def test_a_time_at_the_end_of_all_times(time: str) -> None:
+    """A sender's own, of an event and of a share: it takes no other's message with it."""
+    event = sample("pending")
+    first = event["data"]["images"][0] | {"shared_at": time}
+    report = told(event | {"time": time, "data": event["data"] | {"images": [first]}}, daily="true")
+    assert message(report, told(sample("failed"))).title == "Doorman: 1 failed, 1 waiting (1 of them new)"

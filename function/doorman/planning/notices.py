@@ -199,7 +199,7 @@ def _sum_up(told: Iterable[Told], now: datetime) -> str:
 def _is_new(entry: OutcomeEntry | PendingEntry, now: datetime) -> bool:
     """Say whether a waiting share came since the last daily report; where nobody knows when, it did not."""
     shared = parse_time(entry.shared_at or "") if isinstance(entry, PendingEntry) else None
-    return shared is not None and shared > now - NEW
+    return shared is not None and now - shared < NEW  # whose difference has no end, as a sender's time may have
 
 
 def _write_group(group: Sequence[Line], names: Mapping[str, str]) -> list[str]:

@@ -11,6 +11,7 @@ from shlex import quote
 from typing import NoReturn
 
 from doorman.entrypoints.cli.sandbox import configure
+from doorman.parsing import visible
 from doorman.sandbox import replay, world
 from doorman.sandbox.assembly import Stage, environment, open_stage
 from doorman.sandbox.demo import DECIDED, OUTCOME, Demo
@@ -119,7 +120,7 @@ def _tell(event: Event) -> None:
         return
     fate = event.type.removeprefix(OUTCOME).partition(".")[0]
     for entry in data["images"]:
-        print(f"{fate:9} {entry['image_id']}  {entry['name'] or '-'}  {entry['reason']}", flush=True)
+        print(f"{fate:9} {entry['image_id']}  {visible(entry['name'] or '-')}  {entry['reason']}", flush=True)
 
 
 def _wait() -> NoReturn:
