@@ -75,7 +75,12 @@ class Announcer:
     def _pick(self, told: Iterable[Told]) -> list[Told]:
         forgotten = self._clock.now() - MEMORY
         self._known = {key: at for key, at in self._known.items() if at > forgotten}
-        return [each for one in told if (each := pick(self._channel, one, known=self._known))]
+        known, picked = set(self._known), list[Told]()
+        for one in told:
+            if each := pick(self._channel, one, known=known):
+                picked.append(each)
+                known |= {mark(each, entry) for entry in each.entries}
+        return picked
 
     async def _send(self, told: Iterable[Told]) -> None:
         if not (picked := self._pick(told)):
