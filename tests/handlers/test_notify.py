@@ -167,6 +167,14 @@ async def test_what_is_tried_in_vain_at_every_tick_is_told_once_a_day() -> None:
     assert house.service.titles == ["Doorman: 1 failed"] * 3
 
 
+async def test_the_same_of_several_events_stands_in_a_message_once() -> None:
+    """As when two processes tell of one share in the same moment, or somebody repeats it under new ids."""
+    house = House()
+    replies = await house.hand(*(event("failed", id=f"failed-{number}") for number in range(3)))
+    assert [reply.status for reply in replies] == [204] * 3
+    assert house.service.titles == ["Doorman: 1 failed"]
+
+
 async def test_a_message_that_was_not_taken_comes_again() -> None:
     """All whose events were in it are answered 503, nobody is told twice, and the log has a line for each message."""
     house = House()
@@ -241,3 +249,13 @@ async def test_what_is_remembered_is_bounded() -> None:
     for name in ("failed", "held", "failed"):
         await house.hand(event(name))
     assert house.service.titles == ["Doorman: 1 failed", "Doorman: 9 held", "Doorman: 1 failed"]
+
+
+async def test_what_waits_for_one_message_is_bounded() -> None:
+    """While a service hangs, what is too much is sent back; what waits is told all the same."""
+    house = House()
+    house.announcers["ops"] = Announcer(OPS, house.service, names={}, clock=house.clock, most=5)
+    first, second = await house.hand(event("failed"), event("held"))
+    text = "channel ops: too much is waiting for it"
+    assert (first, second) == (Reply(), Reply(status=503, text=text, headers={"Retry-After": "2"}))
+    assert house.service.titles == ["Doorman: 1 failed"]

@@ -36,8 +36,9 @@ HOSTILE = {
     "gnp.\u202egpj\u2066.exe\u200b": "gnp.＼u202egpj＼u2066．exe＼u200b",
     ":skull: $x^2$ {panel} ||spoiler|| \\o/": "：skull: ＄x^2＄ ｛panel｝ ｜｜spoiler｜｜ ＼o／",
     "\x1b]8;;http://evil\x07x\x1b[31m" + "a" * 200: "＼x1b］8;;http：／／evil＼x07x＼x1b［31m"
-    + "a" * 37
-    + "... (and 163 characters more)",
+    + "a" * 28
+    + "... (and 172 characters more)",
+    "\U000e0041" * 60: "＼U000e0041" * 6 + "... (and 54 characters more)",
 }
 
 
@@ -216,3 +217,49 @@ def test_wrong_data_is_refused(data: Any, text: str) -> None:
     with pytest.raises(Rejected) as caught:
         read_told(from_structured(sample("failed") | {"data": data}))
     assert str(caught.value) == text
+
+
+@pytest.mark.parametrize("limit", [400, 900])
+def test_a_long_group_hides_no_other(limit: int) -> None:
+    """However long a sharer makes names: what is too long by itself loses lines, and the rest is counted."""
+    event = sample("held")
+    first = event["data"]["images"][0]
+    named = [first | {"image_id": f"{n:08x}" + first["image_id"][8:], "name": "\U000e0041" * 255} for n in range(3)]
+    hostile = told(event | {"data": event["data"] | {"images": named}})
+    body = message(hostile, replace(hostile, id="b", project_id="p"), limit=limit).body
+    assert body.startswith("3 held: ")
+    assert body.endswith("and 1 more groups of shares, see: doorman pending" if limit > 400 else "see: doorman pending")
+    assert len(body) <= limit
+
+
+def test_nothing_fits() -> None:
+    """Then the groups are counted."""
+    assert message(told(sample("held")), limit=80).body == "and 2 more groups of shares, see: doorman pending"
+
+
+def test_an_emoji_counts_for_two() -> None:
+    """As it does where a service counts in UTF-16; one character more, and it would refuse the message."""
+    event = sample("held")
+    entry = event["data"]["images"][0] | {"name": "\U0001f600" * 60}
+    one = told(event | {"data": event["data"] | {"images": [entry]}})
+    whole = message(one)
+    size = len(f"{whole.title}\r\n{whole.body}".encode("utf-16-le")) // 2
+    assert message(one, limit=size) == whole
+    assert message(one, limit=size - 1) != whole
+
+
+def test_a_mark_is_short() -> None:
+    """A key is the sender's own: of a long one as much is remembered as ours have."""
+    event = sample("held")
+    entry = event["data"]["images"][0] | {"key": "k" * 10_000}
+    one = told(event | {"data": event["data"] | {"images": [entry]}})
+    assert mark(one, one.entries[0]) == f"{'k' * 64} {entry['settled_at'] or ''}"
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"])
+def test_a_time_at_the_end_of_all_times(time: str) -> None:
+    """A sender's own, of an event and of a share: it takes no other's message with it."""
+    event = sample("pending")
+    first = event["data"]["images"][0] | {"shared_at": time}
+    report = told(event | {"time": time, "data": event["data"] | {"images": [first]}}, daily="true")
+    assert message(report, told(sample("failed"))).title == "Doorman: 1 failed, 1 waiting (1 of them new)"

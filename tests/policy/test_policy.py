@@ -85,7 +85,9 @@ def test_a_lone_surrogate_is_refused_like_any_other_bad_character() -> None:
 
 def test_nesting_without_end_is_refused_where_it_gets_too_deep() -> None:
     """Ten thousand brackets are one fault."""
-    assert faults_of("[" * 10_000 + "]" * 10_000) == ["1:21: nested deeper than 20 levels: make it flatter"]
+    deep = ["1:21: nested deeper than 20 levels: make it flatter"]
+    assert faults_of("[" * 10_000 + "]" * 10_000) == deep
+    assert faults_of("{" * 10_000) == deep  # half a minute, were it read to its end
 
 
 def test_a_bomb_of_aliases_is_refused_before_it_goes_off() -> None:

@@ -66,6 +66,7 @@ def test_what_goes_straight(spared: str, urls: list[str]) -> None:
         ({"all": "socks5://s3cret@proxy.test:1"}, "ALL_PROXY: no proxy that can be used"),
         ({"https": "ftp://proxy.test"}, "HTTPS_PROXY: no proxy that can be used"),
         ({"http": "http://proxy.test:port"}, "HTTP_PROXY: no proxy that can be used"),
+        ({"http": "http://u:s3cret@proxy.test:99999"}, "HTTP_PROXY: no proxy that can be used"),
         ({"http": "http://"}, "HTTP_PROXY: no proxy that can be used"),
         ({"http": PROXY, "no": "10.0.0.0/64"}, "NO_PROXY: '10.0.0.0/64' is no host, address or network"),
         ({"http": PROXY, "no": "a:b:c"}, "NO_PROXY: 'a:b:c' is no host, address or network"),

@@ -68,6 +68,36 @@ def test_whatever_was_not_asked_is_not_there(tmp_path: Path) -> None:
         assert (login.status_code, "X-Subject-Token" in login.headers) == (401, True)
 
 
+LOGIN = {"method": "POST", "url": "https://host-a.example/v3/auth/tokens", "status": 201, "body": {"token": "x"}}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 100_000,
+        "[]",
+        "{}",
+        '{"answers": [{}]}',
+        json.dumps({"answers": [LOGIN | {"body": [1]}]}),
+        json.dumps({"answers": [LOGIN | {"url": "http://evil.invalid/v3/auth/tokens"}]}),
+        json.dumps({"answers": [LOGIN | {"url": "https://host-a.example@evil.invalid/v3/auth/tokens"}]}),
+        json.dumps({"answers": [LOGIN | {"body": {"token": {"catalog": [{"url": "https://evil.invalid"}]}}}]}),
+        json.dumps({"answers": [LOGIN | {"body": {"token": {"project": {"id": "\x1b]8;;x\x07"}}}}]}),
+    ],
+)
+def test_a_recording_of_foreign_making(tmp_path: Path, text: str) -> None:
+    """It leads to no real host, moves no cursor, and is refused in words."""
+    (tmp_path / replay.FILE).write_text(text)
+    with pytest.raises(ValueError, match=r"nested too deep|no answers as|not made up"):
+        replay.read(tmp_path)
+
+
+def test_a_token_that_names_no_project(tmp_path: Path) -> None:
+    """Somebody else's form: nothing is served then."""
+    (tmp_path / replay.FILE).write_text(json.dumps({"answers": [LOGIN]}))
+    assert replay.list_projects(replay.read(tmp_path)) == ["unknown"]
+
+
 def test_command(tmp_path: Path) -> None:
     """It prints the settings and answers until it is ended; a folder without a recording is told in one line."""
     command = [sys.executable, "-P", "-m", "doorman.sandbox", f"--replay={tmp_path}"]

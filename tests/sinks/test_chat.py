@@ -178,6 +178,27 @@ async def test_a_service_that_does_not_answer_is_given_up() -> None:
         assert time.monotonic() - start < 4
 
 
+async def test_a_service_that_never_ends_its_answer_takes_no_other_channel_with_it(receiver: Receiver) -> None:
+    """Its one thread goes on, without a message more, as long as the answer does."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        message = Message(title="t", body="b", severity="info")
+        stuck = open_service(channel(f"json://127.0.0.1:{silent.getsockname()[1]}/{SECRET}"))
+        stuck.timeout = 0.2
+        said = []
+        for _ in range(50):
+            with pytest.raises(Unavailable) as caught:
+                await stuck.send(message)
+            said.append(str(caught.value))
+        busy = "channel ops: the service is still busy with an earlier message"
+        assert said == ["channel ops: no end within 0.2 s", *[busy] * 49]
+        await opened("json", receiver).send(message)
+        assert len(receiver.taken) == 1
+    assert stuck.latest is not None
+    assert stuck.latest.result(timeout=10) is False  # the answer has broken off
+    with pytest.raises(Unavailable, match="did not take"):
+        await stuck.send(message)
+
+
 @pytest.mark.parametrize("url", [f"exec://{SECRET}", f"https://{SECRET}.example/x", "slack://x"])
 def test_an_unknown_url_ends_the_start(url: str, caplog: pytest.LogCaptureFixture) -> None:
     """Also an address of a service that apprise knows and Doorman does not take."""

@@ -21,7 +21,7 @@ LINGER = 2.0
 
 MEMORY = timedelta(days=1)
 MEMORY_ENTRIES = 20_000
-"""What is remembered at most, the newest of it: anybody may send events."""
+"""What is remembered at most, the newest of it; and what may wait for one message: anybody may send events."""
 
 
 class Announcer:
@@ -54,14 +54,16 @@ class Announcer:
         """Have it told, with what comes in the same moment.
 
         Raises:
-            Unavailable: the service did not take the message.
+            Unavailable: the service did not take the message, or too much waits for it.
         """
-        if not self._pick(told):
+        if not (picked := self._pick(told)):
             return
+        if self._open and _count(self._open[0]) + _count(picked) > self._most:
+            raise Unavailable(f"channel {self._channel.name}: too much is waiting for it", retry_after=LINGER)
         if self._open is None:
             self._open = ([], asyncio.create_task(self._gather()))
         gathered, task = self._open
-        gathered += told
+        gathered += picked
         await asyncio.shield(task)  # a caller that goes away takes nobody with it
 
     async def _gather(self) -> None:
@@ -73,7 +75,12 @@ class Announcer:
     def _pick(self, told: Iterable[Told]) -> list[Told]:
         forgotten = self._clock.now() - MEMORY
         self._known = {key: at for key, at in self._known.items() if at > forgotten}
-        return [each for one in told if (each := pick(self._channel, one, known=self._known))]
+        known, picked = set(self._known), list[Told]()
+        for one in told:
+            if each := pick(self._channel, one, known=known):
+                picked.append(each)
+                known |= {mark(each, entry) for entry in each.entries}
+        return picked
 
     async def _send(self, told: Iterable[Told]) -> None:
         if not (picked := self._pick(told)):
@@ -89,6 +96,10 @@ class Announcer:
         for key in list(islice(self._known, max(0, len(self._known) - self._most))):
             del self._known[key]
         logger().info("notify.sent", channel=self._channel.name, shares=sum(len(each.entries) for each in picked))
+
+
+def _count(told: Iterable[Told]) -> int:
+    return sum(1 + len(each.entries) for each in told)
 
 
 async def handle_notify(

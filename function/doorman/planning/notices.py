@@ -28,6 +28,9 @@ FEW: Final = 3
 
 MAX_NAME: Final = 60
 MAX_DETAIL: Final = 200
+MAX_KEY: Final = 64
+"""Characters of a key that are remembered; ours are UUIDs."""
+
 NEW: Final = timedelta(days=1)
 
 _WORDS: Final = {str(kind): kind.split(".")[-2] for kind in (*OUTCOMES, EventType.PENDING)}
@@ -132,7 +135,7 @@ def mark(told: Told, entry: OutcomeEntry | PendingEntry) -> str:
     """Give what stays the same as long as the same is told of a share; of the daily report, as it is sent again."""
     if told.is_daily:
         return f"{told.id} {entry.image_id}"
-    return f"{entry.key} {getattr(entry, 'settled_at', None) or ''}"
+    return f"{entry.key[:MAX_KEY]} {getattr(entry, 'settled_at', None) or ''}"
 
 
 def write_message(told: Sequence[Told], *, names: Mapping[str, str], now: datetime, limit: int) -> Message:
@@ -149,14 +152,16 @@ def write_message(told: Sequence[Told], *, names: Mapping[str, str], now: dateti
         [f"project {_name(each.project_id, names)}: {plain(each.error, MAX_DETAIL)}"] for each in told if each.error
     ]
     blocks = [*errors, *(_write_group(group, names) for group in _group(told))]
-    return Message(title=title, body=_fit(blocks, limit - len(title) - len("\r\n")), severity=severity)
+    return Message(title=title, body=_fit(blocks, limit - _size(title) - len("\r\n")), severity=severity)
 
 
 def plain(text: str, most: int = MAX_NAME) -> str:
     """Give foreign text as one that no service takes for more, cut with a count where it is long."""
     cut = text[:most]
-    shown = _MARKUP.sub(lambda found: chr(ord(found[0]) + _TWIN), visible(cut))
-    return shown if cut == text else f"{shown}... (and {len(text) - most} characters more)"
+    while len(spelt := visible(cut)) > most:  # what is hidden takes ten characters, which others need
+        cut = cut[: -max(1, (len(spelt) - most) // 10)]
+    shown = _MARKUP.sub(lambda found: chr(ord(found[0]) + _TWIN), spelt)
+    return shown if cut == text else f"{shown}... (and {len(text) - len(cut)} characters more)"
 
 
 def _why(line: Line) -> tuple[int, str, str, str, str]:
@@ -194,7 +199,7 @@ def _sum_up(told: Iterable[Told], now: datetime) -> str:
 def _is_new(entry: OutcomeEntry | PendingEntry, now: datetime) -> bool:
     """Say whether a waiting share came since the last daily report; where nobody knows when, it did not."""
     shared = parse_time(entry.shared_at or "") if isinstance(entry, PendingEntry) else None
-    return shared is not None and shared > now - NEW
+    return shared is not None and now - shared < NEW  # whose difference has no end, as a sender's time may have
 
 
 def _write_group(group: Sequence[Line], names: Mapping[str, str]) -> list[str]:
@@ -225,9 +230,22 @@ def _fit(blocks: Sequence[Sequence[str]], limit: int) -> str:
     """Put as many blocks into a message as it takes, and count the others."""
     texts = ["\n".join(block) for block in blocks]
     rest = "and {} more groups of shares, see: doorman pending"
-    for kept in range(len(texts), 0, -1):
+    for kept in range(min(len(texts), limit), 0, -1):
         left = [rest.format(len(texts) - kept)] if kept < len(texts) else []
         text = "\n\n".join([*texts[:kept], *left])
-        if len(text) <= limit:
+        if _size(text) <= limit:
             return text
-    return rest.format(len(texts))
+    return _fit_lines(blocks[0], rest.format(len(texts)), limit)
+
+
+def _fit_lines(block: Sequence[str], rest: str, limit: int) -> str:
+    """Leave of a block that is too long by itself as many lines as fit: it must not hide the others."""
+    return next(
+        (text for kept in range(len(block) - 1, 0, -1) if _size(text := "\n".join([*block[:kept], "", rest])) <= limit),
+        rest,
+    )
+
+
+def _size(text: str) -> int:
+    """Count characters as the strictest service does: in UTF-16, where an emoji is two."""
+    return len(text.encode("utf-16-le", errors="replace")) // 2

@@ -7,6 +7,7 @@ See https://everything.curl.dev/usingcurl/proxies/env.html and https://pkg.go.de
 import ssl
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 import httpx
@@ -54,7 +55,7 @@ def _read_proxy(scheme: str, text: str) -> str:
     url = text if "://" in text else f"http://{text}"
     try:
         httpx.AsyncHTTPTransport(verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), proxy=url)
-        if not httpx.URL(url).host:
+        if not httpx.URL(url).host or urlsplit(url).port == 0:  # whose port says whether there can be such a one
             raise ValueError  # noqa: TRY301 - a fault like the others
     except (httpx.InvalidURL, ImportError, ValueError) as error:
         raise Misconfigured(f"{scheme.upper()}_PROXY: no proxy that can be used; {_ADVICE}") from error

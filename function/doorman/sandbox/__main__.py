@@ -13,6 +13,7 @@ from typing import NoReturn
 from doorman.entrypoints.cli.output import read_text
 from doorman.entrypoints.cli.sandbox import configure
 from doorman.errors import Misconfigured
+from doorman.parsing import visible
 from doorman.policy.document.faults import BrokenFile
 from doorman.policy.policy import load
 from doorman.sandbox import replay, world
@@ -127,7 +128,7 @@ def _tell(event: Event) -> None:
         return
     fate = event.type.removeprefix(OUTCOME).partition(".")[0]
     for entry in data["images"]:
-        print(f"{fate:9} {entry['image_id']}  {entry['name'] or '-'}  {entry['reason']}", flush=True)
+        print(f"{fate:9} {entry['image_id']}  {visible(entry['name'] or '-')}  {entry['reason']}", flush=True)
 
 
 def _wait() -> NoReturn:

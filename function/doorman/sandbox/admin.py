@@ -113,7 +113,7 @@ async def read_body(request: Request) -> dict[str, Any]:
     """
     try:
         body = await request.json()
-    except ValueError:
+    except (RecursionError, ValueError):
         body = None
     if not isinstance(body, dict):
         raise Problem(400, {"error": "send a JSON object"})

@@ -16,10 +16,32 @@ FILE = "recording.json"
 _LIFE: dict[str, Any] = {"issued_at": "2026-01-01T00:00:00Z", "expires_at": "2026-01-02T00:00:00Z"}
 
 
+_HOST = re.compile(r"https://[0-9a-z-]+\.example(?=[/?\"])")
+
+
 def read(folder: Path) -> dict[str, Any]:
-    """Read a recording."""
-    recording: dict[str, Any] = json.loads((folder / FILE).read_text("utf-8"))
-    return recording
+    """Read a recording, which may come from anybody: it leads to no host but made-up ones, and holds plain text alone.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is none.
+    """
+    try:
+        recording: Any = json.loads((folder / FILE).read_text("utf-8"))
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error
+    answers = recording.get("answers") if isinstance(recording, dict) else None
+    if not isinstance(answers, list) or not all(_is_answer(each) for each in answers):
+        raise ValueError("no answers as `doorman doctor --record` writes them")
+    text = json.dumps(recording)
+    if "\\" in text or text.count("://") != len(_HOST.findall(text)):
+        raise ValueError("a name or a host that is not made up")
+    return dict(recording)
+
+
+def _is_answer(each: Any) -> bool:
+    kinds = {"method": str, "url": str, "status": int, "body": dict | None}
+    return isinstance(each, dict) and all(isinstance(each.get(key, ...), kind) for key, kind in kinds.items())
 
 
 _BASES = {
@@ -96,8 +118,10 @@ def _log_in(recording: dict[str, Any], logins: list[dict[str, Any]], body: dict[
 
 
 def _project_of(login: dict[str, Any]) -> object:
-    token = (login["body"] or {}).get("token") or {}
-    return (token.get("project") or {}).get("id")
+    project: Any = login["body"]
+    for key in ("token", "project", "id"):
+        project = project.get(key) if isinstance(project, dict) else None
+    return project
 
 
 def _local(url: str, base: str) -> str:

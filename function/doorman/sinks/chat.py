@@ -1,13 +1,15 @@
 """Sends messages to people by apprise, which knows their services: chats, mail, pagers.
 
-The only room that knows apprise, an extra. It speaks in threads of its own, for a bounded time, and keeps quiet: its
-log, like its errors, may quote a URL, and that is a secret.
+The only room that knows apprise, an extra. Each channel speaks in one thread of its own, for a bounded time: apprise's
+are few, and shared. It keeps quiet: its log, like its errors, may quote a URL, and that is a secret.
 """
 
 import asyncio
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from threading import Thread
 from typing import TYPE_CHECKING, Final
 
 from doorman.errors import Misconfigured, Unavailable
@@ -34,12 +36,19 @@ _TYPES: Final = {"info": "info", "action": "warning", "error": "failure"}
 
 @dataclass(slots=True)
 class Service:
-    """What takes the messages of one channel, up to a limit in characters."""
+    """What takes the messages of one channel, up to a limit in characters.
+
+    Attributes:
+        timeout: seconds for one message.
+        latest: what became of the last message; not done as long as its thread runs, also when nobody waits any more.
+    """
 
     channel: str
     plugin: "NotifyBase"
     limit: int
     line_end: str = "\n"
+    timeout: float = TIMEOUT
+    latest: "Future[bool] | None" = field(default=None, repr=False)
 
     async def send(self, message: Message) -> None:
         """Send one message.
@@ -47,12 +56,26 @@ class Service:
         Raises:
             Unavailable: the service did not take it. Apprise does not say whether it ever will, so a retry may help.
         """
+        if self.latest and not self.latest.done():
+            raise Unavailable(f"channel {self.channel}: the service is still busy with an earlier message")
+        self.latest = Future()
+        self.latest.set_running_or_notify_cancel()  # who stops waiting does not end it
+        # Not of a pool, which a service that never ends its answers would take from all; and our end waits for none.
+        Thread(target=self._answer, args=(message, self.latest), daemon=True).start()
         try:
-            is_taken = await asyncio.to_thread(self._send, message)
+            is_taken = await asyncio.wait_for(asyncio.wrap_future(self.latest), self.timeout)
+        except TimeoutError:
+            raise Unavailable(f"channel {self.channel}: no end within {self.timeout:g} s") from None
         except Exception as error:  # noqa: BLE001 - whatever a plugin raises; its text may quote the URL
             raise Unavailable(f"channel {self.channel}: not sent ({type(error).__name__})") from None
         if not is_taken:
             raise Unavailable(f"channel {self.channel}: the service did not take the message")
+
+    def _answer(self, message: Message, answered: "Future[bool]") -> None:
+        try:
+            answered.set_result(self._send(message))
+        except Exception as error:  # noqa: BLE001 - told to who waits
+            answered.set_exception(error)
 
     def _send(self, message: Message) -> bool:
         from apprise import Apprise, NotifyFormat  # noqa: PLC0415 - an extra
@@ -84,7 +107,7 @@ def open_service(channel: Channel) -> Service:
     logging.getLogger("apprise").disabled = True
     logging.getLogger("urllib3").setLevel(logging.ERROR)
     asset = AppriseAsset(
-        app_id="Doorman", app_desc="Doorman", http_redirects=False, service_timeout=TIMEOUT, image_url_mask=""
+        app_id="Doorman", app_desc="Doorman", http_redirects=False, service_timeout=0, image_url_mask=""
     )
     parts = url_to_dict(channel.url)  # type: ignore[no-untyped-call]  # theirs
     # An https address may be one that apprise knows as a service's own, but of no service beyond ours.

@@ -162,3 +162,10 @@ def test_a_sender_tells_of_shares_that_were_taken_back(name: str) -> None:
     """Without a time: nobody need wait for a share that will not come."""
     assert read_trace(trace(trace_name=name), (), is_sender=True) == [notified(RECEIVER, [IMAGE], time=None)]
     assert read_trace(trace(trace_name="updateMember"), (), is_sender=True) is Ignored.OTHER_OPERATION
+
+
+def test_a_sender_makes_no_trace_many_times_larger() -> None:
+    """Receivers times thousands of images: a quarter of a megabyte would become gigabytes of notices."""
+    many = trace(request={"images": [f"i{n}" for n in range(2001)], "projects": [f"p{n}" for n in range(86)]})
+    with pytest.raises(Rejected, match=r"^payload: leads to 258 notices; send what leads to at most 256$"):
+        read_trace(many, (), is_sender=True)

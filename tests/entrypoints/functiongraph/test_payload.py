@@ -10,10 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from doorman.entrypoints.functiongraph.cts import Ignored
+from doorman.entrypoints.functiongraph.cts import MAX_RECEIVERS, Ignored
 from doorman.entrypoints.functiongraph.payload import (
     MAX_PAYLOAD,
-    MAX_RECEIVERS,
     Unwrapped,
     read_payload,
     unwrap,

@@ -15,6 +15,7 @@ from doorman.entrypoints.cli.tables import NOTHING, Known, describe
 from doorman.errors import Misconfigured, Unavailable
 from doorman.handlers.context import ProjectContext
 from doorman.models import Share, is_image_id
+from doorman.parsing import visible
 from doorman.policy.tools import share_file
 from doorman.policy.tools.explain import Explanation, as_json, explain
 
@@ -54,7 +55,7 @@ async def write_facts(arguments: Namespace) -> int:
     for error in failed:
         if not isinstance(error, Unavailable):
             raise error
-        sys.stderr.write(f"doorman: {error}\n")
+        sys.stderr.write(f"doorman: {visible(str(error))}\n")
     shares = [share for each in answers if not isinstance(each, BaseException) for share in each]
     say_lines(json.dumps(share_file.write(shares), indent=2))
     return 1 if failed else 0

@@ -6,6 +6,7 @@ See https://docs.otc.t-systems.com/cloud-trace-service/umn/ and the auditing cha
 https://docs.otc.t-systems.com/image-management-service/umn/
 """
 
+import math
 import re
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
@@ -17,6 +18,9 @@ from doorman.events.cloudevents import MAX_ID
 from doorman.events.messages import EventType
 from doorman.models import MAX_IMAGES, CloudEvent, is_image_id
 from doorman.parsing import parse_json, parse_time
+
+MAX_RECEIVERS = 256
+"""Notices that a sender makes of one payload: an image can be shared with so many projects."""
 
 _STATUS = re.compile(r"[1-5]\d\d", re.ASCII)
 _SHARED, _TAKEN_BACK = "addmember", ("deletemember", "deletememeber")  # the extension API spells it so
@@ -50,7 +54,7 @@ def read_trace(
         is_sender: the trace is of the project that shares, and others hear of it.
 
     Raises:
-        Rejected: it would be a notification, but its `trace_id` can name no event.
+        Rejected: it would be a notification, but its `trace_id` can name no event, or a sender's would be too many.
     """
     if str(trace.get("service_type")).upper() != "IMS":
         return Ignored.OTHER_SERVICE
@@ -68,6 +72,8 @@ def read_trace(
     images = _images(trace, request, response)
     if not images:
         return Ignored.NO_IMAGE_NAMED
+    if is_sender and (count := len(receivers) * math.ceil(len(images) / MAX_IMAGES)) > MAX_RECEIVERS:
+        raise Rejected(f"payload: leads to {count} notices; send what leads to at most {MAX_RECEIVERS}")
     return [
         CloudEvent(
             id=_trace_id(trace),

@@ -16,7 +16,7 @@ from uuid import NAMESPACE_URL, uuid5
 from pydantic_core import to_json
 
 from doorman.cloud.auth.accounts import Keys
-from doorman.entrypoints.functiongraph.cts import Ignored, as_list, as_object, read_trace
+from doorman.entrypoints.functiongraph.cts import MAX_RECEIVERS, Ignored, as_list, as_object, read_trace
 from doorman.errors import Rejected
 from doorman.events.cloudevents import MAX_BATCH, from_structured
 from doorman.events.messages import DOCTOR, TICK, EventType
@@ -26,9 +26,6 @@ from doorman.parsing import parse_json, parse_time
 
 MAX_PAYLOAD = 256 * 1024
 """Bytes of one asynchronous invocation; the engine takes no more."""
-
-MAX_RECEIVERS = 256
-"""Notices that a sender makes of one payload: an image can be shared with so many projects."""
 
 _NAMESPACE = uuid5(NAMESPACE_URL, "urn:doorman:functiongraph")
 _KINDS = frozenset({"record", "lts", "cts", "trace_name", "specversion"})

@@ -104,7 +104,7 @@ class _Reader:
 
     def _node(self, event: yaml.Event, *, depth: int) -> Node:
         if depth > MAX_DEPTH:
-            raise SyntaxFault(_fault(event, f"nested deeper than {MAX_DEPTH} levels: make it flatter"))
+            raise _too_deep(event)
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event)
         if isinstance(event, yaml.ScalarEvent):
@@ -214,9 +214,19 @@ def _place(mark: Any) -> tuple[int, int]:
     return (mark.line + 1, mark.column + 1) if mark else (1, 1)
 
 
+def _too_deep(event: yaml.Event) -> SyntaxFault:
+    return SyntaxFault(_fault(event, f"nested deeper than {MAX_DEPTH} levels: make it flatter"))
+
+
 def _parse_slowly(text: str) -> list[yaml.Event]:
+    events: list[yaml.Event] = []
+    depth = 0
     try:
-        return list(yaml.parse(text, Loader=yaml.SafeLoader))
+        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > MAX_DEPTH:  # each level more takes longer
+                raise _too_deep(event)
+            events.append(event)
     except yaml.reader.ReaderError as error:
         before = text[: error.position]
         column = len(before) - (before.rfind("\n") + 1)
@@ -226,6 +236,7 @@ def _parse_slowly(text: str) -> list[yaml.Event]:
         # an open quote is only noticed at the end of the file
         mark = error.context_mark if "quoted scalar" in (error.context or "") else error.problem_mark
         raise SyntaxFault(Fault(*_place(mark), _advice(error, mark))) from error
+    return events
 
 
 def _advice(error: yaml.MarkedYAMLError, mark: Any) -> str:

@@ -124,12 +124,16 @@ class Page:
     async def _settle(self, request: Request) -> Response:
         """Run `doorman approve` or `reject`, as a person would."""
         asked = await read_body(request)
-        if asked.get("action") not in {"approve", "reject"}:
+        if asked.get("action") not in ("approve", "reject"):
             raise Problem(400, {"error": "action: approve or reject"})
         words = [str(asked["action"]), "--yes", f"--project={asked.get('project')}", f"--reason={asked.get('reason')}"]
         words = [sys.executable, "-P", "-c", COMMAND, *words, "--", str(asked.get("image"))]
         env, pipe = own_environment(self.settings), asyncio.subprocess.PIPE
-        process = await asyncio.create_subprocess_exec(*words, env=env, stdout=pipe, stderr=asyncio.subprocess.STDOUT)
+        begin = asyncio.create_subprocess_exec(*words, env=env, stdout=pipe, stderr=asyncio.subprocess.STDOUT)
+        try:
+            process = await begin
+        except (OSError, ValueError) as error:
+            raise Problem(400, {"error": f"no words of a command ({type(error).__name__})"}) from error
         try:
             said, _ = await asyncio.wait_for(process.communicate(), COMMAND_SECONDS)
         except TimeoutError:
@@ -145,13 +149,13 @@ class Page:
         text, image = str(asked.get("text")), asked.get("image")
         if image is None:
             return JSONResponse(await run_in_threadpool(try_out, text, _load(self._running()), shares))
-        policy, now = _load(text), datetime.now(UTC)
+        policy, now = await run_in_threadpool(_load, text), datetime.now(UTC)
         return JSONResponse([as_json(explain(each, policy, now=now)) for each in shares if each.image_id == image])
 
     async def _apply(self, request: Request) -> Response:
         """Write the policy beside the user's own, and start the functions anew with it."""
         text = (await request.body()).decode(errors="replace")
-        _load(text)
+        await run_in_threadpool(_load, text)
         async with self._applying:
             file = self.folder / "policy.yaml"
             file.write_text(text, "utf-8")
