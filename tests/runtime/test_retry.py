@@ -1,5 +1,8 @@
 """The one loop of attempts: what passes is tried again after each pause, all else is raised at once."""
 
+import gc
+import weakref
+
 import pytest
 
 from doorman.errors import Busy, DoormanError, Rejected
@@ -27,13 +30,35 @@ async def test_attempts(answers: list[int | DoormanError], came: int | str, wait
             raise answer
         return answer
 
-    async def wait(error: DoormanError, pause: float) -> None:
-        if not isinstance(error, Busy):
-            raise error
-        pauses.append(pause)
+    async def wait(error: DoormanError, pause: float) -> bool:
+        pauses.extend([pause] if isinstance(error, Busy) else [])
+        return isinstance(error, Busy)
 
     try:
         result: int | str = await persist(attempt, pauses=(0.5, 2.0), wait=wait)
     except DoormanError as error:
         result = str(error)
     assert (result, pauses, left) == (came, waited, [])
+
+
+async def test_a_failure_keeps_nothing_alive() -> None:
+    """What an attempt held, a large answer perhaps, goes with its error, without the collector, which seldom runs."""
+
+    class Held(Rejected):
+        """An error that can be watched."""
+
+    async def attempt() -> None:
+        raise Held("2")
+
+    async def wait(error: DoormanError, _: float) -> bool:
+        return not isinstance(error, Rejected)
+
+    gc.disable()
+    try:
+        try:
+            await persist(attempt, pauses=(0.5,), wait=wait)
+        except Held as error:
+            watched = weakref.ref(error)
+        assert watched() is None
+    finally:
+        gc.enable()

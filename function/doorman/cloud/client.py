@@ -127,19 +127,20 @@ class ApiClient:
             self.throttle.hold(min(error.retry_after or PAUSES[-1], MAX_PAUSE))
             raise
 
-    async def _wait(self, error: DoormanError, pause: float) -> None:
+    async def _wait(self, error: DoormanError, pause: float) -> bool:
         """Wait where a reading request may be repeated; while the cloud is busy, the project's other calls wait too."""
         is_passing = isinstance(error, Busy | Broken) and not isinstance(error, TimedOut)
         if isinstance(error, Refused):
             is_passing = classify(code=error.code, status=error.status) is Failure.PASSING
         asked = (isinstance(error, Unavailable) and error.retry_after) or 0.0
         if not is_passing or asked > MAX_PAUSE:
-            raise error
+            return False
         seconds = max(asked, pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter is no secret
         if isinstance(error, Busy):
             self.throttle.hold(seconds)
         else:
             await self.clock.sleep(seconds)
+        return True
 
     async def _once(self, request: Request) -> Answer:
         try:

@@ -159,10 +159,11 @@ class ProjectRun:
         if self._stop.is_set():
             raise Stopped
 
-        async def wait(error: DoormanError, pause: float) -> None:
+        async def wait(error: DoormanError, pause: float) -> bool:
             if not (isinstance(error, Unavailable) and is_worth_it(error)):
-                raise error
+                return False
             await self._clock.sleep(min(max(pause, error.retry_after or 0.0), MAX_PAUSE))
+            return True
 
         return await persist(attempt, pauses=PAUSES, wait=wait)
 

@@ -15,18 +15,20 @@ async def persist(
     attempt: Callable[[], Awaitable[T]],
     *,
     pauses: Sequence[float],
-    wait: Callable[[DoormanError, float], Awaitable[None]],
+    wait: Callable[[DoormanError, float], Awaitable[bool]],
 ) -> T:
     """Make an attempt, and another one after each pause.
 
     Args:
         attempt: what is done; may raise.
         pauses: seconds before each further attempt.
-        wait: sits a pause out, a longer one where the error asks for it; raises the error where no attempt would help.
+        wait: sits a pause out, a longer one where the error asks for it; False where no attempt would help. It does not
+            raise the error itself: its frame would hold the error, which holds its frame, and with it a whole answer.
     """
     for pause in pauses:
         try:
             return await attempt()
         except DoormanError as error:
-            await wait(error, pause)
+            if not await wait(error, pause):
+                raise
     return await attempt()

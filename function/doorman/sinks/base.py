@@ -44,10 +44,11 @@ async def hand_over(post: Callable[[], Awaitable[None]], clock: Clock) -> None:
         Unavailable: the sink did not take it.
     """
 
-    async def wait(error: DoormanError, pause: float) -> None:
+    async def wait(error: DoormanError, pause: float) -> bool:
         if not isinstance(error, Busy | Broken):
-            raise error
+            return False
         await clock.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter is no secret
+        return True
 
     await persist(post, pauses=PAUSES, wait=wait)
 
