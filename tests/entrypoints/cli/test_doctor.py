@@ -522,4 +522,7 @@ def test_one_of_several_projects(stage: Stage, capsys: pytest.CaptureFixture[str
     out = capsys.readouterr().out
     assert ("project second" in out, "project receiver" in out) == (True, False)
     assert main(["doctor", "--project", "third"]) == 1
-    assert "mend    settings      --project: third: not served by these settings" in capsys.readouterr().out
+    assert (
+        "mend    settings      --project: third is not served by these settings: name one of receiver, second"
+        in capsys.readouterr().out
+    )

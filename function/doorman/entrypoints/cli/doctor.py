@@ -20,6 +20,7 @@ from doorman.entrypoints.cli.output import ask, read_text, say, say_lines
 from doorman.entrypoints.cli.session import add_files, log_beside, read_settings
 from doorman.errors import Misconfigured
 from doorman.handlers.doctor import examine, refuse_settings
+from doorman.handlers.projects import name_served
 from doorman.parsing import visible
 from doorman.planning.diagnosis import Finding, Mark
 from doorman.planning.redaction import Redactor
@@ -108,7 +109,9 @@ async def look(arguments: Namespace, *, clock: Clock, kept: list[Exchange] | Non
         named = set(arguments.project)
         chosen = [each for each in connections.credentials if not named or each.names & named]
         if not chosen:
-            return refuse_settings(f"--project: {', '.join(sorted(named))}: not served by these settings")
+            served = name_served(connections.credentials)
+            text = f"--project: {', '.join(sorted(named))} is not served by these settings: name {served}"
+            return refuse_settings(text)
         policy, warnings = _load(settings, clock)
         return await examine(bootstrap.open_patient(connections, policy, credentials=chosen, warnings=warnings))
 
