@@ -135,7 +135,7 @@ def _tell(findings: Sequence[Finding]) -> None:
         if not finding.root:
             _write(f"{finding.mark:8}{finding.check:14}", finding.text, style=_STYLES[finding.mark])
             if finding.fix:
-                _write(f"{'':22}", f"-> {finding.fix}")
+                _write(f"{'':22}-> ", finding.fix)
         elif checks := follows.pop(finding.root, None):
             text = f"not looked at, since they need the {finding.root}: {', '.join(checks)}"
             _write(f"{finding.mark:8}", text, style=_STYLES[finding.mark])
