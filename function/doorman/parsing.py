@@ -95,5 +95,10 @@ def visible(text: str) -> str:
     return "".join(each if not _is_hidden(each) else repr(each)[1:-1] for each in text)
 
 
+def counted(number: int, noun: str) -> str:
+    """Count things in words: `1 share`, `2 shares`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def _is_hidden(character: str) -> bool:
     return unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"}

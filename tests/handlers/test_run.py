@@ -157,7 +157,7 @@ async def test_only_the_named_projects_are_served() -> None:
     await run(chain, projects=["other"])
     assert chain.told() == [(other, "accepted", "allowed_owner")]
     assert chain.cloud.member_status(golden, "receiver") == "pending"
-    with pytest.raises(Misconfigured, match="--project: nobody is not served here"):
+    with pytest.raises(Misconfigured, match="--project: nobody is not served here: name one of receiver, other"):
         await run(chain, projects=["nobody"])
 
 

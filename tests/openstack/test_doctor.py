@@ -68,9 +68,9 @@ def test_everything_is_true(world: RealWorld, environ: dict[str, str], tmp_path:
         "member-status": "filters: 2 pending, 1 accepted, 0 rejected",
         "limit": "honoured: one image on a page of one",
         "next": "pages follow one another by `next`",
-        "os-hidden": "filters: 1 hidden images are listed apart",
+        "os-hidden": "filters: 1 hidden image listed apart",
         "facts": "3 rows; never: kind, os_type, os_version, platform, architecture, firmware",
-        "waiting": "3 shares wait; the policy would: 3 accept, 0 reject, 0 hold",
+        "waiting": "3 shares to decide; the policy would: 3 accept, 0 reject, 0 hold",
     }
     assert {check: texts[check][1] for check in expected} == expected
     assert texts["login"][1].startswith("doorman in project receiver; the token ends ")

@@ -21,6 +21,7 @@ from doorman.policy.policy import load
 from doorman.sandbox.settings import Settings
 
 NOW = datetime(2026, 1, 31, 8, 30, tzinfo=UTC)
+RIGHT = "ims:images:share"
 RULE = "version: 1\nrules:\n- name: one\n  owners: [a]\n  decision: accept\n"
 
 
@@ -50,7 +51,7 @@ def test_clock(date_header: str | None, mark: Mark, text: str) -> None:
 @pytest.mark.parametrize(
     ("rights", "api", "mark", "text"),
     [
-        (Rights(), "ims", Mark.UNKNOWN, "cannot be told: the login names no roles; it needs ims:images:share"),
+        (Rights(), "ims", Mark.UNKNOWN, "the login does not tell its roles; settling shares needs ims:images:share"),
         (Rights(roles=["reader", "member"]), "glance", Mark.OK, "the role member allows it"),
         (Rights(roles=["te_admin", "op_x"]), "ims", Mark.OK, "the role te_admin allows it"),
         (Rights(roles=["readonly", "op_x"]), "ims", Mark.MEND, "readonly only reads"),
@@ -59,7 +60,7 @@ def test_clock(date_header: str | None, mark: Mark, text: str) -> None:
             Rights(roles=["custom"]),
             "ims",
             Mark.UNKNOWN,
-            "cannot be told of the roles custom: they need ims:images:share",
+            f"the login has the role custom; settling shares needs {RIGHT}, and the cloud does not say who has it",
         ),
         (
             Rights(roles=["member"], rules=[("PUT", "/v2/images/{image_id}/members/*")]),
@@ -101,7 +102,7 @@ def test_missing_access_rule_is_named() -> None:
 @pytest.mark.parametrize(
     ("policy", "warnings", "mark", "text"),
     [
-        (RULE, [], Mark.OK, "1 rules, digest "),
+        (RULE, [], Mark.OK, "1 rule, digest "),
         (RULE, ["line 3: odd"], Mark.NOTE, "not strict: line 3: odd"),
         (RULE, ["line 3: odd", "line 4: odder"], Mark.NOTE, "not strict: line 3: odd and 1 more"),
         (f"{RULE}mode: audit\n", [], Mark.NOTE, "in audit mode: everything is told, nothing is done"),

@@ -48,7 +48,7 @@ def test_member_status() -> None:
     ignored = {"pending": listed(1, 2), "accepted": listed(1, 2), "rejected": listed(1, 2)}
     assert judged(limits.judge_member_status, ignored) == (
         Mark.MEND,
-        "the filter is ignored: 2 images appear under several statuses",
+        "the filter is ignored: 2 images under several statuses",
     )
     assert judged(limits.judge_member_status, {"pending": listed(1), "accepted": listed(2)}) == (
         Mark.OK,
@@ -81,8 +81,8 @@ def test_next() -> None:
 def test_hidden() -> None:
     """Known, ignored, refused; hidden images that no list of ours shows are worth a note."""
     judge = limits.judge_hidden
-    assert judged(judge, listed(1), page(2), asks=True) == (Mark.OK, "filters: 1 hidden images are listed apart")
-    assert judged(judge, listed(1), NONE, asks=False) == (Mark.OK, "filters: 0 hidden images are listed apart")
+    assert judged(judge, listed(1), page(2), asks=True) == (Mark.OK, "filters: 1 hidden image listed apart")
+    assert judged(judge, listed(1), NONE, asks=False) == (Mark.OK, "filters: 0 hidden images listed apart")
     assert judged(judge, listed(1), page(2), asks=False)[0] is Mark.NOTE
     assert judged(judge, listed(1), page(1, 2), asks=False)[1].startswith("ignored")
     assert judged(judge, listed(), NONE, asks=True)[0] is Mark.UNKNOWN

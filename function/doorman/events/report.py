@@ -68,10 +68,11 @@ class Story:
 
 @dataclass(slots=True)
 class Archive:
-    """The stories of all shares, by project and image; `strange` lines were none of Doorman's."""
+    """The stories of all shares, by project and image; `strange` lines were none of Doorman's, `is_ours`: one was."""
 
     stories: dict[tuple[str, str], Story] = field(default_factory=dict)
     strange: int = 0
+    is_ours: bool = False
     _seen: set[str] = field(default_factory=set)
 
     def read(self, lines: Iterable[str]) -> None:
@@ -90,6 +91,7 @@ class Archive:
     def _read(self, line: str) -> None:
         try:
             kind, event_id, at, data = _unwrap(json.loads(line))
+            self.is_ours = True
             if not kind or (event_id or line) in self._seen:
                 return
             entries = [

@@ -6,7 +6,6 @@ only thing it sends is one event of the type `dev.doorman.doctor.v1` to the sink
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from functools import partial
 from typing import Final
 from uuid import uuid4
@@ -23,6 +22,7 @@ from doorman.events.messages import DOCTOR
 from doorman.handlers.doctor_rights import Rights, list_checks
 from doorman.handlers.projects import Projects
 from doorman.models import CloudEvent
+from doorman.parsing import counted
 from doorman.planning import diagnosis
 from doorman.planning.diagnosis import Chart, Check, Finding, Mark
 from doorman.policy.policy import Policy
@@ -82,7 +82,7 @@ def refuse_settings(error: str) -> list[Finding]:
 async def examine(patient: Patient) -> list[Finding]:
     """Look at everything, one project after the other."""
     settings, chart = patient.settings, Chart()
-    text = f"{len(patient.credentials)} project(s), DOORMAN_API={settings.api}, mode {settings.mode}"
+    text = f"{counted(len(patient.credentials), 'project')}, DOORMAN_API={settings.api}, mode {settings.mode}"
     chart.add(Check.SETTINGS, Mark.OK, text)
     for note in patient.notes:
         chart.add(Check.SETTINGS, Mark.NOTE, note)
@@ -176,15 +176,17 @@ class _Examination:
             is_user = None
             if isinstance(error, LoginRefused) and not isinstance(error, PasswordExpired) and account:
                 is_user = await is_known(account, client=self.patient.client, now=clock.now)
-            chart.add(Check.LOGIN, Mark.MEND, str(error), _LOGIN_FIXES[is_user])
+            # what to check, the remedy knows better
+            text = str(error) if is_user is None else str(error).partition(": check ")[0]
+            chart.add(Check.LOGIN, Mark.MEND, text, _LOGIN_FIXES[is_user])
             return None, Check.LOGIN
         if token is None:
             chart.add(Check.LOGIN, Mark.OK, "no login: each request is signed, or comes with its token")
             return None, None
         who = f"{token.user or 'a user'} in project {token.project_name or token.project_id}"
-        life = timedelta(seconds=round(token.life.total_seconds()))
-        ends = f"the token ends {clock.now() + life:%Y-%m-%d %H:%M} UTC, lives {life}"
-        chart.add(Check.LOGIN, Mark.OK, f"{who}; {ends}")
+        hours = f"{token.life.total_seconds() / 3600:.3g}"
+        ends = f"the token ends {clock.now() + token.life:%Y-%m-%d %H:%M} UTC"
+        chart.add(Check.LOGIN, Mark.OK, f"{who}; {ends}, and was made for {hours} hour{'' if hours == '1' else 's'}")
         return token, None
 
     async def _find_endpoint(

@@ -19,6 +19,7 @@ from doorman.errors import Denied, Refused, Unavailable
 from doorman.handlers.context import ProjectContext
 from doorman.handlers.sweep import look
 from doorman.models import Cause, MemberStatus
+from doorman.parsing import counted
 from doorman.planning import limits
 from doorman.planning.diagnosis import Chart, Check, Mark
 from doorman.policy.policy import Policy
@@ -171,7 +172,7 @@ class Rights:
         _, decided = await look(context, cause=Cause(id="doctor", correlation="doctor"))
         counts = Counter(decision.action for decision in decided.values())
         would = ", ".join(f"{counts[action]} {action}" for action in ("accept", "reject", "hold"))
-        chart.add(Check.WAITING, Mark.OK, f"{len(decided)} shares wait; the policy would: {would}")
+        chart.add(Check.WAITING, Mark.OK, f"{counted(len(decided), 'share')} to decide; the policy would: {would}")
 
     async def _look_at_vaults(self) -> None:
         if not self.cloud.service.has_jobs:
@@ -190,7 +191,7 @@ class Rights:
         except Unavailable as error:
             self.chart.add(Check.VAULTS, mark, str(error), need)
         else:
-            self.chart.add(Check.VAULTS, Mark.OK, f"{len(found)} vaults can take servers' backups")
+            self.chart.add(Check.VAULTS, Mark.OK, f"for servers' backups: {counted(len(found), 'vault')}")
 
     async def _look_at_servers(self) -> None:
         need = "nothing: only `doorman reconcile --usage` lists servers"
@@ -201,7 +202,8 @@ class Rights:
         except Unavailable as error:
             self.chart.add(Check.SERVERS, Mark.NOTE, str(error), need)
         else:
-            self.chart.add(Check.SERVERS, Mark.OK, f"can be listed: {len(page.servers)} were booted from an image")
+            text = f"can be listed: {counted(len(page.servers), 'server')} booted from an image"
+            self.chart.add(Check.SERVERS, Mark.OK, text)
 
 
 def _keep(answer: Answer) -> Answer:

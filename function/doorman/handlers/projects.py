@@ -30,6 +30,16 @@ SWEEPS_AT_ONCE = 8
 """Projects that one process reads at the same time, however many ticks it hears."""
 
 
+FEW = 8
+"""Up to so many served projects are named where a person named none of them."""
+
+
+def name_served(served: Sequence[Credentials]) -> str:
+    """Name what `--project` may be: each project by its shortest name; where there are many, the variables."""
+    names = dict.fromkeys(min(sorted(each.names), key=len) for each in served if each.names)
+    return f"one of {', '.join(names)}" if 0 < len(names) <= FEW else "one of OS_PROJECT_ID or OS_CLOUD"
+
+
 class Projects:
     """All served projects of one process.
 

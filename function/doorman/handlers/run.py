@@ -12,7 +12,7 @@ from doorman.errors import Misconfigured
 from doorman.events.messages import CheckData, EventType
 from doorman.handlers.context import ProjectContext
 from doorman.handlers.project_run import ProjectRun, Trouble
-from doorman.handlers.projects import Projects
+from doorman.handlers.projects import Projects, name_served
 from doorman.models import Cause, CloudEvent, Share
 from doorman.runtime import telemetry
 
@@ -161,7 +161,8 @@ class Run:
         self._troubles += [Trouble(project_id=None, message=str(error)) for error in errors]
         strange = sorted(set(projects) - {context.project_id for context in contexts})
         if strange and not errors:
-            raise Misconfigured(f"--project: {strange[0]} is not served here: name one of OS_PROJECT_ID or OS_CLOUD")
+            served = name_served([context.cloud.client.credentials for context in contexts])
+            raise Misconfigured(f"--project: {strange[0]} is not served here: name {served}")
         chosen = [context for context in contexts if not projects or context.project_id in projects]
         if self._prepare is not None:
             chosen = [self._prepare(context) for context in chosen]

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Final
 
 from doorman.errors import Rejected
-from doorman.parsing import parse_json
+from doorman.parsing import counted, parse_json
 from doorman.policy.policy import Policy, Rule
 
 MAX_SKEW: Final = 60.0
@@ -20,6 +20,8 @@ MAX_SKEW: Final = 60.0
 
 SLOW: Final = 5.0
 """Seconds after which a sink is late: some brokers answer only once all subscribers have."""
+
+_NEEDS: Final = "not looked at: needs the "
 
 
 class Check(StrEnum):
@@ -75,6 +77,11 @@ class Finding:
     fix: str = ""
     project: str | None = None
 
+    @property
+    def root(self) -> str:
+        """The earlier fault that this only follows from; empty where it was looked at."""
+        return self.text.removeprefix(_NEEDS) if self.mark is Mark.SKIPPED else ""
+
 
 @dataclass(slots=True)
 class Chart:
@@ -98,7 +105,7 @@ class Chart:
     def skip(self, checks: Iterable[Check], root: Check) -> None:
         """Mark what only follows from an earlier fault."""
         for check in checks:
-            self.add(check, Mark.SKIPPED, f"not looked at: needs the {root}")
+            self.add(check, Mark.SKIPPED, f"{_NEEDS}{root}")
 
 
 def judge_clock(chart: Chart, date_header: str | None, now: datetime) -> bool:
@@ -148,7 +155,7 @@ def judge_settling(chart: Chart, rights: Rights, *, api: str) -> None:
         return
     roles = set(rights.roles or ())
     if not roles:
-        text = f"cannot be told: the login names no roles; it needs {right}"
+        text = f"the login does not tell its roles; settling shares needs {right}"
         chart.add(Check.SETTLE, Mark.UNKNOWN, text)
     elif found := sorted(roles & _WRITERS[api]):
         chart.add(Check.SETTLE, Mark.OK, f"the role {found[0]} allows it")
@@ -156,8 +163,9 @@ def judge_settling(chart: Chart, rights: Rights, *, api: str) -> None:
         named = ", ".join(sorted(roles & _READERS)) or "no role"
         chart.add(Check.SETTLE, Mark.MEND, f"{named} only reads", f"give the user {right} in this project")
     else:
-        named = ", ".join(sorted(roles))[:120]
-        chart.add(Check.SETTLE, Mark.UNKNOWN, f"cannot be told of the roles {named}: they need {right}")
+        has = f"the role{'' if len(roles) == 1 else 's'} {', '.join(sorted(roles))[:120]}"
+        text = f"the login has {has}; settling shares needs {right}, and the cloud does not say who has it"
+        chart.add(Check.SETTLE, Mark.UNKNOWN, text)
 
 
 def _matches(rule: str, path: str) -> bool:
@@ -176,7 +184,7 @@ def judge_policy(chart: Chart, policy: Policy, warnings: Sequence[str], *, proje
     """
     accepting = [rule for rule in policy.rules if rule.action == "accept"]
     able = [rule for rule in accepting if _counts(rule, project_id, today)]
-    text = f"{len(policy.rules)} rules, digest {policy.digest}"
+    text = f"{counted(len(policy.rules), 'rule')}, digest {policy.digest}"
     if not able:
         why = "none of its rules accepts" if not accepting else _name_obstacles(accepting, project_id)
         fix = "write a rule that accepts for this project; `doorman policy suggest` drafts one"

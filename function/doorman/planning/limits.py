@@ -10,6 +10,7 @@ from typing import Any, Final
 from doorman.cloud.api.base import Answer, Page, Request, read_error_code
 from doorman.cloud.api.images import read_row
 from doorman.models import MemberRow, MemberStatus, Share
+from doorman.parsing import counted
 from doorman.planning.diagnosis import Chart, Check, Mark
 
 UNKNOWN_JOB: Final = "0" * 32
@@ -55,7 +56,7 @@ def judge_member_status(chart: Chart, lists: Lists) -> None:
         image for status, images in rows.items() for other in rows if other != status for image in images & rows[other]
     }
     if doubles:
-        text = f"the filter is ignored: {len(doubles)} images appear under several statuses"
+        text = f"the filter is ignored: {counted(len(doubles), 'image')} under several statuses"
         chart.add(Check.MEMBER_STATUS, Mark.MEND, text, REPORT)
     elif any(rows.values()):
         chart.add(Check.MEMBER_STATUS, Mark.OK, f"filters: {text}")
@@ -100,9 +101,9 @@ def judge_hidden(chart: Chart, shown: Listed, hidden: Page | Exception, *, asks:
     elif not shown.page.rows and not hidden.rows:
         chart.add(Check.HIDDEN, Mark.UNKNOWN, NO_SHARES, SHARE_ONE)
     elif asks or not hidden.rows:
-        chart.add(Check.HIDDEN, Mark.OK, f"filters: {len(hidden.rows)} hidden images are listed apart")
+        chart.add(Check.HIDDEN, Mark.OK, f"filters: {counted(len(hidden.rows), 'hidden image')} listed apart")
     else:
-        text = f"{len(hidden.rows)} hidden images are listed apart, which Doorman does not ask this service for"
+        text = f"{counted(len(hidden.rows), 'hidden image')} listed apart, which Doorman does not ask this service for"
         chart.add(Check.HIDDEN, Mark.NOTE, text, "their owners may show them again; " + REPORT)
 
 
@@ -149,7 +150,7 @@ def judge_facts(chart: Chart, rows: Collection[Mapping[str, Any]], *, project_id
     never = [name for name in names if not known[name]]
     some = [f"{name} {known[name]}" for name in names if 0 < known[name] < len(shares)]
     parts = [
-        f"{len(shares)} rows",
+        counted(len(shares), "row"),
         *([f"never: {', '.join(never)}"] if never else []),
         *([f"not always: {', '.join(some)}"] if some else []),
     ]

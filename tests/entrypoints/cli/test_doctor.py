@@ -5,6 +5,8 @@ import contextlib
 import io
 import json
 import os
+import re
+import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -120,13 +122,32 @@ def test_what_people_see(stage: Stage, taken: list[dict[str, object]], capsys: p
     assert "\nproject receiver\n" in out
     assert "\nmend    login         login refused by Keystone" in out
     assert "\n                      -> check user name, password and the user's domain" in out
-    assert "\n-       catalog       not looked at: needs the login\n" in out
+    follow = ", ".join(FROM_LOGIN[1:])
+    assert f"\n-       not looked at, since they need the login: {follow}\n" in out
+    assert "check OS_USERNAME" not in out
     assert out.endswith("\nmend first: login\n")
     assert [event["type"] for event in taken] == ["dev.doorman.doctor.v1"]
     assert "secret" not in out
     stage.set(OS_PASSWORD="secret")
     assert main(["doctor"]) == 0
-    assert capsys.readouterr().out.endswith("\nnothing to mend\n")
+    out = capsys.readouterr().out
+    assert "1 project, DOORMAN_API=ims" in out
+    assert "UTC, and was made for 24 hours\n" in out
+    assert out.endswith("\nnothing to mend; not known: settle\n")
+
+
+def test_on_a_terminal_no_line_is_wider_than_it(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What goes on stands below its beginning, and nothing is lost."""
+    stage.set(OS_PASSWORD="wrong", COLUMNS="60")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert main(["doctor"]) == 1
+    lines = re.sub(r"\x1b\[\d*m", "", capsys.readouterr().out).splitlines()
+    assert [line for line in lines if len(line) > 60] == []
+    first = next(place for place, line in enumerate(lines) if line.startswith("-       not looked at"))
+    assert lines[first + 1].startswith(f"{'':8}settle, list")
+    assert lines[-1] == "mend first: login"
 
 
 Fault = Callable[[Stage], object]
@@ -501,4 +522,7 @@ def test_one_of_several_projects(stage: Stage, capsys: pytest.CaptureFixture[str
     out = capsys.readouterr().out
     assert ("project second" in out, "project receiver" in out) == (True, False)
     assert main(["doctor", "--project", "third"]) == 1
-    assert "mend    settings      --project: third: not served by these settings" in capsys.readouterr().out
+    assert (
+        "mend    settings      --project: third is not served by these settings: name one of receiver, second"
+        in capsys.readouterr().out
+    )

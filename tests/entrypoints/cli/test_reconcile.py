@@ -76,6 +76,19 @@ def test_before_it_settles_anew_it_shows_and_asks(
     assert main(["reconcile", "--enforce"]) == 0
 
 
+def test_where_nothing_would_be_settled_nobody_is_asked(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the policy would hold stays as it is, whatever the answer."""
+    cloud.add_share(STRANGER, "receiver", status="accepted")
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    assert main(["reconcile", "--enforce"]) == 1
+    told = capsys.readouterr()
+    assert "1 share: 1 drifted" in told.out
+    assert told.err == "doorman: nothing was changed: there is nothing here that the policy would settle anew\n"
+    assert cloud.writes == []
+
+
 def test_what_a_person_keeps_out_is_no_failure(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
     """It is listed, since the policy would hold it, with the fact that a person may have wanted it."""
     cloud.add_share(STRANGER, "receiver", status="rejected")

@@ -216,6 +216,23 @@ def test_what_is_missing_is_said(
     assert main(["report", archive]) == 0
 
 
+@pytest.mark.parametrize(
+    ("words", "code", "line"),
+    [
+        ((), 1, "strange: no line is an event of Doorman's, such as `run --json` writes"),
+        (("--image", "foo"), 2, "--image: 'foo' is no image ID (a UUID)"),
+    ],
+)
+def test_what_cannot_be_told(
+    words: tuple[str, ...], code: int, line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Files of others, and an image that is none, make no empty tables."""
+    file = tmp_path / "strange"
+    file.write_text('{"a": 1}\n')
+    assert main(["report", str(file), *words]) == code
+    assert capsys.readouterr() == ("", f"doorman: {line.replace('strange', str(file))}\n")
+
+
 def test_nothing_is_a_report_too(tmp_path: Path) -> None:
     """An empty archive makes an empty page."""
     (tmp_path / "empty").write_text("")

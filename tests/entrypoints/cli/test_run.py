@@ -155,7 +155,7 @@ def test_projects_are_a_column_where_there_are_several(
     """Without projects in the environment those of the command are served; with them it narrows."""
     images = [cloud.add_share(GOLDEN, project) for project in ("receiver", "second")]
     assert main(["pending", "--project", "second"]) == 2
-    assert "--project: second is not served here" in capsys.readouterr().err
+    assert "--project: second is not served here: name one of receiver\n" in capsys.readouterr().err
     monkeypatch.setenv("OS_PROJECT_ID", "")
     assert main(["run", "--project", "second", "--project", "receiver"]) == 0
     lines = [line.split()[:2] for line in capsys.readouterr().out.splitlines()[2:5]]

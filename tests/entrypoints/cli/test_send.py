@@ -90,6 +90,17 @@ def test_what_is_refused_is_shown_with_its_reason(
     ]
 
 
+def test_the_default_is_called_one(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who named no address is told what names one."""
+    assert folder.is_dir()
+    monkeypatch.setattr("doorman.entrypoints.cli.send._LOCAL", "http://127.0.0.1:1")
+    assert main(["send", "one.json"]) == 1
+    said = "one.json: not sent to http://127.0.0.1:1 (the default: K_SINK or --to names another): "
+    assert capsys.readouterr().out.startswith(said)
+
+
 @pytest.mark.parametrize(
     ("url", "text"),
     [

@@ -130,7 +130,11 @@ def test_what_is_so_already_is_done_and_what_is_gone_is_not(cloud: Cloud, capsys
     assert main(["approve", stranger, *ASKED, "--yes"]) == 0
     assert "already_settled" in capsys.readouterr().out
     assert main(["approve", NOBODY, *ASKED, "--yes"]) == 1
-    assert "not_shared" in capsys.readouterr().out
+    gone = f"image {NOBODY}: not_shared: the cloud knows no such share of this project"
+    assert capsys.readouterr().out.splitlines() == [gone, "nothing was changed"]
+    assert main(["approve", NOBODY, stranger, *ASKED, "--yes"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert (lines[0], lines[-1].startswith("1 share: 1 "), len(lines)) == (gone, True, 5)
     assert cloud.writes == []
 
 
@@ -142,7 +146,10 @@ def test_what_is_so_already_is_done_and_what_is_gone_is_not(cloud: Cloud, capsys
         (("approve", NOBODY, *ASKED, "--vault", "a b", "--yes"), "--vault: 'a b' is no ID"),
         (("approve", NOBODY, "--project", "receiver", "--reason", " ", "--yes"), "--reason: say why"),
         (("reject", NOBODY, *ASKED), "--yes: needed where nobody answers"),
-        (("reject", NOBODY, "--project", "second", "--reason", "x", "--yes"), "--project: second is not served here"),
+        (
+            ("reject", NOBODY, "--project", "second", "--reason", "x", "--yes"),
+            "--project: second is not served here: name one of receiver",
+        ),
     ],
 )
 @pytest.mark.usefixtures("cloud")

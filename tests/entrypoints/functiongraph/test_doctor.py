@@ -55,5 +55,5 @@ def test_timer_asks_for_it(is_lent: bool) -> None:  # noqa: FBT001 - a table
     assert [line for line in logs if line["event"] == "doctor.finding"] == [
         {"event": "doctor.finding", "log_level": "info", **each} for each in found
     ]
-    assert next(each["text"] for each in found if each["check"] == "waiting").startswith("1 shares wait")
+    assert next(each["text"] for each in found if each["check"] == "waiting").startswith("1 share to decide; ")
     assert cloud.writes == []

@@ -10,14 +10,18 @@ from contextlib import aclosing
 from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
+from shutil import get_terminal_size
+from textwrap import wrap
 
 from pydantic_core import to_json
 
 from doorman import bootstrap
-from doorman.entrypoints.cli.output import ask, read_text, say
+from doorman.entrypoints.cli.output import ask, read_text, say, say_lines
 from doorman.entrypoints.cli.session import add_files, log_beside, read_settings
 from doorman.errors import Misconfigured
 from doorman.handlers.doctor import examine, refuse_settings
+from doorman.handlers.projects import name_served
+from doorman.parsing import visible
 from doorman.planning.diagnosis import Finding, Mark
 from doorman.planning.redaction import Redactor
 from doorman.policy.policy import Policy, compile_policy, load_file
@@ -77,11 +81,15 @@ def _show(arguments: Namespace, found: Sequence[Finding]) -> int:
     for project, some in groupby(found, key=lambda finding: finding.project):
         if project and not arguments.json:
             say(f"project {project}", style="bold")
-        for finding in some:
-            _tell(finding, as_json=arguments.json)
+        if arguments.json:
+            say_lines("\n".join(to_json(asdict(finding)).decode() for finding in some))
+        else:
+            _tell(list(some))
     broken = [finding for finding in found if finding.mark is Mark.MEND]
     if not arguments.json:
-        say(f"mend first: {broken[0].check}" if broken else "nothing to mend", style="bold")
+        unknown = ", ".join(dict.fromkeys(finding.check for finding in found if finding.mark is Mark.UNKNOWN))
+        well = f"nothing to mend; not known: {unknown}" if unknown else "nothing to mend"
+        say(f"mend first: {broken[0].check}" if broken else well, style="bold")
     return 1 if broken else 0
 
 
@@ -101,7 +109,9 @@ async def look(arguments: Namespace, *, clock: Clock, kept: list[Exchange] | Non
         named = set(arguments.project)
         chosen = [each for each in connections.credentials if not named or each.names & named]
         if not chosen:
-            return refuse_settings(f"--project: {', '.join(sorted(named))}: not served by these settings")
+            served = name_served(connections.credentials)
+            text = f"--project: {', '.join(sorted(named))} is not served by these settings: name {served}"
+            return refuse_settings(text)
         policy, warnings = _load(settings, clock)
         return await examine(bootstrap.open_patient(connections, policy, credentials=chosen, warnings=warnings))
 
@@ -116,10 +126,26 @@ def _load(settings: Settings, clock: Clock) -> tuple[Policy | str, Sequence[str]
     return compile_policy(content), [f"line {each.fault.line}: {each.fault.message}" for each in found]
 
 
-def _tell(finding: Finding, *, as_json: bool) -> None:
-    if as_json:
-        say(to_json(asdict(finding)).decode())
-        return
-    say(f"{finding.mark:8}{finding.check:14}{finding.text}", style=_STYLES[finding.mark])
-    if finding.fix:
-        say(f"{'':22}-> {finding.fix}")
+def _tell(findings: Sequence[Finding]) -> None:
+    """Write a line for each, and one for all that only follows from the same fault, where the first of it would be."""
+    follows: dict[str, list[str]] = {}
+    for finding in findings:
+        follows.setdefault(finding.root, []).append(finding.check)
+    for finding in findings:
+        if not finding.root:
+            _write(f"{finding.mark:8}{finding.check:14}", finding.text, style=_STYLES[finding.mark])
+            if finding.fix:
+                _write(f"{'':22}-> ", finding.fix)
+        elif checks := follows.pop(finding.root, None):
+            text = f"not looked at, since they need the {finding.root}: {', '.join(checks)}"
+            _write(f"{finding.mark:8}", text, style=_STYLES[finding.mark])
+
+
+def _write(head: str, text: str, *, style: str | None = None) -> None:
+    """Write one line; on a terminal as many as its width asks for, below one another."""
+    lines = [head + text]
+    if sys.stdout.isatty():
+        below, width = " " * len(head), max(get_terminal_size().columns, 40)
+        lines = wrap(visible(head + text), width, subsequent_indent=below, break_on_hyphens=False)
+    for line in lines:
+        say(line, style=style)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterator
 from doorman.entrypoints.cli.output import ERASE, is_screen
 from doorman.entrypoints.cli.tables import Known
 from doorman.handlers.run import Progress, Report, Run
+from doorman.parsing import counted
 
 PERIOD = 0.2
 """Seconds between two looks."""
@@ -49,13 +50,13 @@ def say_left(report: Report, known: Known) -> Iterator[str]:
     """Say what was not done, a line each."""
     for trouble in report.troubles:
         where = f"project {known.project(trouble.project_id)}: " if trouble.project_id else ""
-        images = f" ({_count(len(trouble.images), 'share')})" if trouble.images else ""
+        images = f" ({counted(len(trouble.images), 'share')})" if trouble.images else ""
         yield f"{where}{trouble.message}{images}"
     if report.untold:
-        yield f"the sink did not take {_count(len(report.untold), 'outcome event')}"
+        yield f"the sink did not take {counted(len(report.untold), 'outcome event')}"
     for check in report.running:
         where = known.project(check.project_id)
-        yield f"project {where}: job {check.job_id} still runs ({_count(len(check.images), 'share')})"
+        yield f"project {where}: job {check.job_id} still runs ({counted(len(check.images), 'share')})"
     if report.unfinished:
         yield f"stopped with work left in {', '.join(report.unfinished)}: the next run goes on from there"
 
@@ -102,7 +103,3 @@ def _stopping(once: Run, work: "asyncio.Task[Report]") -> Iterator[list[signal.S
         with contextlib.suppress(NotImplementedError):
             for each in _STOPS:
                 loop.remove_signal_handler(each)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -10,7 +10,7 @@ from doorman.entrypoints.cli.output import ask, cut, is_screen, say, table
 from doorman.entrypoints.cli.progress import supervise
 from doorman.entrypoints.cli.run import FAILED, configure_look, exit_code, is_failed, open_look, show_report
 from doorman.entrypoints.cli.session import Session
-from doorman.entrypoints.cli.tables import Known, uses
+from doorman.entrypoints.cli.tables import Known, lines, uses
 from doorman.events.messages import EventType
 from doorman.handlers.reconcile import reconcile, settle_anew
 from doorman.handlers.run import Report, Run
@@ -35,20 +35,25 @@ def run(arguments: Namespace) -> int:
         # The look is not yet what is told: it must not be remembered as such.
         look = Namespace(**{**vars(arguments), "state": None, "new": False})
         return _ask_first(arguments, asyncio.run(_run(look, is_enforced=False)))
-    return asyncio.run(_run(arguments, is_enforced=arguments.enforce))
+    return asyncio.run(_run(arguments, is_enforced=arguments.enforce))[0]
 
 
-def _ask_first(arguments: Namespace, looked: int) -> int:
-    """Ask where the look found something."""
-    if looked != FAILED:
-        return looked
+def _ask_first(arguments: Namespace, looked: tuple[int, bool]) -> int:
+    """Ask where the look found something that the policy would settle."""
+    code, is_any = looked
+    if code != FAILED:
+        return code
+    if not is_any:
+        sys.stderr.write("doorman: nothing was changed: there is nothing here that the policy would settle anew\n")
+        return FAILED
     if not ask("settle anew what the policy accepts or rejects?"):
         sys.stderr.write("doorman: nothing was changed\n")
         return FAILED
-    return asyncio.run(_run(arguments, is_enforced=True))
+    return asyncio.run(_run(arguments, is_enforced=True))[0]
 
 
-async def _run(arguments: Namespace, *, is_enforced: bool) -> int:
+async def _run(arguments: Namespace, *, is_enforced: bool) -> tuple[int, bool]:
+    """Give the exit code, and whether something drifted that the policy would settle anew."""
     is_telling = is_enforced or not arguments.enforce
     async with open_look(arguments, is_telling=is_telling) as session:
         once = Run(
@@ -59,7 +64,9 @@ async def _run(arguments: Namespace, *, is_enforced: bool) -> int:
         )
         report, stop = await supervise(once, session.named, show=partial(_show, arguments, session))
         is_done = report.is_faultless and not _find_left(report) and not is_failed(arguments, session, report)
-        return exit_code(is_done=is_done, stop=stop)
+        drifted = (line for line in lines(report.told) if line.fate == "drifted")
+        is_any = any(line.entry["decision"] != "hold" for line in drifted)
+        return exit_code(is_done=is_done, stop=stop), is_any
 
 
 def _show(arguments: Namespace, session: Session, report: Report) -> None:

@@ -10,10 +10,10 @@ from pydantic_core import to_json
 
 from doorman.entrypoints.cli.output import read_text, say, table
 from doorman.entrypoints.cli.tables import Known
-from doorman.errors import Misconfigured
+from doorman.errors import Misconfigured, Rejected
 from doorman.events.cloudevents import to_structured
 from doorman.events.report import UNTOLD, Archive, Moment, Story, count
-from doorman.models import CloudEvent
+from doorman.models import CloudEvent, is_image_id
 from doorman.parsing import visible
 from doorman.policy.policy import load_file
 
@@ -34,11 +34,20 @@ def configure(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> int:
-    """Read the archive, and tell what it says in the form that was asked for."""
+    """Read the archive, and tell what it says in the form that was asked for.
+
+    Raises:
+        Misconfigured: an argument is wrong.
+        Rejected: something stands in the files, and none of it is Doorman's.
+    """
+    if arguments.image and not is_image_id(arguments.image):
+        raise Misconfigured(f"--image: {arguments.image[:80]!r} is no image ID (a UUID)")
     archive = Archive()
     for file in arguments.files:
         _read(archive, file)
     stories = archive.finish()
+    if archive.strange and not archive.is_ours:
+        raise Rejected(f"{', '.join(arguments.files)}: no line is an event of Doorman's, such as `run --json` writes")
     if archive.strange:
         sys.stderr.write(f"doorman: {archive.strange} lines were no events of Doorman's\n")
     if arguments.html:

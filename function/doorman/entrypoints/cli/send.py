@@ -23,13 +23,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Post each file; 1 where one was not taken."""
-    url = arguments.to or os.environ.get("K_SINK") or _LOCAL
+    named = arguments.to or os.environ.get("K_SINK")
+    url, hint = named or _LOCAL, "" if named else " (the default: K_SINK or --to names another)"
     with open_sender(url, timeout=_TIMEOUT) as client:
-        taken = [_send(client, url, file) for file in arguments.events]
+        taken = [_send(client, url, file, hint=hint) for file in arguments.events]
     return 0 if all(taken) else 1
 
 
-def _send(client: httpx.Client, url: str, file: str) -> bool:
+def _send(client: httpx.Client, url: str, file: str, *, hint: str) -> bool:
     message = read_message(read_bytes(file))
     try:
         headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in message.headers.items()]
@@ -37,7 +38,7 @@ def _send(client: httpx.Client, url: str, file: str) -> bool:
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         # of a URL that is none, the error quotes a part, which may be half a password
         why = "this is no URL" if isinstance(error, httpx.InvalidURL) else str(error) or type(error).__name__
-        say(f"{file}: not sent to {bare(url)}: {why}", style="red")
+        say(f"{file}: not sent to {bare(url)}{hint}: {why}", style="red")
         return False
     is_taken = answer.status_code < _OK
     text = f"{file}: {answer.status_code} {answer.reason_phrase}: {answer.text.strip()}"

@@ -21,7 +21,7 @@ from doorman.entrypoints.cli.output import LossyStream, SturdyStream, read_text
 from doorman.entrypoints.cli.tables import Known
 from doorman.errors import Misconfigured, Unavailable
 from doorman.handlers.context import ProjectContext
-from doorman.handlers.projects import Projects
+from doorman.handlers.projects import Projects, name_served
 from doorman.models import CloudEvent
 from doorman.policy.policy import Policy, compile_policy, load_file
 from doorman.runtime import logs, telemetry
@@ -154,7 +154,8 @@ async def find_context(session: Session) -> ProjectContext:
     if context is None and errors:
         raise errors[0]
     if context is None:
-        raise Misconfigured(f"--project: {project_id} is not served here: name one of OS_PROJECT_ID or OS_CLOUD")
+        served = name_served([each.cloud.client.credentials for each in contexts])
+        raise Misconfigured(f"--project: {project_id} is not served here: name {served}")
     return context
 
 

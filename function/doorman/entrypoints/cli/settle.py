@@ -10,13 +10,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Any
 from uuid import uuid4
 
 from doorman.cloud.member_status import read_current
+from doorman.entrypoints.cli.memory import trim
 from doorman.entrypoints.cli.output import ask, say
 from doorman.entrypoints.cli.progress import supervise
 from doorman.entrypoints.cli.run import FAILED, exit_code, show_report
-from doorman.entrypoints.cli.session import add_files, add_json, find_context, open_projects
+from doorman.entrypoints.cli.session import Session, add_files, add_json, find_context, open_projects
 from doorman.entrypoints.cli.tables import NOTHING, describe
 from doorman.errors import Misconfigured
 from doorman.events.advice import exception_lines
@@ -39,6 +41,7 @@ UNNAMED = "unknown: a signature names nobody"
 FOR_A_TIME = timedelta(days=90)
 """How long the advised exception counts; a person changes it."""
 
+_NO_SHARE = f"{Reason.NOT_SHARED}: the cloud knows no such share of this project"
 _DONE = {"accept": EventType.ACCEPTED, "reject": EventType.REJECTED}
 
 
@@ -133,7 +136,7 @@ def _tell(case: Case) -> Iterator[str]:
     share, would = case.share, case.policy_would
     yield f"{case.image_id}  {visible((share and share.name) or NOTHING)}"
     if share is None:
-        yield f"  {Reason.NOT_SHARED}: the cloud knows no such share of this project"
+        yield f"  {_NO_SHARE}"
         return
     what = describe(share, now=datetime.now(UTC)) or "nothing is known of what it is"
     yield f"  {visible(what)}"
@@ -178,12 +181,29 @@ async def _settle(
                 actor={"actor": by, "reason": arguments.reason},
             ),
         )
-        report, stop = await supervise(once, [context.project_id], show=partial(show_report, arguments, session))
+        report, stop = await supervise(once, [context.project_id], show=partial(_show, arguments, session))
         is_done = _is_done(report, images, action)
         if is_done and not arguments.json:
             _advise(arguments, cases, action, by=by)
         _say_reach(context)
         return exit_code(is_done=is_done, stop=stop)
+
+
+def _show(arguments: Namespace, session: Session, report: Report) -> None:
+    """Show what came of the shares; to people, an image of which there is no share is no row of them."""
+    events = [*report.told, *report.untold]
+    gone = {each["image_id"]: each["key"] for event in events for each in event.data["images"] if _is_gone(each)}
+    if not gone or arguments.json:
+        show_report(arguments, session, report)
+        return
+    for image in gone:
+        say(f"image {image}: {_NO_SHARE}")
+    told, untold = (tuple(trim(some, frozenset(gone.values()))) for some in (report.told, report.untold))
+    show_report(arguments, session, replace(report, told=told, untold=untold), nothing="nothing was changed")
+
+
+def _is_gone(entry: Mapping[str, Any]) -> bool:
+    return bool(entry["reason"] == Reason.NOT_SHARED)
 
 
 def _say_reach(context: ProjectContext) -> None:
