@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if options.replay:
             _replay(options, progress)
-        progress.say("Starting a cloud, a broker and the functions triage, check_job and sweep on this machine.")
+        progress.say("Starting a cloud, a broker and triage, check_job and sweep on this machine.")
         load(read_text(str(policy)), file=str(options.policy or policy))  # once, before each function says the same
         with tempfile.TemporaryDirectory(prefix="doorman-") as folder:
             logs = Path(folder) if options.demo else None

@@ -153,7 +153,7 @@ class Demo:
         reports = [a.event.value() for a in list(self.stage.broker.arrivals) if a.event.type == REPORT]
         held = f"{reports[-1]['count']} shares are pending" if reports else "there was no pending report"
         writes = len(self.stage.cloud.writes)
-        return f"\n{len(world.SAMPLES)} images, {writes} writing calls to the cloud. The sweep reports: {held}.\n"
+        return f"\n{len(world.SAMPLES)} images, {writes} writing calls to the cloud. The sweep: {held}.\n"
 
 
 def _file_of(event_id: str) -> str:

@@ -48,11 +48,15 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, narrow: Sequenc
 def group(rows: Sequence[Sequence[str]]) -> str:
     """Name the first cells of rows below what else is the same in them, no line wider than a small terminal."""
     lines = []
-    for common, some in groupby(sorted(rows, key=lambda row: row[1:]), key=lambda row: row[1:]):
+    for common, some in groupby(sorted(rows, key=_ending), key=_ending):
         names = [row[0] for row in some]
         lines.append(fill(f"{common[0]}: {len(names)} {', '.join(common[1:])}", WIDTH, break_on_hyphens=False))
         lines.append(indent(", ".join(names)))
     return "\n".join(lines)
+
+
+def _ending(row: Sequence[str]) -> tuple[str, ...]:
+    return tuple(row[1:])
 
 
 def indent(text: str) -> str:

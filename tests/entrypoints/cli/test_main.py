@@ -176,7 +176,7 @@ def test_help_fits_a_small_terminal(
     monkeypatch.setenv("COLUMNS", "80")
     with pytest.raises(SystemExit):
         main([*name.split(), "--help"])
-    assert [line for line in capsys.readouterr().out.splitlines() if len(line) > 80] == []  # noqa: PLR2004 - columns
+    assert [line for line in capsys.readouterr().out.splitlines() if len(line) > 80] == []
 
 
 @pytest.mark.parametrize("words", [[], ["help"], ["help", "run"]])
