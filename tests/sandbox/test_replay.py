@@ -77,7 +77,7 @@ def test_command(tmp_path: Path) -> None:
     (tmp_path / replay.FILE).write_text(json.dumps(recording))
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
         assert running.stdout is not None
-        lines = [running.stdout.readline() for _ in range(8)]
+        lines = [running.stdout.readline() for _ in range(7)]
         running.terminate()
         assert running.wait(30) == 0
     assert lines[0].startswith("Answering at http://127.0.0.1:")
