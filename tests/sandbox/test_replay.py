@@ -110,4 +110,5 @@ def test_command(tmp_path: Path) -> None:
         lines = [running.stdout.readline() for _ in range(7)]
         running.terminate()
         assert running.wait(30) == 0
+    assert lines[0].startswith("Answering at http://127.0.0.1:")
     assert lines[-1] == "export DOORMAN_API=glance\n"

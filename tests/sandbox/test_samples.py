@@ -16,7 +16,7 @@ from doorman.events.schemas import DATA
 from doorman.policy.policy import load as load_policy
 from doorman.sandbox import world
 from doorman.sandbox.demo import SWEEPS
-from doorman.sandbox.report import table
+from doorman.sandbox.report import group, table
 from doorman.sandbox.samples import EVENTS, POLICY, is_batch, load
 from doorman.sandbox.state import Cloud
 from tests.builders import whole
@@ -102,6 +102,19 @@ def test_table_cuts_only_ids() -> None:
     ]
 
 
+def test_a_screen_names_what_ended_alike_together() -> None:
+    """Whole words in 80 columns, however many images there are."""
+    images = [f"golden-mixed-{number}" for number in range(1, 8)]
+    rows = [[name, "accepted", "of image-factory", "allowed_owner", "rule golden-images"] for name in images]
+    assert group([*rows, ["tool", "held", "of stranger", "owner_not_allowed"]]).splitlines() == [
+        "accepted: 7 of image-factory, allowed_owner, rule golden-images",
+        "    golden-mixed-1, golden-mixed-2, golden-mixed-3, golden-mixed-4,",
+        "    golden-mixed-5, golden-mixed-6, golden-mixed-7",
+        "held: 1 of stranger, owner_not_allowed",
+        "    tool",
+    ]
+
+
 def test_demo() -> None:
     """The demo runs the whole product, tells every fate in words, and leaves no process behind."""
     foreign = {"OS_AUTH_URL": "http://127.0.0.1:1", "OS_USERNAME": "other", "K_SINK": "http://127.0.0.1:1"}
@@ -120,7 +133,7 @@ def test_demo() -> None:
         for line in done.stdout.splitlines()
         if re.search(r"\d\.\d\d s$", line) is not None
     }
-    assert {name: (row[-3], row[4]) for name, row in rows.items()} == {
+    assert {name: (row[1], row[3]) for name, row in rows.items()} == {
         s.name: (s.fate, s.reason) for s in world.SAMPLES if s.reason
     }
     assert "curl -i http://127.0.0.1:" in done.stdout

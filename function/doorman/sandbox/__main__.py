@@ -35,10 +35,10 @@ def main(arguments: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     progress = Progress(sys.stdout.isatty())
     started = time.monotonic()
-    progress.say("Starting a cloud, a broker and the functions triage, check_job and sweep on this machine.")
     try:
         if options.replay:
             _replay(options, progress)
+        progress.say("Starting a cloud, a broker and triage, check_job and sweep on this machine.")
         load(read_text(str(policy)), file=str(options.policy or policy))  # once, before each function says the same
         with tempfile.TemporaryDirectory(prefix="doorman-") as folder:
             logs = Path(folder) if options.demo else None
@@ -76,6 +76,7 @@ def _replay(options: argparse.Namespace, progress: Progress) -> NoReturn:
     except (OSError, ValueError) as error:
         raise NotStartedError(f"{options.replay}: no recording ({error})") from error
     with serve(replay.create_app(recording), port=options.port) as url:
+        progress.say(f"Answering at {url} as the recording in {options.replay} says, until Ctrl-C. Settings to use it:")
         for name, value in replay.environment(recording, url).items():
             progress.say(f"export {name}={quote(value)}")
         _wait()

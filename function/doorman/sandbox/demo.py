@@ -10,7 +10,7 @@ import httpx
 
 from doorman.sandbox import world
 from doorman.sandbox.assembly import Stage
-from doorman.sandbox.report import Progress, table
+from doorman.sandbox.report import Progress, group, indent, table
 from doorman.sandbox.samples import EVENTS, is_batch, load
 
 WAIT_SECONDS = 30.0
@@ -18,7 +18,7 @@ OUTCOME = "dev.doorman.share."
 DECIDED = "dev.doorman.share.decided.v1"
 REPORT = "dev.doorman.shares.pending.v1"
 SWEEPS = ("project-sweep.json", "ping-tick.json")
-HEAD = ("image", "owner", "decision", "rule", "reason", "vault", "job", "outcome", "time")
+HEAD = ("image", "outcome", "owner", "reason", "rule", "vault", "job", "time")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +59,7 @@ class Demo:
                 self.sent_at[name] = time.time()
                 answer = client.post(url, headers=message.headers, content=message.body)
                 self.answers[name] = (answer.status_code, answer.text)
-                self.progress.say(f"  sent {name:32} {answer.status_code} {answer.text}".rstrip())
+                self.progress.say(f"  sent {name:32} {answer.status_code}")
 
     def _await(self, names: list[str]) -> None:
         """Wait until every image of these samples has an outcome and every refusal is told."""
@@ -88,11 +88,9 @@ class Demo:
 
     def _report(self) -> bool:
         told = self._told()
-        rows = [self._row(sample, told.get(sample.image_id)) for sample in world.SAMPLES]
-        print(table(HEAD, rows, narrow=(HEAD.index("vault"), HEAD.index("job")) if self.progress.is_terminal else ()))
-        print()
         refused = [self._refusal(refusal) for refusal in world.REFUSALS]
-        print(table(("refused event", "by", "status", "because"), [row for row, _ in refused]))
+        rows = [self._row(sample, told.get(sample.image_id)) for sample in world.SAMPLES]
+        self._show(rows, [row for row, _ in refused])
         print(self._summary())
         wrong = [*self._wrong_fates(told), *self._strange_letters()]
         wrong += [f"{event}: not refused as it should" for (event, *_), is_right in refused if not is_right]
@@ -100,15 +98,28 @@ class Demo:
             print(f"NOT AS EXPECTED: {line}")
         return not wrong
 
+    def _show(self, rows: list[list[str]], refused: list[list[str]]) -> None:
+        """Group what became of the samples for a person's screen; elsewhere a row each."""
+        if not self.progress.is_terminal:
+            print(table(HEAD, rows, narrow=(HEAD.index("vault"), HEAD.index("job"))))
+            print()
+            print(table(("refused event", "by", "status", "because"), refused))
+            return
+        words = ("", "", "of ", "", "rule ")
+        print(group([[f"{word}{cell}" for word, cell in zip(words, row, strict=False) if cell != "-"] for row in rows]))
+        print()
+        for event, by, status, why in refused:
+            print(f"refused by {by} with {status}: {event}\n{indent(why)}")
+
     def _row(self, sample: world.Sample, told: Told | None) -> list[str]:
         if told is None:
-            return [sample.name, world.PROJECTS[sample.owner], *["-"] * 5, "nothing told", "-"]
+            return [sample.name, "nothing told", world.PROJECTS[sample.owner], *["-"] * 5]
         entry = told.entry
         owner = world.PROJECTS.get(entry["owner"], entry["owner"]) or "-"
         sent_by = SWEEPS[0] if sample.event in SWEEPS else sample.event  # the first sweep settles what it finds
         seconds = told.at - self.sent_at[sent_by]
-        shown = [entry.get("decision"), entry["rule"], entry["reason"], entry["vault_id"], told.job_id]
-        return [sample.name, owner, *(text or "-" for text in shown), told.fate, f"{seconds:.2f} s"]
+        shown = [entry["reason"], entry["rule"], entry["vault_id"], told.job_id]
+        return [sample.name, told.fate, owner, *(text or "-" for text in shown), f"{seconds:.2f} s"]
 
     def _wrong_fates(self, told: dict[str, Told]) -> Iterator[str]:
         for sample in world.SAMPLES:
@@ -142,7 +153,7 @@ class Demo:
         reports = [a.event.value() for a in list(self.stage.broker.arrivals) if a.event.type == REPORT]
         held = f"{reports[-1]['count']} shares are pending" if reports else "there was no pending report"
         writes = len(self.stage.cloud.writes)
-        return f"\n{len(world.SAMPLES)} images, {writes} writing calls to the cloud. The sweep reports: {held}.\n"
+        return f"\n{len(world.SAMPLES)} images, {writes} writing calls to the cloud. The sweep: {held}.\n"
 
 
 def _file_of(event_id: str) -> str:

@@ -3,8 +3,10 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from textwrap import fill
 
-SHOWN = 8
+SHOWN, WIDTH = 8, 80
 
 
 @dataclass(slots=True)
@@ -41,6 +43,25 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, narrow: Sequenc
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in lines
     )
+
+
+def group(rows: Sequence[Sequence[str]]) -> str:
+    """Name the first cells of rows below what else is the same in them, no line wider than a small terminal."""
+    lines = []
+    for common, some in groupby(sorted(rows, key=_ending), key=_ending):
+        names = [row[0] for row in some]
+        lines.append(fill(f"{common[0]}: {len(names)} {', '.join(common[1:])}", WIDTH, break_on_hyphens=False))
+        lines.append(indent(", ".join(names)))
+    return "\n".join(lines)
+
+
+def _ending(row: Sequence[str]) -> tuple[str, ...]:
+    return tuple(row[1:])
+
+
+def indent(text: str) -> str:
+    """Set a text below a heading."""
+    return fill(text, WIDTH, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False)
 
 
 def _short(cell: str) -> str:

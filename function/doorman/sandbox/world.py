@@ -26,7 +26,7 @@ ENDED_JOB = "9a175ac692fa12540193005c340f321c"
 
 PROJECTS = {
     RECEIVER: "landing-zone",
-    GOLDEN: "golden-images",
+    GOLDEN: "image-factory",
     RECOVERY: "disaster-recovery",
     BANNED: "known-bad",
     STRANGER: "stranger",

@@ -183,6 +183,17 @@ def test_every_command_has_a_module_and_help(name: str, capsys: pytest.CaptureFi
     assert "variables:" in told
 
 
+@pytest.mark.parametrize("name", [*sorted(COMMANDS), *QUESTIONS])
+def test_help_fits_a_small_terminal(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No line is wider than 80 columns, examples included."""
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        main([*name.split(), "--help"])
+    assert [line for line in capsys.readouterr().out.splitlines() if len(line) > 80] == []
+
+
 @pytest.mark.parametrize("words", [[], ["help"], ["help", "run"]])
 def test_who_does_not_know_is_helped(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """The bare command and `help` say what there is."""

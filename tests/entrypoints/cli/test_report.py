@@ -198,6 +198,32 @@ def test_a_run_writes_it_in_one_go(cloud: Cloud, tmp_path: Path) -> None:
     assert text.count(">decided to accept<") == text.count(">decided to reject<") == 1
 
 
+def test_a_run_that_cannot_write_it_settles_nothing(
+    cloud: Cloud, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is found out first; so is what `--state` cannot write. A page that is there survives a run that fails."""
+    image = cloud.add_share(GOLDEN, "receiver")
+    nowhere = tmp_path / "no" / "file"
+    assert main(["run", "--report", str(nowhere)]) == 2
+    assert capsys.readouterr() == ("", f"doorman: {nowhere}: cannot be written: No such file or directory\n")
+    assert main(["run", "--state", str(nowhere)]) == 2
+    assert capsys.readouterr() == ("", f"doorman: --state: {nowhere} cannot be written: No such file or directory\n")
+    page = tmp_path / "page.html"
+    page.write_text("yesterday's")
+    assert main(["run", "--report", str(page), "--policy", str(nowhere)]) == 2
+    assert (page.read_text(), cloud.member_status(image, "receiver"), cloud.writes) == ("yesterday's", "pending", [])
+
+
+def test_a_single_day_is_no_course(archive: str, tmp_path: Path) -> None:
+    """Two days are drawn, one is not: a lone bar says nothing that the numbers do not."""
+    (tmp_path / "day.json").write_text(json.dumps(event("held", "02T10:00", entry(1))))
+    page, drawn = tmp_path / "page.html", []
+    for file in (archive, str(tmp_path / "day.json")):
+        assert main(["report", file, "--html", str(page)]) == 0
+        drawn.append(("Over time" in page.read_text(), "<svg" in page.read_text()))
+    assert drawn == [(True, True), (False, False)]
+
+
 def test_what_is_missing_is_said(
     archive: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

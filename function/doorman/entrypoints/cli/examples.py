@@ -7,17 +7,15 @@ _LOGIN: Final = "OS_CLOUD or OS_* (the login), OS_PROJECT_ID (the served project
 _CLOUD: Final = f"{_LOGIN}, DOORMAN_API"
 _DECIDES: Final = f"{_CLOUD}, DOORMAN_POLICY, DOORMAN_MODE, LOG_LEVEL, LOG_FORMAT, NO_COLOR"
 _TELLS: Final = f"{_DECIDES}, K_SINK"
-_BY_HAND: Final = (
-    "6596628c-42d4-4ff1-8660-8ea5ae61f243 --project 9c61004714024f9586705d090530f9fa --reason 'ticket 4711'"
-)
+_BY_HAND: Final = "6596628c-42d4-4ff1-8660-8ea5ae61f243 \\\n    --project landing-zone --reason"
 
 # command: an example, and the variables
 _BELOW: Final = {
     "doctor": ("doctor --os-cloud receiver", f"{_DECIDES}, K_SINK, HTTPS_PROXY, NO_PROXY"),
-    "run": ("run --project 9c61004714024f9586705d090530f9fa --dry-run", f"{_TELLS}; with --notify DOORMAN_CHANNELS"),
+    "run": ("run --project landing-zone --dry-run", f"{_TELLS}; with --notify DOORMAN_CHANNELS"),
     "pending": ("pending --state told.json --new --fail-on held", _DECIDES),
-    "approve": (f"approve {_BY_HAND}", _TELLS),
-    "reject": (f"reject {_BY_HAND}", _TELLS),
+    "approve": (f"approve {_BY_HAND} 'ticket 4711'", _TELLS),
+    "reject": (f"reject {_BY_HAND} 'unknown to us'", _TELLS),
     "reconcile": ("reconcile --usage", _TELLS),
     "report": ("report archive.json --html report.html", "none"),
     "notify": ("notify --test", "DOORMAN_CHANNELS, DOORMAN_POLICY"),

@@ -63,6 +63,8 @@ def say_left(report: Report, known: Known) -> Iterator[str]:
 
 def say_progress(progress: Progress) -> str:
     """Say how far a run is."""
+    if not (progress.looked_at or progress.in_jobs or progress.told):
+        return "reading ..."
     undecided = max(progress.found - progress.in_jobs - progress.told, 0)
     return (
         f"{progress.looked_at}/{progress.projects} projects read, {progress.found} shares: "

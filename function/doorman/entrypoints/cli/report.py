@@ -79,7 +79,7 @@ def write_page(stories: Sequence[Story], path: str, name: Callable[[str], str]) 
     try:
         Path(path).write_text(render(stories, name), "utf-8")
     except OSError as error:
-        raise Misconfigured(f"{path}: cannot be written: {error.strerror}") from error
+        raise _refuse_page(path, error) from error
 
 
 def load_page() -> Callable[[Sequence[Story], Callable[[str], str]], str]:
@@ -93,6 +93,26 @@ def load_page() -> Callable[[Sequence[Story], Callable[[str], str]], str]:
     except ImportError as error:
         raise Misconfigured("the page needs jinja2, which is not installed here: pip install jinja2") from error
     return render
+
+
+def try_page(path: str) -> None:
+    """Find out whether the page can be written, before the work whose page it is; one that is there stays as it is.
+
+    Raises:
+        Misconfigured: jinja2 is missing, or the file cannot be written.
+    """
+    load_page()
+    is_there = Path(path).exists()
+    try:
+        Path(path).open("a", encoding="utf-8").close()
+        if not is_there:
+            Path(path).unlink()
+    except OSError as error:
+        raise _refuse_page(path, error) from error
+
+
+def _refuse_page(path: str, error: OSError) -> Misconfigured:
+    return Misconfigured(f"{path}: cannot be written: {error.strerror}")
 
 
 def read_events(events: Sequence[CloudEvent]) -> Sequence[Story]:

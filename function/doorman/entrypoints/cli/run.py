@@ -16,7 +16,7 @@ from doorman.entrypoints.cli import notify, tables
 from doorman.entrypoints.cli.memory import keys_of, keys_of_people, only_new, read_keys, trim, write_keys
 from doorman.entrypoints.cli.output import SturdyStream, is_screen, say, write_lines
 from doorman.entrypoints.cli.progress import say_left, supervise
-from doorman.entrypoints.cli.report import load_page, read_events, write_page
+from doorman.entrypoints.cli.report import read_events, try_page, write_page
 from doorman.entrypoints.cli.session import Session, add_json, add_projects, open_projects
 from doorman.errors import Misconfigured
 from doorman.handlers.run import Report, Run
@@ -97,7 +97,10 @@ def open_look(arguments: Namespace, *, is_telling: bool) -> AbstractAsyncContext
     """
     if arguments.new and not arguments.state:
         raise Misconfigured("--new: needs --state FILE, which remembers what was told")
-    told = read_keys(arguments.state) if arguments.new else frozenset()
+    before = read_keys(arguments.state)
+    if arguments.state:
+        write_keys(arguments.state, before)  # what cannot be written is told before the work
+    told = before if arguments.new else frozenset()
     return open_projects(
         arguments, projects=arguments.project, is_telling=is_telling, as_json=arguments.json, told=told
     )
@@ -152,7 +155,7 @@ def _show(events: Sequence[CloudEvent], known: tables.Known, *, nothing: str) ->
 
 async def _run(arguments: Namespace) -> int:
     if arguments.report:
-        load_page()
+        try_page(arguments.report)
     code = await work(arguments, is_dry=arguments.dry_run, is_telling=True)
     if arguments.dry_run and not arguments.json:
         say("dry run: nothing was changed")
