@@ -22,8 +22,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 PRODUCT = [path for path in PACKAGE.rglob("*.py") if "sandbox" not in path.relative_to(PACKAGE).parts]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 
-PACKAGE_FILES, PACKAGE_LINES = 155, 19_600
-FILE_LINES, TEST_LINES = 300, 34_900
+PACKAGE_FILES, PACKAGE_LINES = 155, 19_700
+FILE_LINES, TEST_LINES = 300, 35_000
 LOOSE_MODULES, PACKAGES = 8, 9
 DOORMAN_SETTINGS, TOP_COMMANDS = 12, 15
 README_LINES, README_BYTES = 160, 9 * 1024
