@@ -158,7 +158,7 @@ async def test_what_comes_together_is_one_message() -> None:
     assert house.service.titles == ["Doorman: 1 failed, 30 waiting"]
 
 
-async def test_what_is_tried_in_vain_at_every_tick_is_told_once_a_day() -> None:
+async def test_what_fails_at_every_tick_is_told_once_a_day() -> None:
     """The sweep has it tried again every five minutes, and it is the same each time."""
     house = House()
     for tick in range(3 * 288):
@@ -176,7 +176,7 @@ async def test_the_same_of_several_events_stands_in_a_message_once() -> None:
 
 
 async def test_a_message_that_was_not_taken_comes_again() -> None:
-    """All whose events were in it are answered 503, nobody is told twice, and the log has a line for each message."""
+    """All whose events were in it are answered 503, no one hears it twice, and the log has a line for each message."""
     house = House()
     house.service.refusals.append(Unavailable("channel ops: the service did not take the message"))
     both = (event("failed"), event("held"))

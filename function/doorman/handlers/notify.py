@@ -1,6 +1,6 @@
 """The function that tells people: Doorman's own events go to one channel, gathered into few messages.
 
-There is no store: a process remembers for a day what it told, so that what every tick tries in vain is told once.
+There is no store: a process remembers for a day what it told, so that what fails at every tick is told once.
 """
 
 import asyncio
