@@ -8,25 +8,11 @@ from typing import Any
 
 import pytest
 
-from tests.openstack.chain import CLOUDS, POLICY
 from tests.openstack.worlds import OWNERS, RECEIVER, SECRET, RealWorld
 from tests.recordings import played, record, rename, told
 
 GOLDEN, BANNED = OWNERS
 COMMAND = [sys.executable, "-c", "import sys; from doorman.entrypoints.cli.main import main; sys.exit(main())"]
-
-
-@pytest.fixture
-def environ(world: RealWorld, tmp_path: Path) -> dict[str, str]:
-    """A folder with a policy and a clouds.yaml, as a person has it."""
-    golden, banned = (world.projects[owner] for owner in OWNERS)
-    (tmp_path / "policy.yaml").write_text(POLICY.format(golden=golden, banned=banned))
-    (tmp_path / "clouds.yaml").write_text(CLOUDS.format(auth_url=world.auth_url))
-    secrets = tmp_path / "secure.yaml"
-    secrets.write_text(f"clouds: {{{RECEIVER}: {{auth: {{password: {SECRET}}}}}}}")
-    secrets.chmod(0o600)
-    root = str(Path(__file__).parents[2] / "function")
-    return {"OS_CLOUD": RECEIVER, "DOORMAN_API": "glance", "PYTHONPATH": root, "PATH": "/usr/bin:/bin"}
 
 
 def doctor(environ: dict[str, str], folder: Path) -> dict[str, dict[str, Any]]:

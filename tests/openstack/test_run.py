@@ -5,26 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
-from tests.openstack.chain import CLOUDS, POLICY
-from tests.openstack.worlds import OWNERS, RECEIVER, SECRET, RealWorld
+from tests.openstack.worlds import OWNERS, SECRET, RealWorld
 
 GOLDEN, BANNED = OWNERS
 COUNT = 8
-
-
-@pytest.fixture
-def environ(world: RealWorld, tmp_path: Path) -> dict[str, str]:
-    """A folder with a policy and a clouds.yaml, as a person has it."""
-    golden, banned = (world.projects[owner] for owner in OWNERS)
-    (tmp_path / "policy.yaml").write_text(POLICY.format(golden=golden, banned=banned))
-    (tmp_path / "clouds.yaml").write_text(CLOUDS.format(auth_url=world.auth_url))
-    secrets = tmp_path / "secure.yaml"
-    secrets.write_text(f"clouds: {{{RECEIVER}: {{auth: {{password: {SECRET}}}}}}}")
-    secrets.chmod(0o600)
-    root = str(Path(__file__).parents[2] / "function")
-    return {"OS_CLOUD": RECEIVER, "DOORMAN_API": "glance", "PYTHONPATH": root, "PATH": "/usr/bin:/bin"}
 
 
 def doorman(environ: dict[str, str], folder: Path, *words: str) -> dict[str, tuple[str, str]]:
