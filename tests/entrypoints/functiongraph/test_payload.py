@@ -322,3 +322,6 @@ def test_a_sender_sends_no_more_than_an_image_has_receivers() -> None:
     assert len(unwrap_for_sender(shared_with(MAX_RECEIVERS), receivers=()).events) == MAX_RECEIVERS
     with pytest.raises(Rejected, match="payload: leads to 257 notices; send what leads to at most 256"):
         unwrap_for_sender(shared_with(MAX_RECEIVERS + 1), receivers=())
+    traces = [json.dumps({"cts": {**shared_with(200)["cts"], "trace_id": str(number)}}) for number in range(2)]
+    with pytest.raises(Rejected, match="payload: leads to 400 notices; send what leads to at most 256"):
+        unwrap_for_sender(kafka({"messages": traces}), receivers=())
