@@ -67,7 +67,8 @@ def feed(reader: str, mutant: bytes, tally: Tally) -> None:
         tally.taken += survives(reader, mutant)
     except Exception:  # noqa: BLE001 - whatever it is, it is a find
         tally.broken += 1
-        sys.stdout.write(f"{reader}: {_keep(reader, mutant)}: {traceback.format_exc()}\n")
+        told = traceback.format_exc().encode("ascii", "backslashreplace").decode()
+        sys.stdout.write(f"{reader}: {_keep(reader, mutant)}: {told}\n")
     spent = time.process_time() - start
     if spent >= LONGEST:
         sys.stdout.write(f"{reader}: {_keep(reader, mutant)}: {spent:.1f} s\n")

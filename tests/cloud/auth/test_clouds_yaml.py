@@ -135,6 +135,14 @@ def test_messages_spell_the_place_in_the_file() -> None:
             "clouds: {otc: &otc {auth: *otc}}",
             "clouds.yaml: an entry contains itself: an alias (*) lies within its own anchor (&)",
         ),
+        (
+            '{"clouds": {"o\\udfffc": {}}}',
+            "clouds.yaml has no entry 'otc' under clouds: check OS_CLOUD; there are o\\udfffc",
+        ),
+        (
+            '{"clouds": {"otc": {"regions": ["o\\udfff"], "region_name": "c"}}}',
+            "clouds.yaml: clouds.otc.region_name names a region that the entry does not have: o\\udfff",
+        ),
         ("[" * 10_000, "clouds.yaml: is no YAML; put values with special characters into quotes"),
         ("a\x00b", "clouds.yaml: is no YAML; put values with special characters into quotes"),
         ("clouds: {otc: {}}\n---\nclouds: {}", "clouds.yaml:2:1: a second YAML document begins here (---); keep one"),

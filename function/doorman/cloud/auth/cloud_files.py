@@ -13,6 +13,7 @@ from doorman.cloud.auth.environ import Identity, find_config_home
 from doorman.cloud.auth.logins import read_accounts
 from doorman.cloud.auth.variables import Values
 from doorman.errors import Misconfigured
+from doorman.parsing import visible
 
 SUFFIXES = (".yaml", ".yml", ".json")
 SECRETS = ("password", "secret", "sk:", "secret_key", "token", "passcode")
@@ -132,7 +133,7 @@ def name_entries(environ: Mapping[str, str]) -> str:
         entries = find_clouds(parse(read_text(file), file=str(file))) if file else {}
     except Misconfigured:
         entries = {}
-    return f". {file} has the entries {', '.join(map(str, entries))}: set OS_CLOUD" if entries else ""
+    return f". {file} has the entries {visible(', '.join(map(str, entries)))}: set OS_CLOUD" if entries else ""
 
 
 def has_secret(file: Path) -> bool:

@@ -17,6 +17,7 @@ from doorman.cloud.auth.accounts import HandOver
 from doorman.cloud.auth.logins import NO, PROJECT_IDS, PROJECT_NAMES, READERS, YES
 from doorman.cloud.auth.variables import Values
 from doorman.errors import Misconfigured
+from doorman.parsing import visible
 
 # Where an entry keeps what a variable of the environment holds; the first that is set counts.
 PLACES: dict[str, tuple[str, ...]] = {
@@ -101,7 +102,7 @@ class Source:
 
     def spell(self, place: str) -> str:
         """Say where a key of the entry, or what a variable of the environment holds, stands."""
-        return f"{self.file}: clouds.{self.cloud}.{PLACES.get(place, (place,))[0]}"
+        return visible(f"{self.file}: clouds.{self.cloud}.{PLACES.get(place, (place,))[0]}")
 
 
 def read_entry(text: str, secure: str | None, source: Source) -> Values | HandOver:
@@ -116,7 +117,7 @@ def read_entry(text: str, secure: str | None, source: Source) -> Values | HandOv
     clouds = find_clouds(parse(text, file=source.file))
     entry = clouds.get(source.cloud)
     if not isinstance(entry, dict):
-        there = f"; there are {', '.join(map(str, clouds))}" if clouds else ""
+        there = f"; there are {visible(', '.join(map(str, clouds)))}" if clouds else ""
         raise Misconfigured(f"{source.file} has no entry {source.cloud!r} under clouds: check OS_CLOUD{there}")
     hidden = find_clouds(parse(secure, file="secure.yaml")).get(source.cloud) if secure else None
     entry = merge(entry, hidden if isinstance(hidden, dict) else {})
@@ -258,7 +259,7 @@ def add_region(values: dict[str, str], places: Mapping[str, Any], source: Source
     region = named or source.fallbacks.get("OS_REGION_NAME") or next(iter(regions), None)
     if regions and region not in regions:
         spelt = source.spell("region_name") if named else "OS_REGION_NAME"
-        raise Misconfigured(f"{spelt} names a region that the entry does not have: {', '.join(regions)}")
+        raise Misconfigured(f"{spelt} names a region that the entry does not have: {visible(', '.join(regions))}")
     found = {"OS_REGION_NAME": region} if region else {}
     return {**({"OS_AUTH_URL": url.format(region)} if url else {}), **found, **values}
 
