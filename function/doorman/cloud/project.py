@@ -112,7 +112,9 @@ class Cloud:
             fix = "let the access rules name GET /v2/images/{image_id}"
             logger().warning("image.denied", project_id=self.project_id, image_id=image_id, fix=fix)
             row = None
-        row = row or ImageRow(Share(image_id=image_id, project_id=self.project_id, full_ecs=None))
+        row = row or ImageRow(
+            Share(image_id=image_id, project_id=self.project_id, full_ecs=False), tells_full_ecs=False
+        )
         return row.complete(None if self.service.has_whole_images else False, member)
 
     async def is_visible(self, image_id: str) -> bool:

@@ -65,10 +65,20 @@ def merge_notices(notices: Iterable[Notice], *, now: datetime, window: float) ->
     """
     requested: dict[str, RequestedImage] = {}
     for notice in notices:
-        asked = _read_notice(notice, now=now, window=window)
+        sent_at, start = notice.sent_at, notice.counts_from or notice.sent_at
+        since = None if start is None else max(start, now - LOOK_BACK).replace(microsecond=0)
+        is_young = sent_at is not None and -CLOCK_SKEW <= now - sent_at < timedelta(seconds=window)
         for image in notice.images:
+            asked = RequestedImage(
+                image_id=image,
+                cause=notice.cause,
+                tries=notice.tries,
+                tried_vaults=notice.tried_vaults,
+                since=since,
+                is_young=is_young,
+            )
             known = requested.get(image)
-            requested[image] = replace(asked, image_id=image) if known is None else _merge(known, asked)
+            requested[image] = asked if known is None else _merge(known, asked)
     return requested
 
 
@@ -126,20 +136,6 @@ def outcome(
         facts=decision.facts if decision else None,
         settled_at=share.settled_at if share else None,
         failed_condition=decision.failed_condition if decision else None,
-    )
-
-
-def _read_notice(notice: Notice, *, now: datetime, window: float) -> RequestedImage:
-    sent_at = notice.sent_at
-    start = notice.counts_from or sent_at
-    since = None if start is None else max(start, now - LOOK_BACK).replace(microsecond=0)
-    return RequestedImage(
-        image_id="",
-        cause=notice.cause,
-        tries=notice.tries,
-        tried_vaults=notice.tried_vaults,
-        since=since,
-        is_young=sent_at is not None and -CLOCK_SKEW <= now - sent_at < timedelta(seconds=window),
     )
 
 

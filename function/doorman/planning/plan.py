@@ -74,7 +74,7 @@ def make_plan(
             current = share or observed.current.get(image)
             outcomes.append(before_call(request, current, decided.get(image), project_id=project_id))
             continue
-        decision = replace(decided[image], audit=decided[image].audit or is_audit)
+        decision = replace(decided[image], audit=True) if is_audit else decided[image]
         outcomes += trials(request, share, decision)
         vault, decision = place(request, share, decision, vaults)
         vaults = reserve(vaults, vault, share) if vault else vaults
@@ -194,7 +194,7 @@ def _chunk(images: Sequence[str], carry: Callable[[str], CheckedShare], most: in
     parts: list[list[str]] = [[]]
     room = MAX_EVENT
     for image in images:
-        size = pack_size(carry(image).model_dump()) + 2 * pack_size(image)
+        size = pack_size(carry(image)) + 2 * pack_size(image)
         if parts[-1] and (size > room or len(parts[-1]) >= min(most, MAX_IMAGES)):
             parts.append([])
             room = MAX_EVENT

@@ -146,7 +146,7 @@ def test_row_is_no_share_yet() -> None:
     made, settled = datetime(2026, 1, 2, tzinfo=UTC), datetime(2026, 1, 3, tzinfo=UTC)
     row = read_row({"id": ONE, "owner": "o"}, project_id="receiver", status=None)
     share = Share(image_id=ONE, project_id="receiver", owner="o", encrypted=False, full_ecs=True)
-    assert row == ImageRow(replace(share, full_ecs=None))
+    assert row == ImageRow(replace(share, full_ecs=False), tells_full_ecs=False)
     assert (row.owner, row.complete(full_ecs=True)) == ("o", share)
     member = MemberRow(status="rejected", created_at=made, updated_at=settled)
     assert row.complete(True, member) == replace(  # noqa: FBT003 - one fact

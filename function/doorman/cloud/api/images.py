@@ -12,6 +12,7 @@ from doorman.models import Kind, MemberRow, MemberStatus, Share, is_image_id
 MAX_TEXT = 1000
 """Characters of a foreign text; a longer one is unknown: it is matched whole or not at all."""
 
+_NUMBER = re.compile(r"\d{1,18}", re.ASCII)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _ID = re.compile(rb'(?<!\\)"id":\s*"([0-9a-fA-F-]{36})"')
 
@@ -39,14 +40,15 @@ def read_rows(answer: Answer) -> tuple[dict[str, Any], dict[str, Mapping[str, An
 
 @dataclass(frozen=True, slots=True)
 class ImageRow:
-    """One image as a row tells it. It is no share yet: of most rows another list says whether it is full-ECS."""
+    """One image as a row tells it. It is no share yet: of most rows another list says whether it is full-ECS.
+
+    Attributes:
+        tells_full_ecs: the row says by itself whether the image is of a whole server; else `_share` takes it for none,
+            which most are, so that most need no copy.
+    """
 
     _share: Share
-
-    @property
-    def tells_full_ecs(self) -> bool:
-        """Whether the row says by itself whether the image is of a whole server."""
-        return self._share.full_ecs is not None
+    tells_full_ecs: bool
 
     @property
     def owner(self) -> str | None:
@@ -60,7 +62,8 @@ class ImageRow:
             full_ecs: what another list said; counts where the row does not tell. None: nobody tells.
             member: our own member row, where it was read.
         """
-        share = self._share if self.tells_full_ecs else replace(self._share, full_ecs=full_ecs)
+        is_told = self.tells_full_ecs or full_ecs is self._share.full_ecs
+        share = self._share if is_told else replace(self._share, full_ecs=full_ecs)
         return share if member is None else with_member(share, member)
 
 
@@ -71,7 +74,7 @@ def with_member(share: Share, member: MemberRow) -> Share:
 
 def read_row(row: Mapping[str, Any], *, project_id: str, status: MemberStatus | None) -> ImageRow:
     """Read one image of a list; what is missing or of a strange type is unknown, never guessed."""
-    tags = row.get("tags")
+    full_ecs = True if _text(row.get("__backup_id")) else _truth(row.get("__whole_image"))
     return ImageRow(
         Share(
             image_id=(_text(row.get("id")) or "").lower(),
@@ -80,7 +83,7 @@ def read_row(row: Mapping[str, Any], *, project_id: str, status: MemberStatus | 
             name=_text(row.get("name")),
             member_status=status,
             created_at=read_time(row, "created_at"),
-            full_ecs=True if _text(row.get("__backup_id")) else _truth(row.get("__whole_image")),
+            full_ecs=full_ecs or False,
             kind=_KINDS.get((_text(row.get("virtual_env_type")) or "").lower()),
             os_type=_text(row.get("__os_type")) or _text(row.get("os_type")),
             os_version=_text(row.get("__os_version")) or _text(row.get("os_version")),
@@ -89,11 +92,12 @@ def read_row(row: Mapping[str, Any], *, project_id: str, status: MemberStatus | 
             min_disk=_number(row.get("min_disk")),
             min_ram=_number(row.get("min_ram")),
             size=_number(row.get("__image_size")) if "__image_size" in row else _number(row.get("size")),
-            tags=_read_tags(tags),
+            tags=_read_tags(row.get("tags")),
             encrypted=_encrypted(row),
             firmware=_text(row.get("hw_firmware_type")),
             hash_value=_text(row.get("os_hash_value")),
-        )
+        ),
+        tells_full_ecs=full_ecs is not None,
     )
 
 
@@ -107,13 +111,14 @@ def read_first_id(start: bytes) -> str | None:
 
 
 def _text(value: Any) -> str | None:
-    is_usable = isinstance(value, str) and 0 < len(value) <= MAX_TEXT and not _SURROGATE.search(value)
-    return value if is_usable else None
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT:
+        return None
+    return value if value.isascii() or not _SURROGATE.search(value) else None
 
 
 def _number(value: Any) -> int | None:
     text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
-    return int(text) if re.fullmatch(r"\d{1,18}", text, re.ASCII) else None
+    return int(text) if _NUMBER.fullmatch(text) else None
 
 
 def _truth(value: Any) -> bool | None:
