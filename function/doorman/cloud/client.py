@@ -17,7 +17,7 @@ from doorman.cloud.api.base import Answer, Failure, Request, classify
 from doorman.cloud.auth.credentials import Credentials
 from doorman.errors import Broken, Busy, DoormanError, Misconfigured, Refused, TimedOut, TooLarge, Unavailable
 from doorman.runtime.clock import Clock
-from doorman.runtime.http import untie
+from doorman.runtime.http import parse_url, untie
 from doorman.runtime.retry import persist
 from doorman.runtime.troubles import name_trouble
 
@@ -153,8 +153,7 @@ class ApiClient:
             try:
                 async with self.client.stream(
                     request.method,
-                    base + request.path,
-                    params=request.params or None,
+                    parse_url(base + request.path, request.params),
                     json=request.json,
                     headers=HEADERS,
                     auth=self.credentials.auth,

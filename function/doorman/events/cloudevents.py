@@ -27,6 +27,7 @@ MAX_BATCH = 100
 MAX_ID = 256
 
 _NAME = re.compile(r"[a-z0-9]+", re.ASCII)
+_CHARSET = re.compile(r'charset\s*=\s*"?([^\s;"]+)')
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _CORE = frozenset({"specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema"})
 HEADER_SAFE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"%')
@@ -120,7 +121,7 @@ def _attributes(event: CloudEvent) -> dict[str, str]:
 
 def _media_type(content_type: str) -> str:
     media, _, parameters = content_type.lower().partition(";")
-    charset = re.search(r'charset\s*=\s*"?([^\s;"]+)', parameters)
+    charset = _CHARSET.search(parameters)
     if charset and charset[1] not in {"utf-8", "utf8", "us-ascii"}:
         raise Rejected(f"content-type: charset {charset[1][:40]} is not read; send utf-8")
     return media.strip()
@@ -183,11 +184,11 @@ def _build(attributes: Mapping[str, Any], data: Any, where: str) -> CloudEvent:
     if attributes.get("specversion") != "1.0":
         raise Rejected(f'{where}specversion: expected "1.0"')
     for name, value in attributes.items():
-        if _NAME.fullmatch(name) is None:
+        if name not in _CORE and _NAME.fullmatch(name) is None:
             raise Rejected(f"{where}{name[:40]!r}: attribute names are lower-case letters and digits")
         if not isinstance(value, str) or (name in _CORE and not value):
             raise Rejected(f"{where}{name[:40]}: expected a non-empty string")
-        if _CONTROL.search(value):
+        if not value.isprintable() and _CONTROL.search(value):
             raise Rejected(f"{where}{name[:40]}: holds a control character")
     for name in ("id", "source", "type"):
         if name not in attributes:

@@ -30,6 +30,10 @@ MAX_TRACESTATE = 512
 MAX_PASSED = 700
 """Bytes that a foreign id or correlation may take in a header: with the trace's state at most 2 KB in all."""
 
+LONGEST = len(quote("\U0010ffff"))
+"""Bytes that one character takes at most in a header."""
+
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=to_jsonable_python)
 _NAMESPACE = uuid5(NAMESPACE_URL, "urn:doorman")
 _TRACEPARENT = regex(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", ASCII)
 
@@ -96,9 +100,9 @@ def read_sweep(event: CloudEvent) -> tuple[str, ...]:
 
 def cause_of(event: CloudEvent) -> Cause:
     """Give this event as the cause of its follow-ups: what travels on of it is bounded, as headers are."""
-    cause_id = event.id if _encoded_size(event.id) <= MAX_PASSED else derive(event.id)
+    cause_id = event.id if _fits(event.id, MAX_PASSED) else derive(event.id)
     correlation = event.extensions.get("correlationid", "")
-    has_correlation = 0 < len(correlation) <= MAX_ID and _encoded_size(correlation) <= MAX_PASSED
+    has_correlation = 0 < len(correlation) <= MAX_ID and _fits(correlation, MAX_PASSED)
     traceparent = event.extensions.get("traceparent", "")
     tracestate = event.extensions.get("tracestate", "")
     has_trace = _TRACEPARENT.fullmatch(traceparent) is not None
@@ -106,13 +110,13 @@ def cause_of(event: CloudEvent) -> Cause:
         id=cause_id,
         correlation=correlation if has_correlation else cause_id,
         traceparent=traceparent if has_trace else None,
-        tracestate=tracestate if has_trace and 0 < _encoded_size(tracestate) <= MAX_TRACESTATE else None,
+        tracestate=tracestate if has_trace and tracestate and _fits(tracestate, MAX_TRACESTATE) else None,
     )
 
 
-def _encoded_size(text: str) -> int:
-    """Give the bytes of a text in a header, where all but plain ASCII is percent-encoded."""
-    return len(quote(text, safe=HEADER_SAFE, errors="replace"))
+def _fits(text: str, most: int) -> bool:
+    """Say whether a text takes at most so many bytes in a header, where all but plain ASCII is percent-encoded."""
+    return len(text) * LONGEST <= most or len(quote(text, safe=HEADER_SAFE, errors="replace")) <= most
 
 
 def share_notified_event(
@@ -181,7 +185,7 @@ def make_event(
 
 def derive(*parts: Any) -> str:
     """Derive an id: the same parts, as canonical JSON with sorted keys, give the same UUIDv5."""
-    return str(uuid5(_NAMESPACE, json.dumps(to_jsonable_python(parts), sort_keys=True, separators=(",", ":"))))
+    return str(uuid5(_NAMESPACE, _CANONICAL.encode(parts)))
 
 
 def only(values: Sequence[str]) -> str | None:

@@ -12,7 +12,7 @@ from doorman.errors import Broken, Busy, Unavailable
 from doorman.events.cloudevents import write
 from doorman.models import CloudEvent
 from doorman.runtime.clock import Clock
-from doorman.runtime.http import Clients, untie
+from doorman.runtime.http import Clients, parse_url, untie
 from doorman.sinks.base import hand_over
 
 TOKEN = Path("/oidc/token")
@@ -68,7 +68,8 @@ class HttpSink:
 
     async def _post(self, event: CloudEvent, headers: Mapping[str, str], body: bytes) -> None:
         try:
-            response = await self.clients.of(event.source).post(self.url, headers=dict(headers), content=body)
+            client = self.clients.of(event.source)
+            response = await client.post(parse_url(self.url), headers=headers, content=body)
         except (httpx.ConnectError, httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError) as error:
             raise Broken(f"the sink does not take {event.type}") from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
