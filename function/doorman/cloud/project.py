@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from doorman.cloud.api import cbr, glance, ims, nova
+from doorman.cloud.api import cbr, glance, ims
 from doorman.cloud.api.base import ImageService, read_member
 from doorman.cloud.api.images import ImageRow
 from doorman.cloud.client import ApiClient
@@ -146,19 +146,6 @@ class Cloud:
             offset += page.rows
             if page.rows < cbr.PAGE or not fresh:
                 return tuple(found.values())
-
-    async def servers(self) -> tuple[nova.Server, ...]:
-        """List the project's servers that were booted from images."""
-        found: dict[str, nova.Server] = {}
-        request = nova.list_servers()
-        markers: set[str] = set()
-        while True:
-            page = await read(self.client, request, nova.read_servers)
-            found |= {server.server_id: server for server in page.servers}
-            if page.last is None or page.last in markers:
-                return tuple(found.values())
-            markers.add(page.last)
-            request = nova.list_servers(marker=page.last)
 
     @property
     def _listing(self) -> Listing:

@@ -10,18 +10,21 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from doorman.cloud.client import counting
 from doorman.errors import Unavailable
 from doorman.events.messages import MAX_PROJECTS, EventType
 from doorman.events.writing import cause_of, project_sweep_event, read_check, read_notice, read_sweep
 from doorman.handlers.batching import Batcher
-from doorman.handlers.bounds import Bounds
 from doorman.handlers.context import ProjectContext
 from doorman.handlers.projects import Projects
 from doorman.models import FEW_ROWS, Cause, CloudEvent, Handled, Notice
 from doorman.runtime import telemetry
 from doorman.runtime.logs import logger
+
+if TYPE_CHECKING:
+    from doorman.handlers.bounds import Bounds
 
 OURS = "dev.doorman."
 MAX_ROWS = 2 * FEW_ROWS
@@ -69,14 +72,15 @@ async def _join(line: Batcher, notice: Notice) -> Handled:
 
 
 async def handle_check(
-    served: Projects, events: Sequence[CloudEvent], *, bounds: Bounds | None = None
+    served: Projects, events: Sequence[CloudEvent], *, bounds: "Bounds | None" = None
 ) -> Sequence[Handled]:
     """Follow jobs to their end.
 
     Args:
         bounds: of the request, where these are not all of its checks.
     """
-    from doorman.handlers.check_job import check_job  # noqa: PLC0415 - only its own function needs it
+    from doorman.handlers.bounds import Bounds  # noqa: PLC0415 - only its own function needs it
+    from doorman.handlers.check_job import check_job  # noqa: PLC0415 - likewise
 
     checks = [read_check(event, now=served.now()) for event in events]
     shared = bounds or Bounds(len(checks))

@@ -2,19 +2,15 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass
 from functools import partial
 from typing import get_args
 
+from doorman.cloud.servers import list_servers
 from doorman.handlers.context import ProjectContext
 from doorman.models import Share, Status
-from doorman.planning.batch import Observed
 from doorman.planning.drift import Drift, find_drift
 from doorman.planning.image_usage import Use, find_strange, find_uses
-from doorman.planning.outcomes import WANTED
-from doorman.policy import decision as decisions
-from doorman.policy.policy import Policy
 from doorman.runtime.logs import logger
 
 MAX_DRIFTS = 5000
@@ -59,30 +55,13 @@ async def review_drift(context: ProjectContext, *, most: int = MAX_DRIFTS) -> Se
     return look([share for shares in lists for share in shares.values()])
 
 
-def reopen(observed: Observed, policy: Policy, *, project_id: str, now: datetime) -> Observed:
-    """Move the shares that are settled otherwise to those that wait to be settled, where the policy or a command asks.
-
-    Who settled them, a person or an earlier policy, no cloud tells.
-    """
-    again = {
-        image: share
-        for image, share in observed.current.items()
-        if share is not None
-        and share.owner not in {None, project_id}
-        and WANTED.get(decisions.decide(share, policy, now=now, at_door=False).action, share.member_status)
-        != share.member_status
-    }
-    left = {image: share for image, share in observed.current.items() if image not in again}
-    return replace(observed, pending={**observed.pending, **again}, current=left)
-
-
 async def review_use(context: ProjectContext, seen: Review) -> tuple[Sequence[Use], Sequence[str]]:
     """Find the servers that run from shares which should not be used, and the images among those that are withdrawn.
 
     Raises:
         Unavailable: the cloud cannot be read now, or the right to read servers is missing.
     """
-    servers, pending = await asyncio.gather(context.cloud.servers(), context.cloud.pending())
+    servers, pending = await asyncio.gather(list_servers(context.cloud.client), context.cloud.pending())
     waiting = {image: share for image, share in pending.items() if share.owner != context.project_id}
     strange = find_strange(servers, {*seen.settled, *pending})
     are_visible = await asyncio.gather(*(context.cloud.is_visible(image) for image in strange))

@@ -12,10 +12,9 @@ from doorman.errors import Unavailable
 from doorman.handlers.context import ProjectContext
 from doorman.handlers.execute import Execution
 from doorman.handlers.results import Ended, Results
-from doorman.handlers.review import reopen
 from doorman.models import FEW_ROWS, Notice
 from doorman.planning.batch import Observed, RequestedImage, decide, find_crowds, merge_notices
-from doorman.planning.plan import make_plan
+from doorman.planning.plan import make_plan, reopen
 from doorman.policy import decision as decisions
 
 

@@ -5,6 +5,7 @@ What was requested and observed comes from `batch`, how an image ends from `outc
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from doorman.errors import NotVisible, Unavailable
 from doorman.events.messages import CheckedShare
@@ -14,6 +15,7 @@ from doorman.planning.batch import Observed, RequestedImage, outcome
 from doorman.planning.outcomes import WANTED, before_call, hold
 from doorman.policy import decision as decisions
 from doorman.policy.decision import Decision
+from doorman.policy.policy import Policy
 from doorman.policy.vault_choice import choose, reserve
 
 AGAIN = 5.0
@@ -46,6 +48,23 @@ class Plan:
     calls: tuple[MembersCall, ...] = ()
     outcomes: tuple[Outcome, ...] = ()
     later: Mapping[str, str] = field(default_factory=dict)
+
+
+def reopen(observed: Observed, policy: Policy, *, project_id: str, now: datetime) -> Observed:
+    """Move the shares that are settled otherwise to those that wait to be settled, where the policy or a command asks.
+
+    Who settled them, a person or an earlier policy, no cloud tells.
+    """
+    again = {
+        image: share
+        for image, share in observed.current.items()
+        if share is not None
+        and share.owner not in {None, project_id}
+        and WANTED.get(decisions.decide(share, policy, now=now, at_door=False).action, share.member_status)
+        != share.member_status
+    }
+    left = {image: share for image, share in observed.current.items() if image not in again}
+    return replace(observed, pending={**observed.pending, **again}, current=left)
 
 
 def make_plan(
