@@ -11,6 +11,7 @@ gc.disable()  # nothing of what is loaded now is garbage, and to look for it tak
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # else it searches all that is installed for some
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,8 +54,10 @@ def _start() -> tuple[Connections, Policy]:
             is_login_required=not is_lent,
             is_telling=is_telling,
         )
-        connections = connect(settings, clock=SystemClock())
-        policy = _load(settings)
+        with ThreadPoolExecutor(1) as pool:  # the certificate authorities are read while the policy is
+            connecting = pool.submit(connect, settings, clock=SystemClock())
+            policy = _load(settings)
+            connections = connecting.result()
     except DoormanError as error:
         raise SystemExit(f"doorman: {error}") from None
     logs.set_up(level=settings.log_level, form=settings.log_format)
