@@ -51,8 +51,8 @@ def outcome_events(
     by_type = sorted(outcomes, key=lambda outcome: (outcome.type, outcome.image_id))
     return tuple(
         event
-        for _, group in groupby(by_type, key=lambda outcome: outcome.type)
-        for event in _tell(writer, list(group), {"job_id": job_id}, causes=causes, now=now, marks=marks)
+        for kind, group in groupby(by_type, key=lambda outcome: outcome.type)
+        for event in _tell(writer, kind, list(group), {"job_id": job_id}, causes=causes, now=now, marks=marks)
     )
 
 
@@ -66,7 +66,8 @@ def decided_events(
     now: datetime,
 ) -> tuple[CloudEvent, ...]:
     """Write `share.decided`, the evidence that stands on record before a members call is made."""
-    return tuple(_tell(writer, outcomes, {"status": status, "vault_id": vault_id}, causes=causes[:1], now=now))
+    more = {"status": status, "vault_id": vault_id}
+    return tuple(_tell(writer, OutcomeType.DECIDED, outcomes, more, causes=causes[:1], now=now))
 
 
 def event_type(kind: OutcomeType) -> EventType:
@@ -144,6 +145,7 @@ def pack(entries: Sequence[tuple[N, Mapping[str, Any]]]) -> list[list[tuple[N, M
 
 def _tell(
     writer: EventWriter,
+    kind: OutcomeType,
     outcomes: Sequence[Outcome],
     more: Mapping[str, Any],
     *,
@@ -152,9 +154,9 @@ def _tell(
     marks: Mapping[str, str] | None = None,
 ) -> Iterator[CloudEvent]:
     """Write the events that tell outcomes of one type, with `more` data of its own."""
-    for part in pack([(outcome, _entry(writer, outcome)) for outcome in outcomes]):
-        kind = part[0][0].type
-        name, wanted = event_type(kind), {outcome.cause for outcome, _ in part}
+    name = event_type(kind)
+    for part in pack([(outcome, _entry(writer, name, outcome)) for outcome in outcomes]):
+        wanted = {outcome.cause for outcome, _ in part}
         data = {
             "project_id": writer.project_id,
             "policy_digest": writer.policy_digest,
@@ -168,7 +170,7 @@ def _tell(
         yield make_event(writer, name, data, subject=subject, cause=cause, now=now, consumer=consumer)
 
 
-def _entry(writer: EventWriter, outcome: Outcome) -> dict[str, Any]:
+def _entry(writer: EventWriter, name: EventType, outcome: Outcome) -> dict[str, Any]:
     reason, code = outcome.reason.value, outcome.error_code
     entry = {
         "image_id": outcome.image_id,
@@ -183,7 +185,7 @@ def _entry(writer: EventWriter, outcome: Outcome) -> dict[str, Any]:
         "error_code": code,
         "vault_id": outcome.vault_id,
         "cause": outcome.cause,
-        "key": make_key(writer, event_type(outcome.type), outcome.image_id, reason, code, outcome.rule),
+        "key": make_key(writer, name, outcome.image_id, reason, code, outcome.rule),
     }
     if outcome.type is OutcomeType.HELD:
         entry["approve"] = approve_command(outcome.image_id, project_id=writer.project_id, reason=outcome.reason)

@@ -102,15 +102,14 @@ def make_plan(
             outcomes.append(hold(request, share, decision, vault))
         else:
             groups.setdefault((wanted, vault), []).append(image)
-    carry = {
-        image: check_share(requested[image], observed.pending[image], decided[image])
-        for images in groups.values()
-        for image in images
-    }
+
+    def carry(image: str) -> CheckedShare:
+        return check_share(requested[image], observed.pending[image], decided[image])
+
     calls = (
         MembersCall(status=status, vault_id=vault, images=tuple(part))
         for (status, vault), images in groups.items()
-        for part in _chunk(images, carry.__getitem__, max_images)
+        for part in _chunk(images, carry, max_images)
     )
     return Plan(calls=tuple(calls), outcomes=tuple(outcomes), later=later)
 
