@@ -30,7 +30,7 @@ def measure(*, quick: bool) -> dict[str, Any]:
     pairs = 1 if quick else 5
     return {
         "quick": quick,
-        "one": storm.storm(projects=1, shares=5000, connections=256, pairs=pairs, settings={}),
+        "one": storm.storm(projects=1, shares=5000 if quick else 20_000, connections=256, pairs=pairs, settings={}),
         "many": storm.storm(projects=60, shares=100, connections=256, pairs=pairs, settings={}),
         "alone": alone.measure(events=50 if quick else 300, delay=0.0),
         "slow": alone.measure(events=20 if quick else 60, delay=0.05),

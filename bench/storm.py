@@ -74,7 +74,7 @@ def _figures(base: load.Result, busy: load.Result, stats: dict[str, Any], *, tot
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--projects", type=int, default=1)
-    parser.add_argument("--shares", type=int, default=5000, help="of each project")
+    parser.add_argument("--shares", type=int, default=20_000, help="of each project")
     parser.add_argument("--connections", type=int, default=256)
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("settings", nargs="*", help="environment of the function, NAME=VALUE")
