@@ -72,14 +72,14 @@ def test_files_are_read_anew(files: CloudFiles) -> None:
     """A rotated secret is seen at the next reading."""
     assert files.accounts("one") == (account("first"),)
     files.config.with_name("secure.yaml").write_text(SECURE % "second")
-    assert files.account_of(Project(id="p1"), "one") == account("second")
+    assert files.read_again(account("first")) == account("second")
 
 
 def test_entry_stays_with_its_project(files: CloudFiles) -> None:
     """An entry that names another project while we run is refused: events are served by project."""
     files.config.write_text(ENTRY % "p2")
-    with pytest.raises(Misconfigured, match=r"clouds\.one names another project now: restart to serve it$"):
-        files.account_of(Project(id="p1"), "one")
+    with pytest.raises(Misconfigured, match=r"clouds\.one has another project or login now: restart to use it$"):
+        files.read_again(account("first"))
 
 
 def test_one_entry_for_several_projects(tmp_path: Path) -> None:

@@ -8,7 +8,14 @@ import pytest
 
 from doorman.bootstrap import connect
 from doorman.cloud.auth.accounts import Endpoints, Keys
-from doorman.cloud.auth.credentials import Credentials, find_certificate, from_invocation, from_settings, list_ca_files
+from doorman.cloud.auth.credentials import (
+    Credentials,
+    find_certificate,
+    from_invocation,
+    from_settings,
+    list_ca_files,
+    list_served,
+)
 from doorman.cloud.auth.environ import Identity
 from doorman.errors import Misconfigured, Unavailable
 from doorman.runtime.clock import SystemClock
@@ -25,7 +32,7 @@ clouds:
 
 def make(world: World, environ: dict[str, str]) -> tuple[Credentials, ...]:
     """Make the credentials of an environment in a world of fakes."""
-    return from_settings(Identity.from_environ(environ), client=world.client, clock=world.clock)
+    return from_settings(list_served(Identity.from_environ(environ)), client=world.client, clock=world.clock)
 
 
 def test_project_and_override_need_no_login() -> None:
@@ -127,22 +134,6 @@ def test_each_entry_serves_one_project(tmp_path: Path, monkeypatch: pytest.Monke
         make(World(), {"OS_CLOUD": "one,twin"})
 
 
-def test_login_must_stay_a_login(tmp_path: Path) -> None:
-    """The other way round, too."""
-    file = tmp_path / "clouds.yaml"
-    file.write_text(CLOUDS % "old")
-
-    async def run() -> None:
-        world = World()
-        (credentials,) = make(world, {"OS_CLOUD": "one", "OS_CLIENT_CONFIG_FILE": str(file)})
-        changed = "image_endpoint_override: http://i.test, auth: {ak: A, sk: S, project_id: p1}"
-        file.write_text(f"clouds: {{one: {{{changed}}}}}")
-        await credentials.endpoint("image")
-
-    with pytest.raises(Unavailable, match="restart to use it"):
-        asyncio.run(run())
-
-
 def test_one_client_certificate(tmp_path: Path) -> None:
     """Entries may share the client's certificate; with two different ones nobody knows which to show."""
     file = tmp_path / "clouds.yaml"
@@ -150,29 +141,34 @@ def test_one_client_certificate(tmp_path: Path) -> None:
     entries = [f"e{number}: {{cert: c{number // 2}, key: k, auth: {auth % number}}}" for number in range(3)]
     file.write_text(f"clouds: {{{', '.join(entries)}}}")
     named = {"OS_CLIENT_CONFIG_FILE": str(file)}
-    assert find_certificate(Identity.from_environ({"OS_CLOUD": "e0,e1", **named})) == ("c0", "k")
+    assert find_certificate(list_served(Identity.from_environ({"OS_CLOUD": "e0,e1", **named}))) == ("c0", "k")
     with pytest.raises(Misconfigured, match=r"^OS_CLOUD names entries with different client certificates"):
-        find_certificate(Identity.from_environ({"OS_CLOUD": "e1,e2", **named}))
+        find_certificate(list_served(Identity.from_environ({"OS_CLOUD": "e1,e2", **named})))
     settings = Settings.from_environ({"OS_CLOUD": "e0", **named}, is_sink_required=False)
     with pytest.raises(Misconfigured, match=r"^cert: no readable PEM certificate with its key in c0$"):
         connect(settings, clock=SystemClock())
 
 
-def test_keys_must_stay_keys(tmp_path: Path) -> None:
-    """An entry that changes from AK/SK to a password while we run needs a restart, and says so."""
+@pytest.mark.parametrize("entry", ["one", "two"])
+def test_a_login_stays_one_and_keys_stay_keys(tmp_path: Path, entry: str) -> None:
+    """An entry that changes from the one to the other while we run needs a restart, and says so."""
+    login, keys = 'auth_url: "https://iam.test/v3", user_id: u1, password: x', "ak: AK, sk: SK"
     file = tmp_path / "clouds.yaml"
-    file.write_text(CLOUDS % "old")
+    environ = {
+        "OS_CLOUD": entry,
+        "OS_CLIENT_CONFIG_FILE": str(file),
+        "OS_IMAGE_ENDPOINT_OVERRIDE": "https://ims.test",
+    }
+    file.write_text(CLOUDS % "x")
 
     async def run() -> None:
         world = World()
         world.keystone.is_trusted = False
-        (credentials,) = make(world, {"OS_CLOUD": "two", "OS_CLIENT_CONFIG_FILE": str(file)})
-        file.write_text(
-            (CLOUDS % "old").replace("ak: AK, sk: SK", "auth_url: http://iam.test, user_id: u, password: p")
-        )
+        (credentials,) = make(world, environ)
+        file.write_text((CLOUDS % "x").replace(login, "LOGIN").replace(keys, login).replace("LOGIN", keys))
         await world.client.get("https://ims.test/", auth=credentials.auth)
 
-    with pytest.raises(Unavailable, match="restart to use it"):
+    with pytest.raises(Unavailable, match=r"has another project or login now: restart to use it$"):
         asyncio.run(run())
 
 
@@ -181,8 +177,9 @@ def test_ca_files_are_collected(tmp_path: Path) -> None:
     file = tmp_path / "clouds.yaml"
     file.write_text(CLOUDS % "x")
     environ = {"OS_CLOUD": "one,two", "OS_CLIENT_CONFIG_FILE": str(file), "OS_CACERT": "~/ca.pem"}
-    assert list_ca_files(Identity.from_environ(environ)) == (str(Path.home() / "ca.pem"), "/etc/one.pem")
-    assert list_ca_files(Identity.from_environ(PASSWORD)) == ()
+    identities = [Identity.from_environ(each) for each in (environ, PASSWORD)]
+    found = [list_ca_files(identity, list_served(identity)) for identity in identities]
+    assert found == [(str(Path.home() / "ca.pem"), "/etc/one.pem"), ()]
 
 
 def test_authority_of_an_entry_is_trusted(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from doorman.cloud.auth.credentials import from_settings
+from doorman.cloud.auth.credentials import from_settings, list_served
 from doorman.cloud.auth.environ import Identity
 from doorman.errors import Unavailable
 from doorman.runtime.clock import SystemClock
@@ -40,7 +40,9 @@ def list_images(environ: dict[str, str]) -> tuple[str, int]:
 
     async def run() -> tuple[str, int]:
         async with httpx.AsyncClient() as client:
-            (credentials,) = from_settings(Identity.from_environ(environ), client=client, clock=SystemClock())
+            (credentials,) = from_settings(
+                list_served(Identity.from_environ(environ)), client=client, clock=SystemClock()
+            )
             base = await credentials.endpoint("image")
             answer = await client.get(f"{base}/v2/images", params={"limit": "2"}, auth=credentials.auth)
             return await credentials.project_id(), answer.status_code

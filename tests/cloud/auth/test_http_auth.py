@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from doorman.cloud.auth.accounts import Keys
+from doorman.cloud.auth.accounts import Account, Keys, Project
 from doorman.cloud.auth.http_auth import FixedTokenAuth, KeyAuth, TokenAuth
 from doorman.cloud.auth.signing import Draft, sign
 from doorman.errors import Misconfigured, Unavailable
@@ -32,6 +32,11 @@ class Service:
         kept = httpx.Request(request.method, request.url, headers=request.headers, content=request.content)
         self.requests.append(kept)
         return httpx.Response(200 if f"Access={self.good}," in request.headers["Authorization"] else 401)
+
+
+def account(keys: Keys) -> Account:
+    """Make the account that signs with these keys."""
+    return Account(project=Project(id="p1"), login=keys)
 
 
 async def put(client: httpx.AsyncClient, auth: httpx.Auth) -> int:
@@ -111,7 +116,7 @@ def test_given_token_is_sent_as_it_is() -> None:
 def test_signature_covers_what_is_sent() -> None:
     """The query goes over the wire in the form that was signed, and host, content type and body are covered."""
     service = Service("AK1")
-    auth = KeyAuth(load=lambda: OLD, project_id="p1", now=lambda: NOW)
+    auth = KeyAuth(load=lambda: account(OLD), now=lambda: NOW)
     assert asyncio.run(put(service.client(), auth)) == 200
     (sent,) = service.requests
     draft = Draft(
@@ -129,7 +134,7 @@ def test_signature_covers_what_is_sent() -> None:
 def test_request_without_query_or_body_is_signed() -> None:
     """A bare GET keeps its URL, and no content type is signed that is not sent."""
     service = Service("AK1")
-    auth = KeyAuth(load=lambda: OLD, project_id="p1", now=lambda: NOW)
+    auth = KeyAuth(load=lambda: account(OLD), now=lambda: NOW)
     asyncio.run(service.client().get("https://ims.test:8443/v2/images/", auth=auth))
     (sent,) = service.requests
     draft = Draft(method="GET", path="/v2/images/", query=[], headers={"Host": "ims.test:8443"}, body=b"")
@@ -141,7 +146,7 @@ def test_rotated_keys_are_picked_up() -> None:
     """After a 401 the keys are read again and tried where they are new; the security token goes along."""
     keys = [OLD]
     service = Service("AK2")
-    auth = KeyAuth(load=lambda: keys[0], project_id="p1", now=lambda: NOW)
+    auth = KeyAuth(load=lambda: account(keys[0]), now=lambda: NOW)
     keys[0] = NEW
     assert asyncio.run(put(service.client(), auth)) == 200
     assert [request.headers.get("X-Security-Token") for request in service.requests] == [None, "t0ken"]
@@ -150,20 +155,19 @@ def test_rotated_keys_are_picked_up() -> None:
 def test_wrong_keys_are_tried_once() -> None:
     """Keys that have not changed are not tried again."""
     service = Service("AK2")
-    auth = KeyAuth(load=lambda: OLD, project_id="p1", now=lambda: NOW)
+    auth = KeyAuth(load=lambda: account(OLD), now=lambda: NOW)
     assert (asyncio.run(put(service.client(), auth)), len(service.requests)) == (401, 1)
 
 
 def test_unreadable_keys_are_unavailable() -> None:
     """A file that is being replaced just now is worth another delivery."""
-    loads = iter([OLD])
+    keys = [OLD]
 
-    def load() -> Keys:
-        try:
-            return next(loads)
-        except StopIteration:
-            raise Misconfigured("clouds.yaml cannot be read: FileNotFoundError") from None
+    def load() -> Account:
+        if not keys:
+            raise Misconfigured("clouds.yaml cannot be read: FileNotFoundError")
+        return account(keys.pop())
 
-    auth = KeyAuth(load=load, project_id="p1", now=FakeClock().now)
+    auth = KeyAuth(load=load, now=FakeClock().now)
     with pytest.raises(Unavailable, match=r"^clouds"):
         asyncio.run(put(Service("AK2").client(), auth))

@@ -66,7 +66,7 @@ def use(identity: Identity) -> tuple[str, str, str | None, str | None]:
 
     async def with_client() -> tuple[str, str, str | None, str | None]:
         async with httpx.AsyncClient() as client:
-            (credentials,) = from_settings(identity, client=client, clock=SystemClock())
+            (credentials,) = from_settings(list_served(identity), client=client, clock=SystemClock())
             return await run(credentials)
 
     return asyncio.run(with_client())
@@ -145,7 +145,7 @@ def test_secret_rotates(fake: FakeIdentity, url: str, tmp_path: Path) -> None:
 
     async def run() -> None:
         async with httpx.AsyncClient() as client:
-            (credentials,) = from_settings(identity, client=client, clock=SystemClock())
+            (credentials,) = from_settings(list_served(identity), client=client, clock=SystemClock())
             await credentials.endpoint("image")
             write(tmp_path, {"auth": {**auth, "password": "new"}, "region_name": "eu-de"})
             mock = httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(401)))
@@ -192,7 +192,8 @@ def test_what_ends_is_told_at_the_start(tmp_path: Path, key: str) -> None:
     if key == "v3oidcpassword":
         chosen["access_token_endpoint"] = "https://idp.test/token"
     (tmp_path / "clouds.yaml").touch(mode=0o600)
-    notes = list_notes(write(tmp_path, {"auth_type": key, "auth": chosen}))
+    identity = write(tmp_path, {"auth_type": key, "auth": chosen})
+    notes = list_notes(identity, list_served(identity))
     assert notes == (
         () if key == "v3oidcpassword" else (f"the login of it ({key}) cannot be renewed: it ends by itself",)
     )

@@ -114,6 +114,7 @@ class Account:
     """Everything that one served project's credentials are made of.
 
     Attributes:
+        login: None where a token comes with each call.
         auth_url: Keystone's URL up to and with `/v3`; None with AK/SK, which needs no login.
         region: region of the endpoints; None where the catalog has just one.
         interface: `public`, `internal` or `admin`.
@@ -122,7 +123,7 @@ class Account:
     """
 
     project: Project
-    login: Login
+    login: Login | None
     auth_url: str | None = None
     agency: Agency | None = None
     region: str | None = None

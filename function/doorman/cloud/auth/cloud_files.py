@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
-from doorman.cloud.auth.accounts import Account, HandOver, Project
+from doorman.cloud.auth.accounts import Account, HandOver, Keys
 from doorman.cloud.auth.clouds_yaml import Source, find_clouds, parse, read_entry
 from doorman.cloud.auth.environ import Identity, find_config_home
 from doorman.cloud.auth.logins import read_accounts
@@ -77,16 +77,17 @@ class CloudFiles:
             self._check_host(account, cloud)
         return accounts
 
-    def account_of(self, project: Project, cloud: str) -> Account:
-        """Read the entry `cloud` anew; it must still be for `project`.
+    def read_again(self, account: Account) -> Account:
+        """Read the entry of `account` anew; it must still be for its project, and log in or sign as it did.
 
         Raises:
-            Misconfigured: it cannot be read, or serves another project by now.
+            Misconfigured: it cannot be read, or is another one by now.
         """
-        account = next((account for account in self.accounts(cloud) if account.project == project), None)
-        if account is None:
-            raise Misconfigured(f"{self.config}: clouds.{cloud} names another project now: restart to serve it")
-        return account
+        cloud, wanted = account.entry or "", (account.project, isinstance(account.login, Keys))
+        for found in self.accounts(cloud):
+            if (found.project, isinstance(found.login, Keys)) == wanted:
+                return found
+        raise Misconfigured(f"{self.config}: clouds.{cloud} has another project or login now: restart to use it")
 
     def notes(self) -> tuple[str, ...]:
         """Say what a person should know of the files: who else may read them, and what is laid over what."""
