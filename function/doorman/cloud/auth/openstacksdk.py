@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from pydantic import TypeAdapter
+
 from doorman.cloud.auth.accounts import Account, HandOver, Plugin, Project
-from doorman.cloud.auth.catalog import Entry, read_catalog
+from doorman.cloud.auth.catalog import Catalog, Entry
 from doorman.cloud.auth.clouds_yaml import PROFILES
 from doorman.cloud.auth.keystone import LoginRefused, Token, in_utc
 from doorman.cloud.auth.logins import NO, YES, check_ids, read_endpoints, read_interface
@@ -239,7 +241,8 @@ def log_in(login: Plugin, *, url: str, timeout: float, now: datetime) -> Token:
         login.plugin.invalidate()
         access = login.plugin.get_access(session)
         value, life = str(access.auth_token), in_utc(access.expires) - in_utc(access.issued or now)
-        catalog = read_catalog(access.service_catalog.catalog if access.has_service_catalog() else ())
+        raw = access.service_catalog.catalog if access.has_service_catalog() else ()
+        catalog: tuple[Entry, ...] = TypeAdapter(Catalog).validate_python(raw)
     except exceptions.HttpError as error:
         raise read_refusal(error, login.kind) from None
     except exceptions.ConnectionError as error:
@@ -248,12 +251,11 @@ def log_in(login: Plugin, *, url: str, timeout: float, now: datetime) -> Token:
         raise Unavailable(f"the login {login.kind} does not get through: {trouble}") from None
     except Exception as error:  # noqa: BLE001 - nor what is answered
         raise Unavailable(f"the login {login.kind} at {url} failed ({type(error).__name__})") from None
-    entries = tuple(Entry.model_validate(each) for each in catalog)
     return Token(
         value=value,
         life=life,
         project_id=access.project_id,
-        catalog=entries,
+        catalog=catalog,
         user=access.username,
         project_name=access.project_name,
         roles=tuple(access.role_names or ()),
