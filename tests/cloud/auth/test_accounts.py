@@ -123,35 +123,6 @@ def test_secret_keeps_its_spaces() -> None:
     assert login == Password(user_name="doorman", domain=Domain(name="OTC1"), secret=" a b ")
 
 
-def test_clouds_wait_for_their_file() -> None:
-    """Entries of clouds.yaml are only named here; the environment fills in what they do not say."""
-    environ = PASSWORD | {
-        "OS_CLOUD": "one, two",
-        "OS_CLIENT_CONFIG_FILE": "/etc/clouds.yaml",
-        "OS_CLIENT_SECURE_FILE": "/etc/secure.yaml",
-        "OS_CACERT": "/etc/ca.pem",
-        "OS_REGION_NAME": "eu-de",
-        "HOME": "/home/doorman",
-    }
-    assert Identity.from_environ(environ) == Identity(
-        clouds=("one", "two"),
-        config_file="/etc/clouds.yaml",
-        secure_file="/etc/secure.yaml",
-        config_home="/home/doorman/.config",
-        ca_file="/etc/ca.pem",
-        region="eu-de",
-        fallbacks={"OS_CACERT": "/etc/ca.pem", "OS_REGION_NAME": "eu-de"},
-    )
-
-
-def test_single_cloud_may_take_its_project_from_the_environment() -> None:
-    """One entry can serve the project of the environment; with several that would be a guess."""
-    environ = {"OS_CLOUD": "one", "OS_PROJECT_ID": "p1", "XDG_CONFIG_HOME": "/xdg", "HOME": "/home/doorman"}
-    assert Identity.from_environ(environ) == Identity(
-        clouds=("one",), config_home="/xdg", fallbacks={"OS_PROJECT_ID": "p1"}
-    )
-
-
 def test_login_may_come_with_each_call() -> None:
     """Where credentials come with the call, none are needed here, but half of them is still an error."""
     environ = {"OS_IMAGE_ENDPOINT_OVERRIDE": "https://ims.test", "OS_PROJECT_ID": "p1,p2"}

@@ -256,7 +256,9 @@ def test_environment_fills_the_gaps(tmp_path: Path) -> None:
         "OS_REGION_NAME": "eu-nl",
         "OS_IMAGE_ENDPOINT_OVERRIDE": "https://ims.test/v2",
     }
-    (account,) = CloudFiles.find(Identity(fallbacks=fallbacks), folders=(tmp_path,)).accounts("it")
+    (account,) = CloudFiles.find(Identity.from_environ({"OS_CLOUD": "it", **fallbacks}), folders=(tmp_path,)).accounts(
+        "it"
+    )
     assert (account.project.id, account.region, account.endpoints.image) == ("p7", "eu-nl", "https://ims.test")
     assert isinstance(account.login, Plugin)
     assert (account.login.certificate, account.login.ca_file) == (("c", "k"), "/ca.pem")

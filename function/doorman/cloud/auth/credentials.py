@@ -179,6 +179,6 @@ def find_files(identity: Identity) -> "CloudFiles | None":
     """Find clouds.yaml; None where no entry of it is asked for."""
     if not identity.clouds:
         return None
-    from doorman.cloud.auth.cloud_files import CloudFiles, usual_folders  # noqa: PLC0415 - variables are enough for most
+    from doorman.cloud.auth.cloud_files import CloudFiles  # noqa: PLC0415 - variables are enough for most
 
-    return CloudFiles.find(identity, folders=usual_folders(here=Path.cwd(), config_home=identity.config_home))
+    return CloudFiles.find(identity)

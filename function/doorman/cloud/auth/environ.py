@@ -1,16 +1,14 @@
 """Reads the environment's `OS_*` variables into an `Identity`: who we are, or where that stands. Reads no file."""
 
-from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Self, cast
+from typing import Self
 
 from doorman.cloud.auth.accounts import Account, Endpoints, HandOver
 from doorman.cloud.auth.logins import (
     LOGIN,
     PROJECT_IDS,
-    PROJECT_NAMES,
     READERS,
     TYPE,
     YES,
@@ -22,15 +20,6 @@ from doorman.cloud.auth.logins import (
 from doorman.cloud.auth.variables import Values, gather
 from doorman.errors import Misconfigured
 
-# What a clouds.yaml entry takes from the environment where it does not say so itself.
-FALLBACKS = (
-    "OS_CACERT",
-    "OS_REGION_NAME",
-    "OS_INTERFACE",
-    "OS_IMAGE_ENDPOINT_OVERRIDE",
-    "OS_CBR_ENDPOINT_OVERRIDE",
-    "OS_COMPUTE_ENDPOINT_OVERRIDE",
-)
 # As Huawei's own tools have them.
 HUAWEI = {
     "OS_ACCESS_KEY": "HW_ACCESS_KEY",
@@ -65,27 +54,21 @@ class Identity:
     Attributes:
         accounts: one for each served project; empty where `clouds` names entries, or openstacksdk reads the login.
         handed: the login for openstacksdk; None where our own reader knows it.
-        clouds: names of clouds.yaml entries, one served project each.
-        config_file: the clouds.yaml to read instead of searching. secure_file: likewise its secrets.
-        config_home: folder of the user's settings, usually `~/.config`; None where there is no home.
+        clouds: names of clouds.yaml entries, one served project each. values: what counts beside them.
         ca_file: extra certificate authorities for the cloud (PEM).
         endpoints: base URLs that replace the catalog's.
         region: region for event sources; None where nobody said.
         projects: IDs of the projects to serve with credentials that come with each call; empty where none may come.
-        fallbacks: `OS_*` values for entries that do not say so themselves.
     """
 
     accounts: tuple[Account, ...] = ()
     handed: HandOver | None = None
     clouds: tuple[str, ...] = ()
-    config_file: str | None = None
-    secure_file: str | None = None
-    config_home: str | None = None
+    values: Values = field(default=Values({}), repr=False, compare=False)
     ca_file: str | None = None
     endpoints: Endpoints = field(default_factory=Endpoints)
     region: str | None = None
     projects: tuple[str, ...] = ()
-    fallbacks: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str], *, login_required: bool = True) -> Self:
@@ -99,10 +82,8 @@ class Identity:
             Misconfigured: variables are missing or wrong; the message names them.
         """
         interface = environ.get("OS_ENDPOINT_TYPE") or environ.get("OS_INTERFACE", "")
-        known = ChainMap({"OS_INTERFACE": interface}, cast("dict[str, str]", environ))  # which is only read
-        values = add_huawei(Values(known))
+        values = add_huawei(Values({**environ, "OS_INTERFACE": interface}))
         clouds = values.listed("OS_CLOUD")
-        wanted = FALLBACKS + (PROJECT_IDS + PROJECT_NAMES if len(clouds) == 1 else ())
         has_login = not clouds and (login_required or values.get(*LOGIN) is not None)
         handed = hand_over(values) if has_login else None
         accounts, endpoints, projects, ca_file, _ = gather(
@@ -116,21 +97,12 @@ class Identity:
             accounts=accounts,
             handed=handed,
             clouds=clouds,
-            config_file=values.get("OS_CLIENT_CONFIG_FILE"),
-            secure_file=values.get("OS_CLIENT_SECURE_FILE"),
-            config_home=find_config_home(values),
+            values=values,
             ca_file=ca_file,
             endpoints=endpoints,
             region=values.get("OS_REGION_NAME"),
             projects=projects,
-            fallbacks={name: value for name in wanted if clouds and (value := values.get(name))},
         )
-
-
-def find_config_home(values: Values) -> str | None:
-    """Find the folder of the user's settings; None where there is no home."""
-    home = values.get("HOME")
-    return values.get("XDG_CONFIG_HOME") or (f"{home}/.config" if home else None)
 
 
 def add_huawei(values: Values) -> Values:
