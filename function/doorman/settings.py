@@ -108,8 +108,7 @@ class Settings:
             "channels": partial(_channels, values["DOORMAN_CHANNELS"], is_required=is_telling),
             "notes": partial(_find_strange, environ),
         }
-        read = dict(zip(reads, gather(*reads.values()), strict=True))
-        return cls(policy=values["DOORMAN_POLICY"], sink_ca=values["K_CA_CERTS"] or None, **read)
+        return cls(policy=values["DOORMAN_POLICY"], sink_ca=values["K_CA_CERTS"] or None, **gather(**reads))
 
 
 def _identity(environ: Mapping[str, str], *, is_login_required: bool, is_url_enough: bool) -> Identity:

@@ -86,23 +86,14 @@ class Identity:
         clouds = values.listed("OS_CLOUD")
         has_login = not clouds and (login_required or values.get(*LOGIN) is not None)
         handed = hand_over(values) if has_login else None
-        accounts, endpoints, projects, ca_file, _ = gather(
-            lambda: read_accounts(values) if has_login and not handed else (),
-            lambda: read_endpoints(values),
-            lambda: () if login_required else check_ids(values, values.listed(*PROJECT_IDS)),
-            partial(read_ca_file, values),
-            partial(check_verified, values, has_clouds=bool(clouds)),
+        read = gather(
+            accounts=lambda: read_accounts(values) if has_login and not handed else (),
+            endpoints=partial(read_endpoints, values),
+            projects=lambda: () if login_required else check_ids(values, values.listed(*PROJECT_IDS)),
+            ca_file=partial(read_ca_file, values),
+            values=partial(check_honoured, values, has_clouds=bool(clouds)),
         )
-        return cls(
-            accounts=accounts,
-            handed=handed,
-            clouds=clouds,
-            values=values,
-            ca_file=ca_file,
-            endpoints=endpoints,
-            region=values.get("OS_REGION_NAME"),
-            projects=projects,
-        )
+        return cls(handed=handed, clouds=clouds, region=values.get("OS_REGION_NAME"), **read)
 
 
 def add_huawei(values: Values) -> Values:
@@ -144,8 +135,8 @@ def hand_over(values: Values) -> HandOver | None:
     return HandOver(entry=entry, key=key, spell=lambda place: f"OS_{place.rpartition('.')[2].upper()}")
 
 
-def check_verified(values: Values, *, has_clouds: bool) -> None:
-    """Refuse what we would otherwise ignore to the reader's surprise.
+def check_honoured(values: Values, *, has_clouds: bool) -> Values:
+    """Give `values` back where they hold nothing that we would ignore to the reader's surprise.
 
     Raises:
         Misconfigured: certificates shall not be verified, or there is no project to serve.
@@ -156,3 +147,4 @@ def check_verified(values: Values, *, has_clouds: bool) -> None:
         raise Misconfigured(f"{name}: beside OS_CLOUD, name the client's certificate in the entry (cert and key)")
     if not has_clouds and values.get("OS_SYSTEM_SCOPE"):
         raise Misconfigured("OS_SYSTEM_SCOPE: shares belong to a project: name it in OS_PROJECT_ID")
+    return values

@@ -70,30 +70,18 @@ def read_accounts(values: Values, *, entry: str | None = None) -> tuple[Account,
     kind = find_kind(values)
     values = name_targets(values) if kind == "agency" else values
     needs_url = kind != "aksk"
-    login, endpoints, auth_url, region, interface, ca_file, agency, projects = gather(
-        partial(READERS[kind], values),
-        lambda: read_endpoints(values, is_needed=not needs_url),
-        lambda: read_auth_url(values) if needs_url else None,
-        lambda: read_region(values),
-        lambda: read_interface(values),
-        lambda: read_ca_file(values),
-        lambda: read_agency(values, kind),
-        lambda: read_projects(values, kind),
+    read = gather(
+        login=partial(READERS[kind], values),
+        endpoints=partial(read_endpoints, values, is_needed=not needs_url),
+        auth_url=lambda: read_auth_url(values) if needs_url else None,
+        region=partial(read_region, values),
+        interface=partial(read_interface, values),
+        ca_file=partial(read_ca_file, values),
+        agency=partial(read_agency, values, kind),
+        projects=partial(read_projects, values, kind),
     )
-    return tuple(
-        Account(
-            project=project,
-            login=login,
-            auth_url=auth_url,
-            agency=agency,
-            region=region,
-            interface=interface,
-            endpoints=endpoints,
-            entry=entry,
-            ca_file=ca_file,
-        )
-        for project in projects
-    )
+    projects = read.pop("projects")
+    return tuple(Account(project=project, entry=entry, **read) for project in projects)
 
 
 def find_kind(values: Values) -> str:
@@ -110,32 +98,35 @@ def name_targets(values: Values) -> Values:
 
 def read_keys(values: Values) -> Login:
     """Read AK/SK, with the security token of temporary ones."""
-    access, secret = gather(
-        lambda: values.need("OS_ACCESS_KEY", why="it belongs to the secret key"),
-        lambda: values.secret("OS_SECRET_KEY", why="it belongs to the access key"),
+    read = gather(
+        access=partial(values.need, "OS_ACCESS_KEY", why="it belongs to the secret key"),
+        secret=partial(values.secret, "OS_SECRET_KEY", why="it belongs to the access key"),
     )
-    return Keys(access=access, secret=secret, token=values.get("OS_SECURITY_TOKEN"))
+    return Keys(token=values.get("OS_SECURITY_TOKEN"), **read)
 
 
 def read_application_credential(values: Values) -> Login:
     """Read an application credential, by ID."""
-    known, secret = gather(
-        lambda: values.need("OS_APPLICATION_CREDENTIAL_ID", why="application credentials are found by their ID"),
-        lambda: values.secret("OS_APPLICATION_CREDENTIAL_SECRET", why="it belongs to the application credential"),
+    read = gather(
+        id=partial(values.need, "OS_APPLICATION_CREDENTIAL_ID", why="application credentials are found by their ID"),
+        secret=partial(
+            values.secret, "OS_APPLICATION_CREDENTIAL_SECRET", why="it belongs to the application credential"
+        ),
     )
-    return ApplicationCredential(id=known, secret=secret)
+    return ApplicationCredential(**read)
 
 
 def read_password(values: Values) -> Login:
     """Read a user and the password; a user name needs its domain, an ID does not."""
     user_id = values.get("OS_USER_ID")
     hint = f"; to sign with AK/SK, set {values.spell('OS_AUTH_TYPE')} to aksk" if values.get("OS_ACCESS_KEY") else ""
-    name, secret, domain = gather(
-        lambda: "" if user_id else values.need("OS_USERNAME", why="a login with a password needs its user" + hint),
-        lambda: values.secret("OS_PASSWORD", why="a login with a user name needs its password" + hint),
-        lambda: read_user_domain(values, is_needed=user_id is None),
+    name = partial(values.need, "OS_USERNAME", why="a login with a password needs its user" + hint)
+    read = gather(
+        user_name=lambda: None if user_id else name(),
+        secret=partial(values.secret, "OS_PASSWORD", why="a login with a user name needs its password" + hint),
+        domain=partial(read_user_domain, values, is_needed=user_id is None),
     )
-    return Password(user_id=user_id, user_name=name or None, domain=domain, secret=secret)
+    return Password(user_id=user_id, **read)
 
 
 READERS: dict[str, Callable[[Values], Login]] = {
@@ -256,11 +247,10 @@ def read_endpoints(values: Values, *, is_needed: bool = False) -> Endpoints:
     Args:
         is_needed: there is no catalog to find the image service in.
     """
-    services: tuple[Service, ...] = ("image", "cbr", "compute")
-    image, cbr, compute = gather(*(partial(read_endpoint, values, service) for service in services))
-    if is_needed and image is None:
+    found = Endpoints(**gather(**{service: partial(read_endpoint, values, service) for service in VERSIONS}))
+    if is_needed and found.image is None:
         raise values.missing("OS_IMAGE_ENDPOINT_OVERRIDE", why="AK/SK has no catalog to find the image service in")
-    return Endpoints(image=image, cbr=cbr, compute=compute)
+    return found
 
 
 def read_endpoint(values: Values, service: Service) -> str | None:
