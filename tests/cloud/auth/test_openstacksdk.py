@@ -261,7 +261,7 @@ def test_environment_fills_the_gaps(tmp_path: Path) -> None:
     )
     assert (account.project.id, account.region, account.endpoints.image) == ("p7", "eu-nl", "https://ims.test")
     assert isinstance(account.login, Plugin)
-    assert (account.login.certificate, account.login.ca_file) == (("c", "k"), "/ca.pem")
+    assert (account.login.certificate, account.ca_file) == (("c", "k"), "/ca.pem")
 
 
 @pytest.mark.parametrize(

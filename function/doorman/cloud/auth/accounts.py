@@ -50,13 +50,12 @@ class Plugin:
     Attributes:
         plugin: keystoneauth1's identity plugin; it holds secrets.
         kind: its `auth_type`, for messages.
-        ca_file: extra certificate authorities for the login (PEM). certificate: the client's own, with its key.
+        certificate: the client's own, with its key.
         is_renewable: False for a token or code that ends and cannot be had again.
     """
 
     plugin: Any = field(repr=False)
     kind: str
-    ca_file: str | None = None
     certificate: tuple[str, str | None] | None = None
     is_renewable: bool = True
 

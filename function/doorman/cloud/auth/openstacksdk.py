@@ -101,7 +101,6 @@ def read_account(handed: HandOver, single: Mapping[str, Any], *, entry: str | No
         login=Plugin(
             plugin=cloud.get_auth(),
             kind=kind,
-            ca_file=expand(ca_file),
             certificate=(cert, key) if cert else None,
             is_renewable=not FOR_ONCE & {kind, *(auth.get("auth_methods") or ())},
         ),
@@ -214,11 +213,11 @@ def read_project(values: Values, auth: Mapping[str, Any]) -> Project:
     return Project()
 
 
-def log_in(login: Plugin, *, url: str, timeout: float, now: datetime) -> Token:
-    """Log in; blocks, so it runs in a thread.
+def log_in(login: Plugin, account: Account, *, timeout: float, now: datetime) -> Token:
+    """Log in to the account's project; blocks, so it runs in a thread.
 
     Args:
-        url: of Keystone, for messages. timeout: seconds for each request.
+        timeout: seconds for each request.
 
     Raises:
         LoginRefused: Keystone or the identity provider does not let us in.
@@ -231,7 +230,7 @@ def log_in(login: Plugin, *, url: str, timeout: float, now: datetime) -> Token:
     certificate = (file, key) if file and key else file
     trusted = ssl.get_default_verify_paths()  # the system's, as for all other calls; requests would bring its own
     session = Session(
-        verify=login.ca_file or trusted.cafile or trusted.capath or True,
+        verify=expand(account.ca_file) or trusted.cafile or trusted.capath or True,
         cert=certificate,
         timeout=timeout,
         app_name="doorman",
@@ -247,10 +246,10 @@ def log_in(login: Plugin, *, url: str, timeout: float, now: datetime) -> Token:
         raise read_refusal(error, login.kind) from None
     except exceptions.ConnectionError as error:
         found = re.search(r"https?://[\w.:-]+", str(error))  # the identity provider's, perhaps
-        trouble = name_trouble(error, found[0].rstrip(":") if found else url)
+        trouble = name_trouble(error, found[0].rstrip(":") if found else account.auth_url or "")
         raise Unavailable(f"the login {login.kind} does not get through: {trouble}") from None
     except Exception as error:  # noqa: BLE001 - nor what is answered
-        raise Unavailable(f"the login {login.kind} at {url} failed ({type(error).__name__})") from None
+        raise Unavailable(f"the login {login.kind} at {account.auth_url} failed ({type(error).__name__})") from None
     return Token(
         value=value,
         life=life,
