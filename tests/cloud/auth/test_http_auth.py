@@ -12,6 +12,8 @@ from doorman.cloud.auth.signing import Draft, sign
 from doorman.errors import Misconfigured, Unavailable
 from tests.fake_keystone import FakeClock, World
 
+pytestmark = pytest.mark.anyio
+
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 OLD, NEW = Keys(access="AK1", secret="s3cret"), Keys(access="AK2", secret="s3cret", token="t0ken")
 
@@ -46,71 +48,46 @@ async def put(client: httpx.AsyncClient, auth: httpx.Auth) -> int:
     return answer.status_code
 
 
-def test_token_goes_on_the_request() -> None:
+async def test_token_goes_on_the_request(world: World) -> None:
     """Many requests carry the token of one login."""
-
-    async def run() -> tuple[list[int], set[str], int]:
-        world = World()
-        auth = TokenAuth(world.source())
-        answers = await asyncio.gather(*(put(world.client, auth) for _ in range(200)))
-        sent = {request.headers["X-Auth-Token"] for request in world.keystone.services}
-        return answers, sent, len(world.keystone.logins)
-
-    assert asyncio.run(run()) == ([200] * 200, {"token-1"}, 1)
+    auth = TokenAuth(world.source())
+    answers = await asyncio.gather(*(put(world.client, auth) for _ in range(200)))
+    sent = {request.headers["X-Auth-Token"] for request in world.keystone.services}
+    assert (answers, sent, len(world.keystone.logins)) == ([200] * 200, {"token-1"}, 1)
 
 
-def test_expired_token_causes_one_renewal() -> None:
+async def test_expired_token_causes_one_renewal(world: World) -> None:
     """200 requests that get a 401 at the same time are all repeated with one new token."""
-
-    async def run() -> tuple[list[int], int]:
-        world = World()
-        auth = TokenAuth(world.source())
-        await put(world.client, auth)
-        world.keystone.revoked = {"token-1"}
-        answers = await asyncio.gather(*(put(world.client, auth) for _ in range(200)))
-        return answers, len(world.keystone.logins)
-
-    assert asyncio.run(run()) == ([200] * 200, 2)
+    auth = TokenAuth(world.source())
+    await put(world.client, auth)
+    world.keystone.revoked = {"token-1"}
+    answers = await asyncio.gather(*(put(world.client, auth) for _ in range(200)))
+    assert (answers, len(world.keystone.logins)) == ([200] * 200, 2)
 
 
-def test_second_401_is_let_through() -> None:
+async def test_second_401_is_let_through(world: World) -> None:
     """A service that takes no token at all gets two tries a request at first, and causes no storm of logins."""
-
-    async def run() -> tuple[list[int], int, int]:
-        world = World()
-        world.keystone.is_trusted = False
-        auth = TokenAuth(world.source())
-        answers = [await put(world.client, auth) for _ in range(10)]
-        return answers, len(world.keystone.logins), len(world.keystone.services)
-
-    assert asyncio.run(run()) == ([401] * 10, 2, 11)
+    world.keystone.is_trusted = False
+    auth = TokenAuth(world.source())
+    answers = [await put(world.client, auth) for _ in range(10)]
+    assert (answers, len(world.keystone.logins), len(world.keystone.services)) == ([401] * 10, 2, 11)
 
 
-def test_failed_renewal_is_unavailable() -> None:
+async def test_failed_renewal_is_unavailable(world: World) -> None:
     """A 401 while Keystone is down is no refusal: the caller hears that Keystone is down."""
-
-    async def run() -> None:
-        world = World()
-        auth = TokenAuth(world.source())
-        await put(world.client, auth)
-        world.keystone.revoked = {"token-1"}
-        world.keystone.failure = httpx.Response(503)
-        await put(world.client, auth)
-
+    auth = TokenAuth(world.source())
+    await put(world.client, auth)
+    world.keystone.revoked = {"token-1"}
+    world.keystone.failure = httpx.Response(503)
     with pytest.raises(Unavailable, match="answered 503"):
-        asyncio.run(run())
+        await put(world.client, auth)
 
 
-def test_given_token_is_sent_as_it_is() -> None:
+async def test_given_token_is_sent_as_it_is(world: World) -> None:
     """A token that came with a call is not renewed; its 401 goes to the caller."""
-
-    async def run() -> tuple[int, list[str]]:
-        world = World()
-        world.keystone.is_trusted = False
-        status = await put(world.client, FixedTokenAuth("given"))
-        return status, [request.headers["X-Auth-Token"] for request in world.keystone.services]
-
-    assert asyncio.run(run()) == (401, ["given"])
+    world.keystone.is_trusted = False
+    status = await put(world.client, FixedTokenAuth("given"))
+    assert (status, [request.headers["X-Auth-Token"] for request in world.keystone.services]) == (401, ["given"])
 
 
 def test_signature_covers_what_is_sent() -> None:
