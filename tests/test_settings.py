@@ -34,32 +34,34 @@ def shown(settings: Settings) -> dict[str, Any]:
     return {each.name: getattr(settings, each.name) for each in dataclasses.fields(settings) if each.name != "identity"}
 
 
-DEFAULTS = {
-    "policy": "policy.yaml",
-    "mode": "enforce",
-    "api": "ims",
-    "max_images_per_call": 100,
-    "visibility_window": 60.0,
-    "check_budget": 20.0,
-    "job_deadline": 3600.0,
-    "request_timeout": 10.0,
-    "sink_timeout": 30.0,
-    "sweep_fanout": 50,
-    "log_level": "info",
-    "log_format": "json",
-    "sink": "http://sink.test/",
-    "overrides": {},
-    "sink_ca": None,
-    "notes": (),
-    "channels": None,
+# each setting by its default, the variable that changes it, its text there, and what that text means
+TABLE: dict[str, tuple[Any, str, str, Any]] = {
+    "policy": ("policy.yaml", "DOORMAN_POLICY", "/etc/doorman/policy.yaml", "/etc/doorman/policy.yaml"),
+    "mode": ("enforce", "DOORMAN_MODE", "AUDIT", "audit"),
+    "api": ("ims", "DOORMAN_API", "Glance", "glance"),
+    "max_images_per_call": (100, "DOORMAN_MAX_IMAGES_PER_CALL", "7", 7),
+    "visibility_window": (60.0, "DOORMAN_VISIBILITY_WINDOW", "0", 0.0),
+    "check_budget": (20.0, "DOORMAN_CHECK_BUDGET", "0.5", 0.5),
+    "job_deadline": (3600.0, "DOORMAN_JOB_DEADLINE", "86400", 86_400.0),
+    "request_timeout": (10.0, "DOORMAN_REQUEST_TIMEOUT", "0.01", 0.01),
+    "sink_timeout": (30.0, "DOORMAN_SINK_TIMEOUT", "999999999.5", 999_999_999.5),
+    "sweep_fanout": (50, "DOORMAN_SWEEP_FANOUT", "200", 200),
+    "log_level": ("info", "LOG_LEVEL", "Debug", "debug"),
+    "log_format": ("json", "LOG_FORMAT", "console", "console"),
+    "sink": ("http://sink.test/", "K_SINK", "https://broker.test/ns?a=b", "https://broker.test/ns?a=b"),
+    "overrides": ({}, "K_CE_OVERRIDES", '{"extensions": {"team": "images"}}', {"team": "images"}),
+    "sink_ca": (None, "K_CA_CERTS", "-----BEGIN CERTIFICATE-----", "-----BEGIN CERTIFICATE-----"),
+    "channels": (None, "DOORMAN_CHANNELS", "channels.yaml", "channels.yaml"),
 }
+DEFAULTS = {"notes": (), **{name: default for name, (default, *_) in TABLE.items()}}
 
 
 def test_defaults() -> None:
-    """As documented."""
+    """As documented; every variable has a row."""
     settings = read()
     assert shown(settings) == DEFAULTS
     assert [account.project.id for account in settings.identity.accounts] == [RECEIVER]
+    assert {variable for _, variable, *_ in TABLE.values()} == {*VARIABLES}
 
 
 def test_who_tells_people_needs_channels_alone() -> None:
@@ -79,43 +81,8 @@ def test_empty_variable_counts_as_unset() -> None:
 
 def test_everything_set() -> None:
     """Words in any case, times with fractions."""
-    settings = read(
-        DOORMAN_POLICY="/etc/doorman/policy.yaml",
-        DOORMAN_MODE="AUDIT",
-        DOORMAN_API="Glance",
-        DOORMAN_MAX_IMAGES_PER_CALL="7",
-        DOORMAN_VISIBILITY_WINDOW="0",
-        DOORMAN_CHECK_BUDGET="0.5",
-        DOORMAN_JOB_DEADLINE="86400",
-        DOORMAN_REQUEST_TIMEOUT="0.01",
-        DOORMAN_SINK_TIMEOUT="999999999.5",
-        DOORMAN_SWEEP_FANOUT="200",
-        LOG_LEVEL="Debug",
-        LOG_FORMAT="console",
-        K_SINK="https://broker.test:8443/ns/default?a=b",
-        K_CE_OVERRIDES='{"extensions": {"team": "images"}}',
-        K_CA_CERTS="-----BEGIN CERTIFICATE-----",
-        DOORMAN_CHANNELS="channels.yaml",
-    )
-    assert shown(settings) == {
-        "policy": "/etc/doorman/policy.yaml",
-        "mode": "audit",
-        "api": "glance",
-        "max_images_per_call": 7,
-        "visibility_window": 0.0,
-        "check_budget": 0.5,
-        "job_deadline": 86_400.0,
-        "request_timeout": 0.01,
-        "sink_timeout": 999_999_999.5,
-        "sweep_fanout": 200,
-        "log_level": "debug",
-        "log_format": "console",
-        "sink": "https://broker.test:8443/ns/default?a=b",
-        "overrides": {"team": "images"},
-        "sink_ca": "-----BEGIN CERTIFICATE-----",
-        "notes": (),
-        "channels": "channels.yaml",
-    }
+    settings = read(**{variable: text for _, variable, text, _ in TABLE.values()})
+    assert shown(settings) == {"notes": (), **{name: meant for name, (*_, meant) in TABLE.items()}}
 
 
 class TestSink:
