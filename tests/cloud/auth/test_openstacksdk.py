@@ -291,7 +291,7 @@ def test_environment_fills_the_gaps(tmp_path: Path) -> None:
         ),
         (
             f"{{regions: [{{name: eu-de, values: {{verify: false}}}}], auth: {{{USUAL}, auth_url: x}}}}",
-            "verify: certificates are always verified; name your own in cacert",
+            "verify: certificates are always verified; name your own authority in cacert",
         ),
         (
             f"{{ak: A, auth: {{{USUAL}, foo: 1, auth_url: x}}}}",

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from doorman.cloud.auth.accounts import HandOver
-from doorman.cloud.auth.logins import NO, PROJECT_IDS, PROJECT_NAMES, READERS, YES
+from doorman.cloud.auth.logins import PROJECT_IDS, PROJECT_NAMES, READERS, check_served
 from doorman.cloud.auth.variables import Values
 from doorman.errors import Misconfigured
 from doorman.parsing import visible
@@ -107,7 +107,7 @@ def read_entry(text: str, secure: str | None, source: Source) -> Values | HandOv
     hidden = find_clouds(parse(secure, file="secure.yaml")).get(source.cloud) if secure else None
     entry = drop_unset(merge(entry, hidden if isinstance(hidden, dict) else {}))
     places = list_places(entry)
-    check_served(places, source)
+    check_served(places, source.spell)
     if (key := find_foreign(places, source)) is not None:  # a key may be empty
         return HandOver(
             entry=entry,
@@ -173,22 +173,6 @@ def drop_unset(entry: dict[str, Any], *, levels: int = 2) -> dict[str, Any]:
         for key, value in entry.items()
         if value is not None and not (isinstance(value, str) and not value.strip())
     }
-
-
-def check_served(places: Mapping[str, Any], source: Source) -> None:
-    """Refuse what neither of the two readers honours.
-
-    Raises:
-        Misconfigured: the entry has such a key.
-    """
-    for place, value in places.items():
-        key = place.removeprefix("auth.")
-        if (key, str(value).lower()) in {*(("verify", no) for no in NO), *(("insecure", yes) for yes in YES)}:
-            raise Misconfigured(
-                f"{source.spell(place)}: certificates are always verified; name your own authority in cacert"
-            )
-        if key in {"system_scope", "system-scope"}:
-            raise Misconfigured(f"{source.spell(place)}: shares belong to a project: name it in project_id instead")
 
 
 def find_foreign(places: Mapping[str, Any], source: Source) -> str | None:

@@ -11,8 +11,8 @@ from doorman.cloud.auth.logins import (
     PROJECT_IDS,
     READERS,
     TYPE,
-    YES,
     check_ids,
+    check_served,
     read_accounts,
     read_ca_file,
     read_endpoints,
@@ -120,19 +120,24 @@ def hand_over(values: Values) -> HandOver | None:
     Raises:
         NoLogin: there is none at all.
     """
-    kind = values.get(*TYPE)
-    named = next((name for name in TYPE if values.get(name)), "") if kind and kind not in READERS else None
-    key = named or next((name for name, *others in HANDED if values.get(name) and not values.get(*others)), None)
-    if key is None and not values.get(*LOGIN):
+    typed = [name for name in TYPE if values.get(name) and values.get(*TYPE) not in READERS]
+    keys = typed + [name for name, *others in HANDED if values.get(name) and not values.get(*others)]
+    if keys:
+        return HandOver(entry=make_entry(values), key=keys[0], spell=spell)
+    if not values.get(*LOGIN):
         raise NoLogin(NO_LOGIN)
-    if key is None:
-        return None
-    entry = {
-        name.removeprefix("OS_").lower(): value
-        for name, value in values.values.items()
-        if name.startswith("OS_") and value.strip()
-    }
-    return HandOver(entry=entry, key=key, spell=lambda place: f"OS_{place.rpartition('.')[2].upper()}")
+    return None
+
+
+def make_entry(values: Values) -> dict[str, str]:
+    """Make of all `OS_*` variables what openstacksdk makes of them: an entry of a clouds.yaml."""
+    set_ones = ((name, value) for name, value in values.values.items() if name.startswith("OS_") and value.strip())
+    return {name.removeprefix("OS_").lower(): value for name, value in set_ones}
+
+
+def spell(place: str) -> str:
+    """Name the variable that stands for a key of an entry."""
+    return f"OS_{place.rpartition('.')[2].upper()}"
 
 
 def check_honoured(values: Values, *, has_clouds: bool) -> Values:
@@ -141,10 +146,8 @@ def check_honoured(values: Values, *, has_clouds: bool) -> Values:
     Raises:
         Misconfigured: certificates shall not be verified, or there is no project to serve.
     """
-    if (values.get("OS_INSECURE") or "no").lower() in YES:
-        raise Misconfigured("OS_INSECURE: certificates are always verified; name your own authority in OS_CACERT")
+    entry = make_entry(values)
+    check_served({"insecure": entry.get("insecure")} if has_clouds else entry, spell)
     if has_clouds and (name := next((name for name in ("OS_CERT", "OS_KEY") if values.get(name)), None)):
         raise Misconfigured(f"{name}: beside OS_CLOUD, name the client's certificate in the entry (cert and key)")
-    if not has_clouds and values.get("OS_SYSTEM_SCOPE"):
-        raise Misconfigured("OS_SYSTEM_SCOPE: shares belong to a project: name it in OS_PROJECT_ID")
     return values

@@ -1,8 +1,9 @@
 """Reads `OS_*` values, of the environment or of a clouds.yaml entry, into `Account`s, one for each served project."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
 from doorman.cloud.auth.accounts import (
     Account,
@@ -41,7 +42,26 @@ TARGETS = {
 }
 PROJECT_MARK = "%(project_id)s"
 INTERFACES = ("public", "internal", "admin")
-YES, NO = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
+BLIND = {"insecure": ("true", "yes", "on", "1"), "verify": ("false", "no", "off", "0")}
+
+
+def check_served(places: Mapping[str, Any], spell: Callable[[str], str]) -> None:
+    """Refuse what neither of the two readers honours.
+
+    Args:
+        places: what a login sets by place, such as `auth.username`. spell: how its source spells one.
+
+    Raises:
+        Misconfigured: it sets such a thing.
+    """
+    for place, value in places.items():
+        key = place.removeprefix("auth.")
+        if str(value).lower() in BLIND.get(key, ()):
+            named = spell("cacert").rpartition(".")[2]
+            raise Misconfigured(f"{spell(place)}: certificates are always verified; name your own authority in {named}")
+        if key in {"system_scope", "system-scope"}:
+            named = spell("project_id").rpartition(".")[2]
+            raise Misconfigured(f"{spell(place)}: shares belong to a project: name it in {named}")
 
 
 def read_ca_file(values: Values) -> str | None:

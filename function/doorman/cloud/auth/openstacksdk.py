@@ -17,9 +17,9 @@ from pydantic import TypeAdapter
 
 from doorman.cloud.auth.accounts import Account, HandOver, Plugin, Project
 from doorman.cloud.auth.catalog import Catalog, Entry
-from doorman.cloud.auth.clouds_yaml import PROFILES
+from doorman.cloud.auth.clouds_yaml import PROFILES, list_places
 from doorman.cloud.auth.keystone import LoginRefused, Token, in_utc
-from doorman.cloud.auth.logins import NO, YES, check_ids, read_endpoints, read_interface
+from doorman.cloud.auth.logins import check_ids, check_served, read_endpoints, read_interface
 from doorman.cloud.auth.variables import Values
 from doorman.errors import Misconfigured, Unavailable
 from doorman.runtime.troubles import name_trouble
@@ -87,7 +87,7 @@ def guess_type(entry: Mapping[str, Any]) -> dict[str, str]:
 def read_account(handed: HandOver, single: Mapping[str, Any], *, entry: str | None) -> Account:
     """Have openstacksdk read what is handed over, and keep what we use of it."""
     cloud = resolve(handed, single)
-    check_served(handed, cloud)
+    check_usable(handed, cloud)
     config, auth = cloud.config, cloud.config["auth"]
     kind, fallbacks = str(config["auth_type"]), handed.fallbacks
     values = {f"OS_{service.upper()}_ENDPOINT_OVERRIDE": cloud.get_endpoint(service) or "" for service in SERVICES}
@@ -173,7 +173,7 @@ def drop_user_domain(single: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**domains, **rest}
 
 
-def check_served(handed: HandOver, cloud: "CloudRegion") -> None:
+def check_usable(handed: HandOver, cloud: "CloudRegion") -> None:
     """Refuse what we could not honour.
 
     Raises:
@@ -182,8 +182,7 @@ def check_served(handed: HandOver, cloud: "CloudRegion") -> None:
     from keystoneauth1.identity.base import BaseIdentityPlugin  # noqa: PLC0415 - see read_handed
 
     config = cloud.config
-    if str(config.get("verify", True)).lower() in NO or str(config.get("insecure", False)).lower() in YES:
-        raise Misconfigured(f"{handed.spell('verify')}: certificates are always verified; name your own in cacert")
+    check_served(list_places(config), handed.spell)
     kind = str(config["auth_type"])
     if kind in PEOPLE or kind.startswith("v2") or not isinstance(cloud.get_auth(), BaseIdentityPlugin):
         raise Misconfigured(
