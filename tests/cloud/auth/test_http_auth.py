@@ -2,13 +2,14 @@
 
 import asyncio
 from datetime import UTC, datetime
+from typing import Any
 
 import httpx
 import pytest
 
 from doorman.cloud.auth.accounts import Account, Keys, Project
 from doorman.cloud.auth.http_auth import FixedTokenAuth, KeyAuth, TokenAuth
-from doorman.cloud.auth.signing import Draft, sign
+from doorman.cloud.auth.signing import sign
 from doorman.errors import Misconfigured, Unavailable
 from tests.fake_keystone import FakeClock, World
 
@@ -96,14 +97,16 @@ def test_signature_covers_what_is_sent() -> None:
     auth = KeyAuth(load=lambda: account(OLD), now=lambda: NOW)
     assert asyncio.run(put(service.client(), auth)) == 200
     (sent,) = service.requests
-    draft = Draft(
+    added = sign(
         method="PUT",
         path="/v2/images",
         query=[("id", "1"), ("id", "2"), ("name", "a b+c")],
         headers={"Host": "ims.test", "Content-Type": "application/json"},
         body=b'{"x":1}',
+        keys=OLD,
+        project_id="p1",
+        now=NOW,
     )
-    added = sign(draft, keys=OLD, project_id="p1", now=NOW)
     assert {name: sent.headers[name] for name in added} == added
     assert str(sent.url) == "https://ims.test/v2/images?id=1&id=2&name=a%20b%2Bc"
 
@@ -114,8 +117,13 @@ def test_request_without_query_or_body_is_signed() -> None:
     auth = KeyAuth(load=lambda: account(OLD), now=lambda: NOW)
     asyncio.run(service.client().get("https://ims.test:8443/v2/images/", auth=auth))
     (sent,) = service.requests
-    draft = Draft(method="GET", path="/v2/images/", query=[], headers={"Host": "ims.test:8443"}, body=b"")
-    added = sign(draft, keys=OLD, project_id="p1", now=NOW)
+    request: dict[str, Any] = {
+        "method": "GET",
+        "path": "/v2/images/",
+        "query": [],
+        "headers": {"Host": "ims.test:8443"},
+    }
+    added = sign(**request, body=b"", keys=OLD, project_id="p1", now=NOW)
     assert ({name: sent.headers[name] for name in added}, str(sent.url)) == (added, "https://ims.test:8443/v2/images/")
 
 

@@ -62,20 +62,22 @@ class KeyAuth(httpx.Auth):
             yield self._sign(request, self._account)
 
     def _sign(self, request: httpx.Request, account: Account) -> httpx.Request:
-        from doorman.cloud.auth.signing import Draft, canonical_query, read_query, sign  # noqa: PLC0415 - most log in instead
+        from doorman.cloud.auth.signing import canonical_query, read_query, sign  # noqa: PLC0415 - most log in instead
 
         query = read_query(request.url.query.decode())
         if query:
             request.url = request.url.copy_with(query=canonical_query(query).encode())
-        draft = Draft(
+        signature = sign(
             method=request.method,
             path=request.url.raw_path.partition(b"?")[0].decode(),
             query=query,
             headers={name: request.headers[name] for name in ("host", "content-type") if name in request.headers},
             body=request.content,
+            keys=cast("Keys", account.login),
+            project_id=account.project.id or "",
+            now=self._now(),
         )
-        keys, project_id = cast("Keys", account.login), account.project.id or ""
-        request.headers.update(sign(draft, keys=keys, project_id=project_id, now=self._now()))
+        request.headers.update(signature)
         return request
 
 
