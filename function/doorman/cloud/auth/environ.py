@@ -1,9 +1,10 @@
 """Reads the environment's `OS_*` variables into an `Identity`: who we are, or where that stands. Reads no file."""
 
+from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Self
+from typing import Self, cast
 
 from doorman.cloud.auth.accounts import Account, Endpoints, HandOver
 from doorman.cloud.auth.logins import (
@@ -82,7 +83,8 @@ class Identity:
             Misconfigured: variables are missing or wrong; the message names them.
         """
         interface = environ.get("OS_ENDPOINT_TYPE") or environ.get("OS_INTERFACE", "")
-        values = add_huawei(Values({**environ, "OS_INTERFACE": interface}))
+        known = ChainMap({"OS_INTERFACE": interface}, cast("dict[str, str]", environ))  # which is only read
+        values = add_huawei(Values(known))
         clouds = values.listed("OS_CLOUD")
         has_login = not clouds and (login_required or values.get(*LOGIN) is not None)
         handed = hand_over(values) if has_login else None
@@ -123,16 +125,12 @@ def hand_over(values: Values) -> HandOver | None:
     typed = [name for name in TYPE if values.get(name) and values.get(*TYPE) not in READERS]
     keys = typed + [name for name, *others in HANDED if values.get(name) and not values.get(*others)]
     if keys:
-        return HandOver(entry=make_entry(values), key=keys[0], spell=spell)
+        named = ((name, value) for name, value in values.values.items() if name.startswith("OS_") and value.strip())
+        entry = {name.removeprefix("OS_").lower(): value for name, value in named}
+        return HandOver(entry=entry, key=keys[0], spell=spell)
     if not values.get(*LOGIN):
         raise NoLogin(NO_LOGIN)
     return None
-
-
-def make_entry(values: Values) -> dict[str, str]:
-    """Make of all `OS_*` variables what openstacksdk makes of them: an entry of a clouds.yaml."""
-    set_ones = ((name, value) for name, value in values.values.items() if name.startswith("OS_") and value.strip())
-    return {name.removeprefix("OS_").lower(): value for name, value in set_ones}
 
 
 def spell(place: str) -> str:
@@ -146,8 +144,8 @@ def check_honoured(values: Values, *, has_clouds: bool) -> Values:
     Raises:
         Misconfigured: certificates shall not be verified, or there is no project to serve.
     """
-    entry = make_entry(values)
-    check_served({"insecure": entry.get("insecure")} if has_clouds else entry, spell)
+    keys = ("insecure", "verify") if has_clouds else ("insecure", "verify", "system_scope")
+    check_served({key: values.get(spell(key)) for key in keys}, spell)
     if has_clouds and (name := next((name for name in ("OS_CERT", "OS_KEY") if values.get(name)), None)):
         raise Misconfigured(f"{name}: beside OS_CLOUD, name the client's certificate in the entry (cert and key)")
     return values

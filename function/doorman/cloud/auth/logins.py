@@ -59,7 +59,7 @@ def check_served(places: Mapping[str, Any], spell: Callable[[str], str]) -> None
         if str(value).lower() in BLIND.get(key, ()):
             named = spell("cacert").rpartition(".")[2]
             raise Misconfigured(f"{spell(place)}: certificates are always verified; name your own authority in {named}")
-        if key in {"system_scope", "system-scope"}:
+        if value and key in {"system_scope", "system-scope"}:
             named = spell("project_id").rpartition(".")[2]
             raise Misconfigured(f"{spell(place)}: shares belong to a project: name it in {named}")
 
