@@ -1,6 +1,5 @@
 """Logins that our own reader does not know: read by openstacksdk, made by keystoneauth1, same credentials."""
 
-import asyncio
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,12 +11,14 @@ import yaml
 
 from doorman.cloud.auth.accounts import Account, Plugin, Project
 from doorman.cloud.auth.cloud_files import CloudFiles
-from doorman.cloud.auth.credentials import Credentials, from_settings, list_notes, list_served
+from doorman.cloud.auth.credentials import from_settings, list_notes, list_served
 from doorman.cloud.auth.environ import Identity
 from doorman.errors import Misconfigured, Unavailable
 from doorman.runtime.clock import SystemClock
 from doorman.sandbox.serving import serve
 from tests.fake_identity import OIDC, USER, FakeIdentity
+
+pytestmark = pytest.mark.anyio
 
 INSTALL = "this login needs openstacksdk: pip install 'openstacksdk>=4.4,<5'"
 USER_ALONE = "username: u, password: p, user_domain_name: d"
@@ -64,21 +65,14 @@ def refusal(folder: Path, entry: str) -> str:
     return str(caught.value).replace(f"{folder}/clouds.yaml: clouds.it.", "")
 
 
-def use(identity: Identity) -> tuple[str, str, str | None, str | None]:
+async def use(identity: Identity) -> tuple[str, str, str | None, str | None]:
     """Log in; give the project's ID, the image service's URL, who we are and the project's name."""
-
-    async def run(credentials: Credentials) -> tuple[str, str, str | None, str | None]:
+    async with httpx.AsyncClient() as client:
+        (credentials,) = from_settings(list_served(identity), client=client, clock=SystemClock())
         url = await credentials.endpoint("image")
         token = await credentials.token()
         assert token is not None
         return await credentials.project_id(), url, token.user, token.project_name
-
-    async def with_client() -> tuple[str, str, str | None, str | None]:
-        async with httpx.AsyncClient() as client:
-            (credentials,) = from_settings(list_served(identity), client=client, clock=SystemClock())
-            return await run(credentials)
-
-    return asyncio.run(with_client())
 
 
 def oidc(url: str) -> dict[str, Any]:
@@ -87,21 +81,21 @@ def oidc(url: str) -> dict[str, Any]:
     return {"auth_type": "v3oidcpassword", "auth": auth, "region_name": "eu-de"}
 
 
-def test_password_of_an_identity_provider(fake: FakeIdentity, url: str, tmp_path: Path) -> None:
+async def test_password_of_an_identity_provider(fake: FakeIdentity, url: str, tmp_path: Path) -> None:
     """It goes to the provider; Keystone gets a token of its own to scope, and never that password."""
-    assert use(write(tmp_path, oidc(url))) == ("p1", "https://ims.test", "jane", "eu-de")
+    assert await use(write(tmp_path, oidc(url))) == ("p1", "https://ims.test", "jane", "eu-de")
     assert fake.grants == [{"grant_type": "password", "scope": "openid profile", **USER}]
     identity = {"methods": ["token"], "token": {"id": "unscoped"}}
     assert fake.logins == [{"identity": identity, "scope": {"project": {"id": "p1"}}}]
 
 
-def test_environment(fake: FakeIdentity, url: str) -> None:
+async def test_environment(fake: FakeIdentity, url: str) -> None:
     """The same of `OS_*` variables, each project with a login of its own."""
     entry = oidc(url)
     environ = {f"OS_{name.upper()}": value for name, value in {**entry, **entry["auth"]}.items() if name != "auth"}
     identity = Identity.from_environ(environ | {"OS_PROJECT_ID": "p1, p2"})
     assert [account.project for account, _ in list_served(identity)] == [Project(id="p1"), Project(id="p2")]
-    assert use(Identity.from_environ(environ))[0] == "p1"
+    assert (await use(Identity.from_environ(environ)))[0] == "p1"
     assert len(fake.grants) == 1
 
 
@@ -123,28 +117,24 @@ def test_environment(fake: FakeIdentity, url: str) -> None:
         (f"{{auth_type: password, password: p, auth: {{{USUAL.replace('password: p, ', '')}}}}}", ["password"]),
     ],
 )
-def test_logins(fake: FakeIdentity, url: str, tmp_path: Path, entry: str, methods: list[str]) -> None:
+async def test_logins(fake: FakeIdentity, url: str, tmp_path: Path, entry: str, methods: list[str]) -> None:
     """Tokens, one-time codes, trusts, application credentials by name, several factors, options beside `auth`."""
     read = {"region_name": "eu-de", **yaml.safe_load(entry)}
     read["auth"]["auth_url"] = f"{url}/v3"
-    assert use(write(tmp_path, read))[:2] == ("p1", "https://ims.test")
+    assert (await use(write(tmp_path, read)))[:2] == ("p1", "https://ims.test")
     assert fake.logins[-1]["identity"]["methods"] == methods
 
 
-def test_secret_rotates(fake: FakeIdentity, url: str, tmp_path: Path) -> None:
+async def test_secret_rotates(fake: FakeIdentity, url: str, tmp_path: Path) -> None:
     """The entry is read anew for each login, as our own reader does it."""
     auth = {**yaml.safe_load(f"{{{USUAL}}}"), "auth_url": f"{url}/v3", "default_domain_id": "d"}
     identity = write(tmp_path, {"auth": auth, "region_name": "eu-de"})
-
-    async def run() -> None:
-        async with httpx.AsyncClient() as client:
-            (credentials,) = from_settings(list_served(identity), client=client, clock=SystemClock())
-            await credentials.endpoint("image")
-            write(tmp_path, {"auth": {**auth, "password": "new"}, "region_name": "eu-de"})
-            mock = httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(401)))
-            await mock.get("https://ims.test/", auth=credentials.auth)
-
-    asyncio.run(run())
+    async with httpx.AsyncClient() as client:
+        (credentials,) = from_settings(list_served(identity), client=client, clock=SystemClock())
+        await credentials.endpoint("image")
+        write(tmp_path, {"auth": {**auth, "password": "new"}, "region_name": "eu-de"})
+        mock = httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(401)))
+        await mock.get("https://ims.test/", auth=credentials.auth)
     assert [login["identity"]["password"]["user"]["password"] for login in fake.logins] == ["p", "new"]
 
 
@@ -156,22 +146,22 @@ def test_secret_rotates(fake: FakeIdentity, url: str, tmp_path: Path) -> None:
         (200, "the login v3token at {url}/v3 failed (InvalidResponse)"),
     ],
 )
-def test_refused(fake: FakeIdentity, url: str, tmp_path: Path, status: int, message: str) -> None:
+async def test_refused(fake: FakeIdentity, url: str, tmp_path: Path, status: int, message: str) -> None:
     """Who refused is named, with the status; nothing that they said."""
     fake.status = status
     auth = {"auth_url": f"{url}/v3", "token": "t", "project_id": "p1"}
     with pytest.raises(Unavailable) as caught:
-        use(write(tmp_path, {"auth_type": "v3token", "auth": auth, "region_name": "eu-de"}))
+        await use(write(tmp_path, {"auth_type": "v3token", "auth": auth, "region_name": "eu-de"}))
     assert str(caught.value) == message.format(url=url)
 
 
-def test_nobody_there(tmp_path: Path) -> None:
+async def test_nobody_there(tmp_path: Path) -> None:
     """A Keystone that cannot be reached is a passing failure."""
     auth = {"auth_url": "http://127.0.0.1:1/v3", "token": "t", "project_id": "p1"}
     with pytest.raises(
         Unavailable, match=r"^the login v3token does not get through: 127\.0\.0\.1:1: connection refused$"
     ):
-        use(write(tmp_path, {"auth_type": "v3token", "auth": auth}))
+        await use(write(tmp_path, {"auth_type": "v3token", "auth": auth}))
 
 
 @pytest.mark.parametrize("kind", ["v3token", "v3totp", "v3oidcpassword"])

@@ -13,14 +13,6 @@ from tests.fake_keystone import USER, World, fails
 pytestmark = pytest.mark.anyio
 
 
-async def test_many_waiters_share_one_login(world: World) -> None:
-    """200 requests that arrive together cause one login, and later ones none."""
-    source = world.source()
-    tokens = await asyncio.gather(*(source.current() for _ in range(200)))
-    tokens.append(await source.current())
-    assert ({token.value for token in tokens}, len(world.keystone.logins)) == ({"token-1"}, 1)
-
-
 async def test_cancelled_waiter_takes_nobody_with_it(world: World) -> None:
     """A waiter that goes away leaves the shared login running for the others."""
     world.keystone.gate = asyncio.Event()
@@ -74,15 +66,6 @@ async def test_living_token_outlasts_an_outage() -> None:
         "token-1",
         "Keystone at https://iam.test/v3/auth/tokens answered 503",
     )
-
-
-async def test_rejected_token_is_renewed_once_for_all(world: World) -> None:
-    """All who got a 401 for the same token share one new login; who comes later finds it done."""
-    source = world.source()
-    old = await source.current()
-    fresh = await asyncio.gather(*(source.renew(old) for _ in range(50)))
-    fresh.append(await source.renew(old))
-    assert ({token.value for token in fresh if token}, len(world.keystone.logins)) == ({"token-2"}, 2)
 
 
 async def test_useless_renewals_stop(world: World) -> None:
