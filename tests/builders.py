@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import httpx
 
 from doorman.cloud.auth.accounts import Endpoints
-from doorman.cloud.auth.credentials import BareCredentials, from_settings
+from doorman.cloud.auth.credentials import from_invocation, from_settings, list_served
 from doorman.cloud.client import ApiClient, Throttle
 from doorman.errors import Unavailable
 from doorman.events.cloudevents import data_of, write
@@ -137,10 +137,11 @@ class Script:
     def client(self, clock: FakeClock, *, base: str = "http://cloud.test", compute: str | None = None) -> ApiClient:
         """Make a line to this cloud."""
         return ApiClient(
-            credentials=BareCredentials(
-                auth=httpx.Auth(),
+            credentials=from_invocation(
                 project_id=RECEIVER,
                 endpoints=Endpoints(image=base, cbr="http://cbr.test", compute=compute),
+                token="given",
+                now=clock.now,
             ),
             client=httpx.AsyncClient(transport=httpx.MockTransport(self)),
             clock=clock,
@@ -184,7 +185,7 @@ class Play:
             clock=self.clock,
             open_client=lambda _: client,
             sink=self.sink,
-            credentials=from_settings(settings.identity, client=client, clock=self.clock),
+            credentials=from_settings(list_served(settings.identity), client=client, clock=self.clock),
         )
 
     async def context(

@@ -1,8 +1,9 @@
 """The environment is read once; every fault is one message that names the variable and no secret."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -34,32 +35,34 @@ def shown(settings: Settings) -> dict[str, Any]:
     return {each.name: getattr(settings, each.name) for each in dataclasses.fields(settings) if each.name != "identity"}
 
 
-DEFAULTS = {
-    "policy": "policy.yaml",
-    "mode": "enforce",
-    "api": "ims",
-    "max_images_per_call": 100,
-    "visibility_window": 60.0,
-    "check_budget": 20.0,
-    "job_deadline": 3600.0,
-    "request_timeout": 10.0,
-    "sink_timeout": 30.0,
-    "sweep_fanout": 50,
-    "log_level": "info",
-    "log_format": "json",
-    "sink": "http://sink.test/",
-    "overrides": {},
-    "sink_ca": None,
-    "notes": (),
-    "channels": None,
+# each setting by its default, the variable that changes it, its text there, and what that text means
+TABLE: dict[str, tuple[Any, str, str, Any]] = {
+    "policy": ("policy.yaml", "DOORMAN_POLICY", "/etc/doorman/policy.yaml", "/etc/doorman/policy.yaml"),
+    "mode": ("enforce", "DOORMAN_MODE", "AUDIT", "audit"),
+    "api": ("ims", "DOORMAN_API", "Glance", "glance"),
+    "max_images_per_call": (100, "DOORMAN_MAX_IMAGES_PER_CALL", "7", 7),
+    "visibility_window": (60.0, "DOORMAN_VISIBILITY_WINDOW", "0", 0.0),
+    "check_budget": (20.0, "DOORMAN_CHECK_BUDGET", "0.5", 0.5),
+    "job_deadline": (3600.0, "DOORMAN_JOB_DEADLINE", "86400", 86_400.0),
+    "request_timeout": (10.0, "DOORMAN_REQUEST_TIMEOUT", "0.01", 0.01),
+    "sink_timeout": (30.0, "DOORMAN_SINK_TIMEOUT", "999999999.5", 999_999_999.5),
+    "sweep_fanout": (50, "DOORMAN_SWEEP_FANOUT", "200", 200),
+    "log_level": ("info", "LOG_LEVEL", "Debug", "debug"),
+    "log_format": ("json", "LOG_FORMAT", "console", "console"),
+    "sink": ("http://sink.test/", "K_SINK", "https://broker.test/ns?a=b", "https://broker.test/ns?a=b"),
+    "overrides": ({}, "K_CE_OVERRIDES", '{"extensions": {"team": "images"}}', {"team": "images"}),
+    "sink_ca": (None, "K_CA_CERTS", "-----BEGIN CERTIFICATE-----", "-----BEGIN CERTIFICATE-----"),
+    "channels": (None, "DOORMAN_CHANNELS", "channels.yaml", "channels.yaml"),
 }
+DEFAULTS = {"notes": (), **{name: default for name, (default, *_) in TABLE.items()}}
 
 
 def test_defaults() -> None:
-    """As documented."""
+    """As documented; every variable has a row."""
     settings = read()
     assert shown(settings) == DEFAULTS
     assert [account.project.id for account in settings.identity.accounts] == [RECEIVER]
+    assert {variable for _, variable, *_ in TABLE.values()} == {*VARIABLES}
 
 
 def test_who_tells_people_needs_channels_alone() -> None:
@@ -79,118 +82,84 @@ def test_empty_variable_counts_as_unset() -> None:
 
 def test_everything_set() -> None:
     """Words in any case, times with fractions."""
-    settings = read(
-        DOORMAN_POLICY="/etc/doorman/policy.yaml",
-        DOORMAN_MODE="AUDIT",
-        DOORMAN_API="Glance",
-        DOORMAN_MAX_IMAGES_PER_CALL="7",
-        DOORMAN_VISIBILITY_WINDOW="0",
-        DOORMAN_CHECK_BUDGET="0.5",
-        DOORMAN_JOB_DEADLINE="86400",
-        DOORMAN_REQUEST_TIMEOUT="0.01",
-        DOORMAN_SINK_TIMEOUT="999999999.5",
-        DOORMAN_SWEEP_FANOUT="200",
-        LOG_LEVEL="Debug",
-        LOG_FORMAT="console",
-        K_SINK="https://broker.test:8443/ns/default?a=b",
-        K_CE_OVERRIDES='{"extensions": {"team": "images"}}',
-        K_CA_CERTS="-----BEGIN CERTIFICATE-----",
-        DOORMAN_CHANNELS="channels.yaml",
-    )
-    assert shown(settings) == {
-        "policy": "/etc/doorman/policy.yaml",
-        "mode": "audit",
-        "api": "glance",
-        "max_images_per_call": 7,
-        "visibility_window": 0.0,
-        "check_budget": 0.5,
-        "job_deadline": 86_400.0,
-        "request_timeout": 0.01,
-        "sink_timeout": 999_999_999.5,
-        "sweep_fanout": 200,
-        "log_level": "debug",
-        "log_format": "console",
-        "sink": "https://broker.test:8443/ns/default?a=b",
-        "overrides": {"team": "images"},
-        "sink_ca": "-----BEGIN CERTIFICATE-----",
-        "notes": (),
-        "channels": "channels.yaml",
-    }
+    settings = read(**{variable: text for _, variable, text, _ in TABLE.values()})
+    assert shown(settings) == {"notes": (), **{name: meant for name, (*_, meant) in TABLE.items()}}
 
 
-class TestSink:
-    """Where follow-up events go."""
-
-    def test_required(self) -> None:
-        """The functions cannot work without; commands can."""
-        assert refusal(K_SINK="").startswith("K_SINK: missing; set it to")
-        environ = {name: value for name, value in ENVIRON.items() if name != "K_SINK"}
-        assert Settings.from_environ(environ, is_sink_required=False).sink is None
-
-    @pytest.mark.parametrize(
-        "sink",
-        [
-            "http://broker-ingress.knative-eventing.svc.cluster.local/ns/default",
-            "http://127.0.0.1:8080",
-            "http://[::1]:8080/x",
-            "https://user:pass@sink.test",
-        ],
-    )
-    def test_urls(self, sink: str) -> None:
-        """A URL is kept as it is."""
-        assert read(K_SINK=sink).sink == sink
-
-    @pytest.mark.parametrize(("service", "urn"), [("functiongraph", FUNCTION), ("smn", "urn:smn:eu-de:p1:topic")])
-    def test_targets(self, service: Literal["functiongraph", "smn"], urn: str) -> None:
-        """A function or a topic, and the project that it lies in."""
-        assert read(K_SINK=f"{service}:{urn}").sink == Target(service=service, urn=urn, project_id="p1")
-
-    @pytest.mark.parametrize(
-        "sink",
-        [
-            "sink.test",
-            "ftp://sink.test",
-            "http://",
-            "http:///x",
-            "http://a b",
-            "http://a:b",
-            "http://a:99999",
-            "http://[::1",
-            "http://a:0",
-            "http://a/\n",
-            "kafka:x",
-            "http://?x",
-            "file:///etc/passwd",
-        ],
-    )
-    def test_anything_else(self, sink: str) -> None:
-        """It stops the start, not the first event."""
-        assert refusal(K_SINK=sink).startswith("K_SINK: expected an http(s) URL")
-
-    @pytest.mark.parametrize("sink", ["functiongraph:x", "smn:urn:smn:eu-de"])
-    def test_broken_urn(self, sink: str) -> None:
-        """Its form is told."""
-        assert refusal(K_SINK=sink).startswith("K_SINK: expected functiongraph:urn:fss:<region>")
+def test_sink_is_required() -> None:
+    """The functions cannot work without; commands can."""
+    assert refusal(K_SINK="").startswith("K_SINK: missing; set it to")
+    environ = {name: value for name, value in ENVIRON.items() if name != "K_SINK"}
+    assert Settings.from_environ(environ, is_sink_required=False).sink is None
 
 
 @pytest.mark.parametrize(
-    ("name", "text"),
+    ("text", "sink"),
     [
-        ("DOORMAN_MODE", "expected one of enforce, audit, got 'x'"),
-        ("DOORMAN_API", "expected one of ims, glance, got 'x'"),
-        ("LOG_LEVEL", "expected one of debug, info, warning, error, got 'x'"),
-        ("LOG_FORMAT", "expected one of json, console, got 'x'"),
-        ("DOORMAN_MAX_IMAGES_PER_CALL", "expected a whole number from 1, got 'x'"),
-        ("DOORMAN_VISIBILITY_WINDOW", "expected seconds as a number from 0, got 'x'"),
-        ("DOORMAN_CHECK_BUDGET", "expected seconds as a number from 0, got 'x'"),
-        ("DOORMAN_JOB_DEADLINE", "expected seconds as a number from 0, got 'x'"),
-        ("DOORMAN_REQUEST_TIMEOUT", "expected seconds as a number from 0.01, got 'x'"),
-        ("DOORMAN_SINK_TIMEOUT", "expected seconds as a number from 0.01, got 'x'"),
+        *(
+            (url, url)
+            for url in (
+                "http://broker-ingress.knative-eventing.svc.cluster.local/ns/default",
+                "http://127.0.0.1:8080",
+                "http://[::1]:8080/x",
+                "https://user:pass@sink.test",
+            )
+        ),
+        (f"functiongraph:{FUNCTION}", Target(service="functiongraph", urn=FUNCTION, project_id="p1")),
+        ("smn:urn:smn:eu-de:p1:topic", Target(service="smn", urn="urn:smn:eu-de:p1:topic", project_id="p1")),
     ],
 )
-def test_wrong_word(name: str, text: str) -> None:
-    """What would be right stands beside it."""
-    assert refusal(**{name: "x"}) == f"{name}: {text}"
+def test_sinks(text: str, sink: str | Target) -> None:
+    """A URL is kept as it is; a function or a topic with the project that it lies in."""
+    assert read(K_SINK=text).sink == sink
+
+
+NO_TIMES = ("x", "-1", "1e3", "inf", "nan", "1.", ".5", "1_000", "1" * 10, "\u0661", "5s", "0x5")
+NO_URLS = (
+    "sink.test", "ftp://sink.test", "http://", "http:///x", "http://a b", "http://a:b", "http://a:99999", "http://[::1",
+    "http://a:0", "http://a/\n", "kafka:x", "http://?x", "file:///etc/passwd",
+)  # fmt: skip
+NO_NAMES = ("Team", "my-team", "", "ä", "id", "source", "type", "time", "data", "specversion")
+WRONG: tuple[tuple[str, str, Sequence[str]], ...] = (
+    ("DOORMAN_MODE", "expected one of enforce, audit, got '{:.40}'", ("x", "forward", "x" * 1000)),
+    ("DOORMAN_API", "expected one of ims, glance, got 'x'", ("x",)),
+    ("LOG_LEVEL", "expected one of debug, info, warning, error, got 'x'", ("x",)),
+    ("LOG_FORMAT", "expected one of json, console, got 'x'", ("x",)),
+    (
+        "DOORMAN_MAX_IMAGES_PER_CALL",
+        "expected a whole number from 1, got '{}'",
+        ("x", "0", "-1", "1.5", "1e3", "1000000", " 5", "\u0661", "05"),
+    ),
+    ("DOORMAN_SWEEP_FANOUT", "expected a whole number from 1, got '{}'", ("0",)),
+    ("DOORMAN_VISIBILITY_WINDOW", "expected seconds as a number from 0, got '{}'", NO_TIMES),
+    ("DOORMAN_CHECK_BUDGET", "expected seconds as a number from 0, got 'x'", ("x",)),
+    ("DOORMAN_JOB_DEADLINE", "expected seconds as a number from 0, got 'x'", ("x",)),
+    ("DOORMAN_REQUEST_TIMEOUT", "expected seconds as a number from 0.01, got '{}'", ("x", "0", "0.009", "0.0")),
+    ("DOORMAN_SINK_TIMEOUT", "expected seconds as a number from 0.01, got '{}'", ("x", "0")),
+    ("K_SINK", "expected an http(s) URL", NO_URLS),
+    ("K_SINK", "expected functiongraph:urn:fss:<region>", ("functiongraph:x", "smn:urn:smn:eu-de")),
+    ("K_CE_OVERRIDES", "not JSON", ("{", "team=images", "\udcff", "[" * 999)),
+    (
+        "K_CE_OVERRIDES",
+        'expected JSON such as {{"extensions": {{"team": "images"}}}}',
+        ("[]", "5", '"x"', '{"extensions": []}', '{"extensions": {"a": 1}}'),
+    ),
+    *(
+        ("K_CE_OVERRIDES", f"{name!r} is no extension name (lower-case", (f'{{"extensions": {{"{name}": "x"}}}}',))
+        for name in NO_NAMES
+    ),
+    # a name of ours, but for one or two letters, would be ignored in silence
+    ("DOORMAN_MODES", "unknown; DOORMAN_MODE is meant?", ("audit",)),
+    ("DOORMAN_POILCY", "unknown; DOORMAN_POLICY is meant?", ("x",)),
+    ("DOORMAN_CHECK_BUGDET", "unknown; DOORMAN_CHECK_BUDGET is meant?", ("1",)),
+    ("DOORMAN_IPA", "unknown; DOORMAN_API is meant?", ("ims",)),
+)
+
+
+@pytest.mark.parametrize(("name", "message", "value"), [(*row, value) for *row, values in WRONG for value in values])
+def test_what_is_wrong(name: str, message: str, value: str) -> None:
+    """The variable is named, with what would be right, in one line that people can read."""
+    assert refusal(**{name: value}).startswith(f"{name}: {message.format(value)}")
 
 
 def test_all_faults_at_once() -> None:
@@ -201,20 +170,6 @@ def test_all_faults_at_once() -> None:
         "OS_PASSWORD is missing: a login with a user name needs its password; "
         "OS_AUTH_URL is missing: the URL of Keystone, such as https://iam.eu-de.otc.t-systems.com/v3"
     )
-
-
-@pytest.mark.parametrize(
-    ("name", "known"),
-    [
-        ("DOORMAN_MODES", "DOORMAN_MODE"),
-        ("DOORMAN_POILCY", "DOORMAN_POLICY"),
-        ("DOORMAN_CHECK_BUGDET", "DOORMAN_CHECK_BUDGET"),
-        ("DOORMAN_IPA", "DOORMAN_API"),
-    ],
-)
-def test_slip_of_the_finger(name: str, known: str) -> None:
-    """A name of ours, but for one or two letters, would be ignored in silence."""
-    assert refusal(**{name: "audit"}) == f"{name}: unknown; {known} is meant?"
 
 
 def test_strange_names_are_noted() -> None:
@@ -249,64 +204,17 @@ class TestSender:
         with pytest.raises(Misconfigured, match="OS_IMAGE_ENDPOINT_OVERRIDE: missing"):
             self.read(K_SINK="smn:urn:smn:eu-de:p:notices")
 
-    def test_nobody_else_forwards(self) -> None:
-        """A function that settles must never take it for `enforce`."""
-        assert refusal(DOORMAN_MODE="forward") == "DOORMAN_MODE: expected one of enforce, audit, got 'forward'"
+
+@pytest.mark.parametrize("text", ["{}", '{"extensions": {}}', '{"extensions": null}', '{"other": 1}', "null"])
+def test_nothing_to_override(text: str) -> None:
+    """Knative writes it in several ways."""
+    assert read(K_CE_OVERRIDES=text).overrides == {}
 
 
-@pytest.mark.parametrize("value", ["0", "-1", "1.5", "1e3", "1000000", " 5", "\u0661", "05"])
-def test_counts(value: str) -> None:
-    """Whole numbers from one on."""
-    assert refusal(DOORMAN_MAX_IMAGES_PER_CALL=value).startswith("DOORMAN_MAX_IMAGES_PER_CALL: expected a whole number")
-
-
-@pytest.mark.parametrize("value", ["-1", "1e3", "inf", "nan", "1.", ".5", "1_000", "1" * 10, "\u0661", "5s", "0x5"])
-def test_seconds(value: str) -> None:
-    """Plain numbers; none that is no time."""
-    assert refusal(DOORMAN_CHECK_BUDGET=value).startswith("DOORMAN_CHECK_BUDGET: expected seconds")
-
-
-@pytest.mark.parametrize("value", ["0", "0.009", "0.0"])
-def test_timeouts_are_not_zero(value: str) -> None:
-    """No request would ever succeed."""
-    assert refusal(DOORMAN_REQUEST_TIMEOUT=value).startswith("DOORMAN_REQUEST_TIMEOUT: expected seconds")
-
-
-def test_long_values_are_cut() -> None:
-    """The message stays one line that people can read."""
-    assert refusal(DOORMAN_MODE="x" * 1000) == f"DOORMAN_MODE: expected one of enforce, audit, got '{'x' * 40}'"
-
-
-class TestOverrides:
-    """K_CE_OVERRIDES, as Knative writes it."""
-
-    @pytest.mark.parametrize("text", ["{}", '{"extensions": {}}', '{"extensions": null}', '{"other": 1}', "null"])
-    def test_none(self, text: str) -> None:
-        """Nothing to override."""
-        assert read(K_CE_OVERRIDES=text).overrides == {}
-
-    def test_longer_names(self) -> None:
-        """The specification recommends short names, and demands only their letters."""
-        name = "averyveryverylongname1"
-        assert read(K_CE_OVERRIDES=f'{{"extensions": {{"{name}": ""}}}}').overrides == {name: ""}
-
-    @pytest.mark.parametrize("text", ["[]", "5", '"x"', '{"extensions": []}', '{"extensions": {"a": 1}}'])
-    def test_other_shapes(self, text: str) -> None:
-        """An example is given."""
-        assert refusal(K_CE_OVERRIDES=text).startswith("K_CE_OVERRIDES: expected JSON such as")
-
-    @pytest.mark.parametrize(
-        "name", ["Team", "my-team", "", "ä", "id", "source", "type", "time", "data", "specversion"]
-    )
-    def test_names(self, name: str) -> None:
-        """Extensions only: the attributes that make the event are ours."""
-        text = refusal(K_CE_OVERRIDES=f'{{"extensions": {{"{name}": "x"}}}}')
-        assert text == f"K_CE_OVERRIDES: {name!r} is no extension name (lower-case letters and digits)"
-
-    @pytest.mark.parametrize("text", ["{", "team=images", "\udcff", "[" * 999])
-    def test_no_json(self, text: str) -> None:
-        """The variable is named."""
-        assert refusal(K_CE_OVERRIDES=text).startswith("K_CE_OVERRIDES: not JSON")
+def test_longer_extension_names() -> None:
+    """The specification recommends short names, and demands only their letters."""
+    name = "averyveryverylongname1"
+    assert read(K_CE_OVERRIDES=f'{{"extensions": {{"{name}": ""}}}}').overrides == {name: ""}
 
 
 class TestLogin:

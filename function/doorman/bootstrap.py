@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from doorman.cloud.auth.credentials import Credentials, find_certificate, from_settings, list_ca_files, list_notes
+from doorman.cloud.auth.credentials import (
+    Credentials,
+    find_certificate,
+    from_settings,
+    list_ca_files,
+    list_notes,
+    list_served,
+)
 from doorman.handlers.projects import Projects
 from doorman.policy.policy import Policy, load
 from doorman.runtime.clock import Clock
@@ -57,11 +64,13 @@ def connect(settings: Settings, *, clock: Clock, kept: list[Exchange] | None = N
         Misconfigured: clouds.yaml is missing or wrong, OS_CACERT or an entry's cacert is no readable PEM file,
             K_CA_CERTS no PEM text, or a variable that names proxies is wrong.
     """
-    notes = (*settings.notes, *list_notes(settings.identity))
+    served = list_served(settings.identity)
+    notes = (*settings.notes, *list_notes(settings.identity, served))
+    cloud_trust = trust(list_ca_files(settings.identity, served), certificate=find_certificate(served))
     make = partial(open_client, clock=clock, proxies=Proxies.of_environment(), is_watched=settings.log_level == "debug")
-    cloud = Clients(partial(make, settings.request_timeout, _trust_cloud(settings), kept=kept))
-    sink = Clients(partial(make, settings.sink_timeout, _trust_sink(settings)))
-    credentials = from_settings(settings.identity, client=cloud.of("logins"), clock=clock)
+    cloud = Clients(partial(make, settings.request_timeout, cloud_trust, kept=kept))
+    sink = Clients(partial(make, settings.sink_timeout, _trust_sink(settings) or cloud_trust))
+    credentials = from_settings(served, client=cloud.of("logins"), clock=clock)
     return Connections(settings=settings, clock=clock, cloud=cloud, sink=sink, credentials=credentials, notes=notes)
 
 
@@ -142,13 +151,8 @@ def make_sink(connections: Connections, credentials: Sequence[Credentials]) -> S
     )
 
 
-def _trust_cloud(settings: Settings) -> ssl.SSLContext:
-    identity = settings.identity
-    return trust(list_ca_files(identity), certificate=find_certificate(identity))
-
-
-def _trust_sink(settings: Settings) -> ssl.SSLContext:
-    """Trust the cloud's authorities for its own services, and for plain HTTP, which asks for none."""
+def _trust_sink(settings: Settings) -> ssl.SSLContext | None:
+    """Trust a broker's authorities; None for the cloud's own services, and for plain HTTP, which asks for none."""
     is_asked = settings.sink_ca or str(settings.sink).startswith("https:")
     broker = trust(text=settings.sink_ca) if is_asked else None
-    return _trust_cloud(settings) if broker is None or isinstance(settings.sink, Target) else broker
+    return None if isinstance(settings.sink, Target) else broker

@@ -1,10 +1,10 @@
 """The environment, read once into one frozen object; every fault is one message that names the variable."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 from doorman.cloud.auth.environ import Identity, NoLogin
 from doorman.cloud.auth.variables import gather
@@ -18,26 +18,6 @@ LentMode = Literal[Mode, "forward"]
 """Where credentials may come with each call, a function may also do no more than pass notices on."""
 Api = Literal["ims", "glance"]
 
-VARIABLES: Mapping[str, str] = {
-    "DOORMAN_POLICY": "policy.yaml",
-    "DOORMAN_MODE": "enforce",
-    "DOORMAN_API": "ims",
-    "DOORMAN_MAX_IMAGES_PER_CALL": "100",
-    "DOORMAN_VISIBILITY_WINDOW": "60",
-    "DOORMAN_CHECK_BUDGET": "20",
-    "DOORMAN_JOB_DEADLINE": "3600",
-    "DOORMAN_REQUEST_TIMEOUT": "10",
-    "DOORMAN_SINK_TIMEOUT": "30",
-    "DOORMAN_CHANNELS": "",
-    "DOORMAN_SWEEP_FANOUT": "50",
-    "LOG_LEVEL": "info",
-    "LOG_FORMAT": "json",
-    "K_SINK": "",
-    "K_CE_OVERRIDES": "",
-    "K_CA_CERTS": "",
-}
-"""Every variable of ours with its default; those of the login are in `variables`."""
-
 SLIPS = 2
 """Letters that a name may differ from a known one to be taken for it."""
 
@@ -45,28 +25,82 @@ _EXTENSION = re.compile(r"[a-z0-9]+", re.ASCII)
 _CORE = frozenset({"specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema", "data"})
 
 
+def _text(_: str, text: str) -> str | None:
+    return text or None
+
+
+def _sink(_: str, text: str) -> str | Target | None:
+    return read_sink(text)
+
+
+def _choice(words: Any, name: str, text: str) -> Any:
+    allowed = get_args(words)
+    if text.lower() not in allowed:
+        raise Misconfigured(f"{name}: expected one of {', '.join(allowed)}, got {text[:40]!r}")
+    return text.lower()
+
+
+def _count(name: str, text: str) -> int:
+    if not re.fullmatch(r"[1-9]\d{0,5}", text, re.ASCII):
+        raise Misconfigured(f"{name}: expected a whole number from 1, got {text[:40]!r}")
+    return int(text)
+
+
+def _seconds(name: str, text: str, *, least: float = 0.0) -> float:
+    if not re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text, re.ASCII) or float(text) < least:
+        raise Misconfigured(f"{name}: expected seconds as a number from {least:g}, got {text[:40]!r}")
+    return float(text)
+
+
+def _overrides(name: str, text: str) -> Mapping[str, str]:
+    try:
+        value = parse_json(text, name) if text else {}
+    except Rejected as error:
+        raise Misconfigured(str(error)) from error
+    extensions = value.get("extensions") if isinstance(value, dict) else value
+    if extensions is None:
+        return {}
+    if not isinstance(extensions, dict) or not all(isinstance(value, str) for value in extensions.values()):
+        raise Misconfigured(f'{name}: expected JSON such as {{"extensions": {{"team": "images"}}}}')
+    for each in extensions:
+        if not _EXTENSION.fullmatch(each) or each in _CORE:
+            raise Misconfigured(f"{name}: {each[:40]!r} is no extension name (lower-case letters and digits)")
+    return extensions
+
+
+class Variable(NamedTuple):
+    """Where a setting stands, what counts where that is empty, and how name and text are read."""
+
+    name: str
+    default: str
+    read: Callable[[str, str], Any] = _text
+
+
+_TIMEOUT = partial(_seconds, least=0.01)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """All settings of one process; times in seconds."""
 
-    policy: str
-    mode: LentMode
-    api: Api
-    max_images_per_call: int
-    visibility_window: float
-    check_budget: float
-    job_deadline: float
-    request_timeout: float
-    sink_timeout: float
-    sweep_fanout: int
-    log_level: Level
-    log_format: Format
-    sink: str | Target | None = field(repr=False)
-    overrides: Mapping[str, str]
-    sink_ca: str | None = field(repr=False)
+    policy: Annotated[str, Variable("DOORMAN_POLICY", "policy.yaml")]
+    mode: Annotated[LentMode, Variable("DOORMAN_MODE", "enforce", partial(_choice, Mode))]
+    api: Annotated[Api, Variable("DOORMAN_API", "ims", partial(_choice, Api))]
+    max_images_per_call: Annotated[int, Variable("DOORMAN_MAX_IMAGES_PER_CALL", "100", _count)]
+    visibility_window: Annotated[float, Variable("DOORMAN_VISIBILITY_WINDOW", "60", _seconds)]
+    check_budget: Annotated[float, Variable("DOORMAN_CHECK_BUDGET", "20", _seconds)]
+    job_deadline: Annotated[float, Variable("DOORMAN_JOB_DEADLINE", "3600", _seconds)]
+    request_timeout: Annotated[float, Variable("DOORMAN_REQUEST_TIMEOUT", "10", _TIMEOUT)]
+    sink_timeout: Annotated[float, Variable("DOORMAN_SINK_TIMEOUT", "30", _TIMEOUT)]
+    sweep_fanout: Annotated[int, Variable("DOORMAN_SWEEP_FANOUT", "50", _count)]
+    log_level: Annotated[Level, Variable("LOG_LEVEL", "info", partial(_choice, Level))]
+    log_format: Annotated[Format, Variable("LOG_FORMAT", "json", partial(_choice, Format))]
+    sink: Annotated[str | Target | None, Variable("K_SINK", "", _sink)] = field(repr=False)
+    overrides: Annotated[Mapping[str, str], Variable("K_CE_OVERRIDES", "", _overrides)]
+    sink_ca: Annotated[str | None, Variable("K_CA_CERTS", "")] = field(repr=False)
     identity: Identity = field(repr=False)
     notes: tuple[str, ...] = ()
-    channels: str | None = None
+    channels: Annotated[str | None, Variable("DOORMAN_CHANNELS", "")] = None
 
     @classmethod
     def from_environ(
@@ -86,30 +120,38 @@ class Settings:
         Raises:
             Misconfigured: variables are missing or wrong; the text names all of them.
         """
-        values = {name: environ.get(name) or default for name, default in VARIABLES.items()}
-        is_sender = not is_login_required and values["DOORMAN_MODE"].lower() == "forward"
-        reads = {
-            "mode": partial(_choice, values, "DOORMAN_MODE", Mode if is_login_required else LentMode),
-            "api": partial(_choice, values, "DOORMAN_API", Api),
-            "max_images_per_call": partial(_count, values, "DOORMAN_MAX_IMAGES_PER_CALL"),
-            "visibility_window": partial(_seconds, values, "DOORMAN_VISIBILITY_WINDOW", least=0.0),
-            "check_budget": partial(_seconds, values, "DOORMAN_CHECK_BUDGET", least=0.0),
-            "job_deadline": partial(_seconds, values, "DOORMAN_JOB_DEADLINE", least=0.0),
-            "request_timeout": partial(_seconds, values, "DOORMAN_REQUEST_TIMEOUT", least=0.01),
-            "sink_timeout": partial(_seconds, values, "DOORMAN_SINK_TIMEOUT", least=0.01),
-            "sweep_fanout": partial(_count, values, "DOORMAN_SWEEP_FANOUT"),
-            "log_level": partial(_choice, values, "LOG_LEVEL", Level),
-            "log_format": partial(_choice, values, "LOG_FORMAT", Format),
-            "sink": partial(_sink, values["K_SINK"], is_required=is_sink_required or is_sender),
-            "overrides": partial(_overrides, values["K_CE_OVERRIDES"]),
-            "identity": partial(Identity.from_environ, {}, login_required=False)
-            if is_telling
-            else partial(_identity, environ, is_login_required=is_login_required, is_url_enough=is_sender),
-            "channels": partial(_channels, values["DOORMAN_CHANNELS"], is_required=is_telling),
-            "notes": partial(_find_strange, environ),
+        texts = {name: environ.get(name) or default for name, default in VARIABLES.items()}
+        is_sender = not is_login_required and texts["DOORMAN_MODE"].lower() == "forward"
+        reads: dict[str, Callable[[], Any]] = {
+            setting: partial(each.read, each.name, texts[each.name]) for setting, each in _BY_SETTING.items()
         }
-        read = dict(zip(reads, gather(*reads.values()), strict=True))
-        return cls(policy=values["DOORMAN_POLICY"], sink_ca=values["K_CA_CERTS"] or None, **read)
+        if not is_login_required:
+            reads["mode"] = partial(_choice, LentMode, "DOORMAN_MODE", texts["DOORMAN_MODE"])
+        if is_sink_required or is_sender:
+            reads["sink"] = partial(
+                _needed, reads["sink"], "K_SINK: missing; set it to the URL that follow-up events are POSTed to"
+            )
+        if is_telling:
+            reads["channels"] = partial(
+                _needed, reads["channels"], "DOORMAN_CHANNELS: missing; set it to the file of channels"
+            )
+        login = partial(_identity, environ, is_login_required=is_login_required, is_url_enough=is_sender)
+        reads["identity"] = Identity if is_telling else login
+        reads["notes"] = partial(_find_strange, environ)
+        return cls(**gather(**reads))
+
+
+_BY_SETTING: Mapping[str, Variable] = {
+    setting: hint.__metadata__[0] for setting, hint in Settings.__annotations__.items() if hasattr(hint, "__metadata__")
+}
+VARIABLES: Mapping[str, str] = {each.name: each.default for each in _BY_SETTING.values()}
+"""Every variable of ours with its default; those of the login are in `cloud.auth`."""
+
+
+def _needed(read: Callable[[], Any], missing: str) -> Any:
+    if (value := read()) is None:
+        raise Misconfigured(missing)
+    return value
 
 
 def _identity(environ: Mapping[str, str], *, is_login_required: bool, is_url_enough: bool) -> Identity:
@@ -146,51 +188,3 @@ def _distance(one: str, other: str) -> int:
             if i > 1 and j > 1 and (letter, one[i - 2]) == (other[j - 2], wanted):
                 row[-1] = min(row[-1], last[j - 2] + 1)
     return row[-1]
-
-
-def _choice(values: Mapping[str, str], name: str, words: Any) -> Any:
-    allowed = get_args(words)
-    value = values[name].lower()
-    if value not in allowed:
-        raise Misconfigured(f"{name}: expected one of {', '.join(allowed)}, got {values[name][:40]!r}")
-    return value
-
-
-def _count(values: Mapping[str, str], name: str) -> int:
-    if not re.fullmatch(r"[1-9]\d{0,5}", values[name], re.ASCII):
-        raise Misconfigured(f"{name}: expected a whole number from 1, got {values[name][:40]!r}")
-    return int(values[name])
-
-
-def _seconds(values: Mapping[str, str], name: str, *, least: float) -> float:
-    if not re.fullmatch(r"\d{1,9}(\.\d{1,9})?", values[name], re.ASCII) or float(values[name]) < least:
-        raise Misconfigured(f"{name}: expected seconds as a number from {least:g}, got {values[name][:40]!r}")
-    return float(values[name])
-
-
-def _sink(text: str, *, is_required: bool) -> str | Target | None:
-    if is_required and not text:
-        raise Misconfigured("K_SINK: missing; set it to the URL that follow-up events are POSTed to")
-    return read_sink(text)
-
-
-def _channels(text: str, *, is_required: bool) -> str | None:
-    if is_required and not text:
-        raise Misconfigured("DOORMAN_CHANNELS: missing; set it to the file of channels")
-    return text or None
-
-
-def _overrides(text: str) -> Mapping[str, str]:
-    try:
-        value = parse_json(text, "K_CE_OVERRIDES") if text else {}
-    except Rejected as error:
-        raise Misconfigured(str(error)) from error
-    extensions = value.get("extensions") if isinstance(value, dict) else value
-    if extensions is None:
-        return {}
-    if not isinstance(extensions, dict) or not all(isinstance(each, str) for each in extensions.values()):
-        raise Misconfigured('K_CE_OVERRIDES: expected JSON such as {"extensions": {"team": "images"}}')
-    for name in extensions:
-        if not _EXTENSION.fullmatch(name) or name in _CORE:
-            raise Misconfigured(f"K_CE_OVERRIDES: {name[:40]!r} is no extension name (lower-case letters and digits)")
-    return extensions

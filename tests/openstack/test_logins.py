@@ -8,7 +8,7 @@ import httpx
 import pytest
 import yaml
 
-from doorman.cloud.auth.credentials import from_settings
+from doorman.cloud.auth.credentials import from_settings, list_served
 from doorman.cloud.auth.environ import Identity
 from doorman.runtime.clock import SystemClock
 from doorman.sandbox.serving import serve
@@ -26,7 +26,7 @@ def list_images(entry: dict[str, Any], folder: Path) -> tuple[str, str | None, i
 
     async def run() -> tuple[str, str | None, int]:
         async with httpx.AsyncClient(timeout=60) as client:
-            (credentials,) = from_settings(identity, client=client, clock=SystemClock())
+            (credentials,) = from_settings(list_served(identity), client=client, clock=SystemClock())
             base = await credentials.endpoint("image")
             answer = await client.get(f"{base}/v2/images", auth=credentials.auth)
             token = await credentials.token()

@@ -1,6 +1,7 @@
 """Telemetry is on where `OTEL_*` variables ask for it, and a chain of events is one trace."""
 
 import json
+import sys
 from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
@@ -250,10 +251,11 @@ async def test_telemetry_is_off_unless_asked_for() -> None:
             assert (traceparent, TRACEPARENT.get()) == (None, None)
 
 
-def test_telemetry_that_is_not_installed_is_said_at_the_start() -> None:
+def test_telemetry_that_is_not_installed_is_said_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     """A cluster may set the variables for every pod: that ends nothing."""
+    monkeypatch.setitem(sys.modules, "opentelemetry", None)
     with capture_logs() as logs:
-        telemetry.set_up(COLLECTOR, package="no_such_package")
+        telemetry.set_up(COLLECTOR)
     fix = "install doorman-image-shares[otel]; the image: requirements-otel.txt"
     assert logs == [{"event": "telemetry.unavailable", "fix": fix, "log_level": "warning"}]
     assert telemetry.begin(()) is None

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from doorman.cloud.auth.credentials import find_files
 from doorman.errors import Misconfigured
 from doorman.settings import Settings
 from tests.template.core import ServiceAccount
@@ -67,7 +68,7 @@ def settings(template: Template) -> Iterator[str]:
         env = service.spec.template.spec.containers[0].env
         asked = _Asked({each.name: each.value or "from a Secret" for each in env}, K_SINK="http://broker.test")
         try:
-            Settings.from_environ(asked, is_sink_required=True)
+            find_files(Settings.from_environ(asked, is_sink_required=True).identity)
         except Misconfigured as error:
             yield f"{label(service)}: env {error}"
             continue

@@ -47,29 +47,22 @@ def set_up(
     environ: Mapping[str, str],
     *,
     connect: "Callable[[], OtelWatcher]" = _connect,
-    package: str = "opentelemetry",
     event_types: Collection[str] = (),
 ) -> None:
     """Turn telemetry on or off for the whole process.
 
     Args:
         connect: makes the watcher, when there is something to watch.
-        package: what must be installed for that.
         event_types: those that metrics name; all others are `other`, since anybody may invent some.
     """
     is_wanted = any(map(environ.get, ENDPOINTS)) and environ.get("OTEL_SDK_DISABLED", "").lower() != "true"
-    is_there = is_wanted and is_installed(package)
+    is_there = is_wanted and find_spec("opentelemetry") is not None and find_spec("opentelemetry.sdk") is not None
     if is_wanted and not is_there:
         logger().warning(
             "telemetry.unavailable", fix="install doorman-image-shares[otel]; the image: requirements-otel.txt"
         )
     _SWITCH.connect, _SWITCH.watcher = connect if is_there else None, None
     _SWITCH.event_types = event_types
-
-
-def is_installed(package: str) -> bool:
-    """Say whether OpenTelemetry's SDK is there, without loading it."""
-    return find_spec(package) is not None and find_spec(f"{package}.sdk") is not None
 
 
 def _watcher() -> "OtelWatcher | None":

@@ -1,15 +1,17 @@
 """What an answer of the cloud means: the error catalogue, what may be repeated, and what is no answer at all."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from doorman.cloud.api import cbr, glance, images, ims, nova
 from doorman.cloud.api.base import (
     Answer,
     Failure,
@@ -24,6 +26,7 @@ from doorman.cloud.api.base import (
 )
 from doorman.errors import Broken, Busy, Denied, DoormanError, Failed, Refused, Unavailable
 from doorman.models import MemberRow
+from tests.builders import image_id
 
 
 def answer(status: int, value: Any = None, headers: Mapping[str, str] | None = None) -> Answer:
@@ -31,7 +34,7 @@ def answer(status: int, value: Any = None, headers: Mapping[str, str] | None = N
     return Answer(status=status, body=b"" if value is None else json.dumps(value).encode(), headers=headers or {})
 
 
-def ims(status: int, code: str) -> Answer:
+def ims_refusal(status: int, code: str) -> Answer:
     """Make a refusal as the image service writes it."""
     return answer(status, {"error": {"code": code, "message": "no"}})
 
@@ -112,18 +115,18 @@ def test_success(status: int) -> None:
 @pytest.mark.parametrize(
     ("told", "kind", "text"),
     [
-        (ims(400, "IMG.0060"), Busy, "the cloud answers 400 (IMG.0060)"),
+        (ims_refusal(400, "IMG.0060"), Busy, "the cloud answers 400 (IMG.0060)"),
         (answer(429), Busy, "the cloud answers 429 (429)"),
         (answer(503), Busy, "the cloud answers 503 (503)"),
-        (ims(503, "IMG.0144"), Busy, "the cloud answers 503 (IMG.0144)"),
+        (ims_refusal(503, "IMG.0144"), Busy, "the cloud answers 503 (IMG.0144)"),
         (answer(500), Failed, "the cloud answers 500 (500)"),
-        (ims(500, "IMG.9999"), Failed, "the cloud answers 500 (IMG.9999)"),
+        (ims_refusal(500, "IMG.9999"), Failed, "the cloud answers 500 (IMG.9999)"),
         (answer(502), Broken, "the cloud answers 502 (502)"),
         (answer(408), Broken, "the cloud answers 408 (408)"),
         (answer(401), Denied, "the cloud refuses our login (401); check the credentials"),
-        (ims(400, "IMG.0030"), Denied, "the cloud refuses our login (IMG.0030); check the credentials"),
+        (ims_refusal(400, "IMG.0030"), Denied, "the cloud refuses our login (IMG.0030); check the credentials"),
         (answer(403), Refused, "the cloud refuses the request (403)"),
-        (ims(400, "IMG.0182"), Refused, "the cloud refuses the request (IMG.0182)"),
+        (ims_refusal(400, "IMG.0182"), Refused, "the cloud refuses the request (IMG.0182)"),
         (answer(302), Refused, "the cloud refuses the request (302)"),
     ],
 )
@@ -135,7 +138,7 @@ def test_errors(told: Answer, kind: type[DoormanError], text: str) -> None:
 
 def test_refusal_carries_its_code() -> None:
     """Whoever asked decides by it."""
-    error = error_of(ims(400, "IMG.0184"))
+    error = error_of(ims_refusal(400, "IMG.0184"))
     assert isinstance(error, Refused)
     assert (error.code, error.status) == ("IMG.0184", 400)
 
@@ -223,7 +226,9 @@ def test_times_that_are_none(value: Any) -> None:
     assert read_member(answer(200, {"status": "accepted", "updated_at": value})) == MemberRow(status="accepted")
 
 
-@pytest.mark.parametrize("told", [answer(404, {"message": "no"}), ims(400, "IMG.0027"), ims(404, "IMG.0086")])
+@pytest.mark.parametrize(
+    "told", [answer(404, {"message": "no"}), ims_refusal(400, "IMG.0027"), ims_refusal(404, "IMG.0086")]
+)
 def test_member_row_that_is_not_there(told: Answer) -> None:
     """Unshared, private, deleted and non-existent all look the same: no share."""
     assert read_member(told) is None
@@ -236,11 +241,47 @@ def test_member_row_without_status(status: Any) -> None:
         read_member(answer(200, {"status": status}))
 
 
-@pytest.mark.parametrize("told", [answer(403), ims(400, "IMG.0106"), answer(404, {"error_code": "APIGW.0101"})])
+@pytest.mark.parametrize("told", [answer(403), ims_refusal(400, "IMG.0106"), answer(404, {"error_code": "APIGW.0101"})])
 def test_member_row_that_is_kept_from_us(told: Answer) -> None:
     """A missing right, or a gateway that has no such API, does not mean that nothing is shared."""
     with pytest.raises(Refused):
         read_member(told)
+
+
+READERS: Mapping[str, Callable[[Answer], object]] = {
+    "image list": images.read_rows,
+    "vault list": cbr.read_vaults,
+    "server list": nova.read_servers,
+    "members call": ims.Ims().read_settled,
+    "job": ims.read_job,
+    "member": glance.Glance().read_settled,
+    "image": partial(glance.read_image, image_id=image_id(1), project_id="p"),
+}
+
+
+@pytest.mark.parametrize("what", READERS)
+@pytest.mark.parametrize("body", [b"<html>", b"[]", b"{", b""])
+def test_every_reader_refuses_what_is_no_answer(what: str, body: bytes) -> None:
+    """Nobody concludes from it that nothing is there."""
+    with pytest.raises(Broken, match=f"^{what}: the cloud's answer is not "):
+        READERS[what](Answer(status=200, body=body))
+
+
+@pytest.mark.parametrize("value", [None, {}, "x", 5])
+@pytest.mark.parametrize("key", ["images", "vaults", "servers"])
+def test_every_list_must_be_one(key: str, value: Any) -> None:
+    """Here as well."""
+    what = f"{key.removesuffix('s')} list"
+    with pytest.raises(Broken, match=f"^{what}: the cloud's answer has no {key}$"):
+        READERS[what](answer(200, {key: value}))
+
+
+@pytest.mark.parametrize("read", [*(READERS[what] for what in READERS if what != "image"), glance.read_visible])
+def test_every_reader_tells_a_refusal_as_it_is(read: Callable[[Answer], object]) -> None:
+    """A missing right says nothing about what was asked for; nor does a service that is not there."""
+    for told, kind in ((ims_refusal(403, "IMG.0106"), Refused), (answer(403), Refused), (answer(503), Busy)):
+        with pytest.raises(kind):
+            read(told)
 
 
 @given(

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from doorman.cloud.api import cbr
 from doorman.cloud.api.base import Answer, Request
 from doorman.cloud.api.cbr import VaultPage
-from doorman.errors import Broken, Refused
 from doorman.models import Vault
 
 BILLING = {"object_type": "server", "protect_type": "backup", "status": "available", "size": 100, "used": 2048}
@@ -105,19 +104,6 @@ def test_tags(tags: Any, read: tuple[tuple[str, str], ...]) -> None:
     """Pairs of texts."""
     (vault,) = page([{**ROW, "tags": tags}]).vaults
     assert vault.tags == read
-
-
-@pytest.mark.parametrize("rows", [None, {}, "x"])
-def test_no_list(rows: Any) -> None:
-    """Nobody concludes from it that there is no vault."""
-    with pytest.raises(Broken, match=r"^vault list: the cloud's answer has no vaults$"):
-        page(rows)
-
-
-def test_refusal() -> None:
-    """Told as it is."""
-    with pytest.raises(Refused):
-        cbr.read_vaults(Answer(status=403, body=b""))
 
 
 NUMBERS = (

@@ -7,7 +7,6 @@ import pytest
 
 from doorman.cloud.api import glance
 from doorman.cloud.api.base import Answer, Page, Request
-from doorman.errors import Broken, Refused
 from doorman.models import Share
 from tests.builders import image_id
 
@@ -115,13 +114,6 @@ def test_updated_row() -> None:
     assert SERVICE.read_settled(Answer(status=404, body=b"{}")) == ""
 
 
-@pytest.mark.parametrize(("status", "body", "kind"), [(403, b"{}", Refused), (200, b"<html>", Broken)])
-def test_row_that_was_not_updated(status: int, body: bytes, kind: type[Exception]) -> None:
-    """A missing right is a refusal, a proxy's page no answer."""
-    with pytest.raises(kind):
-        SERVICE.read_settled(Answer(status=status, body=body))
-
-
 @pytest.mark.parametrize(("status", "is_visible"), [(200, True), (404, False)])
 def test_an_image_is_visible_or_not(status: int, is_visible: bool) -> None:  # noqa: FBT001 - a parameter
     """Whoever owns it; why it cannot be seen, nobody says."""
@@ -144,15 +136,3 @@ def test_an_image_that_is_shown() -> None:
     assert row.complete(full_ecs=None) == Share(
         image_id=ONE, project_id="p", owner="o", tags=frozenset({"a"}), encrypted=False, full_ecs=None
     )
-
-
-def test_an_image_without_an_answer() -> None:
-    """Half a body says nothing."""
-    with pytest.raises(Broken):
-        glance.read_image(Answer(status=200, body=b"{"), ONE, project_id="p")
-
-
-def test_a_refused_look_at_an_image_is_none() -> None:
-    """A missing right does not mean that the image is gone."""
-    with pytest.raises(Refused):
-        glance.read_visible(Answer(status=403, body=b"{}"))

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from doorman.cloud.api.base import Answer
 from doorman.cloud.api.images import MAX_TEXT, ImageRow, read_first_id, read_row, read_rows
-from doorman.errors import Broken, Refused
 from doorman.models import MemberRow, Share
 from tests.builders import image_id
 
@@ -277,19 +276,6 @@ def test_list() -> None:
     value, read = read_rows(listing(rows, next="/x"))
     assert value["next"] == "/x"
     assert {image: row.get("owner") for image, row in read.items()} == {ONE: None, image_id(2): "o"}
-
-
-@pytest.mark.parametrize("images", [None, {}, "x", 5])
-def test_list_without_images(images: Any) -> None:
-    """It is no list: nobody concludes from it that nothing is shared."""
-    with pytest.raises(Broken, match=r"^image list: the cloud's answer has no images$"):
-        read_rows(listing(images))
-
-
-def test_refused_list() -> None:
-    """The refusal is told as it is."""
-    with pytest.raises(Refused):
-        read_rows(Answer(status=403, body=b""))
 
 
 JSON = st.recursive(

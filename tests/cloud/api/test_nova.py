@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from doorman.cloud.api import nova
 from doorman.cloud.api.base import Answer, Request
 from doorman.cloud.api.nova import Server, ServerPage
-from doorman.errors import Broken, Refused
 from tests.builders import image_id
 
 IMAGE = image_id(1)
@@ -55,19 +54,6 @@ def test_a_next_page_begins_after_the_last_server() -> None:
     assert page([ROW, {"id": "s9"}], servers_links=NEXT).last == "s9"
     assert page([], servers_links=NEXT).last is None
     assert page([ROW], servers_links=[]).last is None
-
-
-@pytest.mark.parametrize("body", [b"[]", b"{}", b'{"servers": {}}', b"<html>"])
-def test_an_unusable_answer(body: bytes) -> None:
-    """It is broken, whatever it is."""
-    with pytest.raises(Broken):
-        nova.read_servers(Answer(status=200, body=body))
-
-
-def test_a_missing_right() -> None:
-    """Reading servers is a right of its own."""
-    with pytest.raises(Refused):
-        nova.read_servers(Answer(status=403, body=b"{}"))
 
 
 JSON = st.recursive(

@@ -3,8 +3,9 @@
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 
-from doorman.cloud.auth.catalog import Entry, Service, find_endpoint, read_catalog
+from doorman.cloud.auth.catalog import Catalog, Entry, Service, find_endpoint
 from doorman.errors import Misconfigured
 
 
@@ -86,7 +87,7 @@ def test_several_regions_must_be_chosen_from() -> None:
 @pytest.mark.parametrize("raw", [None, 7, "x", {}, [None], [{"type": None}], [{"type": "image", "endpoints": None}]])
 def test_no_catalog(raw: object) -> None:
     """What is no catalog has no services; nothing ends a login."""
-    assert read_catalog(raw) == []
+    assert TypeAdapter(Catalog).validate_python(raw) == ()
 
 
 @pytest.mark.parametrize("shape", [list, dict])
@@ -96,4 +97,4 @@ def test_others_faults_are_not_ours(shape: type) -> None:
     endpoints = [good, None, {"url": None}, {**good, "region": 5}, {**good, "interface": None}]
     rows = [{"type": "image", "endpoints": endpoints}, {"type": ["image"], "endpoints": []}, {"type": "mine"}]
     raw = rows if shape is list else dict(enumerate(rows))
-    assert read_catalog(raw) == [{"type": "image", "endpoints": [good]}]
+    assert TypeAdapter(Catalog).validate_python(raw) == (Entry.model_validate({"type": "image", "endpoints": [good]}),)

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from doorman.cloud.auth.accounts import Account, ApplicationCredential, Project
-from doorman.cloud.auth.cloud_files import CloudFiles, name_entries, usual_folders
+from doorman.cloud.auth.cloud_files import CloudFiles, list_folders, name_entries
 from doorman.cloud.auth.environ import Identity
+from doorman.cloud.auth.variables import Values
 from doorman.errors import Misconfigured
 
 ENTRY = """
@@ -34,13 +35,13 @@ def files(tmp_path: Path) -> CloudFiles:
 
 def test_usual_search_path() -> None:
     """Here, then the user's folder, then the system's; a user without a home has none."""
-    here = Path("/srv")
-    assert usual_folders(here=here, config_home="/home/doorman/.config") == (
-        here,
-        Path("/home/doorman/.config/openstack"),
-        Path("/etc/openstack"),
-    )
-    assert usual_folders(here=here, config_home=None) == (here, Path("/etc/openstack"))
+    system = Path("/etc/openstack")
+    for environ, user in (
+        ({"HOME": "/home/doorman"}, "/home/doorman/.config/openstack"),
+        ({"HOME": "/home/doorman", "XDG_CONFIG_HOME": "/xdg"}, "/xdg/openstack"),
+    ):
+        assert list_folders(Values(environ)) == (Path.cwd(), Path(user), system)
+    assert list_folders(Values({})) == (Path.cwd(), system)
 
 
 def test_first_file_counts(tmp_path: Path) -> None:
@@ -55,10 +56,22 @@ def test_first_file_counts(tmp_path: Path) -> None:
 
 def test_named_files_come_before_any_search(tmp_path: Path) -> None:
     """The files that the environment names are taken, wherever they are; secure.yaml may be missing."""
-    identity = Identity(config_file="/run/clouds.yaml", secure_file="/run/secrets/secure.yaml")
+    environ = {"OS_CLIENT_CONFIG_FILE": "/run/clouds.yaml", "OS_CLIENT_SECURE_FILE": "/run/secrets/secure.yaml"}
+    identity = Identity(values=Values(environ))
     found = CloudFiles.find(identity, folders=(tmp_path,))
     assert (found.config, found.secure) == (Path("/run/clouds.yaml"), Path("/run/secrets/secure.yaml"))
-    assert CloudFiles.find(Identity(config_file="/run/clouds.yaml"), folders=(tmp_path,)).secure is None
+    identity = Identity(values=Values({**environ, "OS_CLIENT_SECURE_FILE": ""}))
+    assert CloudFiles.find(identity, folders=(tmp_path,)).secure is None
+
+
+@pytest.mark.parametrize(("clouds", "more"), [("one", {"OS_PROJECT_ID": "p1"}), ("one, two", {})])
+def test_environment_fills_the_gaps(clouds: str, more: dict[str, str]) -> None:
+    """What entries do not say comes from there; with several of them, whose project is meant would be a guess."""
+    environ = {"OS_CLIENT_CONFIG_FILE": "x", "OS_CLOUD": clouds, "OS_PASSWORD": "p", "OS_PROJECT_ID": "p1"}
+    usual = {"OS_CACERT": "/etc/ca.pem", "OS_REGION_NAME": "eu-de", "OS_INTERFACE": "internal"}
+    identity = Identity.from_environ({**environ, **usual, "OS_INTERFACE": "", "OS_ENDPOINT_TYPE": "internal"})
+    assert identity.accounts == ()
+    assert CloudFiles.find(identity, folders=()).fallbacks == usual | more
 
 
 def test_no_file_names_the_places(tmp_path: Path) -> None:
@@ -72,14 +85,14 @@ def test_files_are_read_anew(files: CloudFiles) -> None:
     """A rotated secret is seen at the next reading."""
     assert files.accounts("one") == (account("first"),)
     files.config.with_name("secure.yaml").write_text(SECURE % "second")
-    assert files.account_of(Project(id="p1"), "one") == account("second")
+    assert files.read_again(account("first")) == account("second")
 
 
 def test_entry_stays_with_its_project(files: CloudFiles) -> None:
     """An entry that names another project while we run is refused: events are served by project."""
     files.config.write_text(ENTRY % "p2")
-    with pytest.raises(Misconfigured, match=r"clouds\.one names another project now: restart to serve it$"):
-        files.account_of(Project(id="p1"), "one")
+    with pytest.raises(Misconfigured, match=r"clouds\.one has another project or login now: restart to use it$"):
+        files.read_again(account("first"))
 
 
 def test_one_entry_for_several_projects(tmp_path: Path) -> None:
@@ -132,7 +145,7 @@ def test_secrets_laid_over_a_file_from_elsewhere(tmp_path: Path, url: str, *, is
             files.accounts("one")
     else:
         assert len(files.accounts("one")) == 1
-    named = Identity(config_file=str(config), secure_file=str(secure))
+    named = Identity(values=Values({"OS_CLIENT_CONFIG_FILE": str(config), "OS_CLIENT_SECURE_FILE": str(secure)}))
     assert CloudFiles.find(named, folders=()).notes() == ()
     assert len(CloudFiles.find(named, folders=()).accounts("one")) == 1
 
@@ -155,5 +168,5 @@ def test_unreadable_file_is_named(tmp_path: Path, content: bytes | None, error: 
     if content:
         path.write_bytes(content)
     with pytest.raises(Misconfigured) as caught:
-        CloudFiles.find(Identity(config_file=str(path)), folders=()).accounts("one")
+        CloudFiles.find(Identity(values=Values({"OS_CLIENT_CONFIG_FILE": str(path)})), folders=()).accounts("one")
     assert str(caught.value) == f"{path} cannot be read: {error}"

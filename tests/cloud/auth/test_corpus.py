@@ -204,6 +204,7 @@ VARIABLES: Mapping[str, tuple[Mapping[str, str], Works | str]] = {
         {**ENVIRON, "OS_INSECURE": "true"},
         r"^OS_INSECURE: certificates are always verified; .* OS_CACERT$",
     ),
+    "23 not verified": ({**ENVIRON, "OS_VERIFY": "no"}, r"^OS_VERIFY: certificates are always verified"),
     "23 insecure not": ({**ENVIRON, "OS_INSECURE": "false"}, works()),
     "23 a trust": (
         {**ENVIRON, "OS_PROJECT_ID": "", "OS_TRUST_ID": "t"},

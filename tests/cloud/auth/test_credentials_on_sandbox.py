@@ -1,18 +1,19 @@
 """Every way in, over real HTTP, against the sandbox's own Keystone and signature check."""
 
-import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import httpx
 import pytest
 
-from doorman.cloud.auth.credentials import from_settings
+from doorman.cloud.auth.credentials import from_settings, list_served
 from doorman.cloud.auth.environ import Identity
 from doorman.errors import Unavailable
 from doorman.runtime.clock import SystemClock
 from doorman.sandbox.cloud import create_app
 from doorman.sandbox.serving import serve
 from doorman.sandbox.state import Cloud
+
+pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture(scope="module")
@@ -35,20 +36,17 @@ def url(cloud: Cloud) -> Iterator[str]:
         yield base
 
 
-def list_images(environ: dict[str, str]) -> tuple[str, int]:
+async def list_images(environ: dict[str, str]) -> tuple[str, int]:
     """List images with the credentials of an environment; give the project's ID and the status."""
-
-    async def run() -> tuple[str, int]:
-        async with httpx.AsyncClient() as client:
-            (credentials,) = from_settings(Identity.from_environ(environ), client=client, clock=SystemClock())
-            base = await credentials.endpoint("image")
-            answer = await client.get(f"{base}/v2/images", params={"limit": "2"}, auth=credentials.auth)
-            return await credentials.project_id(), answer.status_code
-
-    return asyncio.run(run())
+    async with httpx.AsyncClient() as client:
+        served = list_served(Identity.from_environ(environ))
+        (credentials,) = from_settings(served, client=client, clock=SystemClock())
+        base = await credentials.endpoint("image")
+        answer = await client.get(f"{base}/v2/images", params={"limit": "2"}, auth=credentials.auth)
+        return await credentials.project_id(), answer.status_code
 
 
-def password(url: str, **more: str) -> dict[str, str]:
+def password(url: str, more: Mapping[str, str]) -> dict[str, str]:
     """The environment of a password login."""
     return {
         "OS_AUTH_URL": f"{url}/identity/v3",
@@ -56,52 +54,57 @@ def password(url: str, **more: str) -> dict[str, str]:
         "OS_PASSWORD": "s3cret",
         "OS_USER_DOMAIN_NAME": "Default",
         "OS_PROJECT_ID": "me",
-    } | more
+        **more,
+    }
 
 
-@pytest.mark.parametrize("more", [{}, {"OS_PROJECT_ID": "", "OS_PROJECT_NAME": "me"}])
-def test_password(url: str, more: dict[str, str]) -> None:
-    """A password opens a project given by ID or by name."""
-    assert list_images(password(url, **more)) == ("me", 200)
+def keys(url: str, more: Mapping[str, str]) -> dict[str, str]:
+    """The environment of AK/SK."""
+    usual = {"OS_ACCESS_KEY": "AK", "OS_SECRET_KEY": "SK", "OS_PROJECT_ID": "me"}
+    return {**usual, "OS_IMAGE_ENDPOINT_OVERRIDE": url, **more}
 
 
-def test_application_credential(url: str, cloud: Cloud) -> None:
-    """An application credential opens its own project."""
+def application_credential(url: str, cloud: Cloud, more: Mapping[str, str]) -> dict[str, str]:
+    """The environment of an application credential."""
     (credential,) = cloud.directory.application_credentials.values()
-    environ = {
+    return {
         "OS_AUTH_URL": f"{url}/v3",
         "OS_APPLICATION_CREDENTIAL_ID": credential.id,
         "OS_APPLICATION_CREDENTIAL_SECRET": "s3cret",
+        **more,
     }
-    assert list_images(environ) == ("me", 200)
 
 
-def test_agency(url: str) -> None:
-    """An agency opens a project of the account that lends it."""
-    environ = password(url, OS_AGENCY_NAME="doorman", OS_AGENCY_DOMAIN_NAME="Lender", OS_PROJECT_ID="lent")
-    assert list_images(environ) == ("lent", 200)
-
-
-@pytest.mark.parametrize("keys", [{"OS_ACCESS_KEY": "AK"}, {"OS_ACCESS_KEY": "TEMP", "OS_SECURITY_TOKEN": "ST"}])
-def test_keys(url: str, keys: dict[str, str]) -> None:
-    """Lasting and temporary AK/SK sign requests that the sandbox finds right."""
-    environ = keys | {"OS_SECRET_KEY": "SK", "OS_PROJECT_ID": "me", "OS_IMAGE_ENDPOINT_OVERRIDE": url}
-    assert list_images(environ) == ("me", 200)
+LENT = {"OS_AGENCY_NAME": "doorman", "OS_AGENCY_DOMAIN_NAME": "Lender", "OS_PROJECT_ID": "lent"}
 
 
 @pytest.mark.parametrize(
-    "keys",
+    ("more", "project"), [({}, "me"), ({"OS_PROJECT_ID": "", "OS_PROJECT_NAME": "me"}, "me"), (LENT, "lent")]
+)
+async def test_password(url: str, more: dict[str, str], project: str) -> None:
+    """A password opens a project given by ID or by name, and with an agency one of the account that lends it."""
+    assert await list_images(password(url, more)) == (project, 200)
+
+
+async def test_application_credential(url: str, cloud: Cloud) -> None:
+    """An application credential opens its own project."""
+    assert await list_images(application_credential(url, cloud, {})) == ("me", 200)
+
+
+@pytest.mark.parametrize(
+    ("more", "status"),
     [
-        {"OS_ACCESS_KEY": "AK", "OS_SECRET_KEY": "wrong"},
-        {"OS_ACCESS_KEY": "NOBODY", "OS_SECRET_KEY": "SK"},
-        {"OS_ACCESS_KEY": "TEMP", "OS_SECRET_KEY": "SK"},
-        {"OS_ACCESS_KEY": "AK", "OS_SECRET_KEY": "SK", "OS_PROJECT_ID": "other"},
+        ({}, 200),
+        ({"OS_ACCESS_KEY": "TEMP", "OS_SECURITY_TOKEN": "ST"}, 200),
+        ({"OS_SECRET_KEY": "wrong"}, 401),
+        ({"OS_ACCESS_KEY": "NOBODY"}, 401),
+        ({"OS_ACCESS_KEY": "TEMP"}, 401),
+        ({"OS_PROJECT_ID": "other"}, 401),
     ],
 )
-def test_wrong_keys(url: str, keys: dict[str, str]) -> None:
-    """A wrong key, secret, token or project is a 401 of the service."""
-    environ = {"OS_PROJECT_ID": "me", "OS_IMAGE_ENDPOINT_OVERRIDE": url} | keys
-    assert list_images(environ)[1] == 401
+async def test_keys(url: str, more: dict[str, str], status: int) -> None:
+    """Lasting and temporary AK/SK sign rightly; a wrong key, secret, token or project is a 401 of the service."""
+    assert (await list_images(keys(url, more)))[1] == status
 
 
 @pytest.mark.parametrize(
@@ -114,38 +117,35 @@ def test_wrong_keys(url: str, keys: dict[str, str]) -> None:
         {"OS_PROJECT_ID": "other"},
     ],
 )
-def test_refusals_look_the_same(url: str, wrong: dict[str, str]) -> None:
+async def test_refusals_look_the_same(url: str, wrong: dict[str, str]) -> None:
     """A wrong password, user, domain, project or agency, and a missing role, are the same 401 and the same line."""
     with pytest.raises(Unavailable) as caught:
-        list_images(password(url, **wrong))
+        await list_images(password(url, wrong))
     assert str(caught.value) == (
         f"login refused by Keystone at {url}/identity/v3/auth/tokens (401): "
         "check OS_USERNAME, OS_PASSWORD, the project and its role"
     )
 
 
-def test_refused_agency(url: str) -> None:
+async def test_refused_agency(url: str) -> None:
     """An agency that nobody lends is a 401 as well, and the line names it."""
     with pytest.raises(Unavailable, match=r"\(401\): check OS_USERNAME, OS_PASSWORD, the agency and its rights"):
-        list_images(password(url, OS_AGENCY_NAME="nothing", OS_AGENCY_DOMAIN_NAME="Lender"))
+        await list_images(password(url, {**LENT, "OS_AGENCY_NAME": "nothing"}))
 
 
-@pytest.mark.parametrize("status", [401, 404])
-def test_refused_application_credential(url: str, cloud: Cloud, status: int) -> None:
+@pytest.mark.parametrize(
+    ("wrong", "status"),
+    [({"OS_APPLICATION_CREDENTIAL_SECRET": "x"}, 401), ({"OS_APPLICATION_CREDENTIAL_ID": "0" * 32}, 404)],
+)
+async def test_refused_application_credential(url: str, cloud: Cloud, wrong: dict[str, str], status: int) -> None:
     """A wrong secret is a 401, an unknown ID a 404."""
-    (credential,) = cloud.directory.application_credentials.values()
-    environ = {
-        "OS_AUTH_URL": f"{url}/v3",
-        "OS_APPLICATION_CREDENTIAL_ID": credential.id if status == 401 else "0" * 32,
-        "OS_APPLICATION_CREDENTIAL_SECRET": "wrong",
-    }
     with pytest.raises(Unavailable, match=rf"\({status}\): check OS_AUTH_URL, OS_APPLICATION_CREDENTIAL_ID"):
-        list_images(environ)
+        await list_images(application_credential(url, cloud, wrong))
 
 
-def test_wrong_url(url: str) -> None:
+async def test_wrong_url(url: str) -> None:
     """A URL without a Keystone is told as such."""
     with pytest.raises(
         Unavailable, match=r"^no Keystone v3 at .*/elsewhere/v3/auth/tokens \(404\): check OS_AUTH_URL$"
     ):
-        list_images(password(url, OS_AUTH_URL=f"{url}/elsewhere"))
+        await list_images(password(url, {"OS_AUTH_URL": f"{url}/elsewhere"}))

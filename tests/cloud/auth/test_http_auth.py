@@ -2,15 +2,18 @@
 
 import asyncio
 from datetime import UTC, datetime
+from typing import Any
 
 import httpx
 import pytest
 
-from doorman.cloud.auth.accounts import Keys
+from doorman.cloud.auth.accounts import Account, Keys, Project
 from doorman.cloud.auth.http_auth import FixedTokenAuth, KeyAuth, TokenAuth
-from doorman.cloud.auth.signing import Draft, sign
+from doorman.cloud.auth.signing import sign
 from doorman.errors import Misconfigured, Unavailable
 from tests.fake_keystone import FakeClock, World
+
+pytestmark = pytest.mark.anyio
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 OLD, NEW = Keys(access="AK1", secret="s3cret"), Keys(access="AK2", secret="s3cret", token="t0ken")
@@ -34,6 +37,11 @@ class Service:
         return httpx.Response(200 if f"Access={self.good}," in request.headers["Authorization"] else 401)
 
 
+def account(keys: Keys) -> Account:
+    """Make the account that signs with these keys."""
+    return Account(project=Project(id="p1"), login=keys)
+
+
 async def put(client: httpx.AsyncClient, auth: httpx.Auth) -> int:
     """Send one request with a query and a body; give the status."""
     params = {"name": "a b+c", "id": ["2", "1"]}
@@ -41,87 +49,64 @@ async def put(client: httpx.AsyncClient, auth: httpx.Auth) -> int:
     return answer.status_code
 
 
-def test_token_goes_on_the_request() -> None:
+async def test_token_goes_on_the_request(world: World) -> None:
     """Many requests carry the token of one login."""
-
-    async def run() -> tuple[list[int], set[str], int]:
-        world = World()
-        auth = TokenAuth(world.source())
-        answers = await asyncio.gather(*(put(world.client, auth) for _ in range(200)))
-        sent = {request.headers["X-Auth-Token"] for request in world.keystone.services}
-        return answers, sent, len(world.keystone.logins)
-
-    assert asyncio.run(run()) == ([200] * 200, {"token-1"}, 1)
+    auth = TokenAuth(world.source())
+    answers = await asyncio.gather(*(put(world.client, auth) for _ in range(200)))
+    sent = {request.headers["X-Auth-Token"] for request in world.keystone.services}
+    assert (answers, sent, len(world.keystone.logins)) == ([200] * 200, {"token-1"}, 1)
 
 
-def test_expired_token_causes_one_renewal() -> None:
+async def test_expired_token_causes_one_renewal(world: World) -> None:
     """200 requests that get a 401 at the same time are all repeated with one new token."""
-
-    async def run() -> tuple[list[int], int]:
-        world = World()
-        auth = TokenAuth(world.source())
-        await put(world.client, auth)
-        world.keystone.revoked = {"token-1"}
-        answers = await asyncio.gather(*(put(world.client, auth) for _ in range(200)))
-        return answers, len(world.keystone.logins)
-
-    assert asyncio.run(run()) == ([200] * 200, 2)
+    auth = TokenAuth(world.source())
+    await put(world.client, auth)
+    world.keystone.revoked = {"token-1"}
+    answers = await asyncio.gather(*(put(world.client, auth) for _ in range(200)))
+    assert (answers, len(world.keystone.logins)) == ([200] * 200, 2)
 
 
-def test_second_401_is_let_through() -> None:
+async def test_second_401_is_let_through(world: World) -> None:
     """A service that takes no token at all gets two tries a request at first, and causes no storm of logins."""
-
-    async def run() -> tuple[list[int], int, int]:
-        world = World()
-        world.keystone.is_trusted = False
-        auth = TokenAuth(world.source())
-        answers = [await put(world.client, auth) for _ in range(10)]
-        return answers, len(world.keystone.logins), len(world.keystone.services)
-
-    assert asyncio.run(run()) == ([401] * 10, 2, 11)
+    world.keystone.is_trusted = False
+    auth = TokenAuth(world.source())
+    answers = [await put(world.client, auth) for _ in range(10)]
+    assert (answers, len(world.keystone.logins), len(world.keystone.services)) == ([401] * 10, 2, 11)
 
 
-def test_failed_renewal_is_unavailable() -> None:
+async def test_failed_renewal_is_unavailable(world: World) -> None:
     """A 401 while Keystone is down is no refusal: the caller hears that Keystone is down."""
-
-    async def run() -> None:
-        world = World()
-        auth = TokenAuth(world.source())
-        await put(world.client, auth)
-        world.keystone.revoked = {"token-1"}
-        world.keystone.failure = httpx.Response(503)
-        await put(world.client, auth)
-
+    auth = TokenAuth(world.source())
+    await put(world.client, auth)
+    world.keystone.revoked = {"token-1"}
+    world.keystone.failure = httpx.Response(503)
     with pytest.raises(Unavailable, match="answered 503"):
-        asyncio.run(run())
+        await put(world.client, auth)
 
 
-def test_given_token_is_sent_as_it_is() -> None:
+async def test_given_token_is_sent_as_it_is(world: World) -> None:
     """A token that came with a call is not renewed; its 401 goes to the caller."""
-
-    async def run() -> tuple[int, list[str]]:
-        world = World()
-        world.keystone.is_trusted = False
-        status = await put(world.client, FixedTokenAuth("given"))
-        return status, [request.headers["X-Auth-Token"] for request in world.keystone.services]
-
-    assert asyncio.run(run()) == (401, ["given"])
+    world.keystone.is_trusted = False
+    status = await put(world.client, FixedTokenAuth("given"))
+    assert (status, [request.headers["X-Auth-Token"] for request in world.keystone.services]) == (401, ["given"])
 
 
 def test_signature_covers_what_is_sent() -> None:
     """The query goes over the wire in the form that was signed, and host, content type and body are covered."""
     service = Service("AK1")
-    auth = KeyAuth(load=lambda: OLD, project_id="p1", now=lambda: NOW)
+    auth = KeyAuth(load=lambda: account(OLD), now=lambda: NOW)
     assert asyncio.run(put(service.client(), auth)) == 200
     (sent,) = service.requests
-    draft = Draft(
+    added = sign(
         method="PUT",
         path="/v2/images",
         query=[("id", "1"), ("id", "2"), ("name", "a b+c")],
         headers={"Host": "ims.test", "Content-Type": "application/json"},
         body=b'{"x":1}',
+        keys=OLD,
+        project_id="p1",
+        now=NOW,
     )
-    added = sign(draft, keys=OLD, project_id="p1", now=NOW)
     assert {name: sent.headers[name] for name in added} == added
     assert str(sent.url) == "https://ims.test/v2/images?id=1&id=2&name=a%20b%2Bc"
 
@@ -129,11 +114,16 @@ def test_signature_covers_what_is_sent() -> None:
 def test_request_without_query_or_body_is_signed() -> None:
     """A bare GET keeps its URL, and no content type is signed that is not sent."""
     service = Service("AK1")
-    auth = KeyAuth(load=lambda: OLD, project_id="p1", now=lambda: NOW)
+    auth = KeyAuth(load=lambda: account(OLD), now=lambda: NOW)
     asyncio.run(service.client().get("https://ims.test:8443/v2/images/", auth=auth))
     (sent,) = service.requests
-    draft = Draft(method="GET", path="/v2/images/", query=[], headers={"Host": "ims.test:8443"}, body=b"")
-    added = sign(draft, keys=OLD, project_id="p1", now=NOW)
+    request: dict[str, Any] = {
+        "method": "GET",
+        "path": "/v2/images/",
+        "query": [],
+        "headers": {"Host": "ims.test:8443"},
+    }
+    added = sign(**request, body=b"", keys=OLD, project_id="p1", now=NOW)
     assert ({name: sent.headers[name] for name in added}, str(sent.url)) == (added, "https://ims.test:8443/v2/images/")
 
 
@@ -141,7 +131,7 @@ def test_rotated_keys_are_picked_up() -> None:
     """After a 401 the keys are read again and tried where they are new; the security token goes along."""
     keys = [OLD]
     service = Service("AK2")
-    auth = KeyAuth(load=lambda: keys[0], project_id="p1", now=lambda: NOW)
+    auth = KeyAuth(load=lambda: account(keys[0]), now=lambda: NOW)
     keys[0] = NEW
     assert asyncio.run(put(service.client(), auth)) == 200
     assert [request.headers.get("X-Security-Token") for request in service.requests] == [None, "t0ken"]
@@ -150,20 +140,19 @@ def test_rotated_keys_are_picked_up() -> None:
 def test_wrong_keys_are_tried_once() -> None:
     """Keys that have not changed are not tried again."""
     service = Service("AK2")
-    auth = KeyAuth(load=lambda: OLD, project_id="p1", now=lambda: NOW)
+    auth = KeyAuth(load=lambda: account(OLD), now=lambda: NOW)
     assert (asyncio.run(put(service.client(), auth)), len(service.requests)) == (401, 1)
 
 
 def test_unreadable_keys_are_unavailable() -> None:
     """A file that is being replaced just now is worth another delivery."""
-    loads = iter([OLD])
+    keys = [OLD]
 
-    def load() -> Keys:
-        try:
-            return next(loads)
-        except StopIteration:
-            raise Misconfigured("clouds.yaml cannot be read: FileNotFoundError") from None
+    def load() -> Account:
+        if not keys:
+            raise Misconfigured("clouds.yaml cannot be read: FileNotFoundError")
+        return account(keys.pop())
 
-    auth = KeyAuth(load=load, project_id="p1", now=FakeClock().now)
+    auth = KeyAuth(load=load, now=FakeClock().now)
     with pytest.raises(Unavailable, match=r"^clouds"):
         asyncio.run(put(Service("AK2").client(), auth))

@@ -1,4 +1,4 @@
-"""What logins send, and how each answer is read."""
+"""What the logins of agencies send (`test_logins_differential` holds the others), and how each answer is read."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -11,14 +11,7 @@ from hypothesis import strategies as st
 
 from doorman.cloud.auth.accounts import Account, Agency, ApplicationCredential, Domain, Password, Project
 from doorman.cloud.auth.catalog import Endpoint, Entry
-from doorman.cloud.auth.keystone import (
-    LoginRefused,
-    Token,
-    agency_body,
-    login_body,
-    read_token,
-    tokens_url,
-)
+from doorman.cloud.auth.keystone import LoginRefused, Token, agency_body, login_body, read_token
 from doorman.errors import Unavailable
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -55,49 +48,6 @@ def read(status: int, body: object = ANSWER, **headers: str) -> Token:
 def test_the_token_says_who_logged_in(told: object, name: str | None) -> None:
     """Keystone's own word for the user; a strange one costs the name, not the login."""
     assert read(201, {"token": {**ANSWER["token"], "user": told}}).user == name
-
-
-def test_login_goes_to_the_tokens_of_version_3() -> None:
-    """Logins are POSTed to `/v3/auth/tokens`."""
-    assert tokens_url(account(Project(id="p1"))) == URL
-
-
-def test_password_login_is_scoped_to_the_project() -> None:
-    """A name goes with its domain, and the scope names the served project."""
-    assert login_body(account(Project(id="p1"))) == {
-        "auth": {
-            "identity": {
-                "methods": ["password"],
-                "password": {"user": {"name": "doorman", "domain": {"name": "OTC1"}, "password": "s3cret"}},
-            },
-            "scope": {"project": {"id": "p1"}},
-        }
-    }
-
-
-def test_user_id_needs_no_domain() -> None:
-    """A user known by ID is sent by ID alone; a project known by name goes with its domain."""
-    login = Password(user_id="u1", secret="s3cret")
-    project = Project(name="eu-de", domain=Domain(id="d1", name="ignored"))
-    assert login_body(account(project, login=login)) == {
-        "auth": {
-            "identity": {"methods": ["password"], "password": {"user": {"id": "u1", "password": "s3cret"}}},
-            "scope": {"project": {"name": "eu-de", "domain": {"id": "d1"}}},
-        }
-    }
-
-
-def test_application_credential_asks_for_no_scope() -> None:
-    """Keystone refuses a scope beside an application credential, so none is sent."""
-    login = ApplicationCredential(id="ac1", secret="s3cret")
-    assert login_body(account(Project(id="p1"), login=login)) == {
-        "auth": {
-            "identity": {
-                "methods": ["application_credential"],
-                "application_credential": {"id": "ac1", "secret": "s3cret"},
-            }
-        }
-    }
 
 
 def test_agency_takes_two_steps() -> None:

@@ -1,6 +1,5 @@
 """Logins that our own reader does not know: read by openstacksdk, made by keystoneauth1, same credentials."""
 
-import asyncio
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,15 +11,26 @@ import yaml
 
 from doorman.cloud.auth.accounts import Account, Plugin, Project
 from doorman.cloud.auth.cloud_files import CloudFiles
-from doorman.cloud.auth.credentials import Credentials, from_settings, list_notes, list_served
+from doorman.cloud.auth.credentials import from_settings, list_notes, list_served
 from doorman.cloud.auth.environ import Identity
 from doorman.errors import Misconfigured, Unavailable
 from doorman.runtime.clock import SystemClock
 from doorman.sandbox.serving import serve
 from tests.fake_identity import OIDC, USER, FakeIdentity
 
+pytestmark = pytest.mark.anyio
+
 INSTALL = "this login needs openstacksdk: pip install 'openstacksdk>=4.4,<5'"
-USUAL = {"username": "u", "password": "p", "user_domain_name": "d", "project_id": "p1"}
+USER_ALONE = "username: u, password: p, user_domain_name: d"
+USUAL = f"{USER_ALONE}, project_id: p1"
+REGIONS = (
+    "regions: [{name: de, values: {auth: {auth_url: https://de.test/v3}}}, "
+    f"{{name: nl, values: {{auth: {{auth_url: https://nl.test/v3}}}}}}], auth: {{{USUAL}}}"
+)
+OIDC_DEVICE = (
+    "identity_provider: i, protocol: o, client_id: c, client_secret: s, project_id: p1, auth_url: x, "
+    "access_token_endpoint: x, device_authorization_endpoint: x"
+)
 
 
 @pytest.fixture
@@ -48,28 +58,21 @@ def read(folder: Path, entry: dict[str, Any]) -> Account:
     return account
 
 
-def refusal(folder: Path, entry: dict[str, Any]) -> str:
+def refusal(folder: Path, entry: str) -> str:
     """Say why an entry is refused, without where its file is."""
     with pytest.raises(Misconfigured) as caught:
-        read(folder, entry)
+        read(folder, yaml.safe_load(entry))
     return str(caught.value).replace(f"{folder}/clouds.yaml: clouds.it.", "")
 
 
-def use(identity: Identity) -> tuple[str, str, str | None, str | None]:
+async def use(identity: Identity) -> tuple[str, str, str | None, str | None]:
     """Log in; give the project's ID, the image service's URL, who we are and the project's name."""
-
-    async def run(credentials: Credentials) -> tuple[str, str, str | None, str | None]:
+    async with httpx.AsyncClient() as client:
+        (credentials,) = from_settings(list_served(identity), client=client, clock=SystemClock())
         url = await credentials.endpoint("image")
         token = await credentials.token()
         assert token is not None
         return await credentials.project_id(), url, token.user, token.project_name
-
-    async def with_client() -> tuple[str, str, str | None, str | None]:
-        async with httpx.AsyncClient() as client:
-            (credentials,) = from_settings(identity, client=client, clock=SystemClock())
-            return await run(credentials)
-
-    return asyncio.run(with_client())
 
 
 def oidc(url: str) -> dict[str, Any]:
@@ -78,80 +81,60 @@ def oidc(url: str) -> dict[str, Any]:
     return {"auth_type": "v3oidcpassword", "auth": auth, "region_name": "eu-de"}
 
 
-def test_password_of_an_identity_provider(fake: FakeIdentity, url: str, tmp_path: Path) -> None:
+async def test_password_of_an_identity_provider(fake: FakeIdentity, url: str, tmp_path: Path) -> None:
     """It goes to the provider; Keystone gets a token of its own to scope, and never that password."""
-    assert use(write(tmp_path, oidc(url))) == ("p1", "https://ims.test", "jane", "eu-de")
+    assert await use(write(tmp_path, oidc(url))) == ("p1", "https://ims.test", "jane", "eu-de")
     assert fake.grants == [{"grant_type": "password", "scope": "openid profile", **USER}]
     identity = {"methods": ["token"], "token": {"id": "unscoped"}}
     assert fake.logins == [{"identity": identity, "scope": {"project": {"id": "p1"}}}]
 
 
-def test_environment(fake: FakeIdentity, url: str) -> None:
+async def test_environment(fake: FakeIdentity, url: str) -> None:
     """The same of `OS_*` variables, each project with a login of its own."""
     entry = oidc(url)
     environ = {f"OS_{name.upper()}": value for name, value in {**entry, **entry["auth"]}.items() if name != "auth"}
     identity = Identity.from_environ(environ | {"OS_PROJECT_ID": "p1, p2"})
     assert [account.project for account, _ in list_served(identity)] == [Project(id="p1"), Project(id="p2")]
-    assert use(Identity.from_environ(environ))[0] == "p1"
+    assert (await use(Identity.from_environ(environ)))[0] == "p1"
     assert len(fake.grants) == 1
 
 
 @pytest.mark.parametrize(
     ("entry", "methods"),
     [
-        ({"auth_type": "v3token", "auth": {"token": "t", "project_id": "p1"}}, ["token"]),
-        ({"auth": {"token": "t", "project_id": "p1"}}, ["token"]),
+        ("{auth_type: v3token, auth: {token: t, project_id: p1}}", ["token"]),
+        ("{auth: {token: t, project_id: p1}}", ["token"]),
+        ("{auth_type: v3totp, auth: {username: u, user_domain_id: d, passcode: '1', project_id: p1}}", ["totp"]),
+        (f"{{auth: {{{USER_ALONE}, trust_id: t}}}}", ["password"]),
         (
-            {
-                "auth_type": "v3totp",
-                "auth": {"username": "u", "user_domain_id": "d", "passcode": "1", "project_id": "p1"},
-            },
-            ["totp"],
-        ),
-        ({"auth": {**USUAL, "project_id": None, "trust_id": "t"}}, ["password"]),
-        (
-            {
-                "auth": {
-                    "application_credential_name": "n",
-                    "application_credential_secret": "s",
-                    "username": "u",
-                    "user_domain_id": "d",
-                }
-            },
+            "{auth: {application_credential_name: n, application_credential_secret: s, user_id: u}}",
             ["application_credential"],
         ),
         (
-            {
-                "auth_type": "v3multifactor",
-                "auth_methods": ["v3password", "v3totp"],
-                "auth": {**USUAL, "passcode": "1"},
-            },
+            f"{{auth_type: v3multifactor, auth_methods: [v3password, v3totp], auth: {{{USUAL}, passcode: '1'}}}}",
             ["password", "totp"],
         ),
-        ({"auth_type": "password", "password": "p", "auth": {**USUAL, "password": None}}, ["password"]),
+        (f"{{auth_type: password, password: p, auth: {{{USUAL.replace('password: p, ', '')}}}}}", ["password"]),
     ],
 )
-def test_logins(fake: FakeIdentity, url: str, tmp_path: Path, entry: dict[str, Any], methods: list[str]) -> None:
+async def test_logins(fake: FakeIdentity, url: str, tmp_path: Path, entry: str, methods: list[str]) -> None:
     """Tokens, one-time codes, trusts, application credentials by name, several factors, options beside `auth`."""
-    entry["auth"]["auth_url"] = f"{url}/v3"
-    assert use(write(tmp_path, {"region_name": "eu-de", **entry}))[:2] == ("p1", "https://ims.test")
+    read = {"region_name": "eu-de", **yaml.safe_load(entry)}
+    read["auth"]["auth_url"] = f"{url}/v3"
+    assert (await use(write(tmp_path, read)))[:2] == ("p1", "https://ims.test")
     assert fake.logins[-1]["identity"]["methods"] == methods
 
 
-def test_secret_rotates(fake: FakeIdentity, url: str, tmp_path: Path) -> None:
+async def test_secret_rotates(fake: FakeIdentity, url: str, tmp_path: Path) -> None:
     """The entry is read anew for each login, as our own reader does it."""
-    auth = {**USUAL, "auth_url": f"{url}/v3", "default_domain_id": "d"}
+    auth = {**yaml.safe_load(f"{{{USUAL}}}"), "auth_url": f"{url}/v3", "default_domain_id": "d"}
     identity = write(tmp_path, {"auth": auth, "region_name": "eu-de"})
-
-    async def run() -> None:
-        async with httpx.AsyncClient() as client:
-            (credentials,) = from_settings(identity, client=client, clock=SystemClock())
-            await credentials.endpoint("image")
-            write(tmp_path, {"auth": {**auth, "password": "new"}, "region_name": "eu-de"})
-            mock = httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(401)))
-            await mock.get("https://ims.test/", auth=credentials.auth)
-
-    asyncio.run(run())
+    async with httpx.AsyncClient() as client:
+        (credentials,) = from_settings(list_served(identity), client=client, clock=SystemClock())
+        await credentials.endpoint("image")
+        write(tmp_path, {"auth": {**auth, "password": "new"}, "region_name": "eu-de"})
+        mock = httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(401)))
+        await mock.get("https://ims.test/", auth=credentials.auth)
     assert [login["identity"]["password"]["user"]["password"] for login in fake.logins] == ["p", "new"]
 
 
@@ -163,180 +146,157 @@ def test_secret_rotates(fake: FakeIdentity, url: str, tmp_path: Path) -> None:
         (200, "the login v3token at {url}/v3 failed (InvalidResponse)"),
     ],
 )
-def test_refused(fake: FakeIdentity, url: str, tmp_path: Path, status: int, message: str) -> None:
+async def test_refused(fake: FakeIdentity, url: str, tmp_path: Path, status: int, message: str) -> None:
     """Who refused is named, with the status; nothing that they said."""
     fake.status = status
     auth = {"auth_url": f"{url}/v3", "token": "t", "project_id": "p1"}
     with pytest.raises(Unavailable) as caught:
-        use(write(tmp_path, {"auth_type": "v3token", "auth": auth, "region_name": "eu-de"}))
+        await use(write(tmp_path, {"auth_type": "v3token", "auth": auth, "region_name": "eu-de"}))
     assert str(caught.value) == message.format(url=url)
 
 
-def test_nobody_there(tmp_path: Path) -> None:
+async def test_nobody_there(tmp_path: Path) -> None:
     """A Keystone that cannot be reached is a passing failure."""
     auth = {"auth_url": "http://127.0.0.1:1/v3", "token": "t", "project_id": "p1"}
     with pytest.raises(
         Unavailable, match=r"^the login v3token does not get through: 127\.0\.0\.1:1: connection refused$"
     ):
-        use(write(tmp_path, {"auth_type": "v3token", "auth": auth}))
+        await use(write(tmp_path, {"auth_type": "v3token", "auth": auth}))
 
 
-@pytest.mark.parametrize("key", ["v3token", "v3totp", "v3oidcpassword"])
-def test_what_ends_is_told_at_the_start(tmp_path: Path, key: str) -> None:
+@pytest.mark.parametrize("kind", ["v3token", "v3totp", "v3oidcpassword"])
+def test_what_ends_is_told_at_the_start(tmp_path: Path, kind: str) -> None:
     """A token or a code cannot be had again."""
-    auth = {**OIDC, **USUAL, "auth_url": "https://iam.test/v3", "token": "t", "passcode": "1"}
-    wanted = {"v3token": ("token",), "v3totp": ("username", "user_domain_name", "passcode"), "v3oidcpassword": OIDC}[
-        key
-    ]
-    chosen = {name: value for name, value in auth.items() if name in {*wanted, "auth_url", "project_id"}}
-    if key == "v3oidcpassword":
-        chosen["access_token_endpoint"] = "https://idp.test/token"
+    wanted = {
+        "v3token": {"token": "t"},
+        "v3totp": {"username": "u", "user_domain_name": "d", "passcode": "1"},
+        "v3oidcpassword": {**OIDC, "access_token_endpoint": "https://idp.test/token"},
+    }
     (tmp_path / "clouds.yaml").touch(mode=0o600)
-    notes = list_notes(write(tmp_path, {"auth_type": key, "auth": chosen}))
-    assert notes == (
-        () if key == "v3oidcpassword" else (f"the login of it ({key}) cannot be renewed: it ends by itself",)
-    )
+    auth = {"auth_url": "https://iam.test/v3", "project_id": "p1", **wanted[kind]}
+    identity = write(tmp_path, {"auth_type": kind, "auth": auth})
+    ends = f"the login of it ({kind}) cannot be renewed: it ends by itself"
+    assert list_notes(identity, list_served(identity)) == (() if kind == "v3oidcpassword" else (ends,))
 
 
-def test_layouts(tmp_path: Path) -> None:
-    """Dashes, a region with its own values, a vendor profile from a file, a list of projects."""
+@pytest.mark.parametrize(
+    ("entry", "found"),
+    [
+        (
+            "{auth: {username: u, password: p, user-domain-name: d, project-id: p1, auth_url: https://iam.test}}",
+            ("https://iam.test", "eu-de", Project(id="p1")),
+        ),
+        (f"{{{REGIONS}, region_name: nl}}", ("https://nl.test/v3", "nl", Project(id="p1"))),
+        (f"{{{REGIONS}, region_name: null}}", ("https://de.test/v3", "de", Project(id="p1"))),
+        (f"{{{REGIONS}, region_name: null, region: nl}}", ("https://nl.test/v3", "nl", Project(id="p1"))),
+        (
+            f"{{profile: otc-swiss, region_name: null, username: u, auth: {{{USUAL}}}}}",
+            ("https://iam-pub.eu-ch2.sc.otc.t-systems.com/v3", "eu-ch2", Project(id="p1")),
+        ),
+        (
+            f"{{cert: ~/c, auth: {{{USER_ALONE}, project_name: x, auth_url: https://iam.test}}}}",
+            ("https://iam.test", "eu-de", Project(name="x")),
+        ),
+    ],
+)
+def test_layouts(tmp_path: Path, entry: str, found: tuple[str, str, Project]) -> None:
+    """Dashes, a region with its own values, a vendor's profile, a project by name."""
+    account = read(tmp_path, yaml.safe_load(entry))
+    assert (account.auth_url, account.region, account.project) == found
+
+
+def test_several_projects_with_a_profile_from_a_file(tmp_path: Path) -> None:
+    """clouds-public.yaml beside clouds.yaml, and an account for each project."""
     vendors = {"public-clouds": {"mine": {"auth": {"auth_url": "https://mine.test/v3"}, "region_name": "here"}}}
     (tmp_path / "clouds-public.yaml").write_text(yaml.safe_dump(vendors))
-    dashed = {
-        "username": "u",
-        "password": "p",
-        "user-domain-name": "d",
-        "project-id": "p1",
-        "auth_url": "https://iam.test",
-    }
-    regions = [{"name": name, "values": {"auth": {"auth_url": f"https://{name}.test/v3"}}} for name in ("de", "nl")]
-    found = {
-        "dashes": read(tmp_path, {"auth": dashed}),
-        "regions": read(tmp_path, {"auth": USUAL, "regions": regions, "region_name": "nl"}),
-        "first region": read(tmp_path, {"auth": USUAL, "regions": regions, "region_name": None}),
-        "region": read(tmp_path, {"auth": USUAL, "regions": regions, "region": "nl", "region_name": None}),
-    }
-    by_name = {**USUAL, "project_id": None, "project_name": "x", "auth_url": "https://iam.test"}
-    assert read(tmp_path, {"auth": by_name, "cert": "~/c"}).project == Project(name="x")
-    assert {name: (each.auth_url, each.region, each.project.id) for name, each in found.items()} == {
-        "dashes": ("https://iam.test", "eu-de", "p1"),
-        "regions": ("https://nl.test/v3", "nl", "p1"),
-        "first region": ("https://de.test/v3", "de", "p1"),
-        "region": ("https://nl.test/v3", "nl", "p1"),
-    }
-    write(tmp_path, {"profile": "mine", "auth": {**USUAL, "project_id": ["p1", "p2"]}})
+    write(tmp_path, yaml.safe_load(f"{{profile: mine, auth: {{{USER_ALONE}, project_id: [p1, p2]}}}}"))
     accounts = CloudFiles.find(Identity(), folders=(tmp_path,)).accounts("it")
     assert [(each.auth_url, each.region, each.project.id) for each in accounts] == [
         ("https://mine.test/v3", "here", "p1"),
         ("https://mine.test/v3", "here", "p2"),
     ]
-    swiss = read(tmp_path, {"profile": "otc-swiss", "username": "u", "auth": USUAL, "region_name": None})
-    assert (swiss.auth_url, swiss.region) == ("https://iam-pub.eu-ch2.sc.otc.t-systems.com/v3", "eu-ch2")
 
 
 def test_environment_fills_the_gaps(tmp_path: Path) -> None:
     """A single entry that names no project, no region or no endpoint takes the environment's, handed over or not."""
-    (tmp_path / "clouds.yaml").write_text(
-        yaml.safe_dump(
-            {
-                "clouds": {
-                    "it": {
-                        "auth": {**USUAL, "project_id": "", "auth_url": "https://iam.test/v3"},
-                        "cert": "c",
-                        "key": "k",
-                    }
-                }
-            }
-        )
-    )
-    fallbacks = {
+    auth = f"{USER_ALONE}, project_id: '', auth_url: https://iam.test/v3"
+    write(tmp_path, yaml.safe_load(f"{{auth: {{{auth}}}, cert: c, key: k}}"))
+    environ = {
+        "OS_CLOUD": "it",
         "OS_PROJECT_ID": "p7",
         "OS_CACERT": "/ca.pem",
         "OS_REGION_NAME": "eu-nl",
         "OS_IMAGE_ENDPOINT_OVERRIDE": "https://ims.test/v2",
     }
-    (account,) = CloudFiles.find(Identity(fallbacks=fallbacks), folders=(tmp_path,)).accounts("it")
+    (account,) = CloudFiles.find(Identity.from_environ(environ), folders=(tmp_path,)).accounts("it")
     assert (account.project.id, account.region, account.endpoints.image) == ("p7", "eu-nl", "https://ims.test")
     assert isinstance(account.login, Plugin)
-    assert (account.login.certificate, account.login.ca_file) == (("c", "k"), "/ca.pem")
+    assert (account.login.certificate, account.ca_file) == (("c", "k"), "/ca.pem")
 
 
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ({"auth_type": "v3token", "auth": {"project_id": "p"}}, "auth_type: this login needs more: auth.auth_url"),
+        ("{auth_type: v3token, auth: {project_id: p}}", "auth_type: this login needs more: auth.auth_url"),
         (
-            {"auth_type": "nonsense", "auth": USUAL},
+            f"{{auth_type: nonsense, auth: {{{USUAL}}}}}",
             "auth_type: openstacksdk cannot read it (NoMatchingPlugin: plugin nonsense; some types need",
         ),
         (
-            {"auth_type": "v3applicationcredential", "auth": {"application_credential_name": "n"}},
+            "{auth_type: v3applicationcredential, auth: {application_credential_name: n}}",
             "auth.application_credential_name: this login needs more:",
         ),
         (
-            {
-                "auth_type": "v3oidcdeviceauthz",
-                "auth": {
-                    **OIDC,
-                    "access_token_endpoint": "x",
-                    "device_authorization_endpoint": "x",
-                    "auth_url": "x",
-                    "username": None,
-                    "password": None,
-                },
-            },
+            f"{{auth_type: v3oidcdeviceauthz, auth: {{{OIDC_DEVICE}}}}}",
             "auth_type: v3oidcdeviceauthz is no login",
         ),
         (
-            {"auth_type": "v3oidcpassword", "auth": {}},
+            "{auth_type: v3oidcpassword, auth: {}}",
             "auth_type: this login needs more: You have to specify either an 'access-token-endpoint'",
         ),
         (
-            {"auth_type": "v3password", "auth": {"username": "u", "trust_id": "t"}},
+            "{auth_type: v3password, auth: {username: u, trust_id: t}}",
             "auth.trust_id: this login needs more: You have provided a username.",
         ),
         (
-            {"auth_type": "v2password", "auth": {**USUAL, "auth_url": "x"}},
+            f"{{auth_type: v2password, auth: {{{USUAL}, auth_url: x}}}}",
             "auth_type: openstacksdk cannot read it (TypeError",
         ),
-        ({"auth_type": "none", "auth": {}}, "auth_type: none is no login to Keystone v3 that works without a person"),
+        ("{auth_type: none, auth: {}}", "auth_type: none is no login to Keystone v3 that works without a person"),
         (
-            {"username": "u", "auth": {**USUAL, "password": None, "auth_url": "x"}},
+            "{username: u, auth: {username: u, user_domain_name: d, project_id: p1, auth_url: x}}",
             "username: this login needs more: auth.password",
         ),
         (
-            {"username": "u", "auth": {**USUAL, "project_id": None, "auth_url": "x"}},
+            f"{{username: u, auth: {{{USER_ALONE}, auth_url: x}}}}",
             "project_id is missing: shares belong to a project",
         ),
         (
-            {"username": "u", "profile": "nowhere", "auth": USUAL},
+            f"{{username: u, profile: nowhere, auth: {{{USUAL}}}}}",
             "username: openstacksdk cannot read it (ConfigurationWarning: vendor profile nowhere)",
         ),
         (
-            {"image_interface": "internal", "auth": {**USUAL, "auth_url": "x"}},
+            f"{{image_interface: internal, auth: {{{USUAL}, auth_url: x}}}}",
             "image_interface: not honoured; name the service in",
         ),
         (
-            {"regions": [{"name": "eu-de", "values": {"verify": False}}], "auth": {**USUAL, "auth_url": "x"}},
-            "verify: certificates are always verified; name your own in cacert",
+            f"{{regions: [{{name: eu-de, values: {{verify: false}}}}], auth: {{{USUAL}, auth_url: x}}}}",
+            "verify: certificates are always verified; name your own authority in cacert",
         ),
         (
-            {"ak": "A", "auth": {**USUAL, "foo": 1, "auth_url": "x"}},
+            f"{{ak: A, auth: {{{USUAL}, foo: 1, auth_url: x}}}}",
             "auth.foo: openstacksdk cannot read it (TypeError: unexpected keyword argument 'foo')",
         ),
-        ({"username": "u", "auth": 7}, "auth: openstacksdk cannot read it (ValueError)"),
+        ("{username: u, auth: 7}", "auth: openstacksdk cannot read it (ValueError)"),
     ],
 )
-def test_what_neither_honours(tmp_path: Path, entry: dict[str, Any], message: str) -> None:
+def test_what_neither_honours(tmp_path: Path, entry: str, message: str) -> None:
     """It is refused by the name of its key, and with no value of the entry."""
     assert refusal(tmp_path, entry).startswith(message)
 
 
 def test_without_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One message names the key that asks for it, and what to install."""
+    """One message names the key that asks for it, and what to install; `test_corpus` holds the environment's."""
     monkeypatch.setitem(sys.modules, "openstack.config", None)
-    assert refusal(tmp_path, {"auth_type": "v3token", "auth": {}}) == f"auth_type: {INSTALL}"
-    assert refusal(tmp_path, {"auth": {**USUAL, "trust_id": "t"}}) == f"auth.trust_id: {INSTALL}"
-    identity = Identity.from_environ({"OS_AUTH_TYPE": "v3oidcpassword", "OS_USERNAME": "u", "OS_PASSWORD": "p"})
-    with pytest.raises(Misconfigured, match=r"^OS_AUTH_TYPE: this login needs openstacksdk: pip install"):
-        list_served(identity)
+    assert refusal(tmp_path, "{auth_type: v3token, auth: {}}") == f"auth_type: {INSTALL}"
+    assert refusal(tmp_path, f"{{auth: {{{USUAL}, trust_id: t}}}}") == f"auth.trust_id: {INSTALL}"

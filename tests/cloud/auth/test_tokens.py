@@ -10,184 +10,125 @@ from doorman.cloud.auth.keystone import LoginRefused
 from doorman.errors import Misconfigured
 from tests.fake_keystone import USER, World, fails
 
-
-def test_many_waiters_share_one_login() -> None:
-    """200 requests that arrive together cause one login, and later ones none."""
-
-    async def run() -> tuple[set[str], int]:
-        world = World()
-        source = world.source()
-        tokens = await asyncio.gather(*(source.current() for _ in range(200)))
-        tokens.append(await source.current())
-        return {token.value for token in tokens}, len(world.keystone.logins)
-
-    assert asyncio.run(run()) == ({"token-1"}, 1)
+pytestmark = pytest.mark.anyio
 
 
-def test_cancelled_waiter_takes_nobody_with_it() -> None:
+async def test_cancelled_waiter_takes_nobody_with_it(world: World) -> None:
     """A waiter that goes away leaves the shared login running for the others."""
-
-    async def run() -> tuple[str, int]:
-        world = World()
-        world.keystone.gate = asyncio.Event()
-        source = world.source()
-        first, second = (asyncio.create_task(source.current()) for _ in range(2))
-        await asyncio.sleep(0)
-        first.cancel()
-        await asyncio.wait([first])
-        world.keystone.gate.set()
-        return (await second).value, len(world.keystone.logins)
-
-    assert asyncio.run(run()) == ("token-1", 1)
+    world.keystone.gate = asyncio.Event()
+    source = world.source()
+    first, second = (asyncio.create_task(source.current()) for _ in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.wait([first])
+    world.keystone.gate.set()
+    assert ((await second).value, len(world.keystone.logins)) == ("token-1", 1)
 
 
-def test_login_without_listeners_may_fail_quietly() -> None:
+async def test_login_without_listeners_may_fail_quietly(world: World) -> None:
     """When all waiters have gone, a failed login disturbs nobody and the next one is made afresh."""
-
-    async def run() -> str:
-        world = World()
-        world.keystone.gate = asyncio.Event()
-        world.keystone.failure = httpx.Response(503)
-        source = world.source()
-        waiter = asyncio.create_task(source.current())
-        await asyncio.sleep(0)
-        waiter.cancel()
-        await asyncio.wait([waiter])
-        world.keystone.gate.set()
-        await asyncio.sleep(0.01)
-        world.keystone.failure = None
-        world.clock.seconds = 1.0
-        return (await source.current()).value
-
-    assert asyncio.run(run()) == "token-2"
+    world.keystone.gate = asyncio.Event()
+    world.keystone.failure = httpx.Response(503)
+    source = world.source()
+    waiter = asyncio.create_task(source.current())
+    await asyncio.sleep(0)
+    waiter.cancel()
+    await asyncio.wait([waiter])
+    world.keystone.gate.set()
+    await asyncio.sleep(0.01)
+    world.keystone.failure = None
+    world.clock.seconds = 1.0
+    assert (await source.current()).value == "token-2"
 
 
 @pytest.mark.parametrize(("life", "margin"), [(86_400.0, 120.0), (100.0, 10.0)])
-def test_token_is_renewed_before_it_ends(life: float, margin: float) -> None:
+async def test_token_is_renewed_before_it_ends(life: float, margin: float) -> None:
     """Two minutes before its end, or a tenth of its life, whichever is less; by Keystone's own clock."""
-
-    async def run() -> list[str]:
-        world = World(life=life)
-        source = world.source()
-        values = []
-        for moment in (0.0, life - margin - 0.1, life - margin):
-            world.clock.seconds = moment
-            values.append((await source.current()).value)
-        return values
-
-    assert asyncio.run(run()) == ["token-1", "token-1", "token-2"]
+    world = World(life=life)
+    source = world.source()
+    values = []
+    for moment in (0.0, life - margin - 0.1, life - margin):
+        world.clock.seconds = moment
+        values.append((await source.current()).value)
+    assert values == ["token-1", "token-1", "token-2"]
 
 
-def test_living_token_outlasts_an_outage() -> None:
+async def test_living_token_outlasts_an_outage() -> None:
     """While Keystone is down, a token serves until its very end."""
-
-    async def run() -> tuple[str, str]:
-        world = World(life=1000.0)
-        source = world.source()
-        await source.current()
-        world.keystone.failure = httpx.Response(503)
-        world.clock.seconds = 999.0
-        late = (await source.current()).value
-        world.clock.seconds = 1000.0
-        return late, await fails(source.current())
-
-    assert asyncio.run(run()) == ("token-1", "Keystone at https://iam.test/v3/auth/tokens answered 503")
-
-
-def test_rejected_token_is_renewed_once_for_all() -> None:
-    """All who got a 401 for the same token share one new login; who comes later finds it done."""
-
-    async def run() -> tuple[set[str], int]:
-        world = World()
-        source = world.source()
-        old = await source.current()
-        fresh = await asyncio.gather(*(source.renew(old) for _ in range(50)))
-        fresh.append(await source.renew(old))
-        return {token.value for token in fresh if token}, len(world.keystone.logins)
-
-    assert asyncio.run(run()) == ({"token-2"}, 2)
+    world = World(life=1000.0)
+    source = world.source()
+    await source.current()
+    world.keystone.failure = httpx.Response(503)
+    world.clock.seconds = 999.0
+    late = (await source.current()).value
+    world.clock.seconds = 1000.0
+    assert (late, await fails(source.current())) == (
+        "token-1",
+        "Keystone at https://iam.test/v3/auth/tokens answered 503",
+    )
 
 
-def test_useless_renewals_stop() -> None:
+async def test_useless_renewals_stop(world: World) -> None:
     """When a fresh token gets a 401 too, none is asked for during the next second."""
-
-    async def run() -> list[str | None]:
-        world = World()
-        source = world.source()
-        old = await source.current()
-        fresh = await source.renew(old)
-        assert fresh is not None
-        source.distrust(old)
-        source.distrust(fresh)
-        values = []
-        for moment in (0.9, 1.0):
-            world.clock.seconds = moment
-            token = await source.renew(fresh)
-            values.append(token.value if token else None)
-        return values
-
-    assert asyncio.run(run()) == [None, "token-3"]
+    source = world.source()
+    old = await source.current()
+    fresh = await source.renew(old)
+    assert fresh is not None
+    source.distrust(old)
+    source.distrust(fresh)
+    values = []
+    for moment in (0.9, 1.0):
+        world.clock.seconds = moment
+        token = await source.renew(fresh)
+        values.append(token.value if token else None)
+    assert values == [None, "token-3"]
 
 
-def test_account_is_read_anew_for_every_login() -> None:
+async def test_account_is_read_anew_for_every_login(world: World) -> None:
     """A rotated password is used at the next login; a broken file is a passing failure."""
+    passwords = iter(("old", "new"))
 
-    async def run() -> tuple[list[str], str]:
-        passwords = iter(("old", "new"))
+    def load() -> Account:
+        secret = next(passwords, None)
+        if secret is None:
+            raise Misconfigured("clouds.yaml cannot be read: FileNotFoundError")
+        login = Password(user_id="u1", secret=secret)
+        return Account(project=Project(id="p1"), login=login, auth_url="https://iam.test/v3")
 
-        def load() -> Account:
-            secret = next(passwords, None)
-            if secret is None:
-                raise Misconfigured("clouds.yaml cannot be read: FileNotFoundError")
-            login = Password(user_id="u1", secret=secret)
-            return Account(project=Project(id="p1"), login=login, auth_url="https://iam.test/v3")
-
-        world = World()
-        source = world.source(load=load)
-        await source.renew(await source.current())
-        world.clock.seconds = 3600.0
-        message = await fails(source.current())
-        return [body["identity"]["password"]["user"]["password"] for body in world.keystone.logins], message
-
-    assert asyncio.run(run()) == (["old", "new"], "clouds.yaml cannot be read: FileNotFoundError")
+    source = world.source(load=load)
+    await source.renew(await source.current())
+    world.clock.seconds = 3600.0
+    message = await fails(source.current())
+    assert ([body["identity"]["password"]["user"]["password"] for body in world.keystone.logins], message) == (
+        ["old", "new"],
+        "clouds.yaml cannot be read: FileNotFoundError",
+    )
 
 
-def test_agency_logs_in_with_our_own_token() -> None:
+async def test_agency_logs_in_with_our_own_token(world: World) -> None:
     """The second step carries the first one's token, and its token is the one that counts."""
     agency = Agency(name="doorman", domain=Domain(name="OTC2"))
     account = Account(project=Project(id="p2"), login=USER, auth_url="https://iam.test/v3", agency=agency)
-
-    async def run() -> tuple[str, list[str | None], list[str]]:
-        world = World()
-        token = await world.source(load=lambda: account).current()
-        methods = [body["identity"]["methods"][0] for body in world.keystone.logins]
-        return token.value, world.keystone.bearers, methods
-
-    assert asyncio.run(run()) == ("token-2", [None, "token-1"], ["password", "assume_role"])
+    token = await world.source(load=lambda: account).current()
+    methods = [body["identity"]["methods"][0] for body in world.keystone.logins]
+    assert (token.value, world.keystone.bearers, methods) == ("token-2", [None, "token-1"], ["password", "assume_role"])
 
 
-def test_token_of_another_project_is_refused() -> None:
+async def test_token_of_another_project_is_refused() -> None:
     """An application credential is for its own project; one for another is never used."""
     login = ApplicationCredential(id="ac1", secret="s3cret")
     account = Account(project=Project(id="p2"), login=login, auth_url="https://iam.test/v3")
-
-    async def run() -> None:
+    with pytest.raises(LoginRefused, match=r"gave a token for another project: check OS_PROJECT_ID$"):
         await World().source(load=lambda: account).current()
 
-    with pytest.raises(LoginRefused, match=r"gave a token for another project: check OS_PROJECT_ID$"):
-        asyncio.run(run())
 
-
-def test_renewal_of_a_replaced_token_may_log_in_again() -> None:
+async def test_renewal_of_a_replaced_token_may_log_in_again() -> None:
     """Who comes late with an old token gets the current one, renewed where that has ended meanwhile."""
-
-    async def run() -> str | None:
-        world = World(life=100.0)
-        source = world.source()
-        old = await source.current()
-        await source.renew(old)
-        world.clock.seconds = 100.0
-        token = await source.renew(old)
-        return token.value if token else None
-
-    assert asyncio.run(run()) == "token-3"
+    world = World(life=100.0)
+    source = world.source()
+    old = await source.current()
+    await source.renew(old)
+    world.clock.seconds = 100.0
+    token = await source.renew(old)
+    assert token is not None
+    assert token.value == "token-3"

@@ -15,7 +15,7 @@ from starlette.routing import Route
 from structlog.testing import capture_logs
 
 from doorman.bootstrap import Connections
-from doorman.cloud.auth.credentials import from_settings
+from doorman.cloud.auth.credentials import from_settings, list_served
 from doorman.entrypoints.functiongraph.invocation import Invocations
 from doorman.entrypoints.http import Reply
 from doorman.events.cloudevents import read, to_structured
@@ -94,7 +94,7 @@ def invoke(
                 clock=clock,
                 cloud=Clients(lambda: client),
                 sink=Clients(lambda: sink_client),
-                credentials=from_settings(settings.identity, client=client, clock=clock),
+                credentials=from_settings(list_served(settings.identity), client=client, clock=clock),
             )
             door = Invocations(connections, POLICY)
             bodies = [each if isinstance(each, bytes) else json.dumps(each).encode() for each in payloads]

@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from doorman.bootstrap import Connections, open_projects
-from doorman.cloud.auth.credentials import from_settings
+from doorman.cloud.auth.credentials import from_settings, list_served
 from doorman.entrypoints.functiongraph.invocation import HANDLERS, Invocations, handle_run
 from doorman.entrypoints.http import work_off
 from doorman.events.cloudevents import read
@@ -58,7 +58,7 @@ class Scene:
             clock=self.clock,
             cloud=Clients(lambda: client),
             sink=Clients(httpx.AsyncClient),
-            credentials=from_settings(self.settings.identity, client=client, clock=self.clock),
+            credentials=from_settings(list_served(self.settings.identity), client=client, clock=self.clock),
         )
 
     async def invoke(self, payload: bytes) -> list[int]:

@@ -185,6 +185,16 @@ def read_object(answer: Answer, what: str) -> dict[str, Any]:
     return value
 
 
+def read_list(answer: Answer, key: str) -> tuple[dict[str, Any], list[Any]]:
+    """Read an answer that must be an object with a list: the object, and the list's rows. Raises as `read_object`."""
+    what = f"{key.removesuffix('s')} list"
+    value = read_object(answer, what)
+    rows = value.get(key)
+    if not isinstance(rows, list):
+        raise Broken(f"{what}: the cloud's answer has no {key}")
+    return value, rows
+
+
 def read_member(answer: Answer) -> MemberRow | None:
     """Read a member row; None where the cloud knows no such share.
 

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from doorman.cloud.api.base import Answer, Request, read_object
-from doorman.errors import Broken
+from doorman.cloud.api.base import Answer, Request, read_list
 from doorman.models import Vault, is_plain_id
 
 PAGE = 1000
@@ -42,9 +41,7 @@ def read_vaults(answer: Answer) -> VaultPage:
     Raises:
         Unavailable, Refused: see `base.read_object`.
     """
-    rows = read_object(answer, "vault list").get("vaults")
-    if not isinstance(rows, list):
-        raise Broken("vault list: the cloud's answer has no vaults")
+    _, rows = read_list(answer, "vaults")
     vaults = (_read_vault(row) for row in rows if isinstance(row, dict))
     return VaultPage(vaults=tuple(vault for vault in vaults if vault is not None), rows=len(rows))
 

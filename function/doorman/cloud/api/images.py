@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from doorman.cloud.api.base import Answer, read_object, read_time
-from doorman.errors import Broken
+from doorman.cloud.api.base import Answer, read_list, read_time
 from doorman.models import Kind, MemberRow, MemberStatus, Share, is_image_id
 
 MAX_TEXT = 1000
@@ -30,10 +29,7 @@ def read_rows(answer: Answer) -> tuple[dict[str, Any], dict[str, Mapping[str, An
     Raises:
         Unavailable, Refused: see `read_object`.
     """
-    value = read_object(answer, "image list")
-    rows = value.get("images")
-    if not isinstance(rows, list):
-        raise Broken("image list: the cloud's answer has no images")
+    value, rows = read_list(answer, "images")
     named = (((_text(row.get("id")) or "").lower(), row) for row in rows if isinstance(row, dict))
     return value, {image_id: row for image_id, row in named if is_image_id(image_id)}
 

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from doorman.cloud.api.base import Answer, Request, read_object
-from doorman.errors import Broken
+from doorman.cloud.api.base import Answer, Request, read_list
 from doorman.models import is_image_id, is_plain_id
 
 PAGE = 1000
@@ -43,10 +42,7 @@ def read_servers(answer: Answer) -> ServerPage:
     Raises:
         Unavailable, Refused: see `base.read_object`.
     """
-    value = read_object(answer, "server list")
-    rows = value.get("servers")
-    if not isinstance(rows, list):
-        raise Broken("server list: the cloud's answer has no servers")
+    value, rows = read_list(answer, "servers")
     known = [row for row in rows if isinstance(row, dict) and _has_id(row)]
     servers = (_read_server(row) for row in known)
     # As the API has it: a next page is announced by a link, whose URL is not trusted, only that it is there.

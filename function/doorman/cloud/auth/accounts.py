@@ -50,13 +50,12 @@ class Plugin:
     Attributes:
         plugin: keystoneauth1's identity plugin; it holds secrets.
         kind: its `auth_type`, for messages.
-        ca_file: extra certificate authorities for the login (PEM). certificate: the client's own, with its key.
+        certificate: the client's own, with its key.
         is_renewable: False for a token or code that ends and cannot be had again.
     """
 
     plugin: Any = field(repr=False)
     kind: str
-    ca_file: str | None = None
     certificate: tuple[str, str | None] | None = None
     is_renewable: bool = True
 
@@ -114,6 +113,7 @@ class Account:
     """Everything that one served project's credentials are made of.
 
     Attributes:
+        login: None where a token comes with each call.
         auth_url: Keystone's URL up to and with `/v3`; None with AK/SK, which needs no login.
         region: region of the endpoints; None where the catalog has just one.
         interface: `public`, `internal` or `admin`.
@@ -122,7 +122,7 @@ class Account:
     """
 
     project: Project
-    login: Login
+    login: Login | None
     auth_url: str | None = None
     agency: Agency | None = None
     region: str | None = None

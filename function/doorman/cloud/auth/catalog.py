@@ -1,10 +1,10 @@
 """Finds a service's base URL in a Keystone catalog. Talks to nobody."""
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence, ValuesView
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, OnErrorOmit
 
 from doorman.errors import Misconfigured
 
@@ -41,10 +41,20 @@ class Endpoint(Foreign):
 
 
 class Entry(Foreign):
-    """One service with its endpoints."""
+    """One of our services with its endpoints."""
 
-    type: str
-    endpoints: tuple[Endpoint, ...] = ()
+    type: Literal["image", "ims", "imsv2", "cbr", "cbrv3", "compute", "ecs"]
+    endpoints: tuple[OnErrorOmit[Endpoint], ...]
+
+
+def list_services(raw: Any) -> Any:
+    """List the services of a catalog, which may have them by their place; none where it is something else."""
+    services = raw.values() if isinstance(raw, Mapping) else raw
+    return tuple(services) if isinstance(services, Sequence | ValuesView) else ()
+
+
+Catalog = Annotated[tuple[OnErrorOmit[Entry], ...], BeforeValidator(list_services)]
+"""What we can use of a catalog; others' faults in it are not ours."""
 
 
 def find_endpoint(catalog: Sequence[Entry], service: Service, *, region: str | None, interface: str) -> str:
@@ -86,27 +96,3 @@ def list_endpoints(catalog: Sequence[Entry], service: Service, *, interface: str
 def name_regions(endpoint: Endpoint) -> set[str]:
     """Name the region of an endpoint, which may have an ID as well; without one it is everywhere."""
     return {name for name in (endpoint.region_id, endpoint.region) if name} or {EVERYWHERE}
-
-
-def read_catalog(raw: Any) -> list[dict[str, Any]]:
-    """Keep what we can use of a catalog: our services, and endpoints with a URL. Others' faults are not ours."""
-    services = raw.values() if isinstance(raw, Mapping) else raw if isinstance(raw, Sequence) else ()
-    wanted = {name for names in TYPES.values() for name in names}
-    return [
-        {"type": each["type"], "endpoints": list(filter(is_usable, each["endpoints"]))}
-        for each in services
-        if isinstance(each, Mapping)
-        and isinstance(each.get("endpoints"), Sequence)
-        and isinstance(each.get("type"), str)
-        and each["type"] in wanted
-    ]
-
-
-def is_usable(endpoint: Any) -> bool:
-    """Say whether an endpoint is one: a URL, and text or nothing where it says which."""
-    return (
-        isinstance(endpoint, Mapping)
-        and isinstance(endpoint.get("url"), str)
-        and isinstance(endpoint.get("interface", ""), str)
-        and all(isinstance(endpoint.get(name), str | None) for name in ("region", "region_id"))
-    )

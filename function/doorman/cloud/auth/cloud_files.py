@@ -1,16 +1,16 @@
 """Finds clouds.yaml and secure.yaml on the usual search path and reads entries from them, anew each time."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
-from doorman.cloud.auth.accounts import Account, HandOver, Project
+from doorman.cloud.auth.accounts import Account, HandOver, Keys
 from doorman.cloud.auth.clouds_yaml import Source, find_clouds, parse, read_entry
-from doorman.cloud.auth.environ import Identity, find_config_home
-from doorman.cloud.auth.logins import read_accounts
+from doorman.cloud.auth.environ import Identity
+from doorman.cloud.auth.logins import PROJECT_IDS, PROJECT_NAMES, read_accounts
 from doorman.cloud.auth.variables import Values
 from doorman.errors import Misconfigured
 from doorman.parsing import visible
@@ -18,6 +18,15 @@ from doorman.parsing import visible
 SUFFIXES = (".yaml", ".yml", ".json")
 SECRETS = ("password", "secret", "sk:", "secret_key", "token", "passcode")
 FOR_ALL = 0o004  # the bit of a file's mode that lets everybody read it
+# What an entry takes from the environment where it does not say so itself; a single entry also its project.
+FALLBACKS = (
+    "OS_CACERT",
+    "OS_REGION_NAME",
+    "OS_INTERFACE",
+    "OS_IMAGE_ENDPOINT_OVERRIDE",
+    "OS_CBR_ENDPOINT_OVERRIDE",
+    "OS_COMPUTE_ENDPOINT_OVERRIDE",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,34 +37,38 @@ class CloudFiles:
         config: clouds.yaml. secure: secure.yaml, laid over it; None without one.
         vendors: clouds-public.yaml with vendor profiles; none is usual.
         fallbacks: `OS_*` values of the environment for entries that do not say.
-        is_secure_named: the environment names secure.yaml; it was not just found.
+        is_secure_strange: secure.yaml was found elsewhere than clouds.yaml, as a folder from strangers may bring along.
     """
 
     config: Path
     secure: Path | None
     vendors: tuple[str, ...] = ()
     fallbacks: Mapping[str, str]
-    is_secure_named: bool = False
+    is_secure_strange: bool = False
 
     @classmethod
-    def find(cls, identity: Identity, *, folders: Iterable[Path]) -> Self:
-        """Find the files: those that the environment names, else the first in `folders`.
+    def find(cls, identity: Identity, *, folders: Sequence[Path] | None = None) -> Self:
+        """Find the files: those that the environment names, else the first in `folders` (None: the usual ones).
 
         Raises:
             Misconfigured: there is no clouds.yaml.
         """
-        places = tuple(folders)
-        config = Path(identity.config_file) if identity.config_file else find_file("clouds", places)
+        values = identity.values
+        places = list_folders(values) if folders is None else folders
+        config = find_file(values, "OS_CLIENT_CONFIG_FILE", "clouds", places)
         if config is None:
             raise Misconfigured(f"no clouds.yaml in {', '.join(map(str, places))}: set OS_CLIENT_CONFIG_FILE")
-        secure = Path(identity.secure_file) if identity.secure_file else find_file("secure", (config.parent, *places))
-        vendors = find_file("clouds-public", places)
+        secure = find_file(values, "OS_CLIENT_SECURE_FILE", "secure", (config.parent, *places))
+        vendors = find_file(values, None, "clouds-public", places)
+        wanted = FALLBACKS + (PROJECT_IDS + PROJECT_NAMES if len(identity.clouds) == 1 else ())
         return cls(
             config=config,
             secure=secure,
             vendors=(str(vendors),) if vendors else (),
-            fallbacks=identity.fallbacks,
-            is_secure_named=identity.secure_file is not None,
+            fallbacks={name: value for name in wanted if (value := values.get(name))},
+            is_secure_strange=bool(
+                secure and secure.parent != config.parent and not values.get("OS_CLIENT_SECURE_FILE")
+            ),
         )
 
     def accounts(self, cloud: str) -> tuple[Account, ...]:
@@ -73,33 +86,30 @@ class CloudFiles:
             accounts = read_handed(found, entry=cloud)
         else:
             accounts = read_accounts(found, entry=cloud)
-        for account in accounts if self._is_secure_strange() else ():
+        for account in accounts if self.is_secure_strange else ():
             self._check_host(account, cloud)
         return accounts
 
-    def account_of(self, project: Project, cloud: str) -> Account:
-        """Read the entry `cloud` anew; it must still be for `project`.
+    def read_again(self, account: Account) -> Account:
+        """Read the entry of `account` anew; it must still be for its project, and log in or sign as it did.
 
         Raises:
-            Misconfigured: it cannot be read, or serves another project by now.
+            Misconfigured: it cannot be read, or is another one by now.
         """
-        account = next((account for account in self.accounts(cloud) if account.project == project), None)
-        if account is None:
-            raise Misconfigured(f"{self.config}: clouds.{cloud} names another project now: restart to serve it")
-        return account
+        cloud, wanted = account.entry or "", (account.project, isinstance(account.login, Keys))
+        for found in self.accounts(cloud):
+            if (found.project, isinstance(found.login, Keys)) == wanted:
+                return found
+        raise Misconfigured(f"{self.config}: clouds.{cloud} has another project or login now: restart to use it")
 
     def notes(self) -> tuple[str, ...]:
         """Say what a person should know of the files: who else may read them, and what is laid over what."""
         files = [self.config, *([self.secure] if self.secure else [])]
         open_files = [file for file in files if has_secret(file) and file.stat().st_mode & FOR_ALL]
         notes = [f"{file} holds secrets, and everybody on this machine may read it: chmod o-r" for file in open_files]
-        if self._is_secure_strange():
+        if self.is_secure_strange:
             notes.append(f"{self.secure} is laid over {self.config}, which names the host that its secrets go to")
         return tuple(notes)
-
-    def _is_secure_strange(self) -> bool:
-        """Say whether secrets are laid over a file from elsewhere, as a folder from strangers may bring it along."""
-        return bool(self.secure and not self.is_secure_named and self.secure.parent != self.config.parent)
 
     def _check_host(self, account: Account, cloud: str) -> None:
         url = urlsplit(account.auth_url or account.endpoints.image or "")
@@ -111,14 +121,17 @@ class CloudFiles:
             )
 
 
-def usual_folders(*, here: Path, config_home: str | None) -> tuple[Path, ...]:
-    """List where clouds.yaml is looked for, first place first; `config_home` is usually `~/.config`."""
-    user = (Path(config_home) / "openstack",) if config_home else ()
-    return (here, *user, Path("/etc/openstack"))
+def list_folders(values: Values) -> tuple[Path, ...]:
+    """List where clouds.yaml is looked for, first place first: here, the user's settings, the system's."""
+    home = values.get("HOME")
+    user = values.get("XDG_CONFIG_HOME") or (f"{home}/.config" if home else None)
+    return (Path.cwd(), *([Path(user) / "openstack"] if user else []), Path("/etc/openstack"))
 
 
-def find_file(stem: str, folders: Iterable[Path]) -> Path | None:
-    """Find the first readable `stem` with a suffix of YAML or JSON."""
+def find_file(values: Values, variable: str | None, stem: str, folders: Iterable[Path]) -> Path | None:
+    """Find the file that a variable names, else the first readable `stem` with a suffix of YAML or JSON."""
+    if variable and (named := values.get(variable)):
+        return Path(named)
     places = (folder / f"{stem}{suffix}" for folder in folders for suffix in SUFFIXES)
     return next((place for place in places if place.is_file()), None)
 
@@ -126,9 +139,7 @@ def find_file(stem: str, folders: Iterable[Path]) -> Path | None:
 def name_entries(environ: Mapping[str, str]) -> str:
     """Say, for a message, which entries the clouds.yaml in sight has; nothing where there is none to be read."""
     values = Values(environ)
-    named = values.get("OS_CLIENT_CONFIG_FILE")
-    folders = usual_folders(here=Path.cwd(), config_home=find_config_home(values))
-    file = Path(named) if named else find_file("clouds", folders)
+    file = find_file(values, "OS_CLIENT_CONFIG_FILE", "clouds", list_folders(values))
     try:
         entries = find_clouds(parse(read_text(file), file=str(file))) if file else {}
     except Misconfigured:

@@ -14,46 +14,31 @@ from typing import Any
 import yaml
 
 from doorman.cloud.auth.accounts import HandOver
-from doorman.cloud.auth.logins import NO, PROJECT_IDS, PROJECT_NAMES, READERS, YES
+from doorman.cloud.auth.logins import PROJECT_IDS, PROJECT_NAMES, READERS, check_served
 from doorman.cloud.auth.variables import Values
 from doorman.errors import Misconfigured
 from doorman.parsing import visible
 
+IN_AUTH = (
+    "auth_url", "username", "user_id", "password", "user_domain_id", "user_domain_name", "domain_id", "domain_name",
+    "project_domain_id", "project_domain_name", "application_credential_id", "application_credential_secret",
+    "agency_name", "agency_domain_id", "agency_domain_name", "delegated_project", "target_agency_name",
+    "target_domain_id", "target_domain_name", "target_project_id", "target_project_name",
+)  # fmt: skip
+BESIDE = (
+    "auth_type", "image_endpoint_override", "cbr_endpoint_override", "compute_endpoint_override", "cacert",
+)  # fmt: skip
 # Where an entry keeps what a variable of the environment holds; the first that is set counts.
 PLACES: dict[str, tuple[str, ...]] = {
-    "OS_AUTH_TYPE": ("auth_type",),
-    "OS_AUTH_URL": ("auth.auth_url",),
-    "OS_USERNAME": ("auth.username",),
-    "OS_USER_ID": ("auth.user_id",),
-    "OS_PASSWORD": ("auth.password",),
-    "OS_USER_DOMAIN_ID": ("auth.user_domain_id",),
-    "OS_USER_DOMAIN_NAME": ("auth.user_domain_name",),
-    "OS_DOMAIN_ID": ("auth.domain_id",),
-    "OS_DOMAIN_NAME": ("auth.domain_name",),
+    **{f"OS_{key.upper()}": (f"auth.{key}",) for key in IN_AUTH},
+    **{f"OS_{key.upper()}": (key,) for key in BESIDE},
     "OS_PROJECT_ID": ("auth.project_id", "auth.tenant_id"),
     "OS_PROJECT_NAME": ("auth.project_name", "auth.tenant_name"),
-    "OS_PROJECT_DOMAIN_ID": ("auth.project_domain_id",),
-    "OS_PROJECT_DOMAIN_NAME": ("auth.project_domain_name",),
-    "OS_APPLICATION_CREDENTIAL_ID": ("auth.application_credential_id",),
-    "OS_APPLICATION_CREDENTIAL_SECRET": ("auth.application_credential_secret",),
     "OS_ACCESS_KEY": ("auth.ak", "auth.access_key", "ak", "access_key"),
     "OS_SECRET_KEY": ("auth.sk", "auth.secret_key", "sk", "secret_key"),
     "OS_SECURITY_TOKEN": ("auth.security_token", "security_token"),
-    "OS_AGENCY_NAME": ("auth.agency_name",),
-    "OS_AGENCY_DOMAIN_ID": ("auth.agency_domain_id",),
-    "OS_AGENCY_DOMAIN_NAME": ("auth.agency_domain_name",),
-    "OS_DELEGATED_PROJECT": ("auth.delegated_project",),
-    "OS_TARGET_AGENCY_NAME": ("auth.target_agency_name",),
-    "OS_TARGET_DOMAIN_ID": ("auth.target_domain_id",),
-    "OS_TARGET_DOMAIN_NAME": ("auth.target_domain_name",),
-    "OS_TARGET_PROJECT_ID": ("auth.target_project_id",),
-    "OS_TARGET_PROJECT_NAME": ("auth.target_project_name",),
     "OS_REGION_NAME": ("region_name", "region"),
     "OS_INTERFACE": ("interface", "endpoint_type"),
-    "OS_IMAGE_ENDPOINT_OVERRIDE": ("image_endpoint_override",),
-    "OS_CBR_ENDPOINT_OVERRIDE": ("cbr_endpoint_override",),
-    "OS_COMPUTE_ENDPOINT_OVERRIDE": ("compute_endpoint_override",),
-    "OS_CACERT": ("cacert",),
 }
 KNOWN = {place for places in PLACES.values() for place in places} | {
     "auth", "profile", "regions", "verify", "auth.verify", "insecure", "auth.insecure"
@@ -120,23 +105,18 @@ def read_entry(text: str, secure: str | None, source: Source) -> Values | HandOv
         there = f"; there are {visible(', '.join(map(str, clouds)))}" if clouds else ""
         raise Misconfigured(f"{source.file} has no entry {source.cloud!r} under clouds: check OS_CLOUD{there}")
     hidden = find_clouds(parse(secure, file="secure.yaml")).get(source.cloud) if secure else None
-    entry = merge(entry, hidden if isinstance(hidden, dict) else {})
+    entry = drop_unset(merge(entry, hidden if isinstance(hidden, dict) else {}))
     places = list_places(entry)
-    check_served(places, source)
+    check_served(places, source.spell)
     if (key := find_foreign(places, source)) is not None:  # a key may be empty
         return HandOver(
-            entry=drop_unset(entry),
+            entry=entry,
             key=source.spell(key),
             spell=source.spell,
             vendor_files=source.vendor_files,
             fallbacks=source.fallbacks,
         )
-    texts = {
-        place: value if isinstance(value, str) else LISTS[place].join(value)
-        for place, value in places.items()
-        if isinstance(value, str) or place in LISTS
-    }
-    values = add_fallbacks(add_region(name_values(texts), places, source), source.fallbacks)
+    values = add_fallbacks(add_region(name_values(places), places, source), source.fallbacks)
     return Values(values, spell=source.spell)
 
 
@@ -180,41 +160,19 @@ def merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
 
 
 def list_places(entry: dict[str, Any]) -> dict[str, Any]:
-    """List what the entry sets by place: `region_name`, `auth.username`; null and nothing are unset."""
+    """List what the entry sets by place: `region_name`, `auth.username`."""
     auth = entry.get("auth")
-    nested = auth.items() if isinstance(auth, dict) else ()
-    pairs = [*entry.items(), *((f"auth.{name}", value) for name, value in nested)]
-    return {str(place): value for place, value in pairs if not is_unset(value)}
+    nested = auth if isinstance(auth, dict) else {}
+    return {**{str(key): value for key, value in entry.items()}, **{f"auth.{key}": nested[key] for key in nested}}
 
 
-def drop_unset(entry: dict[str, Any]) -> dict[str, Any]:
-    """Give an entry without what is unset."""
+def drop_unset(entry: dict[str, Any], *, levels: int = 2) -> dict[str, Any]:
+    """Give an entry, as well as what stands under `auth`, without what is null, empty or blank."""
     return {
-        key: drop_unset(value) if isinstance(value, dict) else value
+        key: drop_unset(value, levels=levels - 1) if levels > 1 and isinstance(value, dict) else value
         for key, value in entry.items()
-        if not is_unset(value)
+        if value is not None and not (isinstance(value, str) and not value.strip())
     }
-
-
-def is_unset(value: Any) -> bool:
-    """Say whether a value is null, empty or blank."""
-    return value is None or (isinstance(value, str) and not value.strip())
-
-
-def check_served(places: Mapping[str, Any], source: Source) -> None:
-    """Refuse what neither of the two readers honours.
-
-    Raises:
-        Misconfigured: the entry has such a key.
-    """
-    for place, value in places.items():
-        key = place.removeprefix("auth.")
-        if (key, str(value).lower()) in {*(("verify", no) for no in NO), *(("insecure", yes) for yes in YES)}:
-            raise Misconfigured(
-                f"{source.spell(place)}: certificates are always verified; name your own authority in cacert"
-            )
-        if key in {"system_scope", "system-scope"}:
-            raise Misconfigured(f"{source.spell(place)}: shares belong to a project: name it in project_id instead")
 
 
 def find_foreign(places: Mapping[str, Any], source: Source) -> str | None:
@@ -238,12 +196,12 @@ def find_foreign(places: Mapping[str, Any], source: Source) -> str | None:
     return next((key for key, is_foreign in layouts.items() if is_foreign), None)
 
 
-def name_values(places: Mapping[str, str]) -> dict[str, str]:
-    """Give the texts by the names that they have in the environment."""
+def name_values(places: Mapping[str, Any]) -> dict[str, str]:
+    """Give what is said by the names that it has in the environment, lists as one text."""
+    said = {name: place for name, spellings in PLACES.items() for place in reversed(spellings) if place in places}
     return {
-        name: next(places[place] for place in spellings if place in places)
-        for name, spellings in PLACES.items()
-        if any(place in places for place in spellings)
+        name: value if isinstance(value := places[place], str) else LISTS[place].join(value)
+        for name, place in said.items()
     }
 
 

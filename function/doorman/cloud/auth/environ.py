@@ -10,11 +10,10 @@ from doorman.cloud.auth.accounts import Account, Endpoints, HandOver
 from doorman.cloud.auth.logins import (
     LOGIN,
     PROJECT_IDS,
-    PROJECT_NAMES,
     READERS,
     TYPE,
-    YES,
     check_ids,
+    check_served,
     read_accounts,
     read_ca_file,
     read_endpoints,
@@ -22,15 +21,6 @@ from doorman.cloud.auth.logins import (
 from doorman.cloud.auth.variables import Values, gather
 from doorman.errors import Misconfigured
 
-# What a clouds.yaml entry takes from the environment where it does not say so itself.
-FALLBACKS = (
-    "OS_CACERT",
-    "OS_REGION_NAME",
-    "OS_INTERFACE",
-    "OS_IMAGE_ENDPOINT_OVERRIDE",
-    "OS_CBR_ENDPOINT_OVERRIDE",
-    "OS_COMPUTE_ENDPOINT_OVERRIDE",
-)
 # As Huawei's own tools have them.
 HUAWEI = {
     "OS_ACCESS_KEY": "HW_ACCESS_KEY",
@@ -65,27 +55,21 @@ class Identity:
     Attributes:
         accounts: one for each served project; empty where `clouds` names entries, or openstacksdk reads the login.
         handed: the login for openstacksdk; None where our own reader knows it.
-        clouds: names of clouds.yaml entries, one served project each.
-        config_file: the clouds.yaml to read instead of searching. secure_file: likewise its secrets.
-        config_home: folder of the user's settings, usually `~/.config`; None where there is no home.
+        clouds: names of clouds.yaml entries, one served project each. values: what counts beside them.
         ca_file: extra certificate authorities for the cloud (PEM).
         endpoints: base URLs that replace the catalog's.
         region: region for event sources; None where nobody said.
         projects: IDs of the projects to serve with credentials that come with each call; empty where none may come.
-        fallbacks: `OS_*` values for entries that do not say so themselves.
     """
 
     accounts: tuple[Account, ...] = ()
     handed: HandOver | None = None
     clouds: tuple[str, ...] = ()
-    config_file: str | None = None
-    secure_file: str | None = None
-    config_home: str | None = None
+    values: Values = field(default=Values({}), repr=False, compare=False)
     ca_file: str | None = None
     endpoints: Endpoints = field(default_factory=Endpoints)
     region: str | None = None
     projects: tuple[str, ...] = ()
-    fallbacks: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str], *, login_required: bool = True) -> Self:
@@ -102,35 +86,16 @@ class Identity:
         known = ChainMap({"OS_INTERFACE": interface}, cast("dict[str, str]", environ))  # which is only read
         values = add_huawei(Values(known))
         clouds = values.listed("OS_CLOUD")
-        wanted = FALLBACKS + (PROJECT_IDS + PROJECT_NAMES if len(clouds) == 1 else ())
         has_login = not clouds and (login_required or values.get(*LOGIN) is not None)
         handed = hand_over(values) if has_login else None
-        accounts, endpoints, projects, ca_file, _ = gather(
-            lambda: read_accounts(values) if has_login and not handed else (),
-            lambda: read_endpoints(values),
-            lambda: () if login_required else check_ids(values, values.listed(*PROJECT_IDS)),
-            partial(read_ca_file, values),
-            partial(check_verified, values, has_clouds=bool(clouds)),
+        read = gather(
+            accounts=lambda: read_accounts(values) if has_login and not handed else (),
+            endpoints=partial(read_endpoints, values),
+            projects=lambda: () if login_required else check_ids(values, values.listed(*PROJECT_IDS)),
+            ca_file=partial(read_ca_file, values),
+            values=partial(check_honoured, values, has_clouds=bool(clouds)),
         )
-        return cls(
-            accounts=accounts,
-            handed=handed,
-            clouds=clouds,
-            config_file=values.get("OS_CLIENT_CONFIG_FILE"),
-            secure_file=values.get("OS_CLIENT_SECURE_FILE"),
-            config_home=find_config_home(values),
-            ca_file=ca_file,
-            endpoints=endpoints,
-            region=values.get("OS_REGION_NAME"),
-            projects=projects,
-            fallbacks={name: value for name in wanted if clouds and (value := values.get(name))},
-        )
-
-
-def find_config_home(values: Values) -> str | None:
-    """Find the folder of the user's settings; None where there is no home."""
-    home = values.get("HOME")
-    return values.get("XDG_CONFIG_HOME") or (f"{home}/.config" if home else None)
+        return cls(handed=handed, clouds=clouds, region=values.get("OS_REGION_NAME"), **read)
 
 
 def add_huawei(values: Values) -> Values:
@@ -157,30 +122,30 @@ def hand_over(values: Values) -> HandOver | None:
     Raises:
         NoLogin: there is none at all.
     """
-    kind = values.get(*TYPE)
-    named = next((name for name in TYPE if values.get(name)), "") if kind and kind not in READERS else None
-    key = named or next((name for name, *others in HANDED if values.get(name) and not values.get(*others)), None)
-    if key is None and not values.get(*LOGIN):
+    typed = [name for name in TYPE if values.get(name) and values.get(*TYPE) not in READERS]
+    keys = typed + [name for name, *others in HANDED if values.get(name) and not values.get(*others)]
+    if keys:
+        named = ((name, value) for name, value in values.values.items() if name.startswith("OS_") and value.strip())
+        entry = {name.removeprefix("OS_").lower(): value for name, value in named}
+        return HandOver(entry=entry, key=keys[0], spell=spell)
+    if not values.get(*LOGIN):
         raise NoLogin(NO_LOGIN)
-    if key is None:
-        return None
-    entry = {
-        name.removeprefix("OS_").lower(): value
-        for name, value in values.values.items()
-        if name.startswith("OS_") and value.strip()
-    }
-    return HandOver(entry=entry, key=key, spell=lambda place: f"OS_{place.rpartition('.')[2].upper()}")
+    return None
 
 
-def check_verified(values: Values, *, has_clouds: bool) -> None:
-    """Refuse what we would otherwise ignore to the reader's surprise.
+def spell(place: str) -> str:
+    """Name the variable that stands for a key of an entry."""
+    return f"OS_{place.rpartition('.')[2].upper()}"
+
+
+def check_honoured(values: Values, *, has_clouds: bool) -> Values:
+    """Give `values` back where they hold nothing that we would ignore to the reader's surprise.
 
     Raises:
         Misconfigured: certificates shall not be verified, or there is no project to serve.
     """
-    if (values.get("OS_INSECURE") or "no").lower() in YES:
-        raise Misconfigured("OS_INSECURE: certificates are always verified; name your own authority in OS_CACERT")
+    keys = ("insecure", "verify") if has_clouds else ("insecure", "verify", "system_scope")
+    check_served({key: values.get(spell(key)) for key in keys}, spell)
     if has_clouds and (name := next((name for name in ("OS_CERT", "OS_KEY") if values.get(name)), None)):
         raise Misconfigured(f"{name}: beside OS_CLOUD, name the client's certificate in the entry (cert and key)")
-    if not has_clouds and values.get("OS_SYSTEM_SCOPE"):
-        raise Misconfigured("OS_SYSTEM_SCOPE: shares belong to a project: name it in OS_PROJECT_ID")
+    return values

@@ -2,10 +2,11 @@
 
 from collections.abc import AsyncGenerator, Callable
 from datetime import datetime
+from typing import cast
 
 import httpx
 
-from doorman.cloud.auth.accounts import Keys
+from doorman.cloud.auth.accounts import Account, Keys
 from doorman.cloud.auth.tokens import TokenSource
 from doorman.errors import Misconfigured, Unavailable
 
@@ -42,39 +43,41 @@ class FixedTokenAuth(httpx.Auth):
 class KeyAuth(httpx.Auth):
     """Signs with AK/SK; after a 401 the keys are read again, and tried where they are new."""
 
-    def __init__(self, *, load: Callable[[], Keys], project_id: str, now: Callable[[], datetime]) -> None:
+    def __init__(self, *, load: Callable[[], Account], now: Callable[[], datetime]) -> None:
         self._load = load
-        self._keys = load()
-        self._project_id = project_id
+        self._account = load()
         self._now = now
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
         """Sign, and once more with new keys after a 401."""
         await request.aread()
-        keys = self._keys
-        if (yield self._sign(request, keys)).status_code != UNAUTHORIZED:
+        account = self._account
+        if (yield self._sign(request, account)).status_code != UNAUTHORIZED:
             return
         try:
-            self._keys = self._load()
+            self._account = self._load()
         except Misconfigured as error:
             raise Unavailable(str(error)) from error
-        if self._keys != keys:
-            yield self._sign(request, self._keys)
+        if self._account.login != account.login:
+            yield self._sign(request, self._account)
 
-    def _sign(self, request: httpx.Request, keys: Keys) -> httpx.Request:
-        from doorman.cloud.auth.signing import Draft, canonical_query, read_query, sign  # noqa: PLC0415 - most log in instead
+    def _sign(self, request: httpx.Request, account: Account) -> httpx.Request:
+        from doorman.cloud.auth.signing import canonical_query, read_query, sign  # noqa: PLC0415 - most log in instead
 
         query = read_query(request.url.query.decode())
         if query:
             request.url = request.url.copy_with(query=canonical_query(query).encode())
-        draft = Draft(
+        signature = sign(
             method=request.method,
             path=request.url.raw_path.partition(b"?")[0].decode(),
             query=query,
             headers={name: request.headers[name] for name in ("host", "content-type") if name in request.headers},
             body=request.content,
+            keys=cast("Keys", account.login),
+            project_id=account.project.id or "",
+            now=self._now(),
         )
-        request.headers.update(sign(draft, keys=keys, project_id=self._project_id, now=self._now()))
+        request.headers.update(signature)
         return request
 
 

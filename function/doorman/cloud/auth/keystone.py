@@ -6,12 +6,12 @@ See https://docs.openstack.org/api-ref/identity/v3/#password-authentication-with
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BeforeValidator, ValidationError
+from pydantic import AliasPath, Field, OnErrorOmit, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
 from doorman.cloud.auth.accounts import Account, Agency, ApplicationCredential, Domain, Password, Project
-from doorman.cloud.auth.catalog import Entry, Foreign, read_catalog
+from doorman.cloud.auth.catalog import Catalog, Entry, Foreign
 from doorman.errors import Unavailable
 from doorman.parsing import read_retry_after
 
@@ -51,29 +51,49 @@ class Token:
     rules: tuple[tuple[str, str], ...] | None = None
 
 
-class ProjectAnswer(Foreign):
-    """`token.project`, as far as we use it."""
+def read_or_none(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
+    """Read a value; None where it is none of its kind."""
+    try:
+        return read(value)
+    except ValidationError:
+        return None
 
-    id: str
-    name: Any = None
+
+def at(*place: str) -> Any:
+    """Say where in an answer's `token` a field stands; None where it is missing."""
+    return Field(default=None, validation_alias=AliasPath("token", *place))
 
 
-class TokenAnswer(Foreign):
-    """`token`, as far as we use it: what is only shown, or others' affair, must not cost the login."""
+T = TypeVar("T")
+Text = Annotated[str, Field(min_length=1)]
+Shown = Annotated[T | None, WrapValidator(read_or_none)]
+"""What is only shown must not cost the login."""
 
-    expires_at: datetime
-    issued_at: Any = None
-    project: ProjectAnswer | None = None
-    catalog: Annotated[tuple[Entry, ...], BeforeValidator(read_catalog)] = ()
-    user: Any = None
-    roles: Any = None
-    application_credential: Any = None
+
+class Role(Foreign):
+    """A role in the project."""
+
+    name: Text
+
+
+class Rule(Foreign):
+    """An access rule of an application credential."""
+
+    method: str
+    path: str
 
 
 class LoginAnswer(Foreign):
-    """The body of a login's answer."""
+    """The body of a login's answer, as far as we use it."""
 
-    token: TokenAnswer
+    expires_at: datetime = Field(validation_alias=AliasPath("token", "expires_at"))
+    issued_at: Shown[datetime] = at("issued_at")
+    project_id: str | None = at("project", "id")
+    project_name: Shown[Text] = at("project", "name")
+    catalog: Catalog | None = at("catalog")
+    user: Shown[Text] = at("user", "name")
+    roles: Shown[tuple[OnErrorOmit[Role], ...]] = at("roles")
+    rules: Shown[tuple[OnErrorOmit[Rule], ...]] = at("application_credential", "access_rules")
 
 
 def tokens_url(account: Account) -> str:
@@ -137,51 +157,26 @@ def read_token(status: int, headers: Mapping[str, str], body: bytes, *, account:
         raise read_refusal(status, headers, account=account, body=body)
     value = headers.get("X-Subject-Token", "")
     try:
-        answer = LoginAnswer.model_validate_json(body).token
+        answer = LoginAnswer.model_validate_json(body)
     except ValidationError:
         answer = None
     if answer is None or not value or not value.isascii() or not value.isprintable():
         raise Unavailable(f"{tokens_url(account)} answered {status}, but not as Keystone does: check OS_AUTH_URL")
-    project = answer.project
     return Token(
         value=value,
-        life=in_utc(answer.expires_at) - (read_time(answer.issued_at) or now),
-        project_id=project.id if project else None,
-        catalog=answer.catalog,
-        user=read_name(answer.user.get("name") if isinstance(answer.user, dict) else None),
-        project_name=read_name(project.name) if project else None,
-        roles=tuple(name for each in read_objects(answer.roles) if (name := read_name(each.get("name")))),
-        rules=read_rules(answer.application_credential),
+        life=in_utc(answer.expires_at) - in_utc(answer.issued_at or now),
+        project_id=answer.project_id,
+        catalog=answer.catalog or (),
+        user=answer.user,
+        project_name=answer.project_name,
+        roles=tuple(role.name for role in answer.roles or ()),
+        rules=tuple((rule.method, rule.path) for rule in answer.rules or ()) or None,
     )
-
-
-def read_objects(value: Any) -> list[dict[str, Any]]:
-    """Give the objects in a list; none where it is no list."""
-    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
-
-
-def read_rules(credential: Any) -> tuple[tuple[str, str], ...] | None:
-    """Read method and path of the access rules that a token tells of; None where it tells none."""
-    rules = credential.get("access_rules") if isinstance(credential, dict) else None
-    return tuple((str(rule.get("method")), str(rule.get("path"))) for rule in read_objects(rules)) if rules else None
-
-
-def read_time(text: Any) -> datetime | None:
-    """Read a time of day; None where it is none."""
-    try:
-        return in_utc(datetime.fromisoformat(text))
-    except (TypeError, ValueError):
-        return None
 
 
 def in_utc(moment: datetime) -> datetime:
     """Take a time without a zone as UTC."""
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def read_name(name: Any) -> str | None:
-    """Give a name; None where it is none."""
-    return name if isinstance(name, str) and name else None
 
 
 def read_refusal(status: int, headers: Mapping[str, str], *, account: Account, body: bytes = b"") -> Unavailable:

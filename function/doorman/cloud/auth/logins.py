@@ -1,8 +1,9 @@
 """Reads `OS_*` values, of the environment or of a clouds.yaml entry, into `Account`s, one for each served project."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
 from doorman.cloud.auth.accounts import (
     Account,
@@ -41,7 +42,26 @@ TARGETS = {
 }
 PROJECT_MARK = "%(project_id)s"
 INTERFACES = ("public", "internal", "admin")
-YES, NO = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
+BLIND = {"insecure": ("true", "yes", "on", "1"), "verify": ("false", "no", "off", "0")}
+
+
+def check_served(places: Mapping[str, Any], spell: Callable[[str], str]) -> None:
+    """Refuse what neither of the two readers honours.
+
+    Args:
+        places: what a login sets by place, such as `auth.username`. spell: how its source spells one.
+
+    Raises:
+        Misconfigured: it sets such a thing.
+    """
+    for place, value in places.items():
+        key = place.removeprefix("auth.")
+        if str(value).lower() in BLIND.get(key, ()):
+            named = spell("cacert").rpartition(".")[2]
+            raise Misconfigured(f"{spell(place)}: certificates are always verified; name your own authority in {named}")
+        if value and key in {"system_scope", "system-scope"}:
+            named = spell("project_id").rpartition(".")[2]
+            raise Misconfigured(f"{spell(place)}: shares belong to a project: name it in {named}")
 
 
 def read_ca_file(values: Values) -> str | None:
@@ -70,30 +90,18 @@ def read_accounts(values: Values, *, entry: str | None = None) -> tuple[Account,
     kind = find_kind(values)
     values = name_targets(values) if kind == "agency" else values
     needs_url = kind != "aksk"
-    login, endpoints, auth_url, region, interface, ca_file, agency, projects = gather(
-        partial(READERS[kind], values),
-        lambda: read_endpoints(values, is_needed=not needs_url),
-        lambda: read_auth_url(values) if needs_url else None,
-        lambda: read_region(values),
-        lambda: read_interface(values),
-        lambda: read_ca_file(values),
-        lambda: read_agency(values, kind),
-        lambda: read_projects(values, kind),
+    read = gather(
+        login=partial(READERS[kind], values),
+        endpoints=partial(read_endpoints, values, is_needed=not needs_url),
+        auth_url=lambda: read_auth_url(values) if needs_url else None,
+        region=partial(read_region, values),
+        interface=partial(read_interface, values),
+        ca_file=partial(read_ca_file, values),
+        agency=partial(read_agency, values, kind),
+        projects=partial(read_projects, values, kind),
     )
-    return tuple(
-        Account(
-            project=project,
-            login=login,
-            auth_url=auth_url,
-            agency=agency,
-            region=region,
-            interface=interface,
-            endpoints=endpoints,
-            entry=entry,
-            ca_file=ca_file,
-        )
-        for project in projects
-    )
+    projects = read.pop("projects")
+    return tuple(Account(project=project, entry=entry, **read) for project in projects)
 
 
 def find_kind(values: Values) -> str:
@@ -110,32 +118,35 @@ def name_targets(values: Values) -> Values:
 
 def read_keys(values: Values) -> Login:
     """Read AK/SK, with the security token of temporary ones."""
-    access, secret = gather(
-        lambda: values.need("OS_ACCESS_KEY", why="it belongs to the secret key"),
-        lambda: values.secret("OS_SECRET_KEY", why="it belongs to the access key"),
+    read = gather(
+        access=partial(values.need, "OS_ACCESS_KEY", why="it belongs to the secret key"),
+        secret=partial(values.secret, "OS_SECRET_KEY", why="it belongs to the access key"),
     )
-    return Keys(access=access, secret=secret, token=values.get("OS_SECURITY_TOKEN"))
+    return Keys(token=values.get("OS_SECURITY_TOKEN"), **read)
 
 
 def read_application_credential(values: Values) -> Login:
     """Read an application credential, by ID."""
-    known, secret = gather(
-        lambda: values.need("OS_APPLICATION_CREDENTIAL_ID", why="application credentials are found by their ID"),
-        lambda: values.secret("OS_APPLICATION_CREDENTIAL_SECRET", why="it belongs to the application credential"),
+    read = gather(
+        id=partial(values.need, "OS_APPLICATION_CREDENTIAL_ID", why="application credentials are found by their ID"),
+        secret=partial(
+            values.secret, "OS_APPLICATION_CREDENTIAL_SECRET", why="it belongs to the application credential"
+        ),
     )
-    return ApplicationCredential(id=known, secret=secret)
+    return ApplicationCredential(**read)
 
 
 def read_password(values: Values) -> Login:
     """Read a user and the password; a user name needs its domain, an ID does not."""
     user_id = values.get("OS_USER_ID")
     hint = f"; to sign with AK/SK, set {values.spell('OS_AUTH_TYPE')} to aksk" if values.get("OS_ACCESS_KEY") else ""
-    name, secret, domain = gather(
-        lambda: "" if user_id else values.need("OS_USERNAME", why="a login with a password needs its user" + hint),
-        lambda: values.secret("OS_PASSWORD", why="a login with a user name needs its password" + hint),
-        lambda: read_user_domain(values, is_needed=user_id is None),
+    name = partial(values.need, "OS_USERNAME", why="a login with a password needs its user" + hint)
+    read = gather(
+        user_name=lambda: None if user_id else name(),
+        secret=partial(values.secret, "OS_PASSWORD", why="a login with a user name needs its password" + hint),
+        domain=partial(read_user_domain, values, is_needed=user_id is None),
     )
-    return Password(user_id=user_id, user_name=name or None, domain=domain, secret=secret)
+    return Password(user_id=user_id, **read)
 
 
 READERS: dict[str, Callable[[Values], Login]] = {
@@ -256,11 +267,10 @@ def read_endpoints(values: Values, *, is_needed: bool = False) -> Endpoints:
     Args:
         is_needed: there is no catalog to find the image service in.
     """
-    services: tuple[Service, ...] = ("image", "cbr", "compute")
-    image, cbr, compute = gather(*(partial(read_endpoint, values, service) for service in services))
-    if is_needed and image is None:
+    found = Endpoints(**gather(**{service: partial(read_endpoint, values, service) for service in VERSIONS}))
+    if is_needed and found.image is None:
         raise values.missing("OS_IMAGE_ENDPOINT_OVERRIDE", why="AK/SK has no catalog to find the image service in")
-    return Endpoints(image=image, cbr=cbr, compute=compute)
+    return found
 
 
 def read_endpoint(values: Values, service: Service) -> str | None:

@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from pydantic import TypeAdapter
+
 from doorman.cloud.auth.accounts import Account, HandOver, Plugin, Project
-from doorman.cloud.auth.catalog import Entry, read_catalog
-from doorman.cloud.auth.clouds_yaml import PROFILES
+from doorman.cloud.auth.catalog import Catalog, Entry
+from doorman.cloud.auth.clouds_yaml import PROFILES, list_places
 from doorman.cloud.auth.keystone import LoginRefused, Token, in_utc
-from doorman.cloud.auth.logins import NO, YES, check_ids, read_endpoints, read_interface
+from doorman.cloud.auth.logins import check_ids, check_served, read_endpoints, read_interface
 from doorman.cloud.auth.variables import Values
 from doorman.errors import Misconfigured, Unavailable
 from doorman.runtime.troubles import name_trouble
@@ -85,7 +87,7 @@ def guess_type(entry: Mapping[str, Any]) -> dict[str, str]:
 def read_account(handed: HandOver, single: Mapping[str, Any], *, entry: str | None) -> Account:
     """Have openstacksdk read what is handed over, and keep what we use of it."""
     cloud = resolve(handed, single)
-    check_served(handed, cloud)
+    check_usable(handed, cloud)
     config, auth = cloud.config, cloud.config["auth"]
     kind, fallbacks = str(config["auth_type"]), handed.fallbacks
     values = {f"OS_{service.upper()}_ENDPOINT_OVERRIDE": cloud.get_endpoint(service) or "" for service in SERVICES}
@@ -99,7 +101,6 @@ def read_account(handed: HandOver, single: Mapping[str, Any], *, entry: str | No
         login=Plugin(
             plugin=cloud.get_auth(),
             kind=kind,
-            ca_file=expand(ca_file),
             certificate=(cert, key) if cert else None,
             is_renewable=not FOR_ONCE & {kind, *(auth.get("auth_methods") or ())},
         ),
@@ -172,7 +173,7 @@ def drop_user_domain(single: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**domains, **rest}
 
 
-def check_served(handed: HandOver, cloud: "CloudRegion") -> None:
+def check_usable(handed: HandOver, cloud: "CloudRegion") -> None:
     """Refuse what we could not honour.
 
     Raises:
@@ -181,8 +182,7 @@ def check_served(handed: HandOver, cloud: "CloudRegion") -> None:
     from keystoneauth1.identity.base import BaseIdentityPlugin  # noqa: PLC0415 - see read_handed
 
     config = cloud.config
-    if str(config.get("verify", True)).lower() in NO or str(config.get("insecure", False)).lower() in YES:
-        raise Misconfigured(f"{handed.spell('verify')}: certificates are always verified; name your own in cacert")
+    check_served(list_places(config), handed.spell)
     kind = str(config["auth_type"])
     if kind in PEOPLE or kind.startswith("v2") or not isinstance(cloud.get_auth(), BaseIdentityPlugin):
         raise Misconfigured(
@@ -212,11 +212,11 @@ def read_project(values: Values, auth: Mapping[str, Any]) -> Project:
     return Project()
 
 
-def log_in(login: Plugin, *, url: str, timeout: float, now: datetime) -> Token:
-    """Log in; blocks, so it runs in a thread.
+def log_in(login: Plugin, account: Account, *, timeout: float, now: datetime) -> Token:
+    """Log in to the account's project; blocks, so it runs in a thread.
 
     Args:
-        url: of Keystone, for messages. timeout: seconds for each request.
+        timeout: seconds for each request.
 
     Raises:
         LoginRefused: Keystone or the identity provider does not let us in.
@@ -229,7 +229,7 @@ def log_in(login: Plugin, *, url: str, timeout: float, now: datetime) -> Token:
     certificate = (file, key) if file and key else file
     trusted = ssl.get_default_verify_paths()  # the system's, as for all other calls; requests would bring its own
     session = Session(
-        verify=login.ca_file or trusted.cafile or trusted.capath or True,
+        verify=expand(account.ca_file) or trusted.cafile or trusted.capath or True,
         cert=certificate,
         timeout=timeout,
         app_name="doorman",
@@ -239,21 +239,21 @@ def log_in(login: Plugin, *, url: str, timeout: float, now: datetime) -> Token:
         login.plugin.invalidate()
         access = login.plugin.get_access(session)
         value, life = str(access.auth_token), in_utc(access.expires) - in_utc(access.issued or now)
-        catalog = read_catalog(access.service_catalog.catalog if access.has_service_catalog() else ())
+        raw = access.service_catalog.catalog if access.has_service_catalog() else ()
+        catalog: tuple[Entry, ...] = TypeAdapter(Catalog).validate_python(raw)
     except exceptions.HttpError as error:
         raise read_refusal(error, login.kind) from None
     except exceptions.ConnectionError as error:
         found = re.search(r"https?://[\w.:-]+", str(error))  # the identity provider's, perhaps
-        trouble = name_trouble(error, found[0].rstrip(":") if found else url)
+        trouble = name_trouble(error, found[0].rstrip(":") if found else account.auth_url or "")
         raise Unavailable(f"the login {login.kind} does not get through: {trouble}") from None
     except Exception as error:  # noqa: BLE001 - nor what is answered
-        raise Unavailable(f"the login {login.kind} at {url} failed ({type(error).__name__})") from None
-    entries = tuple(Entry.model_validate(each) for each in catalog)
+        raise Unavailable(f"the login {login.kind} at {account.auth_url} failed ({type(error).__name__})") from None
     return Token(
         value=value,
         life=life,
         project_id=access.project_id,
-        catalog=entries,
+        catalog=catalog,
         user=access.username,
         project_name=access.project_name,
         roles=tuple(access.role_names or ()),

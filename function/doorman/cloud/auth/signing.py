@@ -6,7 +6,6 @@ See https://docs.otc.t-systems.com/api-usage/guidelines/calling_apis/ak_sk_authe
 import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import parse_qsl, quote, unquote
 
@@ -15,50 +14,35 @@ from doorman.cloud.auth.accounts import Keys
 ALGORITHM = "SDK-HMAC-SHA256"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
-    """A request as far as its signature covers it.
+def sign(
+    *,
+    method: str,
+    path: str,
+    query: Sequence[tuple[str, str]],
+    headers: Mapping[str, str],
+    body: bytes,
+    keys: Keys,
+    project_id: str,
+    now: datetime,
+) -> dict[str, str]:
+    """Give the headers that make the request ours: date, project, security token and `Authorization`.
 
-    Attributes:
+    Args:
         path: as it goes over the wire, percent-encoded or not.
         query: names and values, decoded, in any order.
         headers: the headers to sign, `Host` among them; others may be added to the request unsigned.
     """
-
-    method: str
-    path: str
-    query: Sequence[tuple[str, str]]
-    headers: Mapping[str, str]
-    body: bytes
-
-
-def sign(draft: Draft, *, keys: Keys, project_id: str, now: datetime) -> dict[str, str]:
-    """Give the headers that make the request ours: date, project, security token and `Authorization`."""
     added = {"X-Sdk-Date": now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ"), "X-Project-Id": project_id}
     if keys.token:
         added["X-Security-Token"] = keys.token
-    headers = {name.lower(): value.strip() for name, value in {**draft.headers, **added}.items()}
-    names = ";".join(sorted(headers))
-    to_sign = f"{ALGORITHM}\n{added['X-Sdk-Date']}\n{digest(canonical_request(draft, headers).encode())}"
+    signed = {name.lower(): value.strip() for name, value in {**headers, **added}.items()}
+    names = ";".join(sorted(signed))
+    lines = [f"{name}:{signed[name]}" for name in sorted(signed)]
+    parts = (method.upper(), canonical_path(path), canonical_query(query), *lines, "", names, digest(body))
+    to_sign = "\n".join((ALGORITHM, added["X-Sdk-Date"], digest("\n".join(parts).encode())))
     signature = hmac.new(keys.secret.encode(), to_sign.encode(), hashlib.sha256).hexdigest()
     added["Authorization"] = f"{ALGORITHM} Access={keys.access}, SignedHeaders={names}, Signature={signature}"
     return added
-
-
-def canonical_request(draft: Draft, headers: Mapping[str, str]) -> str:
-    """Write the request in the one way that both sides hash; `headers` have lower-case names."""
-    names = sorted(headers)
-    return "\n".join(
-        (
-            draft.method.upper(),
-            canonical_path(draft.path),
-            canonical_query(draft.query),
-            *(f"{name}:{headers[name]}" for name in names),
-            "",
-            ";".join(names),
-            digest(draft.body),
-        )
-    )
 
 
 def canonical_path(path: str) -> str:

@@ -172,7 +172,10 @@ async def log_in(account: Account, *, client: httpx.AsyncClient, now: Callable[[
         Unavailable: Keystone is down, or answers something else.
     """
     if isinstance(account.login, Plugin):
-        token = await run_plugin(account.login, url=account.auth_url or "", client=client, now=now)
+        from doorman.cloud.auth.openstacksdk import log_in as run  # noqa: PLC0415 - a slow start for rare logins
+
+        timeout = client.timeout.read or PATIENCE
+        token = await asyncio.to_thread(run, account.login, account, timeout=timeout, now=now())
     else:
         token = await post(login_body(account), account=account, client=client, now=now, bearer=None)
     if account.agency:
@@ -197,13 +200,6 @@ async def is_known(account: Account, *, client: httpx.AsyncClient, now: Callable
     except Unavailable:
         return False
     return True
-
-
-async def run_plugin(login: Plugin, *, url: str, client: httpx.AsyncClient, now: Callable[[], datetime]) -> Token:
-    """Have keystoneauth1 log in, in a thread of its own."""
-    from doorman.cloud.auth.openstacksdk import log_in as run  # noqa: PLC0415 - a slow start for rare logins
-
-    return await asyncio.to_thread(run, login, url=url, timeout=client.timeout.read or PATIENCE, now=now())
 
 
 async def post(

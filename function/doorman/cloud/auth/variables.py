@@ -66,16 +66,17 @@ class Values:
         return value.rstrip("/")
 
 
-def gather(*reads: Callable[[], Any]) -> list[Any]:
-    """Give what all `reads` give.
+def gather(**reads: Callable[[], Any]) -> dict[str, Any]:
+    """Give by name what all `reads` give.
 
     Raises:
         Misconfigured: some of them did; all that is wrong stands in one message.
     """
-    results, faults = [], []
-    for read in reads:
+    results: dict[str, Any] = {}
+    faults = []
+    for name, read in reads.items():
         try:
-            results.append(read())
+            results[name] = read()
         except Misconfigured as error:
             faults.append(str(error))
     if faults:
