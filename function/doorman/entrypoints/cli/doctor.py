@@ -53,12 +53,15 @@ def run(arguments: Namespace) -> int:
 
 
 def _finish(arguments: Namespace, found: Sequence[Finding], kept: list[Exchange] | None) -> int:
-    code = _show(arguments, found)
+    if arguments.json:
+        say_lines("\n".join(to_json(asdict(finding)).decode() for finding in found))
+    else:
+        _show(found)
     if kept:
         record(arguments, kept, salt=secrets.token_bytes(32))
     elif kept is not None:
         sys.stderr.write("doorman: nothing was answered, so nothing is written\n")
-    return code
+    return int(any(finding.mark is Mark.MEND for finding in found))
 
 
 def record(arguments: Namespace, kept: Sequence[Exchange], *, salt: bytes) -> None:
@@ -77,20 +80,15 @@ def record(arguments: Namespace, kept: Sequence[Exchange], *, salt: bytes) -> No
         file.write_text(text, "utf-8")
 
 
-def _show(arguments: Namespace, found: Sequence[Finding]) -> int:
+def _show(found: Sequence[Finding]) -> None:
     for project, some in groupby(found, key=lambda finding: finding.project):
-        if project and not arguments.json:
+        if project:
             say(f"project {project}", style="bold")
-        if arguments.json:
-            say_lines("\n".join(to_json(asdict(finding)).decode() for finding in some))
-        else:
-            _tell(list(some))
-    broken = [finding for finding in found if finding.mark is Mark.MEND]
-    if not arguments.json:
-        unknown = ", ".join(dict.fromkeys(finding.check for finding in found if finding.mark is Mark.UNKNOWN))
-        well = f"nothing to mend; not known: {unknown}" if unknown else "nothing to mend"
-        say(f"mend first: {broken[0].check}" if broken else well, style="bold")
-    return 1 if broken else 0
+        _tell(list(some))
+    first = next((finding.check for finding in found if finding.mark is Mark.MEND), None)
+    unknown = ", ".join(dict.fromkeys(finding.check for finding in found if finding.mark is Mark.UNKNOWN))
+    well = f"nothing to mend; not known: {unknown}" if unknown else "nothing to mend"
+    say(f"mend first: {first}" if first else well, style="bold")
 
 
 async def look(arguments: Namespace, *, clock: Clock, kept: list[Exchange] | None = None) -> Sequence[Finding]:
