@@ -10,7 +10,7 @@ from doorman.errors import Broken
 from doorman.handlers.context import ProjectContext
 from doorman.handlers.doctor_rights import Rights
 from doorman.models import Share
-from doorman.planning.diagnosis import Chart, Check, Finding, Mark, Stopped
+from doorman.planning.diagnosis import Blocked, Chart, Check, Finding, Mark
 from tests.builders import GOLDEN, RECEIVER, MakeContext, Play, State
 
 pytestmark = pytest.mark.anyio
@@ -30,7 +30,7 @@ async def look(context: ProjectContext) -> list[Finding]:
     chart = Chart()
 
     async def reach(*_: object) -> None:
-        raise Stopped(Check.NAME)
+        raise Blocked(Check.NAME)
 
     await Rights(chart=chart, context=context, policy=context.policy, is_on_time=True, reach=reach).look()
     return chart.findings

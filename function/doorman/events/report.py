@@ -5,11 +5,13 @@ Takes lines as `run --json`, `kcat -J` and Doorman's log write them; asks nobody
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from sys import intern
 from typing import Any
 
+from doorman.errors import Rejected
+from doorman.events.dead_letters import read_kept
 from doorman.events.messages import OUTCOMES, EventType
 from doorman.parsing import parse_time, write_time
 
@@ -97,7 +99,7 @@ class Archive:
             entries = [
                 (data["project_id"], entry["image_id"], _moment(kind, at, data, entry)) for entry in data["images"]
             ]
-        except (ValueError, LookupError, TypeError, AttributeError):
+        except (Rejected, ValueError, LookupError, TypeError, AttributeError):
             self.strange += 1
             return
         self._seen.add(event_id or line)
@@ -133,27 +135,21 @@ def count_days(stories: Iterable[Story]) -> list[tuple[str, Counter[str]]]:
 
 
 def _unwrap(value: Mapping[str, Any]) -> tuple[str, str, str, Mapping[str, Any]]:
-    """Give kind, id, time and data of an event in one of the forms; an empty kind tells of no share.
+    """Give kind, id, time and data of a kept event, or of a line of Doorman's log; an empty kind tells of no share.
 
     Raises:
-        LookupError, TypeError, ValueError: it is none of ours.
-
-    kcat's -J: https://github.com/edenhill/kcat#json-message-envelope-output-format
+        Rejected, LookupError, TypeError, ValueError: it is none of ours.
     """
-    if "payload" in value:
-        body = json.loads(value["payload"])
-        headers = dict(_pairs(value.get("headers") or []))
-        named = {name.removeprefix("ce_"): text for name, text in headers.items()}
-        value = body if "specversion" in body else {**named, "data": body}
-    if "specversion" in value or "type" in value:
-        kind = EventType(value["type"])
-        return _KINDS.get(kind, ""), str(value["id"]), _time(value.get("time")), value["data"]
-    at = _time(value.get("timestamp"))
+    if "event" not in value:
+        event = read_kept(value, "line")
+        kind = EventType(event["type"])
+        return _KINDS.get(kind, ""), str(event["id"]), _time(event.get("time")), event["data"]
+    at = _time(value["timestamp"])
     if value["event"] == "share.decided":
         return "decided", str(value["event_id"]), at, value["data"]
-    if value["event"] != "outcome":
-        raise KeyError(value["event"])
-    return str(value["outcome"]), "", at, {"project_id": value["project_id"], "images": [value]}
+    if value["event"] == "outcome":
+        return str(value["outcome"]), "", at, {"project_id": value["project_id"], "images": [value]}
+    return "", "", at, {}
 
 
 def _conclude(moments: list[Moment]) -> Moment:
@@ -178,10 +174,6 @@ def _without_value(reason: str) -> str:
     """Take away what differs from share to share: the condition that failed counts, not the value it saw."""
     head, colon, _ = reason.partition(":")
     return f"{head})" if colon else reason
-
-
-def _pairs(headers: list[str]) -> Iterator[tuple[str, str]]:
-    return zip(headers[::2], headers[1::2], strict=False)
 
 
 def _time(text: object) -> str:

@@ -23,7 +23,7 @@ from doorman.handlers.projects import Projects
 from doorman.models import CloudEvent
 from doorman.parsing import counted
 from doorman.planning import diagnosis
-from doorman.planning.diagnosis import Chart, Check, Finding, Mark, Stopped, Verdict, list_checks, mend, note, ok
+from doorman.planning.diagnosis import Blocked, Chart, Check, Finding, Mark, Verdict, list_checks, mend, note, ok
 from doorman.policy.policy import Policy
 from doorman.runtime.clock import Clock
 from doorman.runtime.reach import Reached, origin, reach
@@ -97,7 +97,7 @@ async def examine(patient: Patient) -> list[Finding]:
 
 @dataclass(slots=True)
 class _Examination:
-    """The look at all; what cannot go on is `Stopped`."""
+    """The look at all; what cannot go on is `Blocked`."""
 
     patient: Patient
     chart: Chart
@@ -143,7 +143,7 @@ class _Examination:
                 chart.add(Check.CLOCK, clock)
                 self.is_on_time = self.is_on_time and clock.mark is not Mark.MEND
         if fault := self.reached[base].fault:
-            raise Stopped(Check(fault))
+            raise Blocked(Check(fault))
 
     def _tell(self, seen: Reached, *, is_tls: bool, mark: Mark) -> None:
         tls = seen.certificate or ("TLS" if is_tls else "no TLS: who listens reads everything")
@@ -171,7 +171,7 @@ class _Examination:
             # what to check, the remedy knows better
             text = str(error) if is_user is None else str(error).partition(": check ")[0]
             chart.add(Check.LOGIN, mend(text, _LOGIN_FIXES[is_user]))
-            raise Stopped(Check.LOGIN) from error
+            raise Blocked(Check.LOGIN) from error
         if token is None:
             chart.add(Check.LOGIN, ok("no login: each request is signed, or comes with its token"))
             return None
@@ -187,7 +187,7 @@ class _Examination:
             base = await credentials.endpoint("image")
         except (Misconfigured, Unavailable) as error:
             self.chart.add(Check.CATALOG, mend(str(error), "OS_REGION_NAME chooses among regions"))
-            raise Stopped(Check.CATALOG) from error
+            raise Blocked(Check.CATALOG) from error
         named = _find_listed(token, account)
         if named and named != base:
             text = f"image service at {base} (OS_IMAGE_ENDPOINT_OVERRIDE); the catalog says {named}"

@@ -21,7 +21,7 @@ from doorman.handlers.sweep import look
 from doorman.models import Cause, MemberStatus
 from doorman.parsing import counted
 from doorman.planning import limits
-from doorman.planning.diagnosis import Chart, Check, Mark, Stopped, list_checks, mend, ok
+from doorman.planning.diagnosis import Blocked, Chart, Check, Mark, list_checks, mend, ok
 from doorman.policy.policy import Policy
 
 _STATUSES: Final[tuple[MemberStatus, ...]] = ("pending", "accepted", "rejected")
@@ -96,11 +96,11 @@ class Rights:
             base = await cloud.client.credentials.endpoint("image")
             chart.need(Check.LIST, mend(f"no image service of the kind {api} at {base} ({_NOT_FOUND})", fix))
         if isinstance(error, Denied) and not self.is_on_time:
-            raise Stopped(Check.CLOCK)
+            raise Blocked(Check.CLOCK)
         why = explain(cloud.service.list_shares("pending")[0], error) if isinstance(error, Refused) else error
         fix = "the right to list images: ims:images:list, or the role member (with access rules: GET /v2/images)"
         chart.add(Check.LIST, mend(str(why), fix))
-        raise Stopped(Check.LIST)
+        raise Blocked(Check.LIST)
 
     async def _read_one(self, lists: limits.Lists) -> None:
         """Read one share by itself, and our own member row of it."""
@@ -138,7 +138,7 @@ class Rights:
     async def _decide(self) -> None:
         """Say what the policy would do with what waits."""
         if isinstance(self.policy, str):
-            raise Stopped(Check.POLICY)
+            raise Blocked(Check.POLICY)
         _, decided = await look(self.context, cause=Cause(id="doctor", correlation="doctor"))
         counts = Counter(decision.action for decision in decided.values())
         would = ", ".join(f"{counts[action]} {action}" for action in ("accept", "reject", "hold"))

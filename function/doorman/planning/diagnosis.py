@@ -106,7 +106,7 @@ class Finding:
         return self.text.removeprefix(_NEEDS) if self.mark is Mark.SKIPPED else ""
 
 
-class Stopped(Exception):
+class Blocked(Exception):
     """What comes next needs something that must be mended first.
 
     Attributes:
@@ -137,11 +137,11 @@ class Chart:
         """Note one finding that what comes next needs.
 
         Raises:
-            Stopped: it must be mended.
+            Blocked: it must be mended.
         """
         self.add(check, verdict)
         if verdict.mark is Mark.MEND:
-            raise Stopped(check)
+            raise Blocked(check)
 
     @contextmanager
     def guard(self, check: Check, *, mark: Mark = Mark.MEND, fix: str) -> Iterator[None]:
@@ -159,12 +159,12 @@ class Chart:
 
     @contextmanager
     def part(self, checks: Iterable[Check]) -> Iterator[None]:
-        """Look at these in the body; where that is stopped, what it has not looked at only follows."""
+        """Look at these in the body; where that is blocked, what it has not looked at only follows."""
         try:
             yield
-        except Stopped as stopped:
+        except Blocked as blocked:
             seen = {each.check for each in self.findings if each.project == self.project}
-            self.skip((check for check in checks if check not in seen), stopped.root)
+            self.skip((check for check in checks if check not in seen), blocked.root)
 
 
 def judge_clock(date_header: str | None, now: datetime) -> Verdict:

@@ -38,7 +38,7 @@ def run(arguments: Namespace) -> int:
 
     Raises:
         Misconfigured: an argument is wrong.
-        Rejected: something stands in the files, and none of it is Doorman's.
+        Rejected: something stands in the files, and none of it is Doorman's, no line of its log either.
     """
     if arguments.image and not is_image_id(arguments.image):
         raise Misconfigured(f"--image: {arguments.image[:80]!r} is no image ID (a UUID)")
@@ -47,11 +47,12 @@ def run(arguments: Namespace) -> int:
         _read(archive, file)
     stories = archive.finish()
     if archive.strange and not archive.is_ours:
-        raise Rejected(f"{', '.join(arguments.files)}: no line is an event of Doorman's, such as `run --json` writes")
+        raise Rejected(f"{', '.join(arguments.files)}: no line is Doorman's, such as `run --json` writes")
     if archive.strange:
-        sys.stderr.write(f"doorman: {archive.strange} lines were no events of Doorman's\n")
+        sys.stderr.write(f"doorman: {archive.strange} lines were none of Doorman's\n")
     if arguments.html:
-        write_page(stories, arguments.html, _read_names(arguments.policy).owner)
+        policy = arguments.policy and load_file(read_text(arguments.policy), file=arguments.policy)[0]
+        write_page(stories, arguments.html, Known(names=policy.names if policy else {}).owner)
     if arguments.image:
         return _tell_image([story for story in stories if story.image_id == arguments.image.lower()])
     if arguments.csv:
@@ -59,11 +60,6 @@ def run(arguments: Namespace) -> int:
     elif arguments.markdown or not arguments.html:
         _tell_counts(stories, is_markdown=arguments.markdown)
     return 0
-
-
-def _read_names(policy: str | None) -> Known:
-    """Read the policy's groups, which name owners, and what is wrong with it as its own command does."""
-    return Known(names=load_file(read_text(policy), file=policy)[0].names) if policy else Known()
 
 
 def write_page(stories: Sequence[Story], path: str, name: Callable[[str], str]) -> None:
@@ -75,24 +71,7 @@ def write_page(stories: Sequence[Story], path: str, name: Callable[[str], str]) 
     Raises:
         Misconfigured: jinja2 is missing, or the file cannot be written.
     """
-    render = load_page()
-    try:
-        Path(path).write_text(render(stories, name), "utf-8")
-    except OSError as error:
-        raise _refuse_page(path, error) from error
-
-
-def load_page() -> Callable[[Sequence[Story], Callable[[str], str]], str]:
-    """Give what renders the page; to be asked before the work whose page it is.
-
-    Raises:
-        Misconfigured: jinja2 is missing.
-    """
-    try:
-        from doorman.entrypoints.cli.report_page import render  # noqa: PLC0415 - the function's image has no jinja2
-    except ImportError as error:
-        raise Misconfigured("the page needs jinja2, which is not installed here: pip install jinja2") from error
-    return render
+    _write(path, "w", _load_page()(stories, name))
 
 
 def try_page(path: str) -> None:
@@ -101,18 +80,27 @@ def try_page(path: str) -> None:
     Raises:
         Misconfigured: jinja2 is missing, or the file cannot be written.
     """
-    load_page()
+    _load_page()
     is_there = Path(path).exists()
+    _write(path, "a", "")
+    if not is_there:
+        Path(path).unlink()
+
+
+def _load_page() -> Callable[[Sequence[Story], Callable[[str], str]], str]:
     try:
-        Path(path).open("a", encoding="utf-8").close()
-        if not is_there:
-            Path(path).unlink()
+        from doorman.entrypoints.cli.report_page import render  # noqa: PLC0415 - the function's image has no jinja2
+    except ImportError as error:
+        raise Misconfigured("the page needs jinja2, which is not installed here: pip install jinja2") from error
+    return render
+
+
+def _write(path: str, mode: str, text: str) -> None:
+    try:
+        with Path(path).open(mode, encoding="utf-8") as page:
+            page.write(text)
     except OSError as error:
-        raise _refuse_page(path, error) from error
-
-
-def _refuse_page(path: str, error: OSError) -> Misconfigured:
-    return Misconfigured(f"{path}: cannot be written: {error.strerror}")
+        raise Misconfigured(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def read_events(events: Sequence[CloudEvent]) -> Sequence[Story]:
@@ -182,8 +170,8 @@ def _row(story: Story) -> tuple[str, ...]:
 
 
 def _tell_counts(stories: Sequence[Story], *, is_markdown: bool) -> None:
-    say(f"{len(stories)} shares")
-    for name, counts in count(stories).items():
+    say(f"{len(stories)} shares" if stories else "0 shares: no event in these files tells of one")
+    for name, counts in count(stories).items() if stories else ():
         say()
         cells = [(name.upper(), "SHARES"), *((each or "-", str(number)) for each, number in counts)]
         if is_markdown:
