@@ -227,23 +227,20 @@ def _name(project_id: str, names: Mapping[str, str]) -> str:
 
 
 def _fit(blocks: Sequence[Sequence[str]], limit: int) -> str:
-    """Put as many blocks into a message as it takes, and count the others."""
-    texts = ["\n".join(block) for block in blocks]
+    """Put as much into a message as it takes, and count the groups that it leaves out, of which one is left out whole.
+
+    Only a group that is too long by itself loses lines: it must not hide the others.
+    """
     rest = "and {} more groups of shares, see: doorman pending"
+    texts = ["\n".join(block) for block in blocks]
     for kept in range(min(len(texts), limit), 0, -1):
         left = [rest.format(len(texts) - kept)] if kept < len(texts) else []
-        text = "\n\n".join([*texts[:kept], *left])
-        if _size(text) <= limit:
+        if _size(text := "\n\n".join([*texts[:kept], *left])) <= limit:
             return text
-    return _fit_lines(blocks[0], rest.format(len(texts)), limit)
-
-
-def _fit_lines(block: Sequence[str], rest: str, limit: int) -> str:
-    """Leave of a block that is too long by itself as many lines as fit: it must not hide the others."""
-    return next(
-        (text for kept in range(len(block) - 1, 0, -1) if _size(text := "\n".join([*block[:kept], "", rest])) <= limit),
-        rest,
-    )
+    for kept in range(len(blocks[0]) - 1, 0, -1):
+        if _size(text := "\n".join([*blocks[0][:kept], "", rest.format(len(texts))])) <= limit:
+            return text
+    return rest.format(len(texts))
 
 
 def _size(text: str) -> int:
