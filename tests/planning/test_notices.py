@@ -232,11 +232,6 @@ def test_a_long_group_hides_no_other(limit: int) -> None:
     assert len(body) <= limit
 
 
-def test_nothing_fits() -> None:
-    """Then the groups are counted."""
-    assert message(told(sample("held")), limit=80).body == "and 2 more groups of shares, see: doorman pending"
-
-
 def test_an_emoji_counts_for_two() -> None:
     """As it does where a service counts in UTF-16; one character more, and it would refuse the message."""
     event = sample("held")

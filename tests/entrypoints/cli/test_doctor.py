@@ -248,7 +248,8 @@ FAULTS: dict[str, tuple[Fault, Check, str, str, tuple[Check, ...]]] = {
     "missing role": (no_project, Check.LOGIN,
         "login refused", "the user has no role in that project", FROM_LOGIN[1:]),
     "wrong application credential": (
-        adjusted(OS_AUTH_TYPE="v3applicationcredential", **dict.fromkeys(CREDENTIAL, "x")), Check.LOGIN, "login refused", "When it does not work", FROM_LOGIN[1:]),
+        adjusted(OS_AUTH_TYPE="v3applicationcredential", **dict.fromkeys(CREDENTIAL, "x")), Check.LOGIN,
+        "login refused", "When it does not work", FROM_LOGIN[1:]),
     "wrong region": (adjusted(OS_REGION_NAME="eu-nl"), Check.CATALOG,
         "it has it in eu-de", "OS_REGION_NAME", FROM_LOGIN[2:]),
     "no image endpoint": (adjust(image_path=None), Check.CATALOG,

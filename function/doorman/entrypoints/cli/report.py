@@ -3,12 +3,13 @@
 import csv
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic_core import to_json
 
 from doorman.entrypoints.cli.output import read_text, say, table
+from doorman.entrypoints.cli.report_page import write_page
 from doorman.entrypoints.cli.tables import Known
 from doorman.errors import Misconfigured, Rejected
 from doorman.events.cloudevents import to_structured
@@ -60,47 +61,6 @@ def run(arguments: Namespace) -> int:
     elif arguments.markdown or not arguments.html:
         _tell_counts(stories, is_markdown=arguments.markdown)
     return 0
-
-
-def write_page(stories: Sequence[Story], path: str, name: Callable[[str], str]) -> None:
-    """Write the page.
-
-    Args:
-        name: gives a project's name with its ID.
-
-    Raises:
-        Misconfigured: jinja2 is missing, or the file cannot be written.
-    """
-    _write(path, "w", _load_page()(stories, name))
-
-
-def try_page(path: str) -> None:
-    """Find out whether the page can be written, before the work whose page it is; one that is there stays as it is.
-
-    Raises:
-        Misconfigured: jinja2 is missing, or the file cannot be written.
-    """
-    _load_page()
-    is_there = Path(path).exists()
-    _write(path, "a", "")
-    if not is_there:
-        Path(path).unlink()
-
-
-def _load_page() -> Callable[[Sequence[Story], Callable[[str], str]], str]:
-    try:
-        from doorman.entrypoints.cli.report_page import render  # noqa: PLC0415 - the function's image has no jinja2
-    except ImportError as error:
-        raise Misconfigured("the page needs jinja2, which is not installed here: pip install jinja2") from error
-    return render
-
-
-def _write(path: str, mode: str, text: str) -> None:
-    try:
-        with Path(path).open(mode, encoding="utf-8") as page:
-            page.write(text)
-    except OSError as error:
-        raise Misconfigured(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def read_events(events: Sequence[CloudEvent]) -> Sequence[Story]:
