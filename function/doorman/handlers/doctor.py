@@ -16,7 +16,7 @@ from doorman.cloud.auth.catalog import Service, find_endpoint
 from doorman.cloud.auth.credentials import Credentials
 from doorman.cloud.auth.keystone import LoginRefused, PasswordExpired, Token
 from doorman.cloud.auth.tokens import is_known
-from doorman.errors import DoormanError, Misconfigured, Unavailable
+from doorman.errors import Misconfigured, Unavailable
 from doorman.events.messages import DOCTOR
 from doorman.handlers.doctor_rights import Rights
 from doorman.handlers.projects import Projects
@@ -37,7 +37,6 @@ _FIXES: Final = {
     Check.CONNECTION: "check scheme, host and port of the URL, OS_CACERT, and whether a firewall lets this machine out",
 }
 
-
 _LOGIN_FIXES: Final = {
     True: "user and password are right: OS_PROJECT_ID is wrong, or the user has no role in that project",
     False: "check user name, password and the user's domain (OS_USER_DOMAIN_NAME, the account name)",
@@ -45,14 +44,24 @@ _LOGIN_FIXES: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Patient:
-    """What is looked at.
+def refuse_settings(error: str) -> list[Finding]:
+    """Give the findings where not even the settings can be read."""
+    chart = Chart()
+    chart.add(Check.SETTINGS, mend(error, "docs/settings.md and docs/clouds.md have every variable"))
+    chart.skip(list_checks(Check.POLICY, Check.SINK, api="ims"), Check.SETTINGS)
+    return chart.findings
+
+
+@dataclass(slots=True, kw_only=True)
+class Examination:
+    """The look at everything: what is looked at, and what was found of it so far.
 
     Attributes:
         policy: or why it cannot be loaded. warnings: what a strict check minds of it.
         client: to look at hosts with. sink_client: likewise, for that of the sink.
         sink: None where outcomes go nowhere else.
+        reached: hosts that were looked at, by scheme, name and port.
+        is_on_time: our clock is the cloud's.
     """
 
     settings: Settings
@@ -65,66 +74,48 @@ class Patient:
     sink: Sink | None
     notes: Sequence[str] = ()
     warnings: Sequence[str] = ()
-
-
-def refuse_settings(error: str) -> list[Finding]:
-    """Give the findings where not even the settings can be read."""
-    chart = Chart()
-    with chart.part(Check):
-        chart.need(Check.SETTINGS, mend(error, "docs/settings.md and docs/clouds.md have every variable"))
-    return chart.findings
-
-
-async def examine(patient: Patient) -> list[Finding]:
-    """Look at everything, one project after the other."""
-    settings, chart = patient.settings, Chart()
-    text = f"{counted(len(patient.credentials), 'project')}, DOORMAN_API={settings.api}, mode {settings.mode}"
-    chart.add(Check.SETTINGS, ok(text))
-    for each in patient.notes:
-        chart.add(Check.SETTINGS, note(each))
-    if isinstance(patient.policy, str):
-        chart.add(Check.POLICY, mend(patient.policy, "mend the file, until `doorman policy check` finds nothing"))
-    examination = _Examination(patient, chart)
-    for credentials in patient.credentials:
-        chart.project = next(iter(sorted(credentials.names)), None)
-        with chart.part(list_checks(Check.LOGIN, Check.SERVERS, api=settings.api)):
-            await examination.look_at(credentials)
-    chart.project = None
-    with chart.part([Check.SINK]):
-        await examination.try_sink()
-    return chart.findings
-
-
-@dataclass(slots=True)
-class _Examination:
-    """The look at all; what cannot go on is `Blocked`."""
-
-    patient: Patient
-    chart: Chart
+    chart: Chart = field(default_factory=Chart)
     reached: dict[str, Reached] = field(default_factory=dict)
     is_on_time: bool = True
 
-    async def look_at(self, credentials: Credentials) -> None:
+    async def look(self) -> list[Finding]:
+        """Look at everything, one project after the other."""
+        settings, chart = self.settings, self.chart
+        text = f"{counted(len(self.credentials), 'project')}, DOORMAN_API={settings.api}, mode {settings.mode}"
+        chart.add(Check.SETTINGS, ok(text))
+        for each in self.notes:
+            chart.add(Check.SETTINGS, note(each))
+        if isinstance(self.policy, str):
+            chart.add(Check.POLICY, mend(self.policy, "mend the file, until `doorman policy check` finds nothing"))
+        for credentials in self.credentials:
+            chart.project = next(iter(sorted(credentials.names)), None)
+            with chart.part(list_checks(Check.LOGIN, Check.SERVERS, api=settings.api)):
+                await self._look_at(credentials)
+        chart.project = None
+        with chart.part([Check.SINK]):
+            await self._try_sink()
+        return chart.findings
+
+    async def _look_at(self, credentials: Credentials) -> None:
         """Look at one served project."""
-        account, chart, patient = credentials.account, self.chart, self.patient
-        if not isinstance(patient.policy, str):
-            project_id = account.project.id if account else chart.project
-            today = patient.clock.now().date()
-            verdict = diagnosis.judge_policy(patient.policy, patient.warnings, project_id=project_id, today=today)
+        account, chart = credentials.account, self.chart
+        if not isinstance(self.policy, str):
+            project_id, today = account.project.id if account else chart.project, self.clock.now().date()
+            verdict = diagnosis.judge_policy(self.policy, self.warnings, project_id=project_id, today=today)
             chart.add(Check.POLICY, verdict)
         if account and account.auth_url:
             await self._reach(account.auth_url)
-        token = await self._log_in(credentials, account)
-        await self._reach(await self._find_endpoint(credentials, token, account))
-        context = await patient.projects.context(await credentials.project_id())
+        token = await self._log_in(credentials)
+        await self._reach(await self._find_endpoint(credentials, token))
+        context = await self.projects.context(await credentials.project_id())
         roles, rules = (token.roles, token.rules) if token else ((), None)
-        chart.add(Check.SETTLE, diagnosis.judge_settling(roles, rules, api=patient.settings.api))
+        chart.add(Check.SETTLE, diagnosis.judge_settling(roles, rules, api=self.settings.api))
 
         async def reach_service(service: Service, mark: Mark) -> None:
             await self._reach(await credentials.endpoint(service), mark=mark)
 
         await Rights(
-            chart=chart, context=context, policy=patient.policy, is_on_time=self.is_on_time, reach=reach_service
+            chart=chart, context=context, policy=self.policy, is_on_time=self.is_on_time, reach=reach_service
         ).look()
 
     async def _reach(self, url: str, *, mark: Mark = Mark.MEND, client: httpx.AsyncClient | None = None) -> None:
@@ -134,14 +125,14 @@ class _Examination:
             mark: where it cannot be reached.
             client: of the sink, whose clock counts for nothing.
         """
-        base, chart, patient = origin(url), self.chart, self.patient
+        base = origin(url)
         if base not in self.reached:
-            self.reached[base] = seen = await reach(url, client=client or patient.client, clock=patient.clock)
+            self.reached[base] = seen = await reach(url, client=client or self.client, clock=self.clock)
             self._tell(seen, is_tls=base.startswith("https:"), mark=mark)
             if client is None and seen.fault is None:
-                clock = diagnosis.judge_clock(seen.date, seen.at)
-                chart.add(Check.CLOCK, clock)
-                self.is_on_time = self.is_on_time and clock.mark is not Mark.MEND
+                verdict = diagnosis.judge_clock(seen.date, seen.at)
+                self.chart.add(Check.CLOCK, verdict)
+                self.is_on_time = self.is_on_time and verdict.mark is not Mark.MEND
         if fault := self.reached[base].fault:
             raise Blocked(Check(fault))
 
@@ -160,18 +151,17 @@ class _Examination:
                 return
             self.chart.add(check, ok(text))
 
-    async def _log_in(self, credentials: Credentials, account: Account | None) -> Token | None:
-        chart, clock = self.chart, self.patient.clock
+    async def _log_in(self, credentials: Credentials) -> Token | None:
+        chart, clock = self.chart, self.clock
         try:
             token = await credentials.token()
         except Unavailable as error:
-            is_user = None
+            is_user, account = None, credentials.account
             if isinstance(error, LoginRefused) and not isinstance(error, PasswordExpired) and account:
-                is_user = await is_known(account, client=self.patient.client, now=clock.now)
+                is_user = await is_known(account, client=self.client, now=clock.now)
             # what to check, the remedy knows better
             text = str(error) if is_user is None else str(error).partition(": check ")[0]
-            chart.add(Check.LOGIN, mend(text, _LOGIN_FIXES[is_user]))
-            raise Blocked(Check.LOGIN) from error
+            chart.block(Check.LOGIN, text, _LOGIN_FIXES[is_user])
         if token is None:
             chart.add(Check.LOGIN, ok("no login: each request is signed, or comes with its token"))
             return None
@@ -181,14 +171,13 @@ class _Examination:
         chart.add(Check.LOGIN, ok(f"{who}; {ends}, and was made for {hours} hour{'' if hours == '1' else 's'}"))
         return token
 
-    async def _find_endpoint(self, credentials: Credentials, token: Token | None, account: Account | None) -> str:
+    async def _find_endpoint(self, credentials: Credentials, token: Token | None) -> str:
         """Find where the image service is, and tell where the settings and the catalog differ."""
         try:
             base = await credentials.endpoint("image")
         except (Misconfigured, Unavailable) as error:
-            self.chart.add(Check.CATALOG, mend(str(error), "OS_REGION_NAME chooses among regions"))
-            raise Blocked(Check.CATALOG) from error
-        named = _find_listed(token, account)
+            self.chart.block(Check.CATALOG, str(error), "OS_REGION_NAME chooses among regions")
+        named = _find_listed(token, credentials.account)
         if named and named != base:
             text = f"image service at {base} (OS_IMAGE_ENDPOINT_OVERRIDE); the catalog says {named}"
             self.chart.add(Check.CATALOG, note(text, "leave the override away, unless it is meant"))
@@ -197,36 +186,33 @@ class _Examination:
             self.chart.add(Check.CATALOG, ok(f"image service at {base}, {by}"))
         return base
 
-    async def try_sink(self) -> None:
+    async def _try_sink(self) -> None:
         """Send one event that nobody acts on."""
-        chart, sink = self.chart, self.patient.sink
+        chart, sink = self.chart, self.sink
         event = CloudEvent(
             id=str(uuid4()),
             source="/doorman/-/doctor",
             type=DOCTOR,
-            time=self.patient.clock.now(),
+            time=self.clock.now(),
             data={"text": "doorman doctor looks whether this sink takes events"},
         )
         if sink is None:
             text = "none: K_SINK is not set, so outcomes stand on stdout and in the log alone"
             chart.add(Check.SINK, ok(text))
         elif isinstance(sink, HttpSink):
-            await self._reach(sink.url, client=self.patient.sink_client)
+            await self._reach(sink.url, client=self.sink_client)
             chart.add(Check.SINK, await self._post(sink, event))
         else:
-            try:
+            with chart.guard(Check.SINK, fix="check the URN, and the right to invoke or to publish"):
                 await sink.emit(event)
-            except DoormanError as error:
-                chart.add(Check.SINK, mend(str(error), "check the URN, and the right to invoke or to publish"))
-            else:
                 chart.add(Check.SINK, ok("takes events"))
 
     async def _post(self, sink: HttpSink, event: CloudEvent) -> Verdict:
-        clock, began = self.patient.clock, self.patient.clock.monotonic()
+        clock, began = self.clock, self.clock.monotonic()
         try:
             answer = await sink.send(event)
         except httpx.HTTPError as error:
-            seconds = self.patient.settings.sink_timeout
+            seconds = self.settings.sink_timeout
             fix = f"it must answer within {seconds:g} s (DOORMAN_SINK_TIMEOUT): does a broker wait for its subscribers?"
             return mend(f"no answer to an event ({type(error).__name__})", fix)
         seconds = clock.monotonic() - began

@@ -94,13 +94,12 @@ class Rights:
             if cloud.service.has_jobs and await _is_glance(cloud):
                 fix = "this is plain OpenStack: set DOORMAN_API=glance"
             base = await cloud.client.credentials.endpoint("image")
-            chart.need(Check.LIST, mend(f"no image service of the kind {api} at {base} ({_NOT_FOUND})", fix))
+            chart.block(Check.LIST, f"no image service of the kind {api} at {base} ({_NOT_FOUND})", fix)
         if isinstance(error, Denied) and not self.is_on_time:
             raise Blocked(Check.CLOCK)
         why = explain(cloud.service.list_shares("pending")[0], error) if isinstance(error, Refused) else error
         fix = "the right to list images: ims:images:list, or the role member (with access rules: GET /v2/images)"
-        chart.add(Check.LIST, mend(str(why), fix))
-        raise Blocked(Check.LIST)
+        chart.block(Check.LIST, str(why), fix)
 
     async def _read_one(self, lists: limits.Lists) -> None:
         """Read one share by itself, and our own member row of it."""

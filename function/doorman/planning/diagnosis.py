@@ -11,9 +11,9 @@ from datetime import date, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, NoReturn
 
-from doorman.errors import Misconfigured, Refused, Rejected, Unavailable
+from doorman.errors import DoormanError, Rejected
 from doorman.parsing import counted, parse_json
 from doorman.policy.policy import Policy, Rule
 
@@ -133,15 +133,14 @@ class Chart:
         """Note one finding."""
         self.findings.append(Finding(check, *verdict, project=self.project))
 
-    def need(self, check: Check, verdict: Verdict) -> None:
-        """Note one finding that what comes next needs.
+    def block(self, check: Check, text: str, fix: str) -> NoReturn:
+        """Note what must be mended before what comes next.
 
         Raises:
-            Blocked: it must be mended.
+            Blocked: always.
         """
-        self.add(check, verdict)
-        if verdict.mark is Mark.MEND:
-            raise Blocked(check)
+        self.add(check, mend(text, fix))
+        raise Blocked(check)
 
     @contextmanager
     def guard(self, check: Check, *, mark: Mark = Mark.MEND, fix: str) -> Iterator[None]:
@@ -149,7 +148,7 @@ class Chart:
         with self.part([check]):
             try:
                 yield
-            except (Misconfigured, Refused, Unavailable) as error:
+            except DoormanError as error:
                 self.add(check, Verdict(mark, str(error), fix))
 
     def skip(self, checks: Iterable[Check], root: Check) -> None:

@@ -15,11 +15,11 @@ from textwrap import wrap
 
 from pydantic_core import to_json
 
-from doorman import bootstrap
+from doorman.bootstrap import connect, open_examination
 from doorman.entrypoints.cli.output import ask, read_text, say, say_lines
 from doorman.entrypoints.cli.session import add_files, log_beside, read_settings
 from doorman.errors import Misconfigured
-from doorman.handlers.doctor import examine, refuse_settings
+from doorman.handlers.doctor import refuse_settings
 from doorman.handlers.projects import name_served
 from doorman.parsing import visible
 from doorman.planning.diagnosis import Finding, Mark
@@ -100,7 +100,7 @@ async def look(arguments: Namespace, *, clock: Clock, kept: list[Exchange] | Non
     try:
         settings = read_settings(arguments, arguments.project)
         log_beside(settings)
-        connections = bootstrap.connect(settings, clock=clock, kept=kept)
+        connections = connect(settings, clock=clock, kept=kept)
     except Misconfigured as error:
         return refuse_settings(str(error))
     async with aclosing(connections):
@@ -111,7 +111,7 @@ async def look(arguments: Namespace, *, clock: Clock, kept: list[Exchange] | Non
             text = f"--project: {', '.join(sorted(named))} is not served by these settings: name {served}"
             return refuse_settings(text)
         policy, warnings = _load(settings, clock)
-        return await examine(bootstrap.open_patient(connections, policy, credentials=chosen, warnings=warnings))
+        return await open_examination(connections, policy, credentials=chosen, warnings=warnings).look()
 
 
 def _load(settings: Settings, clock: Clock) -> tuple[Policy | str, Sequence[str]]:
