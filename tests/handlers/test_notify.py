@@ -35,7 +35,7 @@ TICK = int(os.environ.get("TICK", "60"))
 class FakeService(Service):
     """Keeps the messages that it takes; `refusals` are answered first."""
 
-    channel: str = "ops"
+    channel: Channel = OPS
     plugin: Any = None
     limit: int = 3000
     messages: list[Message] = field(default_factory=list)
@@ -58,11 +58,11 @@ class FakeService(Service):
 class House(Chain):
     """The chain with people behind it: what the broker brings to `notify` leads to one channel."""
 
-    def __init__(self, channel: Channel = OPS) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.service = FakeService()
         self.service.open.set()
-        self.announcers = {"ops": Announcer(channel, self.service, names={}, clock=self.clock)}
+        self.announcers = {"ops": Announcer(self.service, names={}, clock=self.clock)}
         self.heard = 0
 
     async def hand(self, *events: CloudEvent, name: str = "ops") -> list[Reply]:
@@ -123,12 +123,12 @@ async def test_a_week_of_cron(tmp_path: Path) -> None:
     """With `--state` each thing is told once, none twice and none not at all; a share that comes back is told again."""
     house, state = House(), str(tmp_path / "told.json")
     old = [house.share(STRANGER, name=f"old-{number}") for number in range(40)]
-    channels = {"ops": (OPS, house.service)}
+    services = {"ops": house.service}
 
     async def run(number: int) -> bool:
         report = await Run(house.served, run_id=f"run-{number}").work()
         events = [*report.told, *report.untold]
-        return await tell(events, channels, names={}, state=state, is_whole=report.is_whole)
+        return await tell(events, services, names={}, state=state, is_whole=report.is_whole)
 
     new = []
     for hour in range(0, 7 * 24, 4):
@@ -212,7 +212,7 @@ async def test_a_caller_that_goes_away_takes_nobody_with_it() -> None:
     house = House()
     told = read_told(event("failed"))
     assert told
-    announcer = Announcer(OPS, house.service, names={}, clock=house.clock)
+    announcer = Announcer(house.service, names={}, clock=house.clock)
     gone, stays = (asyncio.create_task(announcer.tell([told])) for _ in range(2))
     await asyncio.sleep(0)
     gone.cancel()
@@ -245,7 +245,7 @@ async def test_a_malformed_event_is_refused() -> None:
 async def test_what_is_remembered_is_bounded() -> None:
     """Anybody may send events: the oldest of what was told is forgotten first, and told again where it comes again."""
     house = House()
-    house.announcers["ops"] = Announcer(OPS, house.service, names={}, clock=house.clock, most=1)
+    house.announcers["ops"] = Announcer(house.service, names={}, clock=house.clock, most=1)
     for name in ("failed", "held", "failed"):
         await house.hand(event(name))
     assert house.service.titles == ["Doorman: 1 failed", "Doorman: 9 held", "Doorman: 1 failed"]
@@ -254,7 +254,7 @@ async def test_what_is_remembered_is_bounded() -> None:
 async def test_what_waits_for_one_message_is_bounded() -> None:
     """While a service hangs, what is too much is sent back; what waits is told all the same."""
     house = House()
-    house.announcers["ops"] = Announcer(OPS, house.service, names={}, clock=house.clock, most=5)
+    house.announcers["ops"] = Announcer(house.service, names={}, clock=house.clock, most=5)
     first, second = await house.hand(event("failed"), event("held"))
     text = "channel ops: too much is waiting for it"
     assert (first, second) == (Reply(), Reply(status=503, text=text, headers={"Retry-After": "2"}))

@@ -10,7 +10,6 @@ from itertools import islice
 
 from doorman.errors import Rejected, Unavailable
 from doorman.models import CloudEvent, Handled
-from doorman.planning.channels import Channel
 from doorman.planning.notices import Told, mark, pick, read_told, write_message
 from doorman.runtime.clock import Clock
 from doorman.runtime.logs import logger
@@ -32,16 +31,8 @@ class Announcer:
         most: images that are remembered.
     """
 
-    def __init__(
-        self,
-        channel: Channel,
-        service: Service,
-        *,
-        names: Mapping[str, str],
-        clock: Clock,
-        most: int = MEMORY_ENTRIES,
-    ) -> None:
-        self._channel = channel
+    def __init__(self, service: Service, *, names: Mapping[str, str], clock: Clock, most: int = MEMORY_ENTRIES) -> None:
+        self._channel = service.channel
         self._service = service
         self._names = names
         self._clock = clock
