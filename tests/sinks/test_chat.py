@@ -50,7 +50,7 @@ def receiver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiv
 
 def channel(url: str) -> Channel:
     """Give the channel `ops` with this URL."""
-    return Channel(name="ops", url=url, types=frozenset())
+    return Channel(name="ops", url=url)
 
 
 def opened(service: str, receiver: Receiver) -> Service:
