@@ -123,12 +123,12 @@ async def test_a_week_of_cron(tmp_path: Path) -> None:
     """With `--state` each thing is told once, none twice and none not at all; a share that comes back is told again."""
     house, state = House(), str(tmp_path / "told.json")
     old = [house.share(STRANGER, name=f"old-{number}") for number in range(40)]
-    services = {"ops": house.service}
+    channels = {"ops": house.service}
 
     async def run(number: int) -> bool:
         report = await Run(house.served, run_id=f"run-{number}").work()
         events = [*report.told, *report.untold]
-        return await tell(events, services, names={}, state=state, is_whole=report.is_whole)
+        return await tell(events, channels, names={}, state=state, is_whole=report.is_whole)
 
     new = []
     for hour in range(0, 7 * 24, 4):
@@ -147,11 +147,11 @@ async def test_a_week_of_cron(tmp_path: Path) -> None:
 
 
 async def test_what_comes_together_is_one_message() -> None:
-    """The reports of all projects, and a batch; each event counts once, however often it is delivered."""
+    """The reports of all projects, and a batch; each thing counts once, however often and by whomever it is told."""
     house = House()
     reports = [event("pending", daily="true", id=f"report-{number}") for number in range(3)]
-    replies = await house.hand(*reports, reports[0], event("failed"))
-    assert [reply.status for reply in replies] == [204] * 5
+    replies = await house.hand(*reports, reports[0], event("failed"), event("failed", id="of another process"))
+    assert [reply.status for reply in replies] == [204] * 6
     assert house.service.titles == ["Doorman: 1 failed, 30 waiting"]
     assert house.clock.seconds >= LINGER
     assert [reply.status for reply in await house.hand(reports[1], event("failed"))] == [204, 204]
@@ -165,14 +165,6 @@ async def test_what_fails_at_every_tick_is_told_once_a_day() -> None:
         await house.hand(event("failed", id=f"failed-{tick}"))
         await house.wait(300 - LINGER)
     assert house.service.titles == ["Doorman: 1 failed"] * 3
-
-
-async def test_the_same_of_several_events_stands_in_a_message_once() -> None:
-    """As when two processes tell of one share in the same moment, or somebody repeats it under new ids."""
-    house = House()
-    replies = await house.hand(*(event("failed", id=f"failed-{number}") for number in range(3)))
-    assert [reply.status for reply in replies] == [204] * 3
-    assert house.service.titles == ["Doorman: 1 failed"]
 
 
 async def test_a_message_that_was_not_taken_comes_again() -> None:

@@ -5,7 +5,7 @@ Takes lines as `run --json`, `kcat -J` and Doorman's log write them; asks nobody
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from sys import intern
 from typing import Any
@@ -48,7 +48,7 @@ class Moment:
     approve: str
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Story:
     """All that the archive says of one share.
 
@@ -59,8 +59,8 @@ class Story:
 
     project_id: str
     image_id: str
-    moments: list[Moment] = field(default_factory=list)
-    last: Moment = field(init=False)
+    moments: Sequence[Moment]
+    last: Moment
 
     @property
     def fate(self) -> str:
@@ -70,11 +70,11 @@ class Story:
 
 @dataclass(slots=True)
 class Archive:
-    """The stories of all shares, by project and image; `strange` lines were none of Doorman's, `is_ours`: one was."""
+    """What was read of each share; `strange` lines were none of Doorman's, `is_ours`: one was."""
 
-    stories: dict[tuple[str, str], Story] = field(default_factory=dict)
     strange: int = 0
     is_ours: bool = False
+    _moments: dict[tuple[str, str], list[Moment]] = field(default_factory=dict)
     _seen: set[str] = field(default_factory=set)
 
     def read(self, lines: Iterable[str]) -> None:
@@ -85,10 +85,10 @@ class Archive:
 
     def finish(self) -> list[Story]:
         """Put everything in order: each decision before what came of it, the latest stories first."""
-        for story in self.stories.values():
-            story.moments.sort(key=lambda moment: (moment.at, moment.kind != "decided"))
-            story.last = _conclude(story.moments)
-        return sorted(self.stories.values(), key=lambda story: story.last.at, reverse=True)
+        for moments in self._moments.values():
+            moments.sort(key=lambda moment: (moment.at, moment.kind != "decided"))
+        stories = [Story(*share, moments, _conclude(moments)) for share, moments in self._moments.items()]
+        return sorted(stories, key=lambda story: story.last.at, reverse=True)
 
     def _read(self, line: str) -> None:
         try:
@@ -104,13 +104,9 @@ class Archive:
             return
         self._seen.add(event_id or line)
         for project_id, image_id, moment in entries:
-            key = (intern(str(project_id)), str(image_id))
-            moments = self.stories.setdefault(key, Story(*key)).moments
-            if (
-                moment.kind != "held"
-                or not moments
-                or (moments[-1].kind, moments[-1].reason) != ("held", moment.reason)
-            ):
+            moments = self._moments.setdefault((intern(str(project_id)), str(image_id)), [])
+            before = [(each.kind, each.reason) for each in moments[-1:]]
+            if moment.kind != "held" or before != [("held", moment.reason)]:
                 moments.append(moment)
 
 
