@@ -20,7 +20,7 @@ from doorman.handlers.projects import Projects
 from doorman.handlers.run import Run
 from doorman.models import CloudEvent, Handled
 from doorman.planning.channels import Channel
-from doorman.planning.notices import Message, read_told
+from doorman.planning.notices import Message, read_news
 from doorman.sinks.chat import Service
 from tests.chain import STRANGER, Chain
 from tests.planning.test_notices import OPS, sample
@@ -202,10 +202,9 @@ async def test_an_event_that_comes_again_meanwhile_waits_for_the_message() -> No
 async def test_a_caller_that_goes_away_takes_nobody_with_it() -> None:
     """The message is sent all the same."""
     house = House()
-    told = read_told(event("failed"))
-    assert told
+    news = read_news(event("failed"))
     announcer = Announcer(house.service, names={}, clock=house.clock)
-    gone, stays = (asyncio.create_task(announcer.tell([told])) for _ in range(2))
+    gone, stays = (asyncio.create_task(announcer.tell(news)) for _ in range(2))
     await asyncio.sleep(0)
     gone.cancel()
     await stays

@@ -5,15 +5,13 @@ import os
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 
 from doorman.entrypoints.cli.memory import keys_of_people, read_keys, write_keys
 from doorman.entrypoints.cli.output import read_text, say
 from doorman.errors import Misconfigured, Unavailable
 from doorman.models import CloudEvent
 from doorman.parsing import visible
-from doorman.planning import notices
-from doorman.planning.notices import Message, Told, mark, pick, write_message
+from doorman.planning.notices import Message, News, pick, read_news, write_message
 from doorman.policy.policy import load_file
 from doorman.settings import VARIABLES
 from doorman.sinks.chat import Service, open_channels
@@ -73,29 +71,29 @@ async def tell(
     Returns:
         Whether every channel took its message. What one did not take is told it the next time.
     """
-    told = [each for event in events if (each := notices.read_told(event))]
+    news = [each for event in events for each in read_news(event)]
     keys = read_keys(state)
     heard = {key for key in keys_of_people(keys) if key.partition(" ")[0] in services}
     is_done = True
     for name, service in services.items():
         mine = {key for key in heard if key.startswith(f"{name} ")}
         known = {key.partition(" ")[2] for key in mine}
-        picked = [each for one in told if (each := pick(service.channel, one, known=known, is_each=True))]
+        picked = pick(service.channel, news, known=known, is_each=True)
         is_taken = not picked or await _send(service, picked, names)
         is_done &= is_taken
         now = mine | (_keys(name, picked) if is_taken else set())
-        heard = (heard - mine) | (now & _keys(name, told) if is_whole else now)
+        heard = (heard - mine) | (now & _keys(name, news) if is_whole else now)
         write_keys(state, (keys - keys_of_people(keys)) | heard)
     return is_done
 
 
-def _keys(name: str, told: Iterable[Told]) -> set[str]:
-    return {f"{name} {mark(each, entry)}" for each in told for entry in each.entries}
+def _keys(name: str, news: Iterable[News]) -> set[str]:
+    return {f"{name} {each.mark}" for each in news}
 
 
-async def _send(service: Service, told: list[Told], names: Mapping[str, str]) -> bool:
+async def _send(service: Service, news: list[News], names: Mapping[str, str]) -> bool:
     try:
-        await service.send(write_message(told, names=names, now=datetime.now(UTC), limit=service.limit))
+        await service.send(write_message(news, names=names, limit=service.limit))
     except Unavailable as error:
         sys.stderr.write(f"doorman: {visible(str(error))}\n")
         return False
