@@ -98,13 +98,7 @@ def read_news(event: CloudEvent) -> list[News]:
     word = _WORDS.get(event.type)
     if word is None:
         return []
-    model: type[OutcomeData | PendingData] = PendingData if word == "pending" else OutcomeData
-    try:
-        # as JSON, whose words and lists the strict models take; within the process data is no JSON yet
-        data = model.model_validate_json(event.data if isinstance(event.data, Json) else to_json(event.data))
-    except ValidationError as error:
-        raise Rejected(about_fault(error)) from error
-    is_daily = "daily" in event.extensions
+    data, is_daily = _read_data(event, PendingData if word == "pending" else OutcomeData), "daily" in event.extensions
     tell = partial(News, word=word, project_id=data.project_id, is_daily=is_daily)
     news = [
         tell(
@@ -123,6 +117,14 @@ def read_news(event: CloudEvent) -> list[News]:
     if isinstance(data, PendingData) and data.error:
         news.append(tell(mark=f"{event.id} unread", severity="error", detail=data.error))
     return news
+
+
+def _read_data(event: CloudEvent, model: type[OutcomeData | PendingData]) -> OutcomeData | PendingData:
+    try:
+        # as JSON, whose words and lists the strict models take; within the process data is no JSON yet
+        return model.model_validate_json(event.data if isinstance(event.data, Json) else to_json(event.data))
+    except ValidationError as error:
+        raise Rejected(about_fault(error)) from error
 
 
 def _mark(entry: OutcomeEntry | PendingEntry) -> str:

@@ -1,10 +1,10 @@
 """`doorman report`: what archived events say, as a page, a table, or the story of one image; asks no cloud."""
 
 import csv
+import fileinput
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
-from pathlib import Path
 
 from pydantic_core import to_json
 
@@ -43,9 +43,7 @@ def run(arguments: Namespace) -> int:
     """
     if arguments.image and not is_image_id(arguments.image):
         raise Misconfigured(f"--image: {arguments.image[:80]!r} is no image ID (a UUID)")
-    archive = Archive()
-    for file in arguments.files:
-        _read(archive, file)
+    archive = _read_archive(arguments.files)
     stories = archive.finish()
     if archive.strange and not archive.is_ours:
         raise Rejected(f"{', '.join(arguments.files)}: no line is Doorman's, such as `run --json` writes")
@@ -70,15 +68,14 @@ def read_events(events: Sequence[CloudEvent]) -> Sequence[Story]:
     return archive.finish()
 
 
-def _read(archive: Archive, file: str) -> None:
+def _read_archive(files: Sequence[str]) -> Archive:
+    archive = Archive()
     try:
-        if file == "-":
-            archive.read(sys.stdin)
-        else:
-            with Path(file).open(encoding="utf-8", errors="replace") as lines:
-                archive.read(lines)
+        with fileinput.input(files, encoding="utf-8", errors="replace") as lines:
+            archive.read(lines)
     except OSError as error:
-        raise Misconfigured(f"{file}: cannot be read: {error.strerror}") from error
+        raise Misconfigured(f"{error.filename}: cannot be read: {error.strerror}") from error
+    return archive
 
 
 def _tell_image(stories: Sequence[Story]) -> int:
