@@ -2,12 +2,9 @@
 
 import base64
 import json
-from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from pydantic_core import to_json
 
 from doorman.errors import Rejected
@@ -193,10 +190,3 @@ def test_a_delivery_that_is_no_event(headers: dict[str, str], body: bytes) -> No
     """It is refused, so that the sender knows."""
     with pytest.raises(Rejected):
         read_delivery(headers, body)
-
-
-@given(st.text() | st.binary())
-def test_any_file_is_read_or_refused(text: str | bytes) -> None:
-    """Nothing else comes of it."""
-    with suppress(Rejected):
-        assert all(letter.why for letter in letters(text))
