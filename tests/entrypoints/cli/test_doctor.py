@@ -228,6 +228,8 @@ def adjusted(**variables: str) -> Fault:
 
 
 FAULTS: dict[str, tuple[Fault, Check, str, str, tuple[Check, ...]]] = {
+    "wrong settings": (adjusted(DOORMAN_MODE="maybe"), Check.SETTINGS,
+        "DOORMAN_MODE", "docs/settings.md", tuple(Check)[1:]),
     "unknown host": (adjusted(OS_AUTH_URL="http://nowhere.invalid/v3"), Check.NAME,
         "nowhere.invalid: unknown name", "check the host", (Check.PROXY, Check.CONNECTION, *FROM_LOGIN)),
     "refused port": (adjusted(OS_AUTH_URL="http://127.0.0.1:9/v3"), Check.CONNECTION,
@@ -322,17 +324,6 @@ async def test_untrusted_certificate(stage: Stage, server: Server) -> None:
     stage.set(OS_CACERT=str(server.file))
     found = await doctor.look(ARGUMENTS, clock=SystemClock())
     assert "certificate of 127.0.0.1 by 127.0.0.1, until " in line(list(found), Check.CONNECTION).text
-
-
-def test_settings_that_cannot_be_read(stage: Stage) -> None:
-    """All that is wrong in them is the root of everything."""
-    stage.set(DOORMAN_MODE="maybe")
-    found = examine()
-    assert (of(found, Mark.MEND), root(found), len(of(found, Mark.SKIPPED))) == (
-        [Check.SETTINGS],
-        found[0],
-        len(Check) - 1,
-    )
 
 
 def test_plain_openstack_taken_for_another(stage: Stage) -> None:
