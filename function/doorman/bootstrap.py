@@ -27,7 +27,7 @@ from doorman.sinks.base import NullSink, Sink, Target
 from doorman.sinks.http import HttpSink
 
 if TYPE_CHECKING:
-    from doorman.handlers.doctor import Patient
+    from doorman.handlers.doctor import Examination
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,26 +98,26 @@ def open_projects(
     )
 
 
-def open_patient(
+def open_examination(
     connections: Connections,
     policy: Policy | str,
     *,
     projects: Projects | None = None,
     credentials: Sequence[Credentials] | None = None,
     warnings: Sequence[str] = (),
-) -> "Patient":
-    """Put together what `doctor` looks at.
+) -> "Examination":
+    """Put together all that `doctor` looks at.
 
     Args:
         policy: or why it cannot be loaded. warnings: what a strict check minds of it.
         projects, credentials: of those who ask, where they are not those that the settings name.
     """
-    from doorman.handlers.doctor import Patient  # noqa: PLC0415 - seldom asked for
+    from doorman.handlers.doctor import Examination  # noqa: PLC0415 - seldom asked for
 
     settings = connections.settings
     credentials = connections.credentials if credentials is None else credentials
     decides = load("version: 1") if isinstance(policy, str) else policy
-    return Patient(
+    return Examination(
         settings=settings,
         clock=connections.clock,
         credentials=credentials,

@@ -108,11 +108,11 @@ def _announcers() -> "Mapping[str, Announcer]":
     try:
         policy, _ = load_file(_read_file("DOORMAN_POLICY", settings.policy), file=settings.policy, api=settings.api)
         text = _read_file("DOORMAN_CHANNELS", file)
-        channels = open_channels(text, file=file, policy=policy, environ=os.environ)
+        services = open_channels(text, file=file, policy=policy, environ=os.environ)
     except DoormanError as error:
         raise SystemExit(f"doorman: {error}") from None
     make = partial(Announcer, names=policy.names, clock=_CONNECTIONS.clock)
-    return {name: make(channel, service) for name, (channel, service) in channels.items()}
+    return {name: make(service) for name, service in services.items()}
 
 
 @functions_framework.aio.http

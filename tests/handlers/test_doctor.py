@@ -10,7 +10,7 @@ from doorman.errors import Broken
 from doorman.handlers.context import ProjectContext
 from doorman.handlers.doctor_rights import Rights
 from doorman.models import Share
-from doorman.planning.diagnosis import Chart, Check, Finding, Mark
+from doorman.planning.diagnosis import Blocked, Chart, Check, Finding, Mark
 from tests.builders import GOLDEN, RECEIVER, MakeContext, Play, State
 
 pytestmark = pytest.mark.anyio
@@ -29,10 +29,10 @@ async def look(context: ProjectContext) -> list[Finding]:
     """Look at a project whose vaults and servers nobody reaches."""
     chart = Chart()
 
-    async def is_there(*_: object) -> bool:
-        return False
+    async def reach(*_: object) -> None:
+        raise Blocked(Check.NAME)
 
-    await Rights(chart=chart, context=context, policy=context.policy, is_on_time=True, is_there=is_there).look()
+    await Rights(chart=chart, context=context, policy=context.policy, is_on_time=True, reach=reach).look()
     return chart.findings
 
 
@@ -56,7 +56,7 @@ async def test_a_cloud_that_stops_answering(state: State, play: Play, make_conte
     play.hooks.append(refuse)
     found = await look(await make_context())
     assert [each.check for each in found if each.mark is Mark.MEND] == [Check.LIMIT, Check.JOBS]
-    assert found[-1].check is Check.WAITING
+    assert [each.check for each in found[-3:]] == [Check.WAITING, Check.VAULTS, Check.SERVERS]
 
 
 async def test_a_filter_that_is_refused(state: State, play: Play, make_context: MakeContext) -> None:

@@ -31,16 +31,10 @@ channels:
   - {name: all, url: 'https://hooks.slack.com/services/T/B/x'}
 """
     ops, everything = read(text, OPS_URL="json://secret")
-    assert ops == Channel(
-        name="ops",
-        url="json://secret",
-        types=frozenset({"failed"}),
-        severities=frozenset({"error", "action"}),
-        projects=frozenset({"r1", "r2"}),
-        owners=frozenset({"m1", "m2"}),
-    )
-    usual = frozenset({"failed", "held", "pending", "drifted"})
-    assert everything == Channel(name="all", url="https://hooks.slack.com/services/T/B/x", types=usual)
+    expected = Channel(name="ops", url="json://secret", types=["failed"], severities=["error", "action"])
+    assert ops == expected.model_copy(update={"projects": {"r1", "r2"}, "owners": {"m1", "m2"}})
+    assert everything == Channel(name="all", url="https://hooks.slack.com/services/T/B/x")
+    assert everything.types == ["failed", "held", "pending", "drifted"]
     assert "secret" not in repr(ops)
 
 

@@ -11,25 +11,20 @@ from doorman.planning.diagnosis import (
     Check,
     Finding,
     Mark,
-    Rights,
     judge_clock,
     judge_policy,
     judge_settling,
     judge_sink,
+    ok,
 )
 from doorman.policy.policy import load
 from doorman.sandbox.settings import Settings
 
 NOW = datetime(2026, 1, 31, 8, 30, tzinfo=UTC)
-RIGHT = "ims:images:share"
+RIGHT = "settling shares needs ims:images:share"
 RULE = "version: 1\nrules:\n- name: one\n  owners: [a]\n  decision: accept\n"
-
-
-def only(chart: Chart) -> tuple[Mark, str]:
-    """Give mark and text of the only finding."""
-    (found,) = chart.findings
-    assert bool(found.fix) >= (found.mark is Mark.MEND)
-    return found.mark, found.text
+ALLOWED = "the access rules of the application credential allow it"
+DENIED = "the access rules of the application credential do not allow it"
 
 
 @pytest.mark.parametrize(
@@ -43,60 +38,46 @@ def only(chart: Chart) -> tuple[Mark, str]:
 )
 def test_clock(date_header: str | None, mark: Mark, text: str) -> None:
     """Up to a minute is borne."""
-    chart = Chart()
-    assert judge_clock(chart, date_header, NOW) is (mark is not Mark.MEND)
-    assert only(chart) == (mark, text)
+    assert judge_clock(date_header, NOW)[:2] == (mark, text)
 
 
 @pytest.mark.parametrize(
-    ("rights", "api", "mark", "text"),
+    ("roles", "rules", "api", "mark", "text"),
     [
-        (Rights(), "ims", Mark.UNKNOWN, "the login does not tell its roles; settling shares needs ims:images:share"),
-        (Rights(roles=["reader", "member"]), "glance", Mark.OK, "the role member allows it"),
-        (Rights(roles=["te_admin", "op_x"]), "ims", Mark.OK, "the role te_admin allows it"),
-        (Rights(roles=["readonly", "op_x"]), "ims", Mark.MEND, "readonly only reads"),
-        (Rights(roles=["op_x"]), "ims", Mark.MEND, "no role only reads"),
+        ([], None, "ims", Mark.UNKNOWN, f"the login does not tell its roles; {RIGHT}"),
+        (["reader", "member"], None, "glance", Mark.OK, "the role member allows it"),
+        (["te_admin", "op_x"], None, "ims", Mark.OK, "the role te_admin allows it"),
+        (["readonly", "op_x"], None, "ims", Mark.MEND, "readonly only reads"),
+        (["op_x"], None, "ims", Mark.MEND, "no role only reads"),
         (
-            Rights(roles=["custom"]),
+            ["custom"],
+            None,
             "ims",
             Mark.UNKNOWN,
-            f"the login has the role custom; settling shares needs {RIGHT}, and the cloud does not say who has it",
+            f"the login has the role custom; {RIGHT}, and the cloud does not say who has it",
         ),
+        (["member"], [("PUT", "/v2/images/{image_id}/members/*")], "glance", Mark.OK, ALLOWED),
+        ([], [("PUT", "/v2/**")], "glance", Mark.OK, ALLOWED),
         (
-            Rights(roles=["member"], rules=[("PUT", "/v2/images/{image_id}/members/*")]),
-            "glance",
-            Mark.OK,
-            "the access rules of the application credential allow it",
-        ),
-        (
-            Rights(rules=[("PUT", "/v2/**")]),
-            "glance",
-            Mark.OK,
-            "the access rules of the application credential allow it",
-        ),
-        (
-            Rights(roles=["member"], rules=[("GET", "/v2/**"), ("PUT", "/v2/images/*")]),
+            ["member"],
+            [("GET", "/v2/**"), ("PUT", "/v2/images/*")],
             "glance",
             Mark.MEND,
-            "the access rules of the application credential do not allow it",
+            DENIED,
         ),
     ],
 )
-def test_settling(rights: Rights, api: str, mark: Mark, text: str) -> None:
+def test_settling(roles: list[str], rules: list[tuple[str, str]] | None, api: str, mark: Mark, text: str) -> None:
     """The token's access rules say it, else its roles, where they are known ones; nothing is tried."""
-    chart = Chart()
-    judge_settling(chart, rights, api=api)
-    assert only(chart) == (mark, text)
+    assert judge_settling(roles, rules, api=api)[:2] == (mark, text)
 
 
-def test_missing_access_rule_is_named() -> None:
+@pytest.mark.parametrize(
+    ("api", "rule"), [("glance", "PUT /v2/images/*/members/*"), ("ims", "PUT /v1/cloudimages/members")]
+)
+def test_missing_access_rule_is_named(api: str, rule: str) -> None:
     """As it stands in the recipe, for either service."""
-    found = []
-    for api in ("glance", "ims"):
-        chart = Chart()
-        judge_settling(chart, Rights(rules=[("GET", "/v2/images")]), api=api)
-        found.append(chart.findings[0].fix.rpartition(" name ")[2])
-    assert found == ["PUT /v2/images/*/members/*", "PUT /v1/cloudimages/members"]
+    assert judge_settling([], [("GET", "/v2/images")], api=api).fix.endswith(f" name {rule}")
 
 
 @pytest.mark.parametrize(
@@ -124,17 +105,14 @@ def test_missing_access_rule_is_named() -> None:
 )
 def test_policy(policy: str, warnings: list[str], mark: Mark, text: str) -> None:
     """A rule that accepts must be enforced, for this project, and not over."""
-    chart = Chart()
-    judge_policy(chart, load(policy), warnings, project_id="p1", today=date(2026, 1, 31))
-    found = only(chart)
-    assert (found[0], text in found[1]) == (mark, True), found
+    found = judge_policy(load(policy), warnings, project_id="p1", today=date(2026, 1, 31))
+    assert (found.mark, text in found.text) == (mark, True), found
 
 
 def test_policy_where_only_a_name_is_known() -> None:
     """A rule for projects may be for this one."""
-    chart = Chart()
-    judge_policy(chart, load(f"{RULE}  projects: [p2]\n"), [], project_id=None, today=NOW.date())
-    assert only(chart)[0] is Mark.OK
+    found = judge_policy(load(f"{RULE}  projects: [p2]\n"), [], project_id=None, today=NOW.date())
+    assert found.mark is Mark.OK
 
 
 @pytest.mark.parametrize(
@@ -152,22 +130,26 @@ def test_policy_where_only_a_name_is_known() -> None:
 )
 def test_sink(status: int, headers: list[str], body: bytes, seconds: float, mark: Mark, text: str) -> None:  # noqa: PLR0917 - a table
     """A broker answers with nothing, or an event; any other body is malformed, and late is worth a note."""
-    chart = Chart()
-    judge_sink(chart, status=status, headers=headers, body=body, seconds=seconds)
-    assert only(chart) == (mark, text)
+    assert judge_sink(status, headers, body, seconds=seconds)[:2] == (mark, text)
 
 
 def test_what_follows() -> None:
-    """It names the root; what turns out otherwise later can be taken back, for one project alone."""
+    """It names the root, in the same project alone; what was looked at stays as it was found."""
     chart = Chart(project="p1")
-    chart.add(Check.CATALOG, Mark.OK, "there")
+    chart.add(Check.LOGIN, ok("there"))
     chart.project = "p2"
-    chart.add(Check.CATALOG, Mark.OK, "there")
-    chart.drop(Check.CATALOG)
-    chart.skip([Check.LIST], Check.CATALOG)
+
+    def look() -> None:
+        chart.add(Check.LOGIN, ok("there"))
+        chart.block(Check.CATALOG, "gone", "find it")
+
+    with chart.part([Check.LOGIN, Check.CATALOG, Check.LIST]):
+        look()
     assert chart.findings == [
-        Finding(check=Check.CATALOG, mark=Mark.OK, text="there", project="p1"),
-        Finding(check=Check.LIST, mark=Mark.SKIPPED, text="not looked at: needs the catalog", project="p2"),
+        Finding(Check.LOGIN, Mark.OK, "there", project="p1"),
+        Finding(Check.LOGIN, Mark.OK, "there", project="p2"),
+        Finding(Check.CATALOG, Mark.MEND, "gone", "find it", "p2"),
+        Finding(Check.LIST, Mark.SKIPPED, "not looked at: needs the catalog", project="p2"),
     ]
 
 

@@ -16,9 +16,9 @@ from apprise.plugins import N_MGR
 from doorman.errors import Misconfigured, Unavailable
 from doorman.events.cloudevents import from_structured
 from doorman.planning.channels import SCHEMES, Channel
-from doorman.planning.notices import Message, plain, read_told, write_message
+from doorman.planning.notices import Message, plain, read_news, write_message
 from doorman.sinks.chat import Service, open_service
-from tests.planning.test_notices import HOSTILE, NAMES, NOW, TOLD
+from tests.planning.test_notices import HOSTILE, NAMES, TOLD
 from tests.receiver import Receiver, mailbox, receiving
 
 pytestmark = pytest.mark.anyio
@@ -50,7 +50,7 @@ def receiver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiv
 
 def channel(url: str) -> Channel:
     """Give the channel `ops` with this URL."""
-    return Channel(name="ops", url=url, types=frozenset())
+    return Channel(name="ops", url=url)
 
 
 def opened(service: str, receiver: Receiver) -> Service:
@@ -63,9 +63,8 @@ def opened(service: str, receiver: Receiver) -> Service:
 def sample(name: str, limit: int) -> Message:
     """Write the message for one sample of what Doorman tells."""
     event = json.loads((TOLD / f"{name.replace('drifted', 'rejected')}.json").read_text("utf-8"))
-    told = read_told(from_structured(event | {"type": event["type"].replace("rejected", name)}))
-    assert told is not None
-    return write_message([told], names=NAMES, now=NOW, limit=limit)
+    news = read_news(from_structured(event | {"type": event["type"].replace("rejected", name)}))
+    return write_message(news, names=NAMES, limit=limit)
 
 
 def expected(service: str, message: Message) -> Any:

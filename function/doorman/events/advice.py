@@ -9,7 +9,7 @@ from doorman.models import Action, Reason
 _NEEDS_VAULT = frozenset({Reason.VAULT_MISSING, Reason.VAULT_FAILED})
 
 
-def approve_command(image_id: str, *, project_id: str, reason: Reason) -> str:
+def approve_command(image_id: str, *, project_id: str, reason: str) -> str:
     """Write the command that accepts one held share; what is in capitals is the person's to fill in.
 
     Args:

@@ -97,9 +97,26 @@ def read_letters(data: bytes, where: str) -> list[Letter]:
     """
     found: dict[str, Letter] = {}
     for place, value in _split(as_utf8(data), where):
-        letter = Letter(_read(value, place))
+        letter = Letter(read_kept(value, place))
         found.setdefault(json.dumps(letter.revive() or value, sort_keys=True), letter)
     return list(found.values())
+
+
+def read_kept(value: Any, where: str) -> Mapping[str, Any]:
+    """Read one kept event in any of the forms of `read_letters`; empty where a record of Kafka holds none.
+
+    Raises:
+        Rejected: it is neither.
+    """
+    if not isinstance(value, dict):
+        raise Rejected(f"{where}: expected a CloudEvent as a JSON object")
+    if isinstance(attributes := value.get("attributes"), dict):
+        return {**attributes, "data": value.get("data")}
+    if "topic" in value and "payload" in value:
+        return _read_record(value)
+    if "id" not in value or "type" not in value:
+        raise Rejected(f"{where}: neither a CloudEvent nor a record of Kafka as `kcat -J` writes it")
+    return value
 
 
 def read_delivery(headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
@@ -132,18 +149,6 @@ def _split(data: bytes, where: str) -> Iterator[tuple[str, Any]]:
     else:
         for value in whole if isinstance(whole, list) else [whole]:
             yield where, value
-
-
-def _read(value: Any, where: str) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
-        raise Rejected(f"{where}: expected a CloudEvent as a JSON object")
-    if isinstance(attributes := value.get("attributes"), dict):
-        return {**attributes, "data": value.get("data")}
-    if "topic" in value and "payload" in value:
-        return _read_record(value)
-    if "id" not in value or "type" not in value:
-        raise Rejected(f"{where}: neither a CloudEvent nor a record of Kafka as `kcat -J` writes it")
-    return value
 
 
 def _read_record(record: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -5,11 +5,13 @@ Takes lines as `run --json`, `kcat -J` and Doorman's log write them; asks nobody
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from sys import intern
 from typing import Any
 
+from doorman.errors import Rejected
+from doorman.events.dead_letters import read_kept
 from doorman.events.messages import OUTCOMES, EventType
 from doorman.parsing import parse_time, write_time
 
@@ -46,7 +48,7 @@ class Moment:
     approve: str
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Story:
     """All that the archive says of one share.
 
@@ -57,8 +59,8 @@ class Story:
 
     project_id: str
     image_id: str
-    moments: list[Moment] = field(default_factory=list)
-    last: Moment = field(init=False)
+    moments: Sequence[Moment]
+    last: Moment
 
     @property
     def fate(self) -> str:
@@ -68,11 +70,11 @@ class Story:
 
 @dataclass(slots=True)
 class Archive:
-    """The stories of all shares, by project and image; `strange` lines were none of Doorman's, `is_ours`: one was."""
+    """What was read of each share; `strange` lines were none of Doorman's, `is_ours`: one was."""
 
-    stories: dict[tuple[str, str], Story] = field(default_factory=dict)
     strange: int = 0
     is_ours: bool = False
+    _moments: dict[tuple[str, str], list[Moment]] = field(default_factory=dict)
     _seen: set[str] = field(default_factory=set)
 
     def read(self, lines: Iterable[str]) -> None:
@@ -83,10 +85,10 @@ class Archive:
 
     def finish(self) -> list[Story]:
         """Put everything in order: each decision before what came of it, the latest stories first."""
-        for story in self.stories.values():
-            story.moments.sort(key=lambda moment: (moment.at, moment.kind != "decided"))
-            story.last = _conclude(story.moments)
-        return sorted(self.stories.values(), key=lambda story: story.last.at, reverse=True)
+        for moments in self._moments.values():
+            moments.sort(key=lambda moment: (moment.at, moment.kind != "decided"))
+        stories = [Story(*share, moments, _conclude(moments)) for share, moments in self._moments.items()]
+        return sorted(stories, key=lambda story: story.last.at, reverse=True)
 
     def _read(self, line: str) -> None:
         try:
@@ -97,18 +99,14 @@ class Archive:
             entries = [
                 (data["project_id"], entry["image_id"], _moment(kind, at, data, entry)) for entry in data["images"]
             ]
-        except (ValueError, LookupError, TypeError, AttributeError):
+        except (Rejected, ValueError, LookupError, TypeError, AttributeError):
             self.strange += 1
             return
         self._seen.add(event_id or line)
         for project_id, image_id, moment in entries:
-            key = (intern(str(project_id)), str(image_id))
-            moments = self.stories.setdefault(key, Story(*key)).moments
-            if (
-                moment.kind != "held"
-                or not moments
-                or (moments[-1].kind, moments[-1].reason) != ("held", moment.reason)
-            ):
+            moments = self._moments.setdefault((intern(str(project_id)), str(image_id)), [])
+            before = [(each.kind, each.reason) for each in moments[-1:]]
+            if moment.kind != "held" or before != [("held", moment.reason)]:
                 moments.append(moment)
 
 
@@ -133,27 +131,21 @@ def count_days(stories: Iterable[Story]) -> list[tuple[str, Counter[str]]]:
 
 
 def _unwrap(value: Mapping[str, Any]) -> tuple[str, str, str, Mapping[str, Any]]:
-    """Give kind, id, time and data of an event in one of the forms; an empty kind tells of no share.
+    """Give kind, id, time and data of a kept event, or of a line of Doorman's log; an empty kind tells of no share.
 
     Raises:
-        LookupError, TypeError, ValueError: it is none of ours.
-
-    kcat's -J: https://github.com/edenhill/kcat#json-message-envelope-output-format
+        Rejected, LookupError, TypeError, ValueError: it is none of ours.
     """
-    if "payload" in value:
-        body = json.loads(value["payload"])
-        headers = dict(_pairs(value.get("headers") or []))
-        named = {name.removeprefix("ce_"): text for name, text in headers.items()}
-        value = body if "specversion" in body else {**named, "data": body}
-    if "specversion" in value or "type" in value:
-        kind = EventType(value["type"])
-        return _KINDS.get(kind, ""), str(value["id"]), _time(value.get("time")), value["data"]
-    at = _time(value.get("timestamp"))
+    if "event" not in value:
+        event = read_kept(value, "line")
+        kind = EventType(event["type"])
+        return _KINDS.get(kind, ""), str(event["id"]), _time(event.get("time")), event["data"]
+    at = _time(value["timestamp"])
     if value["event"] == "share.decided":
         return "decided", str(value["event_id"]), at, value["data"]
-    if value["event"] != "outcome":
-        raise KeyError(value["event"])
-    return str(value["outcome"]), "", at, {"project_id": value["project_id"], "images": [value]}
+    if value["event"] == "outcome":
+        return str(value["outcome"]), "", at, {"project_id": value["project_id"], "images": [value]}
+    return "", "", at, {}
 
 
 def _conclude(moments: list[Moment]) -> Moment:
@@ -178,10 +170,6 @@ def _without_value(reason: str) -> str:
     """Take away what differs from share to share: the condition that failed counts, not the value it saw."""
     head, colon, _ = reason.partition(":")
     return f"{head})" if colon else reason
-
-
-def _pairs(headers: list[str]) -> Iterator[tuple[str, str]]:
-    return zip(headers[::2], headers[1::2], strict=False)
 
 
 def _time(text: object) -> str:

@@ -6,7 +6,6 @@ only thing it sends is one event of the type `dev.doorman.doctor.v1` to the sink
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Final
 from uuid import uuid4
 
@@ -17,14 +16,14 @@ from doorman.cloud.auth.catalog import Service, find_endpoint
 from doorman.cloud.auth.credentials import Credentials
 from doorman.cloud.auth.keystone import LoginRefused, PasswordExpired, Token
 from doorman.cloud.auth.tokens import is_known
-from doorman.errors import DoormanError, Misconfigured, Unavailable
+from doorman.errors import Misconfigured, Unavailable
 from doorman.events.messages import DOCTOR
-from doorman.handlers.doctor_rights import Rights, list_checks
+from doorman.handlers.doctor_rights import Rights
 from doorman.handlers.projects import Projects
 from doorman.models import CloudEvent
 from doorman.parsing import counted
 from doorman.planning import diagnosis
-from doorman.planning.diagnosis import Chart, Check, Finding, Mark
+from doorman.planning.diagnosis import Blocked, Chart, Check, Finding, Mark, Verdict, list_checks, mend, note, ok
 from doorman.policy.policy import Policy
 from doorman.runtime.clock import Clock
 from doorman.runtime.reach import Reached, origin, reach
@@ -38,7 +37,6 @@ _FIXES: Final = {
     Check.CONNECTION: "check scheme, host and port of the URL, OS_CACERT, and whether a firewall lets this machine out",
 }
 
-
 _LOGIN_FIXES: Final = {
     True: "user and password are right: OS_PROJECT_ID is wrong, or the user has no role in that project",
     False: "check user name, password and the user's domain (OS_USER_DOMAIN_NAME, the account name)",
@@ -46,14 +44,24 @@ _LOGIN_FIXES: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Patient:
-    """What is looked at.
+def refuse_settings(error: str) -> list[Finding]:
+    """Give the findings where not even the settings can be read."""
+    chart = Chart()
+    chart.add(Check.SETTINGS, mend(error, "docs/settings.md and docs/clouds.md have every variable"))
+    chart.skip(list_checks(Check.POLICY, Check.SINK, api="ims"), Check.SETTINGS)
+    return chart.findings
+
+
+@dataclass(slots=True, kw_only=True)
+class Examination:
+    """The look at everything: what is looked at, and what was found of it so far.
 
     Attributes:
         policy: or why it cannot be loaded. warnings: what a strict check minds of it.
         client: to look at hosts with. sink_client: likewise, for that of the sink.
         sink: None where outcomes go nowhere else.
+        reached: hosts that were looked at, by scheme, name and port.
+        is_on_time: our clock is the cloud's.
     """
 
     settings: Settings
@@ -66,92 +74,69 @@ class Patient:
     sink: Sink | None
     notes: Sequence[str] = ()
     warnings: Sequence[str] = ()
-
-
-def refuse_settings(error: str) -> list[Finding]:
-    """Give the findings where not even the settings can be read."""
-    chart = Chart()
-    chart.add(Check.SETTINGS, Mark.MEND, error, "docs/settings.md and docs/clouds.md have every variable")
-    chart.skip(
-        (Check.POLICY, Check.NAME, Check.PROXY, Check.CONNECTION, Check.CLOCK, *list_checks("ims"), Check.SINK),
-        Check.SETTINGS,
-    )
-    return chart.findings
-
-
-async def examine(patient: Patient) -> list[Finding]:
-    """Look at everything, one project after the other."""
-    settings, chart = patient.settings, Chart()
-    text = f"{counted(len(patient.credentials), 'project')}, DOORMAN_API={settings.api}, mode {settings.mode}"
-    chart.add(Check.SETTINGS, Mark.OK, text)
-    for note in patient.notes:
-        chart.add(Check.SETTINGS, Mark.NOTE, note)
-    if isinstance(patient.policy, str):
-        chart.add(Check.POLICY, Mark.MEND, patient.policy, "mend the file, until `doorman policy check` finds nothing")
-    examination = _Examination(patient, chart)
-    for credentials in patient.credentials:
-        await examination.look_at(credentials)
-    chart.project = None
-    await examination.try_sink()
-    return chart.findings
-
-
-@dataclass(slots=True)
-class _Examination:
-    patient: Patient
-    chart: Chart
+    chart: Chart = field(default_factory=Chart)
     reached: dict[str, Reached] = field(default_factory=dict)
     is_on_time: bool = True
 
-    async def look_at(self, credentials: Credentials) -> None:
-        """Look at one served project."""
-        account, chart, policy = credentials.account, self.chart, self.patient.policy
-        chart.project = next(iter(sorted(credentials.names)), None)
-        if not isinstance(policy, str):
-            project_id = account.project.id if account else chart.project
-            today = self.patient.clock.now().date()
-            diagnosis.judge_policy(chart, policy, self.patient.warnings, project_id=project_id, today=today)
-        root = await self._reach(account.auth_url) if account and account.auth_url else None
-        token = None
-        if root is None:
-            token, root = await self._log_in(credentials, account)
-        base = None
-        if root is None:
-            base, root = await self._find_endpoint(credentials, token, account)
-        if root is None:
-            root = await self._reach(base or "")
-        if root is not None:
-            seen = {finding.check for finding in chart.findings if finding.project == chart.project}
-            chart.skip([each for each in list_checks(self.patient.settings.api) if each not in seen], root)
-            return
-        context = await self.patient.projects.context(await credentials.project_id())
-        rights = diagnosis.Rights(roles=token.roles if token else None, rules=token.rules if token else None)
-        diagnosis.judge_settling(chart, rights, api=self.patient.settings.api)
-        looked = Rights(
-            chart=chart,
-            context=context,
-            policy=policy,
-            is_on_time=self.is_on_time,
-            is_there=partial(self._is_there, credentials),
-        )
-        await looked.look()
+    async def look(self) -> list[Finding]:
+        """Look at everything, one project after the other."""
+        settings, chart = self.settings, self.chart
+        text = f"{counted(len(self.credentials), 'project')}, DOORMAN_API={settings.api}, mode {settings.mode}"
+        chart.add(Check.SETTINGS, ok(text))
+        for each in self.notes:
+            chart.add(Check.SETTINGS, note(each))
+        if isinstance(self.policy, str):
+            chart.add(Check.POLICY, mend(self.policy, "mend the file, until `doorman policy check` finds nothing"))
+        for credentials in self.credentials:
+            chart.project = next(iter(sorted(credentials.names)), None)
+            with chart.part(list_checks(Check.LOGIN, Check.SERVERS, api=settings.api)):
+                await self._look_at(credentials)
+        chart.project = None
+        with chart.part([Check.SINK]):
+            await self._try_sink()
+        return chart.findings
 
-    async def _reach(
-        self, url: str, *, is_needed: bool = True, client: httpx.AsyncClient | None = None
-    ) -> Check | None:
-        """Look at a host, once; say what is wrong with it."""
+    async def _look_at(self, credentials: Credentials) -> None:
+        """Look at one served project."""
+        account, chart = credentials.account, self.chart
+        if not isinstance(self.policy, str):
+            project_id, today = account.project.id if account else chart.project, self.clock.now().date()
+            verdict = diagnosis.judge_policy(self.policy, self.warnings, project_id=project_id, today=today)
+            chart.add(Check.POLICY, verdict)
+        if account and account.auth_url:
+            await self._reach(account.auth_url)
+        token = await self._log_in(credentials)
+        await self._reach(await self._find_endpoint(credentials, token))
+        context = await self.projects.context(await credentials.project_id())
+        roles, rules = (token.roles, token.rules) if token else ((), None)
+        chart.add(Check.SETTLE, diagnosis.judge_settling(roles, rules, api=self.settings.api))
+
+        async def reach_service(service: Service, mark: Mark) -> None:
+            await self._reach(await credentials.endpoint(service), mark=mark)
+
+        await Rights(
+            chart=chart, context=context, policy=self.policy, is_on_time=self.is_on_time, reach=reach_service
+        ).look()
+
+    async def _reach(self, url: str, *, mark: Mark = Mark.MEND, client: httpx.AsyncClient | None = None) -> None:
+        """Look at a host, once.
+
+        Args:
+            mark: where it cannot be reached.
+            client: of the sink, whose clock counts for nothing.
+        """
         base = origin(url)
         if base not in self.reached:
-            patient = self.patient
-            self.reached[base] = seen = await reach(url, client=client or patient.client, clock=patient.clock)
-            self._tell(seen, is_tls=base.startswith("https:"), is_needed=is_needed)
+            self.reached[base] = seen = await reach(url, client=client or self.client, clock=self.clock)
+            self._tell(seen, is_tls=base.startswith("https:"), mark=mark)
             if client is None and seen.fault is None:
-                is_right = diagnosis.judge_clock(self.chart, seen.date, seen.at)
-                self.is_on_time = self.is_on_time and is_right
-        fault = self.reached[base].fault
-        return Check(fault) if fault else None
+                verdict = diagnosis.judge_clock(seen.date, seen.at)
+                self.chart.add(Check.CLOCK, verdict)
+                self.is_on_time = self.is_on_time and verdict.mark is not Mark.MEND
+        if fault := self.reached[base].fault:
+            raise Blocked(Check(fault))
 
-    def _tell(self, seen: Reached, *, is_tls: bool, is_needed: bool) -> None:
+    def _tell(self, seen: Reached, *, is_tls: bool, mark: Mark) -> None:
         tls = seen.certificate or ("TLS" if is_tls else "no TLS: who listens reads everything")
         through = f" through the proxy {seen.proxy}" if seen.proxy else ""
         found = {
@@ -159,109 +144,79 @@ class _Examination:
             Check.PROXY: f"{seen.host}{through or ': no proxy'}",
             Check.CONNECTION: f"{seen.host}{through}: {tls}",
         }
-        checks = list(found)
-        end = checks.index(Check(seen.fault)) if seen.fault else len(checks)
-        for each in checks[:end]:
-            self.chart.add(each, Mark.OK, found[each])
-        if seen.fault:
-            root = checks[end]
-            self.chart.add(root, Mark.MEND if is_needed else Mark.NOTE, seen.trouble, _FIXES[root])
-            self.chart.skip(checks[end + 1 :], root)
+        for check, text in found.items():
+            if check == seen.fault:
+                self.chart.add(check, Verdict(mark, seen.trouble, _FIXES[check]))
+                self.chart.skip(list_checks(check, Check.CONNECTION, api="ims")[1:], check)
+                return
+            self.chart.add(check, ok(text))
 
-    async def _log_in(self, credentials: Credentials, account: Account | None) -> tuple[Token | None, Check | None]:
-        chart, clock = self.chart, self.patient.clock
+    async def _log_in(self, credentials: Credentials) -> Token | None:
+        chart, clock = self.chart, self.clock
         try:
             token = await credentials.token()
         except Unavailable as error:
-            is_user = None
+            is_user, account = None, credentials.account
             if isinstance(error, LoginRefused) and not isinstance(error, PasswordExpired) and account:
-                is_user = await is_known(account, client=self.patient.client, now=clock.now)
+                is_user = await is_known(account, client=self.client, now=clock.now)
             # what to check, the remedy knows better
             text = str(error) if is_user is None else str(error).partition(": check ")[0]
-            chart.add(Check.LOGIN, Mark.MEND, text, _LOGIN_FIXES[is_user])
-            return None, Check.LOGIN
+            chart.block(Check.LOGIN, text, _LOGIN_FIXES[is_user])
         if token is None:
-            chart.add(Check.LOGIN, Mark.OK, "no login: each request is signed, or comes with its token")
-            return None, None
+            chart.add(Check.LOGIN, ok("no login: each request is signed, or comes with its token"))
+            return None
         who = f"{token.user or 'a user'} in project {token.project_name or token.project_id}"
         hours = f"{token.life.total_seconds() / 3600:.3g}"
         ends = f"the token ends {clock.now() + token.life:%Y-%m-%d %H:%M} UTC"
-        chart.add(Check.LOGIN, Mark.OK, f"{who}; {ends}, and was made for {hours} hour{'' if hours == '1' else 's'}")
-        return token, None
+        chart.add(Check.LOGIN, ok(f"{who}; {ends}, and was made for {hours} hour{'' if hours == '1' else 's'}"))
+        return token
 
-    async def _find_endpoint(
-        self, credentials: Credentials, token: Token | None, account: Account | None
-    ) -> tuple[str | None, Check | None]:
+    async def _find_endpoint(self, credentials: Credentials, token: Token | None) -> str:
         """Find where the image service is, and tell where the settings and the catalog differ."""
-        chart = self.chart
         try:
             base = await credentials.endpoint("image")
         except (Misconfigured, Unavailable) as error:
-            chart.add(Check.CATALOG, Mark.MEND, str(error), "OS_REGION_NAME chooses among regions")
-            return None, Check.CATALOG
-        named = _find_listed(token, account)
+            self.chart.block(Check.CATALOG, str(error), "OS_REGION_NAME chooses among regions")
+        named = _find_listed(token, credentials.account)
         if named and named != base:
             text = f"image service at {base} (OS_IMAGE_ENDPOINT_OVERRIDE); the catalog says {named}"
-            chart.add(Check.CATALOG, Mark.NOTE, text, "leave the override away, unless it is meant")
+            self.chart.add(Check.CATALOG, note(text, "leave the override away, unless it is meant"))
         else:
             by = "as the catalog says" if named else "as the settings say"
-            chart.add(Check.CATALOG, Mark.OK, f"image service at {base}, {by}")
-        return base, None
+            self.chart.add(Check.CATALOG, ok(f"image service at {base}, {by}"))
+        return base
 
-    async def _is_there(self, credentials: Credentials, service: Service, check: Check, mark: Mark, fix: str) -> bool:
-        """Say whether a service has an endpoint that can be reached."""
-        try:
-            url = await credentials.endpoint(service)
-        except (Misconfigured, Unavailable) as error:
-            self.chart.add(check, mark, str(error), fix)
-            return False
-        root = await self._reach(url, is_needed=mark is Mark.MEND)
-        if root is not None:
-            self.chart.skip((check,), root)
-        return root is None
-
-    async def try_sink(self) -> None:
+    async def _try_sink(self) -> None:
         """Send one event that nobody acts on."""
-        chart, sink = self.chart, self.patient.sink
+        chart, sink = self.chart, self.sink
         event = CloudEvent(
             id=str(uuid4()),
             source="/doorman/-/doctor",
             type=DOCTOR,
-            time=self.patient.clock.now(),
+            time=self.clock.now(),
             data={"text": "doorman doctor looks whether this sink takes events"},
         )
         if sink is None:
-            chart.add(Check.SINK, Mark.OK, "none: K_SINK is not set, so outcomes stand on stdout and in the log alone")
+            text = "none: K_SINK is not set, so outcomes stand on stdout and in the log alone"
+            chart.add(Check.SINK, ok(text))
         elif isinstance(sink, HttpSink):
-            root = await self._reach(sink.url, client=self.patient.sink_client)
-            if root is None:
-                await self._post(sink, event)
-            else:
-                chart.skip((Check.SINK,), root)
+            await self._reach(sink.url, client=self.sink_client)
+            chart.add(Check.SINK, await self._post(sink, event))
         else:
-            try:
+            with chart.guard(Check.SINK, fix="check the URN, and the right to invoke or to publish"):
                 await sink.emit(event)
-            except DoormanError as error:
-                chart.add(Check.SINK, Mark.MEND, str(error), "check the URN, and the right to invoke or to publish")
-            else:
-                chart.add(Check.SINK, Mark.OK, "takes events")
+                chart.add(Check.SINK, ok("takes events"))
 
-    async def _post(self, sink: HttpSink, event: CloudEvent) -> None:
-        clock, began = self.patient.clock, self.patient.clock.monotonic()
+    async def _post(self, sink: HttpSink, event: CloudEvent) -> Verdict:
+        clock, began = self.clock, self.clock.monotonic()
         try:
             answer = await sink.send(event)
         except httpx.HTTPError as error:
-            seconds = self.patient.settings.sink_timeout
+            seconds = self.settings.sink_timeout
             fix = f"it must answer within {seconds:g} s (DOORMAN_SINK_TIMEOUT): does a broker wait for its subscribers?"
-            self.chart.add(Check.SINK, Mark.MEND, f"no answer to an event ({type(error).__name__})", fix)
-            return
-        diagnosis.judge_sink(
-            self.chart,
-            status=answer.status_code,
-            headers=answer.headers,
-            body=answer.content,
-            seconds=clock.monotonic() - began,
-        )
+            return mend(f"no answer to an event ({type(error).__name__})", fix)
+        seconds = clock.monotonic() - began
+        return diagnosis.judge_sink(answer.status_code, answer.headers, answer.content, seconds=seconds)
 
 
 def _find_listed(token: Token | None, account: Account | None) -> str | None:

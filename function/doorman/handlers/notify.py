@@ -6,12 +6,11 @@ There is no store: a process remembers for a day what it told, so that what fail
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from itertools import islice
+from itertools import chain, islice
 
 from doorman.errors import Rejected, Unavailable
 from doorman.models import CloudEvent, Handled
-from doorman.planning.channels import Channel
-from doorman.planning.notices import Told, mark, pick, read_told, write_message
+from doorman.planning.notices import News, pick, read_news, write_message
 from doorman.runtime.clock import Clock
 from doorman.runtime.logs import logger
 from doorman.sinks.chat import Service
@@ -32,33 +31,25 @@ class Announcer:
         most: images that are remembered.
     """
 
-    def __init__(
-        self,
-        channel: Channel,
-        service: Service,
-        *,
-        names: Mapping[str, str],
-        clock: Clock,
-        most: int = MEMORY_ENTRIES,
-    ) -> None:
-        self._channel = channel
+    def __init__(self, service: Service, *, names: Mapping[str, str], clock: Clock, most: int = MEMORY_ENTRIES) -> None:
+        self._channel = service.channel
         self._service = service
         self._names = names
         self._clock = clock
         self._most = most
         self._known: dict[str, datetime] = {}
         self._turn = asyncio.Lock()
-        self._open: tuple[list[Told], asyncio.Task[None]] | None = None
+        self._open: tuple[list[News], asyncio.Task[None]] | None = None
 
-    async def tell(self, told: Sequence[Told]) -> None:
+    async def tell(self, news: Iterable[News]) -> None:
         """Have it told, with what comes in the same moment.
 
         Raises:
             Unavailable: the service did not take the message, or too much waits for it.
         """
-        if not (picked := self._pick(told)):
+        if not (picked := self._pick(news)):
             return
-        if self._open and _count(self._open[0]) + _count(picked) > self._most:
+        if self._open and len(self._open[0]) + len(picked) > self._most:
             raise Unavailable(f"channel {self._channel.name}: too much is waiting for it", retry_after=LINGER)
         if self._open is None:
             self._open = ([], asyncio.create_task(self._gather()))
@@ -70,36 +61,25 @@ class Announcer:
         await self._clock.sleep(LINGER)
         async with self._turn:
             gathered, self._open = self._open[0] if self._open else [], None
-            await self._send({each.id: each for each in gathered}.values())
+            if picked := self._pick(gathered):
+                await self._send(picked)
 
-    def _pick(self, told: Iterable[Told]) -> list[Told]:
+    def _pick(self, news: Iterable[News]) -> list[News]:
         forgotten = self._clock.now() - MEMORY
-        self._known = {key: at for key, at in self._known.items() if at > forgotten}
-        known, picked = set(self._known), list[Told]()
-        for one in told:
-            if each := pick(self._channel, one, known=known):
-                picked.append(each)
-                known |= {mark(each, entry) for entry in each.entries}
-        return picked
+        self._known = {mark: at for mark, at in self._known.items() if at > forgotten}
+        return pick(self._channel, news, known=self._known)
 
-    async def _send(self, told: Iterable[Told]) -> None:
-        if not (picked := self._pick(told)):
-            return
-        now = self._clock.now()
-        message = write_message(picked, names=self._names, now=now, limit=self._service.limit)
+    async def _send(self, news: Sequence[News]) -> None:
+        message = write_message(news, names=self._names, limit=self._service.limit)
         try:
             await self._service.send(message)
         except Unavailable as error:
             logger().warning("notify.failed", channel=self._channel.name, error=str(error))
             raise
-        self._known |= {mark(each, entry): now for each in picked for entry in each.entries}
-        for key in list(islice(self._known, max(0, len(self._known) - self._most))):
-            del self._known[key]
-        logger().info("notify.sent", channel=self._channel.name, shares=sum(len(each.entries) for each in picked))
-
-
-def _count(told: Iterable[Told]) -> int:
-    return sum(1 + len(each.entries) for each in told)
+        self._known |= dict.fromkeys((each.mark for each in news), self._clock.now())
+        for mark in list(islice(self._known, max(0, len(self._known) - self._most))):
+            del self._known[mark]
+        logger().info("notify.sent", channel=self._channel.name, shares=sum(bool(each.image_id) for each in news))
 
 
 async def handle_notify(
@@ -112,10 +92,10 @@ async def handle_notify(
     """
     if name not in announcers:
         raise Rejected(f"path: {name[:40]!r} is no channel of DOORMAN_CHANNELS: end it with {', '.join(announcers)}")
-    told = [read_told(event) for event in events]
+    news = [read_news(event) for event in events]
     error = None
     try:
-        await announcers[name].tell([each for each in told if each])
+        await announcers[name].tell(chain.from_iterable(news))
     except Unavailable as failure:
         error = failure
-    return [Handled(project_id=each.project_id if each else None, error=error if each else None) for each in told]
+    return [Handled(project_id=some[0].project_id, error=error) if some else Handled() for some in news]

@@ -5,7 +5,6 @@ A channel's URL holds a secret. No message of this module shows one, and the fil
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated, ClassVar, Final, Literal
 
@@ -39,24 +38,8 @@ _SCHEME = re.compile(r"([a-z0-9]+)://\S+")
 _URL_WORDS: Final = "apprise's URL of a service, or `${NAME}`: the variable that holds it"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Channel:
-    """One way to people; None in `severities`, `projects` and `owners` stands for all of them.
-
-    Attributes:
-        url: apprise's URL of the service, a secret.
-    """
-
-    name: str
-    url: str = field(repr=False)
-    types: frozenset[str]
-    severities: frozenset[str] | None = None
-    projects: frozenset[str] | None = None
-    owners: frozenset[str] | None = None
-
-
-class ChannelEntry(Strict):
-    """One channel as it is written."""
+class Channel(Strict):
+    """One way to people, as it is written; None in `severities`, `projects` and `owners` stands for all of them."""
 
     called: ClassVar[str] = "a channel"
     form: ClassVar[str] = "a mapping with `name` and `url`"
@@ -65,7 +48,7 @@ class ChannelEntry(Strict):
         str,
         Field(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="a name of 1 to 64 of `A-Z a-z 0-9 _ -`, such as `ops`"),
     ]
-    url: Annotated[str, Field(min_length=1, description=_URL_WORDS)]
+    url: Annotated[str, Field(min_length=1, repr=False, description=_URL_WORDS)]
     types: OneOrMore[Word] = words(f"{_WORDS}, or a list of them", default=["failed", "held", "pending", "drifted"])
     severities: OneOrMore[Severity] | None = words("`info`, `action` or `error`, or a list of them")
     projects: Projects = None
@@ -78,11 +61,11 @@ class ChannelsFile(Strict):
     called: ClassVar[str] = "the file"
     form: ClassVar[str] = "a mapping that begins with `channels:`"
 
-    channels: Annotated[Some[ChannelEntry], Field(description="a list of channels, each beginning with `- name:`")]
+    channels: Annotated[Some[Channel], Field(description="a list of channels, each beginning with `- name:`")]
 
 
 def load(text: str, *, file: str, policy: PolicyFile, environ: Mapping[str, str]) -> tuple[Channel, ...]:
-    """Load a file of channels.
+    """Load a file of channels: groups become their projects, and a variable's name what is in it.
 
     Args:
         text: YAML or JSON.
@@ -96,13 +79,12 @@ def load(text: str, *, file: str, policy: PolicyFile, environ: Mapping[str, str]
     sense = partial(_check, groups=policy.groups, environ=environ)
     content, _ = strict.load(text, ChannelsFile, file=file, sense=sense, advise=_advise)
     return tuple(
-        Channel(
-            name=entry.name,
-            url=_fill_in(entry.url, environ) or "",
-            types=frozenset(entry.types),
-            severities=frozenset(entry.severities) if entry.severities else None,
-            projects=resolve(entry.projects, policy),
-            owners=resolve(entry.owners, policy),
+        entry.model_copy(
+            update={
+                "url": _fill_in(entry.url, environ),
+                "projects": resolve(entry.projects, policy),
+                "owners": resolve(entry.owners, policy),
+            }
         )
         for entry in content.channels
     )

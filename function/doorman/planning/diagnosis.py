@@ -4,14 +4,16 @@
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
-from typing import Final
+from functools import partial
+from typing import Final, NamedTuple, NoReturn
 
-from doorman.errors import Rejected
+from doorman.errors import DoormanError, Rejected
 from doorman.parsing import counted, parse_json
 from doorman.policy.policy import Policy, Rule
 
@@ -25,7 +27,7 @@ _NEEDS: Final = "not looked at: needs the "
 
 
 class Check(StrEnum):
-    """What is looked at, one line each; docs/clouds.md names these words."""
+    """What is looked at, one line each, in the order of what needs what; docs/clouds.md names these words."""
 
     SETTINGS = "settings"
     POLICY = "policy"
@@ -35,9 +37,9 @@ class Check(StrEnum):
     CLOCK = "clock"
     LOGIN = "login"
     CATALOG = "catalog"
+    SETTLE = "settle"
     LIST = "list"
     READ = "read"
-    SETTLE = "settle"
     MEMBER_STATUS = "member-status"
     LIMIT = "limit"
     NEXT = "next"
@@ -52,6 +54,16 @@ class Check(StrEnum):
     SINK = "sink"
 
 
+_ALL: Final = tuple(Check)
+_NOT_ON_GLANCE: Final = frozenset({Check.WHOLE, Check.JOBS})
+
+
+def list_checks(first: Check, last: Check, *, api: str) -> list[Check]:
+    """List what is looked at with this image service, from one check to another."""
+    some = _ALL[_ALL.index(first) : _ALL.index(last) + 1]
+    return [each for each in some if api == "ims" or each not in _NOT_ON_GLANCE]
+
+
 class Mark(StrEnum):
     """How it was found: `mend` must be put right, `note` works but is worth knowing, `unknown` cannot be told."""
 
@@ -62,7 +74,18 @@ class Mark(StrEnum):
     SKIPPED = "-"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict(NamedTuple):
+    """What one look found, and the remedy; empty where nothing is wrong."""
+
+    mark: Mark
+    text: str
+    fix: str = ""
+
+
+ok, note, mend, unknown = (partial(Verdict, mark) for mark in (Mark.OK, Mark.NOTE, Mark.MEND, Mark.UNKNOWN))
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """One line: what was looked at, what was found, and what to do about it.
 
@@ -83,6 +106,18 @@ class Finding:
         return self.text.removeprefix(_NEEDS) if self.mark is Mark.SKIPPED else ""
 
 
+class Blocked(Exception):
+    """What comes next needs something that must be mended first.
+
+    Attributes:
+        root: what that is.
+    """
+
+    def __init__(self, root: Check) -> None:
+        super().__init__(root)
+        self.root = root
+
+
 @dataclass(slots=True)
 class Chart:
     """The findings so far, in the order in which one thing needs another: the first to mend is a root.
@@ -94,44 +129,54 @@ class Chart:
     project: str | None = None
     findings: list[Finding] = field(default_factory=list)
 
-    def add(self, check: Check, mark: Mark, text: str, fix: str = "") -> None:
+    def add(self, check: Check, verdict: Verdict) -> None:
         """Note one finding."""
-        self.findings.append(Finding(check=check, mark=mark, text=text, fix=fix, project=self.project))
+        self.findings.append(Finding(check, *verdict, project=self.project))
 
-    def drop(self, check: Check) -> None:
-        """Take back what was found earlier of this project."""
-        self.findings = [each for each in self.findings if (each.check, each.project) != (check, self.project)]
+    def block(self, check: Check, text: str, fix: str) -> NoReturn:
+        """Note what must be mended before what comes next.
+
+        Raises:
+            Blocked: always.
+        """
+        self.add(check, mend(text, fix))
+        raise Blocked(check)
+
+    @contextmanager
+    def guard(self, check: Check, *, mark: Mark = Mark.MEND, fix: str) -> Iterator[None]:
+        """Look at this in the body, whose failure costs no more than this one line, with this mark and remedy."""
+        with self.part([check]):
+            try:
+                yield
+            except DoormanError as error:
+                self.add(check, Verdict(mark, str(error), fix))
 
     def skip(self, checks: Iterable[Check], root: Check) -> None:
         """Mark what only follows from an earlier fault."""
         for check in checks:
-            self.add(check, Mark.SKIPPED, f"{_NEEDS}{root}")
+            self.add(check, Verdict(Mark.SKIPPED, f"{_NEEDS}{root}"))
+
+    @contextmanager
+    def part(self, checks: Iterable[Check]) -> Iterator[None]:
+        """Look at these in the body; where that is blocked, what it has not looked at only follows."""
+        try:
+            yield
+        except Blocked as blocked:
+            seen = {each.check for each in self.findings if each.project == self.project}
+            self.skip((check for check in checks if check not in seen), blocked.root)
 
 
-def judge_clock(chart: Chart, date_header: str | None, now: datetime) -> bool:
-    """Compare the cloud's clock (`Date`, whole seconds) with ours; say whether they agree."""
+def judge_clock(date_header: str | None, now: datetime) -> Verdict:
+    """Compare the cloud's clock (`Date`, whole seconds) with ours."""
     try:
         skew = (parsedate_to_datetime(date_header or "") - now).total_seconds()
     except (TypeError, ValueError):
-        chart.add(Check.CLOCK, Mark.UNKNOWN, "the cloud does not tell its time")
-        return True
+        return unknown("the cloud does not tell its time")
     text = f"{abs(skew):.0f} s {'behind' if skew > 0 else 'ahead of'} the cloud's"
-    if abs(skew) <= MAX_SKEW:
-        chart.add(Check.CLOCK, Mark.OK, text)
-        return True
     fix = (
         "set this machine's clock (NTP); signatures (AK/SK) end after some minutes, and events from later count as old"
     )
-    chart.add(Check.CLOCK, Mark.MEND, text, fix)
-    return False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rights:
-    """What a token says of its rights; None where nobody tells: `rules`: method and path of access rules."""
-
-    roles: Sequence[str] | None = None
-    rules: Sequence[tuple[str, str]] | None = None
+    return ok(text) if abs(skew) <= MAX_SKEW else mend(text, fix)
 
 
 _READERS = frozenset({"reader", "readonly"})
@@ -139,33 +184,33 @@ _WRITERS = {
     "glance": frozenset({"member", "_member_", "admin", "manager"}),
     "ims": frozenset({"te_admin", "ims_adm"}),
 }
-_PUT_MEMBER = "/v2/images/i/members/p"
+_PUT_MEMBER = {"glance": "/v2/images/i/members/p", "ims": "/v1/cloudimages/members"}
 
 
-def judge_settling(chart: Chart, rights: Rights, *, api: str) -> None:
-    """Say whether settling is allowed, by what the token tells; it is never tried."""
+def judge_settling(roles: Iterable[str], rules: Iterable[tuple[str, str]] | None, *, api: str) -> Verdict:
+    """Say whether settling is allowed, by what the token tells; it is never tried.
+
+    Args:
+        roles: none where nobody tells.
+        rules: method and path of access rules; None: there are none that bound it.
+    """
     right = "ims:images:share" if api == "ims" else "the role member"
-    if rights.rules is not None:
-        path = _PUT_MEMBER if api == "glance" else "/v1/cloudimages/members"
-        if any(method == "PUT" and _matches(rule, path) for method, rule in rights.rules):
-            chart.add(Check.SETTLE, Mark.OK, "the access rules of the application credential allow it")
-            return
+    if rules is not None:
+        path = _PUT_MEMBER[api]
+        if any(method == "PUT" and _matches(rule, path) for method, rule in rules):
+            return ok("the access rules of the application credential allow it")
         fix = f"make one whose access rules name PUT {path.replace('/i/', '/*/').replace('/p', '/*')}"
-        chart.add(Check.SETTLE, Mark.MEND, "the access rules of the application credential do not allow it", fix)
-        return
-    roles = set(rights.roles or ())
+        return mend("the access rules of the application credential do not allow it", fix)
+    roles = sorted(set(roles))
     if not roles:
-        text = f"the login does not tell its roles; settling shares needs {right}"
-        chart.add(Check.SETTLE, Mark.UNKNOWN, text)
-    elif found := sorted(roles & _WRITERS[api]):
-        chart.add(Check.SETTLE, Mark.OK, f"the role {found[0]} allows it")
-    elif not {role for role in roles - _READERS if not role.startswith("op_")}:
-        named = ", ".join(sorted(roles & _READERS)) or "no role"
-        chart.add(Check.SETTLE, Mark.MEND, f"{named} only reads", f"give the user {right} in this project")
-    else:
-        has = f"the role{'' if len(roles) == 1 else 's'} {', '.join(sorted(roles))[:120]}"
-        text = f"the login has {has}; settling shares needs {right}, and the cloud does not say who has it"
-        chart.add(Check.SETTLE, Mark.UNKNOWN, text)
+        return unknown(f"the login does not tell its roles; settling shares needs {right}")
+    if writers := [role for role in roles if role in _WRITERS[api]]:
+        return ok(f"the role {writers[0]} allows it")
+    if all(role in _READERS or role.startswith("op_") for role in roles):
+        named = ", ".join(role for role in roles if role in _READERS) or "no role"
+        return mend(f"{named} only reads", f"give the user {right} in this project")
+    has = f"the role{'' if len(roles) == 1 else 's'} {', '.join(roles)[:120]}"
+    return unknown(f"the login has {has}; settling shares needs {right}, and the cloud does not say who has it")
 
 
 def _matches(rule: str, path: str) -> bool:
@@ -174,7 +219,7 @@ def _matches(rule: str, path: str) -> bool:
     return re.fullmatch(pattern.replace(r"\*", "[^/]+"), path) is not None
 
 
-def judge_policy(chart: Chart, policy: Policy, warnings: Sequence[str], *, project_id: str | None, today: date) -> None:
+def judge_policy(policy: Policy, warnings: Sequence[str], *, project_id: str | None, today: date) -> Verdict:
     """Say whether a policy that loads can accept anything in this project, and what a strict check minds.
 
     Args:
@@ -183,20 +228,17 @@ def judge_policy(chart: Chart, policy: Policy, warnings: Sequence[str], *, proje
         today: in UTC.
     """
     accepting = [rule for rule in policy.rules if rule.action == "accept"]
-    able = [rule for rule in accepting if _counts(rule, project_id, today)]
-    text = f"{counted(len(policy.rules), 'rule')}, digest {policy.digest}"
-    if not able:
-        why = "none of its rules accepts" if not accepting else _name_obstacles(accepting, project_id)
+    if not any(_counts(rule, project_id, today) for rule in accepting):
+        why = _name_obstacles(accepting, project_id) if accepting else "none of its rules accepts"
         fix = "write a rule that accepts for this project; `doorman policy suggest` drafts one"
-        chart.add(Check.POLICY, Mark.MEND, f"can accept nothing here: {why}", fix)
-    elif warnings:
+        return mend(f"can accept nothing here: {why}", fix)
+    text = f"{counted(len(policy.rules), 'rule')}, digest {policy.digest}"
+    if warnings:
         more = f" and {len(warnings) - 1} more" if len(warnings) > 1 else ""
-        fix = "see all with `doorman policy check --strict`"
-        chart.add(Check.POLICY, Mark.NOTE, f"{text}; not strict: {warnings[0]}{more}", fix)
-    elif policy.mode == "audit":
-        chart.add(Check.POLICY, Mark.NOTE, f"{text}; in audit mode: everything is told, nothing is done")
-    else:
-        chart.add(Check.POLICY, Mark.OK, text)
+        return note(f"{text}; not strict: {warnings[0]}{more}", "see all with `doorman policy check --strict`")
+    if policy.mode == "audit":
+        return note(f"{text}; in audit mode: everything is told, nothing is done")
+    return ok(text)
 
 
 def _counts(rule: Rule, project_id: str | None, today: date) -> bool:
@@ -210,7 +252,14 @@ def _name_obstacles(rules: Sequence[Rule], project_id: str | None) -> str:
     return "the rules that accept are for other projects, on trial (audit), or have expired"
 
 
-def judge_sink(chart: Chart, *, status: int, headers: Iterable[str], body: bytes, seconds: float) -> None:
+_SINK_FIXES: Final = {
+    401: "it asks who sends: is the audience of the SinkBinding's token right?",
+    403: "it asks who sends: an EventPolicy of the broker may name this sender",
+    404: "no broker has this path: check K_SINK (http://HOST/NAMESPACE/BROKER)",
+}
+
+
+def judge_sink(status: int, headers: Iterable[str], body: bytes, *, seconds: float) -> Verdict:
     """Judge how a sink over HTTP answered an event.
 
     Args:
@@ -219,23 +268,18 @@ def judge_sink(chart: Chart, *, status: int, headers: Iterable[str], body: bytes
     """
     took = f"answers {status} after {seconds:.1f} s"
     if status // 100 != 2:  # noqa: PLR2004 - the class of success
-        fix = {
-            401: "it asks who sends: is the audience of the SinkBinding's token right?",
-            403: "it asks who sends: an EventPolicy of the broker may name this sender",
-            404: "no broker has this path: check K_SINK (http://HOST/NAMESPACE/BROKER)",
-        }.get(status, "check K_SINK, and what the sink says in its own log")
-        chart.add(Check.SINK, Mark.MEND, f"does not take events: {took}", fix)
-    elif body.strip() and "ce-specversion" not in headers and not _is_event(body):
+        fix = _SINK_FIXES.get(status, "check K_SINK, and what the sink says in its own log")
+        return mend(f"does not take events: {took}", fix)
+    if body.strip() and "ce-specversion" not in headers and not _is_event(body):
         fix = (
             "a broker answers 202 with nothing: is K_SINK one? Behind a broker, such an answer counts as malformed: "
             "the event runs again and dies; answer 202 or 204 without a body"
         )
-        chart.add(Check.SINK, Mark.MEND, f"{took} with a body of its own, no event", fix)
-    elif seconds > SLOW:
+        return mend(f"{took} with a body of its own, no event", fix)
+    if seconds > SLOW:
         fix = "an in-memory channel answers last: set its async-handler annotation; DOORMAN_SINK_TIMEOUT is the bound"
-        chart.add(Check.SINK, Mark.NOTE, f"takes events, but late: {took}", fix)
-    else:
-        chart.add(Check.SINK, Mark.OK, f"takes events: {took}")
+        return note(f"takes events, but late: {took}", fix)
+    return ok(f"takes events: {took}")
 
 
 def _is_event(body: bytes) -> bool:

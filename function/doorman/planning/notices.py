@@ -6,9 +6,10 @@ its markup, and commands are written anew from checked IDs.
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import groupby
 from typing import Final
 
@@ -48,23 +49,35 @@ _TWIN: Final = 0xFEE0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """What one event tells; texts are as they came.
+class News:
+    """What an event tells of one share, or, without an image, of a project that cannot be read; texts are as they came.
 
     Attributes:
-        word: how the images ended, or `pending`.
+        mark: the same as long as the same is told; of the daily report, as it is sent again.
+        word: how the image ended, or `pending`.
         is_daily: it belongs to the daily report.
-        error: why the project could not be read.
+        is_new: it came since the last daily report; where nobody knows when, it did not.
+        detail: the error, or the condition that failed and the value that it saw.
     """
 
-    id: str
+    mark: str
     word: str
     severity: Severity
     project_id: str
     is_daily: bool
-    time: datetime | None
-    entries: tuple[OutcomeEntry | PendingEntry, ...]
-    error: str | None = None
+    is_new: bool = False
+    image_id: str = ""
+    name: str = ""
+    owner: str = ""
+    rule: str = ""
+    reason: str = ""
+    detail: str = ""
+
+    @property
+    def why(self) -> tuple[int, str, str, str, str, str]:
+        """What shares of one group have in common: the condition that failed, not the value that it saw."""
+        kind = self.detail.partition(":")[0]
+        return _ORDER.index(self.word), self.project_id, self.owner, self.reason, kind, self.rule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,82 +89,90 @@ class Message:
     severity: Severity
 
 
-Line = tuple[Told, OutcomeEntry | PendingEntry]
-
-
-def read_told(event: CloudEvent) -> Told | None:
-    """Read what an event tells people; None where it is of a type that tells them nothing.
+def read_news(event: CloudEvent) -> list[News]:
+    """Read what an event tells people; nothing where it is of a type that tells them nothing.
 
     Raises:
         Rejected: its data is wrong; the text names the first field.
     """
     word = _WORDS.get(event.type)
     if word is None:
-        return None
-    model: type[OutcomeData | PendingData] = PendingData if word == "pending" else OutcomeData
+        return []
+    data, is_daily = _read_data(event, PendingData if word == "pending" else OutcomeData), "daily" in event.extensions
+    tell = partial(News, word=word, project_id=data.project_id, is_daily=is_daily)
+    news = [
+        tell(
+            mark=f"{event.id} {entry.image_id}" if is_daily else _mark(entry),
+            severity=_SEVERITY.get(word, "info"),
+            is_new=_is_new(entry, event.time),
+            image_id=entry.image_id,
+            name=entry.name or "",
+            owner=entry.owner or "",
+            rule=entry.rule or "",
+            reason=entry.reason.value,
+            detail=entry.error_code or entry.failed_condition or "" if isinstance(entry, OutcomeEntry) else "",
+        )
+        for entry in data.images
+    ]
+    if isinstance(data, PendingData) and data.error:
+        news.append(tell(mark=f"{event.id} unread", severity="error", detail=data.error))
+    return news
+
+
+def _read_data(event: CloudEvent, model: type[OutcomeData | PendingData]) -> OutcomeData | PendingData:
     try:
         # as JSON, whose words and lists the strict models take; within the process data is no JSON yet
-        data = model.model_validate_json(event.data if isinstance(event.data, Json) else to_json(event.data))
+        return model.model_validate_json(event.data if isinstance(event.data, Json) else to_json(event.data))
     except ValidationError as error:
         raise Rejected(about_fault(error)) from error
-    trouble = data.error if isinstance(data, PendingData) else None
-    severity = "error" if trouble else _SEVERITY.get(word, "info") if data.images else "info"
-    return Told(
-        id=event.id,
-        word=word,
-        severity=severity,
-        project_id=data.project_id,
-        is_daily="daily" in event.extensions,
-        time=event.time,
-        entries=data.images,
-        error=trouble,
-    )
 
 
-def pick(channel: Channel, told: Told, *, known: Collection[str] = (), is_each: bool = False) -> Told | None:
-    """Leave of an event what a channel is to hear; None where that is nothing.
+def _mark(entry: OutcomeEntry | PendingEntry) -> str:
+    return f"{entry.key[:MAX_KEY]} {getattr(entry, 'settled_at', None) or ''}"
+
+
+def _is_new(entry: OutcomeEntry | PendingEntry, now: datetime | None) -> bool:
+    shared = parse_time(entry.shared_at or "") if isinstance(entry, PendingEntry) else None
+    if shared is None or now is None:
+        return False
+    return now - shared < NEW  # whose difference has no end, as a sender's time may have
+
+
+def pick(channel: Channel, news: Iterable[News], *, known: Collection[str] = (), is_each: bool = False) -> list[News]:
+    """Leave what a channel is to hear, each thing once.
 
     What merely waits or has drifted is heard in the daily report alone, each time as long as it is so.
 
     Args:
-        known: marks (`mark`) of what it was told before.
+        known: marks of what it was told before.
         is_each: somebody keeps those marks, so that also what has drifted is told when it is new.
     """
-    if told.word not in channel.types or (told.word in _DAILY and not (told.is_daily or is_each)):
-        return None
-    if channel.severities is not None and told.severity not in channel.severities:
-        return None
-    if channel.projects is not None and told.project_id not in channel.projects:
-        return None
-    entries = tuple(
-        entry
-        for entry in told.entries
-        if (channel.owners is None or entry.owner in channel.owners) and mark(told, entry) not in known
+    heard = (each for each in news if _hears(channel, each) and (each.word not in _DAILY or each.is_daily or is_each))
+    return list({each.mark: each for each in heard if each.mark not in known}.values())
+
+
+def _hears(channel: Channel, news: News) -> bool:
+    return (
+        news.word in channel.types
+        and (channel.severities is None or news.severity in channel.severities)
+        and (channel.projects is None or news.project_id in channel.projects)
+        and (channel.owners is None or not news.image_id or news.owner in channel.owners)
     )
-    return replace(told, entries=entries) if entries or told.error else None
 
 
-def mark(told: Told, entry: OutcomeEntry | PendingEntry) -> str:
-    """Give what stays the same as long as the same is told of a share; of the daily report, as it is sent again."""
-    if told.is_daily:
-        return f"{told.id} {entry.image_id}"
-    return f"{entry.key[:MAX_KEY]} {getattr(entry, 'settled_at', None) or ''}"
-
-
-def write_message(told: Sequence[Told], *, names: Mapping[str, str], now: datetime, limit: int) -> Message:
+def write_message(news: Collection[News], *, names: Mapping[str, str], limit: int) -> Message:
     """Write one message for all that is told, the most urgent first.
 
     Args:
         names: the policy's groups by the project IDs in them.
-        now: the time of day, for what is new.
         limit: characters that title and body may have together.
     """
-    severity = max((each.severity for each in told), key=("info", "action", "error").index)
-    title = f"Doorman: {_sum_up(told, now)}"
-    errors = [
-        [f"project {_name(each.project_id, names)}: {plain(each.error, MAX_DETAIL)}"] for each in told if each.error
-    ]
-    blocks = [*errors, *(_write_group(group, names) for group in _group(told))]
+    shares = sorted((each for each in news if each.image_id), key=lambda each: (each.why, each.image_id))
+    unread = (each for each in news if not each.image_id)
+    blocks = [[f"project {_name(each.project_id, names)}: {plain(each.detail, MAX_DETAIL)}"] for each in unread]
+    blocks += [_write_group(list(group), names) for _, group in groupby(shares, key=lambda each: each.why)]
+    title = f"Doorman: {_sum_up(shares)}"
+    severity = max((each.severity for each in news), key=("info", "action", "error").index)
     return Message(title=title, body=_fit(blocks, limit - _size(title) - len("\r\n")), severity=severity)
 
 
@@ -164,30 +185,9 @@ def plain(text: str, most: int = MAX_NAME) -> str:
     return shown if cut == text else f"{shown}... (and {len(text) - len(cut)} characters more)"
 
 
-def _why(line: Line) -> tuple[int, str, str, str, str]:
-    told, entry = line
-    return _ORDER.index(told.word), told.project_id, entry.owner or "", _kind(entry), entry.rule or ""
-
-
-def _kind(entry: OutcomeEntry | PendingEntry) -> str:
-    """Give the reason without what differs from share to share: the condition that failed, not the value it saw."""
-    return f"{entry.reason.value} {_detail(entry).partition(':')[0]}"
-
-
-def _detail(entry: OutcomeEntry | PendingEntry) -> str:
-    return entry.error_code or entry.failed_condition or "" if isinstance(entry, OutcomeEntry) else ""
-
-
-def _group(told: Iterable[Told]) -> Iterator[tuple[Line, ...]]:
-    lines = sorted(((each, entry) for each in told for entry in each.entries), key=lambda x: (_why(x), x[1].image_id))
-    return (tuple(group) for _, group in groupby(lines, key=_why))
-
-
-def _sum_up(told: Iterable[Told], now: datetime) -> str:
+def _sum_up(shares: Collection[News]) -> str:
     """Say in a few words what came: `1 failed, 40 waiting (3 of them new)`."""
-    told = list(told)
-    counts = Counter(each.word for each in told for _ in each.entries)
-    new = sum(_is_new(entry, each.time or now) for each in told for entry in each.entries)
+    counts, new = Counter(each.word for each in shares), sum(each.is_new for each in shares)
     parts = [
         f"{counts[word]} {_SAID.get(word, word)}" + (f" ({new} of them new)" if word == "pending" and new else "")
         for word in _ORDER
@@ -196,28 +196,21 @@ def _sum_up(told: Iterable[Told], now: datetime) -> str:
     return ", ".join(parts) or "a project could not be read"
 
 
-def _is_new(entry: OutcomeEntry | PendingEntry, now: datetime) -> bool:
-    """Say whether a waiting share came since the last daily report; where nobody knows when, it did not."""
-    shared = parse_time(entry.shared_at or "") if isinstance(entry, PendingEntry) else None
-    return shared is not None and now - shared < NEW  # whose difference has no end, as a sender's time may have
-
-
-def _write_group(group: Sequence[Line], names: Mapping[str, str]) -> list[str]:
-    told, first = group[0]
-    details = {_detail(entry) for _, entry in group}
-    detail = details.pop() if len(details) == 1 else next(iter(details)).partition(":")[0]
-    why = first.reason.value + (f" ({plain(detail, MAX_DETAIL)})" if detail else "")
+def _write_group(group: Sequence[News], names: Mapping[str, str]) -> list[str]:
+    first, details = group[0], {each.detail for each in group}
+    detail = first.detail if len(details) == 1 else first.detail.partition(":")[0]
+    why = first.reason + (f" ({plain(detail, MAX_DETAIL)})" if detail else "")
     why += f", rule {plain(first.rule)}" if first.rule else ""
     owner = _name(first.owner, names) if first.owner else "an unknown owner"
     lines = [
-        f"{len(group)} {_SAID.get(told.word, told.word)}: {why}",
-        f"of {owner} for {_name(told.project_id, names)}",
+        f"{len(group)} {_SAID.get(first.word, first.word)}: {why}",
+        f"of {owner} for {_name(first.project_id, names)}",
     ]
-    lines += [f"{entry.image_id} {plain(entry.name or '')}".rstrip() for _, entry in group[:FEW]]
+    lines += [f"{each.image_id} {plain(each.name)}".rstrip() for each in group[:FEW]]
     lines += [f"and {len(group) - FEW} more"] if len(group) > FEW else []
-    if told.word in {"held", "pending"}:
-        images = " ".join(entry.image_id for _, entry in group) if len(group) <= FEW else "IMAGE..."
-        lines.append(approve_command(images, project_id=told.project_id, reason=first.reason))
+    if first.word in {"held", "pending"}:
+        images = " ".join(each.image_id for each in group) if len(group) <= FEW else "IMAGE..."
+        lines.append(approve_command(images, project_id=first.project_id, reason=first.reason))
     return lines
 
 
@@ -227,23 +220,20 @@ def _name(project_id: str, names: Mapping[str, str]) -> str:
 
 
 def _fit(blocks: Sequence[Sequence[str]], limit: int) -> str:
-    """Put as many blocks into a message as it takes, and count the others."""
-    texts = ["\n".join(block) for block in blocks]
+    """Put as much into a message as it takes, and count the groups that it leaves out, of which one is left out whole.
+
+    Only a group that is too long by itself loses lines: it must not hide the others.
+    """
     rest = "and {} more groups of shares, see: doorman pending"
+    texts = ["\n".join(block) for block in blocks]
     for kept in range(min(len(texts), limit), 0, -1):
         left = [rest.format(len(texts) - kept)] if kept < len(texts) else []
-        text = "\n\n".join([*texts[:kept], *left])
-        if _size(text) <= limit:
+        if _size(text := "\n\n".join([*texts[:kept], *left])) <= limit:
             return text
-    return _fit_lines(blocks[0], rest.format(len(texts)), limit)
-
-
-def _fit_lines(block: Sequence[str], rest: str, limit: int) -> str:
-    """Leave of a block that is too long by itself as many lines as fit: it must not hide the others."""
-    return next(
-        (text for kept in range(len(block) - 1, 0, -1) if _size(text := "\n".join([*block[:kept], "", rest])) <= limit),
-        rest,
-    )
+    for kept in range(len(blocks[0]) - 1, 0, -1):
+        if _size(text := "\n".join([*blocks[0][:kept], "", rest.format(len(texts))])) <= limit:
+            return text
+    return rest.format(len(texts))
 
 
 def _size(text: str) -> int:

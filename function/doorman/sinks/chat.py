@@ -43,7 +43,7 @@ class Service:
         latest: what became of the last message; not done as long as its thread runs, also when nobody waits any more.
     """
 
-    channel: str
+    channel: Channel
     plugin: "NotifyBase"
     limit: int
     line_end: str = "\n"
@@ -57,7 +57,7 @@ class Service:
             Unavailable: the service did not take it. Apprise does not say whether it ever will, so a retry may help.
         """
         if self.latest and not self.latest.done():
-            raise Unavailable(f"channel {self.channel}: the service is still busy with an earlier message")
+            raise Unavailable(f"channel {self.channel.name}: the service is still busy with an earlier message")
         self.latest = Future()
         self.latest.set_running_or_notify_cancel()  # who stops waiting does not end it
         # Not of a pool, which a service that never ends its answers would take from all; and our end waits for none.
@@ -65,11 +65,11 @@ class Service:
         try:
             is_taken = await asyncio.wait_for(asyncio.wrap_future(self.latest), self.timeout)
         except TimeoutError:
-            raise Unavailable(f"channel {self.channel}: no end within {self.timeout:g} s") from None
+            raise Unavailable(f"channel {self.channel.name}: no end within {self.timeout:g} s") from None
         except Exception as error:  # noqa: BLE001 - whatever a plugin raises; its text may quote the URL
-            raise Unavailable(f"channel {self.channel}: not sent ({type(error).__name__})") from None
+            raise Unavailable(f"channel {self.channel.name}: not sent ({type(error).__name__})") from None
         if not is_taken:
-            raise Unavailable(f"channel {self.channel}: the service did not take the message")
+            raise Unavailable(f"channel {self.channel.name}: the service did not take the message")
 
     def _answer(self, message: Message, answered: "Future[bool]") -> None:
         try:
@@ -118,12 +118,10 @@ def open_service(channel: Channel) -> Service:
     # A tenth is left for what becomes longer on its way, such as ends of lines.
     limit = min(LONGEST, plugin.body_maxlen * 9 // 10)
     line_end = "\n\n" if parts["schema"] in _PARAGRAPHS else "\n"
-    return Service(channel.name, plugin, limit=limit, line_end=line_end)
+    return Service(channel, plugin, limit=limit, line_end=line_end)
 
 
-def open_channels(
-    text: str, *, file: str, policy: PolicyFile, environ: Mapping[str, str]
-) -> dict[str, tuple[Channel, Service]]:
+def open_channels(text: str, *, file: str, policy: PolicyFile, environ: Mapping[str, str]) -> dict[str, Service]:
     """Make ready to send to the channels of a file, by their names.
 
     Args:
@@ -135,4 +133,4 @@ def open_channels(
         Misconfigured: the file is wrong, or one of its channels cannot be opened.
     """
     channels = load(text, file=file, policy=policy, environ=environ)
-    return {channel.name: (channel, open_service(channel)) for channel in channels}
+    return {channel.name: open_service(channel) for channel in channels}

@@ -75,7 +75,7 @@ def test_the_counts(archive: str, capsys: pytest.CaptureFixture[str]) -> None:
     lines = told.out.splitlines()
     assert lines[:3] == ["5 shares", "", "OUTCOME   SHARES"]
     assert sorted(lines[3:8]) == [f"{kind:8}  1" for kind in sorted(TAKEN.values())]
-    assert told.err == "doorman: 3 lines were no events of Doorman's\n"
+    assert told.err == "doorman: 3 lines were none of Doorman's\n"
     assert main(["report", archive, "--markdown"]) == 0
     assert "| job_failed (IMG.0046) | 1 |" in capsys.readouterr().out.splitlines()
 
@@ -232,8 +232,6 @@ def test_what_is_missing_is_said(
     assert "nowhere.json: cannot be read: No such file" in capsys.readouterr().err
     assert main(["report", archive, "--html", str(tmp_path / "no" / "page.html")]) == 2
     assert "cannot be written: No such file" in capsys.readouterr().err
-    monkeypatch.delitem(sys.modules, "doorman.entrypoints.cli.report_page", raising=False)
-    monkeypatch.delattr("doorman.entrypoints.cli.report_page", raising=False)
     monkeypatch.setitem(sys.modules, "jinja2", None)
     assert main(["report", archive, "--html", str(tmp_path / "page.html")]) == 2
     assert "the page needs jinja2" in capsys.readouterr().err
@@ -245,7 +243,7 @@ def test_what_is_missing_is_said(
 @pytest.mark.parametrize(
     ("words", "code", "line"),
     [
-        ((), 1, "strange: no line is an event of Doorman's, such as `run --json` writes"),
+        ((), 1, "strange: no line is Doorman's, such as `run --json` writes"),
         (("--image", "foo"), 2, "--image: 'foo' is no image ID (a UUID)"),
     ],
 )
@@ -259,11 +257,16 @@ def test_what_cannot_be_told(
     assert capsys.readouterr() == ("", f"doorman: {line.replace('strange', str(file))}\n")
 
 
-def test_nothing_is_a_report_too(tmp_path: Path) -> None:
-    """An empty archive makes an empty page."""
-    (tmp_path / "empty").write_text("")
-    page = tmp_path / "report.html"
-    assert main(["report", str(tmp_path / "empty"), "--html", str(page)]) == 0
+@pytest.mark.parametrize(
+    "line", ["", '{"event": "event.handled", "level": "info", "timestamp": "2026-01-02T10:00:00Z"}']
+)
+def test_nothing_is_a_report_too(line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A quiet week is no fault: an empty archive, and a log without an event, say so, and make an empty page."""
+    file, page = tmp_path / "quiet", tmp_path / "report.html"
+    file.write_text(line)
+    assert main(["report", str(file)]) == 0
+    assert capsys.readouterr() == ("0 shares: no event in these files tells of one\n", "")
+    assert main(["report", str(file), "--html", str(page)]) == 0
     assert "What became of 0 shares" in page.read_text()
 
 

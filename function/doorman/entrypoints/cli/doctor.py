@@ -15,11 +15,11 @@ from textwrap import wrap
 
 from pydantic_core import to_json
 
-from doorman import bootstrap
+from doorman.bootstrap import connect, open_examination
 from doorman.entrypoints.cli.output import ask, read_text, say, say_lines
 from doorman.entrypoints.cli.session import add_files, log_beside, read_settings
 from doorman.errors import Misconfigured
-from doorman.handlers.doctor import examine, refuse_settings
+from doorman.handlers.doctor import refuse_settings
 from doorman.handlers.projects import name_served
 from doorman.parsing import visible
 from doorman.planning.diagnosis import Finding, Mark
@@ -53,12 +53,15 @@ def run(arguments: Namespace) -> int:
 
 
 def _finish(arguments: Namespace, found: Sequence[Finding], kept: list[Exchange] | None) -> int:
-    code = _show(arguments, found)
+    if arguments.json:
+        say_lines("\n".join(to_json(asdict(finding)).decode() for finding in found))
+    else:
+        _show(found)
     if kept:
         record(arguments, kept, salt=secrets.token_bytes(32))
     elif kept is not None:
         sys.stderr.write("doorman: nothing was answered, so nothing is written\n")
-    return code
+    return int(any(finding.mark is Mark.MEND for finding in found))
 
 
 def record(arguments: Namespace, kept: Sequence[Exchange], *, salt: bytes) -> None:
@@ -77,20 +80,15 @@ def record(arguments: Namespace, kept: Sequence[Exchange], *, salt: bytes) -> No
         file.write_text(text, "utf-8")
 
 
-def _show(arguments: Namespace, found: Sequence[Finding]) -> int:
+def _show(found: Sequence[Finding]) -> None:
     for project, some in groupby(found, key=lambda finding: finding.project):
-        if project and not arguments.json:
+        if project:
             say(f"project {project}", style="bold")
-        if arguments.json:
-            say_lines("\n".join(to_json(asdict(finding)).decode() for finding in some))
-        else:
-            _tell(list(some))
-    broken = [finding for finding in found if finding.mark is Mark.MEND]
-    if not arguments.json:
-        unknown = ", ".join(dict.fromkeys(finding.check for finding in found if finding.mark is Mark.UNKNOWN))
-        well = f"nothing to mend; not known: {unknown}" if unknown else "nothing to mend"
-        say(f"mend first: {broken[0].check}" if broken else well, style="bold")
-    return 1 if broken else 0
+        _tell(list(some))
+    first = next((finding.check for finding in found if finding.mark is Mark.MEND), None)
+    unknown = ", ".join(dict.fromkeys(finding.check for finding in found if finding.mark is Mark.UNKNOWN))
+    well = f"nothing to mend; not known: {unknown}" if unknown else "nothing to mend"
+    say(f"mend first: {first}" if first else well, style="bold")
 
 
 async def look(arguments: Namespace, *, clock: Clock, kept: list[Exchange] | None = None) -> Sequence[Finding]:
@@ -102,7 +100,7 @@ async def look(arguments: Namespace, *, clock: Clock, kept: list[Exchange] | Non
     try:
         settings = read_settings(arguments, arguments.project)
         log_beside(settings)
-        connections = bootstrap.connect(settings, clock=clock, kept=kept)
+        connections = connect(settings, clock=clock, kept=kept)
     except Misconfigured as error:
         return refuse_settings(str(error))
     async with aclosing(connections):
@@ -113,7 +111,7 @@ async def look(arguments: Namespace, *, clock: Clock, kept: list[Exchange] | Non
             text = f"--project: {', '.join(sorted(named))} is not served by these settings: name {served}"
             return refuse_settings(text)
         policy, warnings = _load(settings, clock)
-        return await examine(bootstrap.open_patient(connections, policy, credentials=chosen, warnings=warnings))
+        return await open_examination(connections, policy, credentials=chosen, warnings=warnings).look()
 
 
 def _load(settings: Settings, clock: Clock) -> tuple[Policy | str, Sequence[str]]:

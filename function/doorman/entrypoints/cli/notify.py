@@ -5,16 +5,13 @@ import os
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 
 from doorman.entrypoints.cli.memory import keys_of_people, read_keys, write_keys
 from doorman.entrypoints.cli.output import read_text, say
 from doorman.errors import Misconfigured, Unavailable
 from doorman.models import CloudEvent
 from doorman.parsing import visible
-from doorman.planning import notices
-from doorman.planning.channels import Channel
-from doorman.planning.notices import Message, Told, mark, pick, write_message
+from doorman.planning.notices import Message, News, pick, read_news, write_message
 from doorman.policy.policy import load_file
 from doorman.settings import VARIABLES
 from doorman.sinks.chat import Service, open_channels
@@ -22,7 +19,7 @@ from doorman.sinks.chat import Service, open_channels
 DONE, NOT_SENT = 0, 1
 TEST = Message(title="Doorman: a test", body="Whoever reads this will hear of shares here.", severity="info")
 
-Channels = Mapping[str, tuple[Channel, Service]]
+Services = Mapping[str, Service]
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -33,25 +30,19 @@ def configure(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """Send one message to each channel, and say what became of it."""
-    channels, _ = open_all(arguments)
-    return asyncio.run(_test(channels))
+    return asyncio.run(_test(_open(arguments)))
 
 
-def open_all(arguments: Namespace) -> tuple[Channels, Mapping[str, str]]:
-    """Open the channels; with them come the policy's groups by the project IDs in them.
-
-    Raises:
-        Misconfigured: DOORMAN_CHANNELS is missing, or something in it is wrong.
-    """
+def _open(arguments: Namespace) -> Services:
     file = os.environ.get("DOORMAN_CHANNELS")
     if not file:
         raise Misconfigured("DOORMAN_CHANNELS: missing; set it to the file of channels")
     path = arguments.policy or os.environ.get("DOORMAN_POLICY") or VARIABLES["DOORMAN_POLICY"]
     policy, _ = load_file(read_text(path), file=path)
-    return open_channels(read_text(file), file=file, policy=policy, environ=os.environ), policy.names
+    return open_channels(read_text(file), file=file, policy=policy, environ=os.environ)
 
 
-def open_for_run(arguments: Namespace) -> Channels:
+def open_for_run(arguments: Namespace) -> Services:
     """Open the channels of `run --notify`; there are none without it.
 
     Raises:
@@ -64,11 +55,11 @@ def open_for_run(arguments: Namespace) -> Channels:
     if not arguments.state:
         raise Misconfigured("--notify: needs --state FILE, which remembers what people were told")
     read_keys(arguments.state)
-    return open_all(arguments)[0]
+    return _open(arguments)
 
 
 async def tell(
-    events: Iterable[CloudEvent], channels: Channels, *, names: Mapping[str, str], state: str, is_whole: bool
+    events: Iterable[CloudEvent], services: Services, *, names: Mapping[str, str], state: str, is_whole: bool
 ) -> bool:
     """Tell each channel what it has not heard yet; what is told no more is forgotten, so that it is told again.
 
@@ -80,38 +71,38 @@ async def tell(
     Returns:
         Whether every channel took its message. What one did not take is told it the next time.
     """
-    told = [each for event in events if (each := notices.read_told(event))]
+    news = [each for event in events for each in read_news(event)]
     keys = read_keys(state)
-    heard = {key for key in keys_of_people(keys) if key.partition(" ")[0] in channels}
+    heard = {key for key in keys_of_people(keys) if key.partition(" ")[0] in services}
     is_done = True
-    for name, (channel, service) in channels.items():
+    for name, service in services.items():
         mine = {key for key in heard if key.startswith(f"{name} ")}
         known = {key.partition(" ")[2] for key in mine}
-        picked = [each for one in told if (each := pick(channel, one, known=known, is_each=True))]
+        picked = pick(service.channel, news, known=known, is_each=True)
         is_taken = not picked or await _send(service, picked, names)
         is_done &= is_taken
         now = mine | (_keys(name, picked) if is_taken else set())
-        heard = (heard - mine) | (now & _keys(name, told) if is_whole else now)
+        heard = (heard - mine) | (now & _keys(name, news) if is_whole else now)
         write_keys(state, (keys - keys_of_people(keys)) | heard)
     return is_done
 
 
-def _keys(name: str, told: Iterable[Told]) -> set[str]:
-    return {f"{name} {mark(each, entry)}" for each in told for entry in each.entries}
+def _keys(name: str, news: Iterable[News]) -> set[str]:
+    return {f"{name} {each.mark}" for each in news}
 
 
-async def _send(service: Service, told: list[Told], names: Mapping[str, str]) -> bool:
+async def _send(service: Service, news: list[News], names: Mapping[str, str]) -> bool:
     try:
-        await service.send(write_message(told, names=names, now=datetime.now(UTC), limit=service.limit))
+        await service.send(write_message(news, names=names, limit=service.limit))
     except Unavailable as error:
         sys.stderr.write(f"doorman: {visible(str(error))}\n")
         return False
     return True
 
 
-async def _test(channels: Channels) -> int:
+async def _test(services: Services) -> int:
     code = DONE
-    for name, (_, service) in channels.items():
+    for name, service in services.items():
         try:
             await service.send(TEST)
             say(f"channel {name}: sent")

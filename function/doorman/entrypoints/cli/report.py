@@ -1,14 +1,15 @@
 """`doorman report`: what archived events say, as a page, a table, or the story of one image; asks no cloud."""
 
 import csv
+import fileinput
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 from pydantic_core import to_json
 
 from doorman.entrypoints.cli.output import read_text, say, table
+from doorman.entrypoints.cli.report_page import write_page
 from doorman.entrypoints.cli.tables import Known
 from doorman.errors import Misconfigured, Rejected
 from doorman.events.cloudevents import to_structured
@@ -38,20 +39,19 @@ def run(arguments: Namespace) -> int:
 
     Raises:
         Misconfigured: an argument is wrong.
-        Rejected: something stands in the files, and none of it is Doorman's.
+        Rejected: something stands in the files, and none of it is Doorman's, no line of its log either.
     """
     if arguments.image and not is_image_id(arguments.image):
         raise Misconfigured(f"--image: {arguments.image[:80]!r} is no image ID (a UUID)")
-    archive = Archive()
-    for file in arguments.files:
-        _read(archive, file)
+    archive = _read_archive(arguments.files)
     stories = archive.finish()
     if archive.strange and not archive.is_ours:
-        raise Rejected(f"{', '.join(arguments.files)}: no line is an event of Doorman's, such as `run --json` writes")
+        raise Rejected(f"{', '.join(arguments.files)}: no line is Doorman's, such as `run --json` writes")
     if archive.strange:
-        sys.stderr.write(f"doorman: {archive.strange} lines were no events of Doorman's\n")
+        sys.stderr.write(f"doorman: {archive.strange} lines were none of Doorman's\n")
     if arguments.html:
-        write_page(stories, arguments.html, _read_names(arguments.policy).owner)
+        policy = arguments.policy and load_file(read_text(arguments.policy), file=arguments.policy)[0]
+        write_page(stories, arguments.html, Known(names=policy.names if policy else {}).owner)
     if arguments.image:
         return _tell_image([story for story in stories if story.image_id == arguments.image.lower()])
     if arguments.csv:
@@ -61,60 +61,6 @@ def run(arguments: Namespace) -> int:
     return 0
 
 
-def _read_names(policy: str | None) -> Known:
-    """Read the policy's groups, which name owners, and what is wrong with it as its own command does."""
-    return Known(names=load_file(read_text(policy), file=policy)[0].names) if policy else Known()
-
-
-def write_page(stories: Sequence[Story], path: str, name: Callable[[str], str]) -> None:
-    """Write the page.
-
-    Args:
-        name: gives a project's name with its ID.
-
-    Raises:
-        Misconfigured: jinja2 is missing, or the file cannot be written.
-    """
-    render = load_page()
-    try:
-        Path(path).write_text(render(stories, name), "utf-8")
-    except OSError as error:
-        raise _refuse_page(path, error) from error
-
-
-def load_page() -> Callable[[Sequence[Story], Callable[[str], str]], str]:
-    """Give what renders the page; to be asked before the work whose page it is.
-
-    Raises:
-        Misconfigured: jinja2 is missing.
-    """
-    try:
-        from doorman.entrypoints.cli.report_page import render  # noqa: PLC0415 - the function's image has no jinja2
-    except ImportError as error:
-        raise Misconfigured("the page needs jinja2, which is not installed here: pip install jinja2") from error
-    return render
-
-
-def try_page(path: str) -> None:
-    """Find out whether the page can be written, before the work whose page it is; one that is there stays as it is.
-
-    Raises:
-        Misconfigured: jinja2 is missing, or the file cannot be written.
-    """
-    load_page()
-    is_there = Path(path).exists()
-    try:
-        Path(path).open("a", encoding="utf-8").close()
-        if not is_there:
-            Path(path).unlink()
-    except OSError as error:
-        raise _refuse_page(path, error) from error
-
-
-def _refuse_page(path: str, error: OSError) -> Misconfigured:
-    return Misconfigured(f"{path}: cannot be written: {error.strerror}")
-
-
 def read_events(events: Sequence[CloudEvent]) -> Sequence[Story]:
     """Read the events of one run."""
     archive = Archive()
@@ -122,15 +68,14 @@ def read_events(events: Sequence[CloudEvent]) -> Sequence[Story]:
     return archive.finish()
 
 
-def _read(archive: Archive, file: str) -> None:
+def _read_archive(files: Sequence[str]) -> Archive:
+    archive = Archive()
     try:
-        if file == "-":
-            archive.read(sys.stdin)
-        else:
-            with Path(file).open(encoding="utf-8", errors="replace") as lines:
-                archive.read(lines)
+        with fileinput.input(files, encoding="utf-8", errors="replace") as lines:
+            archive.read(lines)
     except OSError as error:
-        raise Misconfigured(f"{file}: cannot be read: {error.strerror}") from error
+        raise Misconfigured(f"{error.filename}: cannot be read: {error.strerror}") from error
+    return archive
 
 
 def _tell_image(stories: Sequence[Story]) -> int:
@@ -182,8 +127,8 @@ def _row(story: Story) -> tuple[str, ...]:
 
 
 def _tell_counts(stories: Sequence[Story], *, is_markdown: bool) -> None:
-    say(f"{len(stories)} shares")
-    for name, counts in count(stories).items():
+    say(f"{len(stories)} shares" if stories else "0 shares: no event in these files tells of one")
+    for name, counts in count(stories).items() if stories else ():
         say()
         cells = [(name.upper(), "SHARES"), *((each or "-", str(number)) for each, number in counts)]
         if is_markdown:

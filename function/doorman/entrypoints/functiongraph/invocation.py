@@ -12,7 +12,7 @@ from functools import partial
 
 from pydantic_core import to_json
 
-from doorman.bootstrap import Connections, open_patient, open_projects
+from doorman.bootstrap import Connections, open_examination, open_projects
 from doorman.cloud.auth.credentials import Credentials, from_invocation
 from doorman.cloud.client import counting
 from doorman.entrypoints.functiongraph.payload import (
@@ -86,10 +86,9 @@ class Invocations:
 
     async def _examine(self, grant: Grant | None, served: Projects) -> Reply:
         """Look whether all is well, with the credentials of this call; each finding is a log line as well."""
-        from doorman.handlers.doctor import examine  # noqa: PLC0415 - seldom asked for
-
-        patient = open_patient(self._connections, self._policy, projects=served, credentials=self._lend(grant))
-        found = [asdict(finding) for finding in await examine(patient)]
+        lent = self._lend(grant)
+        examination = open_examination(self._connections, self._policy, projects=served, credentials=lent)
+        found = [asdict(finding) for finding in await examination.look()]
         for finding in found:
             logger().info("doctor.finding", **finding)
         return Reply(status=200, text=to_json(found).decode(), headers={"Content-Type": "application/json"})
