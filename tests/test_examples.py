@@ -18,7 +18,7 @@ from doorman.sandbox.cloud import create_app
 from doorman.sandbox.serving import serve
 from doorman.sandbox.state import Cloud
 from doorman.settings import VARIABLES
-from tests.cronjob import ConfigMap, CronJob
+from tests.template.checker import read
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 SERVICE = EXAMPLES / "systemd" / "doorman.service"
@@ -88,14 +88,14 @@ def test_the_policy_for_plain_openstack_is_sound_there(monkeypatch: pytest.Monke
     assert main(["policy", "check", str(EXAMPLES / "policy.yaml")]) == 0
 
 
-def cronjob() -> tuple[ConfigMap, CronJob]:
+def cronjob() -> tuple[Any, Any]:
     """Read the Kubernetes sample, filled in."""
     words = {"FILL-IN-REGISTRY": "registry.example.com", "0" * 64: "5" * 64, "FILL-IN-OWNER": GOLDEN}
     text = CRONJOB.read_text()
     for word, value in words.items():
         text = text.replace(word, value)
     first, second = yaml.safe_load_all(text)
-    return ConfigMap.model_validate(first), CronJob.model_validate(second)
+    return read(first), read(second)
 
 
 def test_the_cronjob_is_what_kubernetes_takes() -> None:
