@@ -13,17 +13,6 @@ ME, OWNER, OTHER = "receiver", "owner", "bystander"
 JSON = {"Accept": "application/json"}
 
 
-class HandClock:
-    """A clock that stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = 1_700_000_000.0
-
-    def __call__(self) -> float:
-        """Give the seconds since the epoch."""
-        return self.now
-
-
 class Api:
     """Asks the cloud in this process, as the user `doorman` of the project `receiver` once `login` was called."""
 

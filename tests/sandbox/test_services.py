@@ -199,7 +199,7 @@ def test_timer(cloud: Cloud, container: Container) -> None:
     assert container.calls() == [
         {
             "version": "v1.0",
-            "time": "2023-11-14T22:13:20+00:00",
+            "time": "2026-01-02T03:04:05+00:00",
             "trigger_type": "TIMER",
             "trigger_name": "nightly",
             "user_event": "",
