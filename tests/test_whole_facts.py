@@ -1,12 +1,9 @@
 """Rules that ask whether an image is full-ECS: every share is decided by whole facts, wherever it was read."""
 
-from collections.abc import Collection
-
 import pytest
 
 from doorman.cloud.member_status import read_back, read_current
-from doorman.cloud.project import Cloud
-from doorman.models import FEW_ROWS, MemberStatus, Share
+from doorman.models import FEW_ROWS, MemberStatus
 from doorman.policy.decision import decide
 from doorman.sandbox.state import Cloud as State
 from tests.chain import GOLDEN, RECEIVER, VAULT, Chain
@@ -103,28 +100,6 @@ async def test_what_drifted_is_judged_by_the_same_facts(*, enforce: bool) -> Non
     anew = ("rejected", "rejected_by_rule", "banned", "reject", "rejected", "None")
     assert entries(chain) == ({drifted, anew} if enforce else {drifted})
     assert chain.cloud.member_status(rejected, RECEIVER) == ("rejected" if enforce else "accepted")
-
-
-class LateCloud(Cloud):
-    """A cloud whose lists show a settled share only at the second look, though its row is right at once."""
-
-    looks = 0
-
-    async def find(self, status: MemberStatus, images: Collection[str]) -> dict[str, Share]:
-        """Find nothing at first."""
-        type(self).looks += 1
-        return {} if self.looks <= 1 else await Cloud.find(self, status, images)
-
-
-async def test_lists_that_lag_behind_a_job() -> None:
-    """What no list shows yet is looked at again before it is decided by facts that are missing."""
-    chain = Chain(policy=POLICY)
-    (image,) = add(chain.cloud, "image-1")
-    await chain.notify(image)
-    LateCloud.looks = 0
-    await chain.swap(LateCloud)
-    await chain.settle()
-    assert entries(chain) == {("accepted", "allowed_owner", "images", "accept", "accepted", "None")}
 
 
 @pytest.mark.parametrize("count", [1, MANY])

@@ -10,10 +10,9 @@ from structlog.testing import capture_logs
 from doorman.cloud.api.base import ImageService
 from doorman.cloud.api.glance import Glance
 from doorman.cloud.api.ims import Ims
-from doorman.cloud.client import MAX_ANSWER, counting
-from doorman.cloud.listing import RESTARTS
+from doorman.cloud.client import counting
 from doorman.cloud.project import FEW, Cloud
-from doorman.errors import Busy, Denied, Refused, Unavailable
+from doorman.errors import Busy, Refused, Unavailable
 from doorman.handlers.context import ProjectContext
 from doorman.models import Job, JobState, MemberRow, Share
 from tests.builders import GOLDEN, RECEIVER, START, FakeClock, MakeContext, Play, Script, State, image_id
@@ -101,12 +100,6 @@ class TestPending:
             state.add_share(GOLDEN, RECEIVER, status=status)
         assert await cloud.pending() == {}
 
-    async def test_native_list(self, state: State, native: Cloud) -> None:
-        """OpenStack has no images of whole servers."""
-        images = [state.add_share(GOLDEN, RECEIVER, full_ecs=kind) for kind in (False, True)]
-        found = await native.pending()
-        assert {image: share.full_ecs for image, share in found.items()} == dict.fromkeys(images, False)
-
     async def test_hidden_images(self, state: State, native: Cloud) -> None:
         """Their owner takes them out of ordinary lists; they wait for a decision all the same."""
         shown, hidden = state.add_share(GOLDEN, RECEIVER), state.add_share(GOLDEN, RECEIVER)
@@ -114,15 +107,6 @@ class TestPending:
         assert (await native.pending()).keys() == {shown, hidden}
         assert (await native.find("pending", [hidden])).keys() == {hidden}
         assert ((await native.image(hidden)).owner, await native.is_visible(hidden)) == (GOLDEN, True)
-
-    @pytest.mark.parametrize("api", ["ims", "glance"])
-    async def test_image_that_nobody_can_read(self, state: State, make_context: MakeContext, api: str) -> None:
-        """However large a sharer makes an image, all others are read as ever; of this one nothing is known."""
-        cloud = (await make_context(DOORMAN_API=api)).cloud
-        images = {state.add_share(GOLDEN, RECEIVER, name="n") for _ in range(3)}
-        large = state.add_share(GOLDEN, RECEIVER, properties={"x": "x" * MAX_ANSWER})
-        found = await cloud.pending()
-        assert {image: share.owner for image, share in found.items()} == {**dict.fromkeys(images, GOLDEN), large: None}
 
 
 class TestWalk:
@@ -163,40 +147,12 @@ class TestWalk:
         assert (await cloud.find("pending", images)).keys() == images - set(lost)
         assert len(lost) == 1
 
-    async def test_marker_that_always_vanishes(self, clock: FakeClock) -> None:
-        """The walk is given up after some starts: a later delivery may be luckier."""
-        cloud, script = scripted(clock, *[FULL, FORBIDDEN] * RESTARTS)
-        with pytest.raises(Unavailable, match=r"^image list: it changes faster than it can be read$"):
-            await cloud.pending()
-        assert len(script.requests) == 2 * RESTARTS
-
-    @pytest.mark.parametrize("status", [403, 404])
-    async def test_first_page_that_is_refused(self, clock: FakeClock, status: int) -> None:
-        """There is no marker that could have vanished."""
-        cloud, script = scripted(clock, status)
-        with pytest.raises(Unavailable):
-            await cloud.pending()
-        assert len(script.requests) == 1
-
-    async def test_page_that_comes_again(self, clock: FakeClock) -> None:
-        """A service that ignores the marker does not keep us for ever."""
-        cloud, script = scripted(clock, FULL)
-        assert len(await cloud.pending()) == 500
-        assert markers(script) == [None, image_id(499)]
-
     async def test_link_that_leads_back(self, clock: FakeClock) -> None:
         """Nor one whose pages lead in a circle."""
         first, second = (page(number, next=f"/v2/images?marker={image_id(number)}") for number in (1, 2))
         cloud, script = scripted(clock, first, second, first, page(), service=Glance())
         assert (await cloud.pending()).keys() == {image_id(1), image_id(2)}
         assert markers(script) == [None, image_id(1), image_id(2), None]
-
-    async def test_login_that_ends_on_the_way(self, clock: FakeClock) -> None:
-        """It is told as such, and the walk not begun again."""
-        cloud, script = scripted(clock, FULL, 401)
-        with pytest.raises(Denied, match="refuses our login"):
-            await cloud.pending()
-        assert len(script.requests) == 2
 
 
 class TestFind:
@@ -218,12 +174,6 @@ class TestFind:
         with counting() as tally:
             found = await cloud.find("rejected", [*images[: FEW + 1], UNKNOWN])
         assert (set(found), tally.calls) == (set(images[: FEW + 1]), 2)
-
-    async def test_walk_ends_when_all_are_found(self, clock: FakeClock) -> None:
-        """The rest of a long list is not read."""
-        cloud, script = scripted(clock, FULL)
-        assert len(await cloud.find("accepted", [image_id(number) for number in range(10)])) == 10
-        assert len(script.requests) == 1
 
     async def test_nothing_looked_for(self, state: State, cloud: Cloud) -> None:
         """No call."""
@@ -449,12 +399,6 @@ class TestVaults:
         cloud, script = scripted(clock, {"vaults": rows})
         assert (len(await cloud.vaults()), len(script.requests)) == (1000, 2)
 
-    async def test_right_that_is_missing(self, clock: FakeClock) -> None:
-        """It is named."""
-        cloud, _ = scripted(clock, 403)
-        with pytest.raises(Unavailable, match=r"^the cloud denied the cbr list \(403\): grant cbr:vaults:list in this"):
-            await cloud.vaults()
-
 
 class TestUsage:
     """Which servers run from shares, and whether an image is still to be seen."""
@@ -483,11 +427,3 @@ class TestUsage:
         assert await cloud.is_visible(image)
         state.unshare(image, RECEIVER)
         assert not await cloud.is_visible(image)
-
-
-async def test_other_refusals_of_reading(clock: FakeClock) -> None:
-    """The path is named: something is wrong with the cloud, or with where we look for it."""
-    cloud, _ = scripted(clock, 404)
-    with pytest.raises(Unavailable) as caught:
-        await cloud.pending()
-    assert str(caught.value) == "the cloud refuses the request (404) to GET /v2/cloudimages"

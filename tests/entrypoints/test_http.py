@@ -85,14 +85,6 @@ async def test_deep_nesting_and_half_a_body_are_refused() -> None:
         assert (reply.status, reply.text.split(":")[0]) == (400, "body")
 
 
-async def test_a_long_foreign_text_is_cut_to_what_a_broker_stands() -> None:
-    """However long what came in is, the answer stays within 512 bytes."""
-    chain = Chain()
-    reply = await chain.post(EventType.NOTIFIED, event(type="é" * 2000))
-    assert reply.status == 400
-    assert len(reply.text.encode()) <= 512
-
-
 async def test_a_batch_with_one_bad_member_is_refused_whole() -> None:
     """Nothing is written for a batch of which one member is malformed or names a project that is not served."""
     chain = Chain()

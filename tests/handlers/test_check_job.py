@@ -176,18 +176,6 @@ async def test_while_the_cloud_cannot_be_read_a_check_is_a_503() -> None:
     assert chain.told() == []
 
 
-async def test_after_twenty_vaults_the_share_is_held() -> None:
-    """However long the mapping, a chain of vault errors ends."""
-    chain = Chain()
-    chain.cloud.fail_vault(VAULT, "IMG.0182", at="job")
-    image = chain.share(full_ecs=True)
-    await chain.notify(image)
-    (event,) = chain.of(EventType.CHECK)
-    tried = [f"vault-{number}" for number in range(20)]
-    await chain.post(EventType.CHECK, check(chain, image, **event.data | {"tried_vaults": tried}))
-    assert chain.told() == [(image, "held", "vault_failed")]
-
-
 async def test_without_the_vaults_a_failed_one_is_followed_by_the_next_of_the_mapping() -> None:
     """Vaults that cannot be listed for the moment end no share."""
     chain = Chain(policy=POLICY[: POLICY.index("vaults:")] + f"vaults: [{{candidates: [{VAULT}, {SECOND_VAULT}]}}]\n")

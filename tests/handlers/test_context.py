@@ -5,20 +5,11 @@ import pytest
 from doorman.errors import Unavailable
 from doorman.handlers.context import ProjectContext
 from doorman.models import CloudEvent
-from tests.builders import POLICY, RECEIVER, MakeContext, RecordingSink
+from tests.builders import POLICY, MakeContext, RecordingSink
 
 pytestmark = pytest.mark.anyio
 
 EVENTS = [CloudEvent(id=str(number), source="/tests", type="told") for number in range(3)]
-
-
-async def test_desk_is_of_one_project(context: ProjectContext) -> None:
-    """The project is the one that events are told for and that the cloud is asked for."""
-    assert (context.project_id, context.writer.source, context.cloud.project_id) == (
-        RECEIVER,
-        f"/doorman/eu-de/{RECEIVER}",
-        RECEIVER,
-    )
 
 
 @pytest.mark.parametrize(
@@ -36,13 +27,6 @@ async def test_either_switch_stops_writing(
     """DOORMAN_MODE and the policy's own mode can each forbid writing; neither can allow it against the other."""
     context = await make_context(DOORMAN_MODE=mode, policy=policy)
     assert context.is_audit is is_audit
-
-
-async def test_events_are_handed_over(context: ProjectContext, sink: RecordingSink) -> None:
-    """All events reach the sink; none at all is no fault."""
-    await context.emit([])
-    await context.emit(EVENTS)
-    assert sink.events == EVENTS
 
 
 async def test_one_refused_event_does_not_keep_the_others(context: ProjectContext, sink: RecordingSink) -> None:

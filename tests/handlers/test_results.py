@@ -1,7 +1,6 @@
 """An image has ended only when the sink took the event that tells it; until then it must be asked for again."""
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -69,15 +68,6 @@ async def test_event_that_the_sink_refuses(results: Results, sink: RecordingSink
     results.outcomes = [outcome(TWO), outcome(THREE, OutcomeType.SKIPPED)]
     await results.tell()
     assert results.ended == {TWO: DOWN, THREE: "skipped"}
-
-
-@pytest.mark.parametrize("refusals", [[DOWN, None], [None, DOWN]])
-async def test_image_that_is_told_twice(results: Results, sink: RecordingSink, refusals: list[Any]) -> None:
-    """It has ended when both events were taken, whichever was not."""
-    sink.refusals = refusals
-    results.outcomes = [outcome(ONE, OutcomeType.AUDITED), outcome(ONE)]
-    await results.tell()
-    assert results.ended == {ONE: DOWN}
 
 
 async def test_postponed_image_stays_postponed(results: Results) -> None:

@@ -2,16 +2,14 @@
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from doorman.events.messages import OUTCOMES, EventType
-from doorman.handlers.execute import FRESH
 from doorman.models import MAX_TRIES
-from doorman.planning.plan import max_extra_calls
 from tests.chain import BAD, GOLDEN, RECEIVER, SECOND_VAULT, STRANGER, VAULT, Chain
 
 pytestmark = pytest.mark.anyio
@@ -64,19 +62,6 @@ class TestPoison:
         alone = [job for job in chain.cloud.jobs.values() if job.images == [images[6]]]
         assert alone
         assert decided_before(chain)
-
-    async def test_a_call_that_the_service_fails_at(self) -> None:
-        """The same at submission; the calls beyond the batch's own have a bound."""
-        chain = Chain()
-        images = [chain.share() for _ in range(10)]
-        chain.cloud.fail_image(images[3], "500", at="submit")
-        assert (await chain.notify(*images)).status == 204
-        assert len(chain.members_calls()) <= 1 + max_extra_calls(10)
-        await chain.settle()
-        assert {(image, fate) for image, fate, _ in chain.told()} == {
-            (image, "accepted") for image in images if image != images[3]
-        }
-        assert chain.replies[-1].status in {204, 503}
 
     async def test_the_last_try_is_alone(self) -> None:
         """A suspect fails only after a failure of a call or job of its own, however often it is told to be tried."""
@@ -208,14 +193,6 @@ class TestUntold:
         await chain.settle()
         assert chain.told() == [(image, "accepted", "already_settled")]
 
-    async def test_an_old_click_is_not_todays(self) -> None:
-        """What a person settled before the event was sent stays skipped."""
-        chain = Chain()
-        image = chain.share(status="accepted")
-        await chain.wait(100)
-        await chain.notify(image, age=10)
-        assert chain.told() == [(image, "skipped", "already_settled")]
-
     async def test_every_call_has_its_evidence_first(self) -> None:
         """For every image, status and vault."""
         chain = Chain()
@@ -225,12 +202,6 @@ class TestUntold:
         await chain.settle()
         assert decided_before(chain)
         assert {event.type for event in chain.outcomes()} <= OUTCOMES
-
-    async def test_in_audit_mode_nothing_is_decided_so(self) -> None:
-        """No evidence of what is not done."""
-        chain = Chain(DOORMAN_MODE="audit")
-        await chain.notify(chain.share())
-        assert chain.of(EventType.DECIDED) == []
 
 
 async def test_hidden_images_are_settled() -> None:
@@ -242,8 +213,3 @@ async def test_hidden_images_are_settled() -> None:
     await chain.tick()
     await chain.settle()
     assert chain.told() == sorted([(hidden, "accepted", "allowed_owner"), (banned, "rejected", "rejected_by_rule")])
-
-
-async def test_the_window_of_a_look() -> None:
-    """A second, as is promised."""
-    assert timedelta(seconds=FRESH) == timedelta(seconds=1)

@@ -122,26 +122,6 @@ def test_own_image(status: MemberStatus) -> None:
         assert told(drawn) == [(ONE, OutcomeType.SKIPPED, Reason.OWN_IMAGE)]
 
 
-def test_settled_and_gone_images() -> None:
-    """Told as what they are, and nothing is overwritten."""
-    current = {
-        ONE: share(1, member_status="accepted"),
-        TWO: share(2, member_status="rejected"),
-        THREE: None,
-        image_id(4): share(4, STRANGER, member_status="rejected"),
-    }
-    drawn = plan(current=current)
-    assert (drawn.calls, told(drawn)) == (
-        (),
-        [
-            (ONE, OutcomeType.ACCEPTED, Reason.ALREADY_SETTLED),
-            (TWO, OutcomeType.SKIPPED, Reason.SETTLED_OTHERWISE),
-            (THREE, OutcomeType.SKIPPED, Reason.NOT_SHARED),
-            (image_id(4), OutcomeType.SKIPPED, Reason.ALREADY_SETTLED),
-        ],
-    )
-
-
 def test_young_share_that_is_not_seen() -> None:
     """It may become visible; the others of the round do not wait for it, and what is settled is settled."""
     drawn = plan(share(1), current={TWO: None, THREE: share(3, member_status="accepted")}, is_young=True)
@@ -165,11 +145,6 @@ class TestVaults:
         """The first that was not tried."""
         drawn = plan(share(1, full_ecs=True), tried=(VAULT,))
         assert drawn.calls == (MembersCall(status="accepted", vault_id=SECOND_VAULT, images=(ONE,)),)
-
-    def test_all_vaults_claimed_tried(self) -> None:
-        """That is a claim: the first one is tried all the same."""
-        drawn = plan(share(1, full_ecs=True), tried=(VAULT, SECOND_VAULT))
-        assert drawn.calls == (MembersCall(status="accepted", vault_id=VAULT, images=(ONE,)),)
 
     def test_vaults_that_failed_here(self) -> None:
         """They are not tried again, even where none is left."""
