@@ -12,7 +12,7 @@ from doorman.cloud.api.glance import Glance
 from doorman.cloud.api.ims import Ims
 from doorman.cloud.client import counting
 from doorman.cloud.project import FEW, Cloud
-from doorman.errors import Busy, Refused, Unavailable
+from doorman.errors import Refused, Unavailable
 from doorman.handlers.context import ProjectContext
 from doorman.models import Job, JobState, MemberRow, Share
 from tests.builders import GOLDEN, RECEIVER, START, FakeClock, MakeContext, Play, Script, State, image_id
@@ -94,12 +94,6 @@ class TestPending:
             found = await cloud.pending()
         assert (found[own].owner, tally.calls) == (RECEIVER, 1)
 
-    async def test_settled_shares(self, state: State, cloud: Cloud) -> None:
-        """They do not wait."""
-        for status in ("accepted", "rejected"):
-            state.add_share(GOLDEN, RECEIVER, status=status)
-        assert await cloud.pending() == {}
-
     async def test_hidden_images(self, state: State, native: Cloud) -> None:
         """Their owner takes them out of ordinary lists; they wait for a decision all the same."""
         shown, hidden = state.add_share(GOLDEN, RECEIVER), state.add_share(GOLDEN, RECEIVER)
@@ -167,13 +161,6 @@ class TestFind:
             images[:-1], ("n", "accepted")
         )
         assert tally.calls == 2 * (FEW - 1) + 1
-
-    async def test_many_are_looked_for_in_the_list(self, state: State, cloud: Cloud) -> None:
-        """Others that stand there are left out."""
-        images = [state.add_share(GOLDEN, RECEIVER, status="rejected") for _ in range(FEW + 5)]
-        with counting() as tally:
-            found = await cloud.find("rejected", [*images[: FEW + 1], UNKNOWN])
-        assert (set(found), tally.calls) == (set(images[: FEW + 1]), 2)
 
     async def test_nothing_looked_for(self, state: State, cloud: Cloud) -> None:
         """No call."""
@@ -252,28 +239,8 @@ class TestImage:
         ]
 
 
-class TestSettled:
-    """What was settled earlier, for a second look."""
-
-    @pytest.mark.parametrize("status", ["accepted", "rejected"])
-    async def test_list(self, state: State, cloud: Cloud, status: Any) -> None:
-        """All of one status, whole servers or not told of each; our own images are among it."""
-        kinds = {state.add_share(GOLDEN, RECEIVER, status=status, full_ecs=kind): kind for kind in (False, True)}
-        state.add_share(GOLDEN, RECEIVER)
-        own = state.add_image(RECEIVER).id
-        found = await cloud.settled(status)
-        assert found.pop(own).owner == RECEIVER
-        assert {image: share.full_ecs for image, share in found.items()} == kinds
-
-
 class TestRows:
     """Our own member row of an image."""
-
-    @pytest.mark.parametrize("status", ["pending", "accepted", "rejected"])
-    async def test_status(self, state: State, cloud: Cloud, status: Any) -> None:
-        """As it stands, and since when."""
-        image = state.add_share(GOLDEN, RECEIVER, status=status)
-        assert await cloud.member(image) == MemberRow(status=status, created_at=START, updated_at=START)
 
     async def test_no_share(self, state: State, cloud: Cloud) -> None:
         """Unknown, unshared, somebody else's and our own image look the same."""
@@ -294,39 +261,6 @@ class TestRows:
 
 class TestSettling:
     """The calls that write."""
-
-    async def test_job(self, state: State, cloud: Cloud) -> None:
-        """One call for many images, and the job that it started."""
-        images = [state.add_share(GOLDEN, RECEIVER) for _ in range(3)]
-        job_id = await cloud.settle(images, status="accepted")
-        assert (state.jobs[job_id].images, state.jobs[job_id].status) == (images, "accepted")
-        assert len(state.writes) == 1
-
-    async def test_vault(self, state: State, cloud: Cloud) -> None:
-        """Where one is needed it is named."""
-        vault = state.add_vault(RECEIVER)
-        image = state.add_share(GOLDEN, RECEIVER, full_ecs=True)
-        job_id = await cloud.settle([image], status="accepted", vault_id=vault.id)
-        assert state.jobs[job_id].vault_id == vault.id
-
-    async def test_refused_call(self, state: State, cloud: Cloud) -> None:
-        """With its code: whoever asked decides what comes next."""
-        with pytest.raises(Refused) as caught:
-            await cloud.settle([UNKNOWN], status="accepted")
-        assert caught.value.code == "IMG.0027"
-
-    async def test_throttled_call(self, state: State, cloud: Cloud) -> None:
-        """Not now, and not again without a fresh look."""
-        state.settings.max_running_jobs = 0
-        with counting() as tally, pytest.raises(Busy):
-            await cloud.settle([state.add_share(GOLDEN, RECEIVER)], status="accepted")
-        assert tally.calls == 1
-
-    async def test_at_once(self, state: State, native: Cloud) -> None:
-        """Where the cloud has no jobs."""
-        image = state.add_share(GOLDEN, RECEIVER)
-        assert await native.settle([image], status="rejected") == ""
-        assert state.member_status(image, RECEIVER) == "rejected"
 
     async def test_refused_at_once(self, clock: FakeClock) -> None:
         """A missing right is told as a refusal; of an image that is gone the row will tell."""
@@ -350,13 +284,6 @@ class TestJobs:
         images = None if endpoints == "new" else frozenset({image})
         assert await cloud.job(job_id) == Job(state=JobState.SUCCESS, begin_time=START, images=images)
 
-    async def test_running_job_that_lists_its_images(self, state: State, cloud: Cloud) -> None:
-        """What is listed of them before the end says that they are its own, no more."""
-        state.settings.job_results_early = True
-        image = state.add_share(GOLDEN, RECEIVER)
-        job_id = await cloud.settle([image], status="accepted")
-        assert await cloud.job(job_id) == Job(state=JobState.RUNNING, begin_time=START, images=frozenset({image}))
-
     async def test_unknown_job(self, cloud: Cloud) -> None:
         """Neither knows it."""
         with counting() as tally:
@@ -371,13 +298,6 @@ class TestJobs:
 
 class TestVaults:
     """Where backups can go."""
-
-    async def test_list(self, state: State, cloud: Cloud) -> None:
-        """Those of this project that can take server backups."""
-        vault = state.add_vault(RECEIVER, "v", size=100)
-        state.add_vault("another", "w")
-        state.add_vault(RECEIVER, "x", status="lock")
-        assert [each.vault_id for each in await cloud.vaults()] == [vault.id]
 
     async def test_all_pages(self, state: State, cloud: Cloud) -> None:
         """However many there are."""

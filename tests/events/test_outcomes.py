@@ -126,10 +126,6 @@ class TestOutcomes:
             data=data,
         )
 
-    def test_nothing_to_tell(self) -> None:
-        """No outcome, no event."""
-        assert said() == ()
-
     def test_one_event_per_type(self) -> None:
         """Whatever the order in which they were found; the images sorted by ID."""
         events = said(outcome(3), outcome(2, OutcomeType.HELD), outcome(1))
@@ -164,12 +160,6 @@ class TestOutcomes:
         """The image where there is one, else the job."""
         (event,) = said(*map(outcome, numbers), job_id=job_id)
         assert event.subject == subject
-
-    def test_actor(self) -> None:
-        """Who decided by hand is told beside the images."""
-        writer = replace(WRITER, actor={"actor": "ann", "reason": "checked"})
-        (event,) = outcome_events(writer, [outcome()], causes=[CAUSE], now=START)
-        assert {name: event.data[name] for name in ("actor", "reason")} == {"actor": "ann", "reason": "checked"}
 
     def test_held_shares_carry_the_command_that_accepts_them(self) -> None:
         """With a vault to fill in where that is what is missing; nothing else has such a command."""
@@ -245,13 +235,6 @@ class TestOutcomes:
         (both,) = said(outcome(1), outcome(2, rule="r"))
         assert keys(both) == keys(*said(outcome(1)), *said(outcome(2, rule="r")))
         assert keys(both)[1] == make_key(WRITER, EventType.ACCEPTED, image_id(2), "allowed_owner", None, "r")
-
-    def test_failed_condition(self) -> None:
-        """Where a share is held: which condition it did not meet."""
-        (event,) = said(outcome(kind=OutcomeType.HELD, failed_condition="max_age"))
-        assert event.data["images"][0]["failed_condition"] == "max_age"
-        (event,) = said(outcome(kind=OutcomeType.AUDITED, failed_condition="max_age"))
-        assert event.data["images"][0]["failed_condition"] == "max_age"
 
     def test_facts_are_cut(self) -> None:
         """A sharer may give an image tags without end."""
@@ -368,11 +351,6 @@ class TestPendingReport:
         assert first.extensions["dedupekey"] == next_tick.extensions["dedupekey"]
         assert len({each.extensions["dedupekey"] for (each,) in [(first,), *others]}) == len(others) + 1
         assert first.id != next_tick.id
-
-    def test_oldest_first(self) -> None:
-        """The order of the list is kept."""
-        (event,) = listed(3, 1, 2)
-        assert [entry["image_id"] for entry in event.data["images"]] == [image_id(3), image_id(1), image_id(2)]
 
     def test_more_to_tell(self) -> None:
         """Exceptions that count no more, and marks for whoever reads it."""

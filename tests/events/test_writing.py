@@ -21,7 +21,6 @@ from doorman.events.writing import (
     derive,
     job_check_event,
     make_event,
-    only,
     read_check,
     read_notice,
     share_notified_event,
@@ -94,17 +93,6 @@ class TestReading:
             read_notice(notified(type="x" * 1000))
         with pytest.raises(Rejected, match=r"^type: expected dev.doorman.job.check.v1, got dev.doorman.share.notified"):
             read_check(notified(), now=START)
-
-    @pytest.mark.parametrize("data", [None, [], "x", 5])
-    def test_data_is_an_object(self, data: Any) -> None:
-        """Or there is nothing to read."""
-        with pytest.raises(Rejected, match=r"^data: expected a JSON object"):
-            read_notice(notified(data=data))
-
-    def test_malformed_data(self) -> None:
-        """The field is named."""
-        with pytest.raises(Rejected, match=r"^data.images\[0\]: expected an image ID"):
-            read_notice(notified(images=["x"]))
 
     def test_check(self) -> None:
         """What was handed over."""
@@ -226,13 +214,6 @@ class TestWriting:
         ]
         assert len({told.id, *(each.id for each in others)}) == 3
 
-    def test_consumers_extensions(self) -> None:
-        """They stand beside those that every event has."""
-        told = make_event(
-            WRITER, EventType.HELD, {}, subject=None, cause=CAUSE, now=START, consumer={"severity": "info"}
-        )
-        assert told.extensions == {"causationid": "cause-1", "correlationid": "correlation-1", "severity": "info"}
-
     @pytest.mark.parametrize(
         ("region", "source"),
         [
@@ -285,10 +266,6 @@ class TestIdentifiers:
         ]
         assert all(first == again for first, again in ids)
         assert len({first for first, _ in ids}) == len(said)
-
-    def test_only(self) -> None:
-        """One value is a subject, none or several are not."""
-        assert [only([]), only(["a"]), only(["a", "b"])] == [None, "a", None]
 
 
 @given(

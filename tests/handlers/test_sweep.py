@@ -80,18 +80,6 @@ async def test_the_report_lists_all_that_waits() -> None:
     assert listed == images[::-1]
 
 
-async def test_two_sweeps_at_once_are_safe() -> None:
-    """Ticks may double: the same tick tells the same ids, and nothing is settled twice."""
-    chain = Chain()
-    image = chain.share()
-    await chain.tick()
-    await chain.tick()
-    await chain.settle()
-    assert len({event.id for event in chain.of(EventType.NOTIFIED)}) == 1
-    assert (image, "accepted", "allowed_owner") in chain.told()
-    assert chain.cloud.member_status(image, "receiver") == "accepted"
-
-
 async def test_a_sink_that_is_down_fails_the_tick() -> None:
     """A tick whose events were not taken is worth a retry."""
     chain = Chain()

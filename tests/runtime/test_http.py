@@ -151,14 +151,6 @@ def test_unreadable_authorities(environ: dict[str, str], text: str, clock: FakeC
     assert str(caught.value) == text
 
 
-def test_each_project_has_a_client(clock: FakeClock) -> None:
-    """One of its own, made once; each side waits as long as its own setting says."""
-    connections = connect(read(DOORMAN_REQUEST_TIMEOUT="3", DOORMAN_SINK_TIMEOUT="40"), clock=clock)
-    cloud, sink = connections.cloud, connections.sink
-    assert cloud.of("a") is cloud.of("a") is not cloud.of("b")
-    assert [cloud.of("a").timeout, sink.of("a").timeout] == [httpx.Timeout(3.0), httpx.Timeout(40.0)]
-
-
 @pytest.mark.parametrize(("sink", "kind"), [("http://sink.test/", HttpSink), (TOPIC, CloudServiceSink)])
 def test_kinds_of_sinks(clock: FakeClock, sink: str, kind: type) -> None:
     """A URL is posted to with the overrides; a topic of the cloud needs our credentials for it."""
