@@ -4,7 +4,9 @@
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
@@ -86,6 +88,15 @@ def size_of(event: CloudEvent) -> int:
     """Give the bytes of an event over the wire."""
     headers, body = write(event)
     return len(body) + sum(len(name) + len(value) + 4 for name, value in headers.items())
+
+
+@asynccontextmanager
+async def serving(
+    answer: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]], tls: ssl.SSLContext | None = None
+) -> AsyncIterator[int]:
+    """Have every connection answered so, byte by byte; gives the port."""
+    async with await asyncio.start_server(answer, "127.0.0.1", 0, ssl=tls) as server:
+        yield server.sockets[0].getsockname()[1]
 
 
 @dataclass(slots=True)

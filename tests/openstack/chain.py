@@ -162,14 +162,7 @@ def run_chain(world: RealWorld, folder: Path) -> Iterator[Chain]:
         yield chain
 
 
-@contextlib.contextmanager
-def run_function(chain: Chain, target: str, name: str, changes: Mapping[str, str] | None = None) -> Iterator[Function]:
+def run_function(chain: Chain, target: str, name: str, changes: Mapping[str, str] | None = None) -> Function:
     """Run one function as a process, with the chain's settings but for `changes`; its log is `name`.log."""
     settings = {**chain.settings, **(changes or {})}
-    function = Function(target, port=0, settings=settings, log=chain.folder / f"{name}.log")
-    try:
-        function.await_start()
-        yield function
-    finally:
-        function.stop()
-        function.await_end()
+    return Function(target, port=0, settings=settings, log=chain.folder / f"{name}.log")

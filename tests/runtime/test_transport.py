@@ -13,9 +13,9 @@ import pytest
 from doorman.runtime.clock import Clock, SystemClock
 from doorman.runtime.http import KEEP_ALIVE, STEPS, BoundedTransport, open_client, untie
 from doorman.runtime.proxies import Proxies
+from tests.builders import serving
 
 pytestmark = pytest.mark.anyio
-
 
 TRUST = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 HEAD = b"HTTP/1.1 200 OK\r\n"
@@ -48,9 +48,8 @@ async def answering(*answers: bytes, is_closing: bool = False) -> AsyncIterator[
         with suppress(ConnectionError):
             await writer.wait_closed()
 
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", seen
+    async with serving(answer) as port:
+        yield f"http://127.0.0.1:{port}/", seen
     await asyncio.gather(*(task for task in tasks if task))
 
 
@@ -87,9 +86,8 @@ async def test_a_write_whose_answer_is_lost_is_not_sent_again() -> None:
         writer.close()
         await writer.wait_closed()
 
-    server = await asyncio.start_server(break_at_second, "127.0.0.1", 0)
-    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
-    async with server, carried() as client:
+    async with serving(break_at_second) as port, carried() as client:
+        url = f"http://127.0.0.1:{port}/"
         assert (await client.put(url, content="x")).text == "ok"
         with pytest.raises(BROKEN):
             await client.put(url, content="x")
@@ -163,9 +161,7 @@ async def test_urls_and_bodies_go_out_as_they_are() -> None:
         writer.close()
         await writer.wait_closed()
 
-    server = await asyncio.start_server(keep, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    async with server, carried() as client:
+    async with serving(keep) as port, carried() as client:
         await client.post(f"http://127.0.0.1:{port}/a%7Eb?marker=%2F%3A%21", content=b"x")
     assert seen.startswith(b"POST /a%7Eb?marker=%2F%3A%21 HTTP/1.1\r\n")
     assert b"content-type" not in seen.lower()
@@ -208,10 +204,9 @@ async def test_what_nobody_uses_is_closed_and_opened_again() -> None:
         await ended.put("ended")
         writer.close()
 
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
     clock, enough = HandClock(), 2 * STEPS * 5.0 + KEEP_ALIVE
-    async with server, carried(clock=clock) as client:
+    async with serving(answer) as port, carried(clock=clock) as client:
+        url = f"http://127.0.0.1:{port}/"
         await client.get(url)
         await clock.move(enough - 1)
         await client.get(url)
@@ -243,31 +238,24 @@ async def test_a_body_that_trickles_comes_to_an_end() -> None:
         await writer.drain()
         writer.close()
 
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    async with server, carried(clock=clock) as client:
-        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
-        async with client.stream("GET", url) as response:
-            parts = response.aiter_raw()
-            assert await anext(parts) == b"a"
-            clock.began.set()
-            with pytest.raises(httpx.ReadTimeout, match="takes too long"):
-                await anext(parts)
+    async with (
+        serving(answer) as port,
+        carried(clock=clock) as client,
+        client.stream("GET", f"http://127.0.0.1:{port}/") as response,
+    ):
+        parts = response.aiter_raw()
+        assert await anext(parts) == b"a"
+        clock.began.set()
+        with pytest.raises(httpx.ReadTimeout, match="takes too long"):
+            await anext(parts)
 
 
 async def test_cookies_are_not_kept() -> None:
     """A cookie of one answer comes with no later request, of whichever project."""
-    seen: list[bytes] = []
-
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        seen.append(await reader.readuntil(b"\r\n\r\n"))
-        writer.write(HEAD + b"Set-Cookie: session=1; Path=/\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok")
-        writer.close()
-
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    async with server, carried() as client:
-        for _ in range(2):
-            await client.get(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
-    assert [b"cookie" in head.lower() for head in seen] == [False, False]
+    answer = HEAD + b"Set-Cookie: session=1; Path=/\r\nContent-Length: 2\r\n\r\nok"
+    async with answering(answer) as (url, _), carried() as client:
+        answers = [await client.get(url) for _ in range(2)]
+    assert ["cookie" in each.request.headers for each in answers] == [False, False]
 
 
 async def test_a_proxy_carries_what_is_not_spared() -> None:

@@ -127,9 +127,7 @@ def test_foreign_settings_stay_outside(monkeypatch: pytest.MonkeyPatch, tmp_path
     monkeypatch.setenv("OS_CLOUD", "production")
     monkeypatch.setenv("DOORMAN_MODE", "nonsense")
     settings = environment("http://127.0.0.1:1", "http://127.0.0.1:1/", POLICY)
-    function = Function("sweep", port=0, settings=settings, log=tmp_path / "log")
-    try:
-        function.await_start()
+    with Function("sweep", port=0, settings=settings, log=tmp_path / "log") as function:
         with pytest.raises(OSError, match="refused"), socket.create_connection(("127.0.0.2", function.port), 5):
             pass
         function.kill()
@@ -137,8 +135,5 @@ def test_foreign_settings_stay_outside(monkeypatch: pytest.MonkeyPatch, tmp_path
             httpx.get(function.url)
         function.restart()
         function.await_start()
-    finally:
-        function.stop()
-        function.await_end()
     assert function.tail().count('"started"') == 2
     assert os.environ["OS_CLOUD"] == "production"

@@ -69,18 +69,13 @@ def is_accepted(stage: Stage, image: str) -> bool:
 def test_traces_are_passed_on_by_a_function_of_the_sharing_project(stage: Stage, tmp_path: Path) -> None:
     """With no login, no policy and no right; what was taken back is told, too."""
     settings = {"DOORMAN_MODE": "forward", "K_SINK": stage.sink, "OS_PROJECT_ID": RECEIVER}
-    function = Function("functiongraph", port=0, settings=settings, log=tmp_path / "sender.log")
-    stage.cloud.add_function(SENDER, function.url, is_audited=True)
-    try:
-        function.await_start()
+    with Function("functiongraph", port=0, settings=settings, log=tmp_path / "sender.log") as function:
+        stage.cloud.add_function(SENDER, function.url, is_audited=True)
         image = share(stage)
         await_that(lambda: is_accepted(stage, image))
         share(stage, "DELETE", image)
         await_that(lambda: ("skipped", "not_shared") in told(stage, image))
-    finally:
-        function.stop()
-        function.await_end()
-        del stage.cloud.engine.functions[SENDER]
+    del stage.cloud.engine.functions[SENDER]
     assert [call.tries for call in stage.cloud.engine.invocations] == [[200], [200]]
 
 

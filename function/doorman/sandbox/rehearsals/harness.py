@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from doorman.sandbox.cloud import create_app
-from doorman.sandbox.processes import own_environment
+from doorman.sandbox.processes import COMMAND, own_environment
 from doorman.sandbox.serving import serve
 from doorman.sandbox.state import Cloud
 
@@ -21,8 +21,6 @@ PARTNER = "c4e7a1d0b3f648529f8e7d6c5b4a3920"
 BANNED = "0b1c2d3e4f5061728394a5b6c7d8e9f0"
 STRANGER = "e1d2c3b4a5968778695a4b3c2d1e0f99"
 USER, PASSWORD = "doorman", "rehearsal"
-COMMAND = (sys.executable, "-c", "import sys; from doorman.entrypoints.cli.main import main; sys.exit(main())")
-
 NONE: Mapping[str, str] = {}
 
 POLICY = f"""\
