@@ -157,12 +157,6 @@ def test_naive_time_of_our_own_is_refused() -> None:
     assert refusal(CheckData, {**CHECK, "submitted_at": naive}) == "data.submitted_at: Input should have timezone info"
 
 
-def test_check_is_read_as_it_was_written() -> None:
-    """What one `check_job` hands over, the next one reads."""
-    check = validate(CheckData, {**CHECK, "shares": {IMAGE: {"name": "n"}}, "tried_vaults": ["v"]})
-    assert validate(CheckData, check.model_dump(mode="json")) == check
-
-
 def test_every_type_has_its_model() -> None:
     """So has each way in which an image ends; all but the decision, which is told before the call, are outcomes."""
     assert set(DATA) == set(EventType)

@@ -191,24 +191,6 @@ class TestOutcomes:
         (event,) = said(outcome(cause="notified"), causes=[CAUSE], job_id="j")
         assert (event.extensions["causationid"], event.data["images"][0]["cause"]) == ("cause-1", "notified")
 
-    def test_same_content_has_the_same_id(self) -> None:
-        """In whatever order, whenever it is told again; anything else that is said is another event."""
-        (first,) = said(outcome(1), outcome(2), job_id="j")
-        (again,) = outcome_events(
-            WRITER, [outcome(2), outcome(1)], causes=[CAUSE], now=START + timedelta(1), job_id="j"
-        )
-        others = [
-            said(outcome(1), outcome(2), job_id="k"),
-            said(outcome(1), outcome(2)),
-            said(outcome(1), outcome(2), job_id="j", causes=[OTHER]),
-            said(outcome(1), job_id="j"),
-            said(outcome(1), outcome(2, name="n"), job_id="j"),
-            said(outcome(1), outcome(2, settled_at=START), job_id="j"),
-            said(outcome(1, OutcomeType.FAILED), outcome(2, OutcomeType.FAILED), job_id="j"),
-        ]
-        assert first.id == again.id
-        assert len({first.id, *(event.id for (event,) in others)}) == len(others) + 1
-
     def test_keys_are_of_what_is_told(self) -> None:
         """Causes, names, times, jobs and policies do not change them; how an image ends, and why, does."""
         (first,) = said(outcome(1), outcome(2))
@@ -230,25 +212,10 @@ class TestOutcomes:
         assert len({each.extensions["dedupekey"] for (each,) in [(first,), *others]}) == len(others) + 1
         assert [keys(each)[-1] in keys(first) for (each,) in others] == [True, False, False, False, False]
 
-    def test_a_key_is_the_images_own(self) -> None:
-        """However outcomes fall into events: what is told of one image is known again."""
-        (both,) = said(outcome(1), outcome(2, rule="r"))
-        assert keys(both) == keys(*said(outcome(1)), *said(outcome(2, rule="r")))
-        assert keys(both)[1] == make_key(WRITER, EventType.ACCEPTED, image_id(2), "allowed_owner", None, "r")
-
     def test_facts_are_cut(self) -> None:
         """A sharer may give an image tags without end."""
         (event,) = said(outcome(facts={"tags": "x" * 10_000, "min_disk": 5}))
         assert event.data["images"][0]["facts"] == {"tags": "x" * 500, "min_disk": "5"}
-
-    def test_parts_of_a_job(self) -> None:
-        """What one event cannot take is told in several, each with an id of its own."""
-        outcomes = [outcome(number, name="\x00" * 255) for number in range(200)]
-        events = said(*outcomes, job_id="j")
-        assert len({event.id for event in events}) == len(events) > 1
-        assert [entry["image_id"] for event in events for entry in event.data["images"]] == [
-            each.image_id for each in outcomes
-        ]
 
 
 class TestDecisions:
@@ -294,21 +261,6 @@ class TestDecisions:
         many = decided(*(outcome(number, OutcomeType.DECIDED, name="\x00" * 1000) for number in range(100)))
         assert len({each.id for each in many}) == len(many) > 1
         assert max(map(size_of, many)) <= LIMIT
-
-    def test_id(self) -> None:
-        """The same decision for the same event has the same id; another status or vault is another one."""
-        told = outcome(1, OutcomeType.DECIDED)
-        found = [*decided(told), *decided(told), *decided(told, status="rejected"), *decided(told, vault_id="v")]
-        assert found[0] == found[1]
-        assert len({each.id for each in found}) == 3
-
-    def test_actor(self) -> None:
-        """A person who decides stands in it."""
-        writer = replace(WRITER, actor={"actor": "ann", "reason": "checked"})
-        (event,) = decided_events(
-            writer, [outcome(1, OutcomeType.DECIDED)], status="rejected", vault_id=None, causes=[CAUSE], now=START
-        )
-        assert (event.data["actor"], event.data["reason"]) == ("ann", "checked")
 
 
 class TestPendingReport:

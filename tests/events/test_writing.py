@@ -60,18 +60,6 @@ def checking(**fields: Any) -> CloudEvent:
 class TestReading:
     """Events into notices and checks."""
 
-    def test_notice(self) -> None:
-        """What the event claims, and the event as the cause."""
-        read = read_notice(notified(images=[ONE, TWO], tries=2, tried_vaults=["v"], time=SENT))
-        assert read == Notice(
-            project_id="receiver",
-            images=(ONE, TWO),
-            cause=Cause(id="1", correlation="1"),
-            sent_at=SENT,
-            tries=2,
-            tried_vaults=("v",),
-        )
-
     @pytest.mark.parametrize(
         ("time", "arrival", "sent_at"),
         [
@@ -93,10 +81,6 @@ class TestReading:
             read_notice(notified(type="x" * 1000))
         with pytest.raises(Rejected, match=r"^type: expected dev.doorman.job.check.v1, got dev.doorman.share.notified"):
             read_check(notified(), now=START)
-
-    def test_check(self) -> None:
-        """What was handed over."""
-        assert read_check(checking(), now=START) == CHECK
 
     @pytest.mark.parametrize(("ahead", "is_taken"), [(0, True), (60, True), (61, False), (10**9, False)])
     def test_submission_in_the_future(self, ahead: int, *, is_taken: bool) -> None:
