@@ -5,13 +5,17 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
 
 import httpx
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from doorman.cloud.auth.accounts import Endpoints
 from doorman.cloud.auth.credentials import BareCredentials, from_settings
@@ -24,6 +28,7 @@ from doorman.models import Cause, CloudEvent, Share
 from doorman.policy.policy import Policy, load
 from doorman.runtime import telemetry
 from doorman.sandbox.cloud import create_app
+from doorman.sandbox.serving import serve
 from doorman.sandbox.state import Cloud as State
 from doorman.settings import Settings
 from tests.fake_keystone import START, FakeClock
@@ -75,6 +80,17 @@ def share(**fields: Any) -> Share:
     return Share(**{"image_id": image_id(1), "project_id": RECEIVER, "full_ecs": None, **fields})
 
 
+def password_login(
+    user: str = "doorman", project: str | dict[str, Any] = RECEIVER, password: str = "secret"
+) -> dict[str, Any]:
+    """Write a password login as clients send it; a project that is a text is named by its ID."""
+    named = {"name": user, "domain": {"name": "Default"}, "password": password}
+    identity = {"methods": ["password"], "password": {"user": named}}
+    return {
+        "auth": {"identity": identity, "scope": {"project": {"id": project} if isinstance(project, str) else project}}
+    }
+
+
 def whole(event: CloudEvent) -> CloudEvent:
     """Give an event that was read with its data."""
     return replace(event, data=data_of(event))
@@ -97,6 +113,19 @@ async def serving(
     """Have every connection answered so, byte by byte; gives the port."""
     async with await asyncio.start_server(answer, "127.0.0.1", 0, ssl=tls) as server:
         yield server.sockets[0].getsockname()[1]
+
+
+@contextmanager
+def listening() -> Iterator[tuple[str, list[tuple[str, Any]]]]:
+    """Serve a sink over HTTP that keeps type and data of what it is sent; gives its URL, too."""
+    taken: list[tuple[str, Any]] = []
+
+    async def take(request: Request) -> Response:
+        taken.append((request.headers["ce-type"], await request.json()))
+        return Response(status_code=202)
+
+    with serve(Starlette(routes=[Route("/", take, methods=["POST"])])) as url:
+        yield url, taken
 
 
 @dataclass(slots=True)

@@ -19,16 +19,13 @@ import apprise
 import functions_framework.aio
 import httpx
 import pytest
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
 from starlette.types import ASGIApp, Message
 
 from doorman.sandbox.cloud import create_app
 from doorman.sandbox.serving import serve
 from doorman.sandbox.state import Cloud
 from doorman.version import VERSION
+from tests.builders import listening
 from tests.chain import GOLDEN, POLICY
 
 SOURCE = str(Path(__file__).parents[1] / "function" / "main.py")
@@ -89,19 +86,6 @@ def deployed(target: str, environ: dict[str, str]) -> Iterator[tuple[str, list[d
             assert process.returncode == 0
         finally:
             process.kill()
-
-
-@contextmanager
-def listening() -> Iterator[tuple[str, list[tuple[str, Any]]]]:
-    """Serve a sink that keeps type and data of what it is sent."""
-    taken: list[tuple[str, Any]] = []
-
-    async def take(request: Request) -> Response:
-        taken.append((request.headers["ce-type"], await request.json()))
-        return Response(status_code=202)
-
-    with serve(Starlette(routes=[Route("/", take, methods=["POST"])])) as url:
-        yield url, taken
 
 
 def test_the_deployed_chain_settles_a_share(cloud: Cloud, environ: dict[str, str]) -> None:

@@ -122,13 +122,3 @@ async def test_every_standing_is_decided_as_its_whole_facts_are(api: str, count:
         assert {share.image_id: share.full_ecs for share in shares} == kinds
         rules = {(share.name, decide(share, context.policy, now=context.clock.now()).rule) for share in shares}
         assert rules == {("image-1", "images"), ("server-1", "servers" if api == "ims" else "banned")}
-
-
-async def test_the_kinds_of_many_cost_one_list_a_status() -> None:
-    """However many shares stand there, and only where their rows do not say it."""
-    chain = Chain(policy=POLICY)
-    context = await chain.served.context(RECEIVER)
-    images = [image for status in STATUSES for image in add(chain.cloud, "image-1", status=status, count=MANY)]
-    await read_current(context.cloud, images)
-    asked = [call for call in chain.cloud.calls if "__whole_image" in call.query]
-    assert (len(asked), len([call for call in chain.cloud.calls if "cloudimages" in call.path])) == (3, 6)

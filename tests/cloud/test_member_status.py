@@ -9,7 +9,6 @@ import pytest
 
 from doorman.cloud.member_status import read_back, read_current
 from doorman.cloud.project import Cloud
-from doorman.errors import Unavailable
 from doorman.handlers.context import ProjectContext
 from doorman.models import FEW_ROWS, MemberStatus, Share
 from tests.builders import GOLDEN, RECEIVER, START, MakeContext, Play, State, image_id
@@ -201,17 +200,3 @@ class TestReadingBack:
             found = await read_back(cloud, gone, status="accepted", max_rows=max_rows)
             assert statuses(found) == dict.fromkeys(gone)
             assert len([call for call in state.calls if "/members/" in call.path]) == rows
-
-    async def test_none_asked(self, state: State, cloud: Cloud) -> None:
-        """Nothing to do."""
-        assert await read_back(cloud, [], status="accepted") == {}
-        assert not state.calls
-
-
-@pytest.mark.parametrize("count", [1, FEW_ROWS + 1])
-async def test_cloud_that_cannot_be_read(state: State, cloud: Cloud, count: int) -> None:
-    """That is not the same as nothing shared."""
-    images = [state.add_share(GOLDEN, RECEIVER) for _ in range(count)]
-    state.faults.add("status", path="/v2/", status=500)
-    with pytest.raises(Unavailable, match=r"^the cloud answers 500"):
-        await read_current(cloud, images)

@@ -238,14 +238,6 @@ async def test_a_wrong_password_is_one_clear_line() -> None:
     assert [line["event"] for line in log] == ["event.handled"]
 
 
-async def test_a_project_known_by_name_only_cannot_be_told_apart_while_the_login_fails() -> None:
-    """Whether the event's project is served is not known then: that is a 503, and a tick is one too."""
-    chain = Chain(OS_PROJECT_ID="", OS_PROJECT_NAME="by-name", OS_PROJECT_DOMAIN_NAME="Default")
-    chain.cloud.settings.keystone_down = True
-    assert (await chain.notify(IMAGE)).status == 503
-    assert (await chain.tick()).status == 503
-
-
 class BrokenCloud(Cloud):
     """A cloud whose client has a defect."""
 

@@ -3,7 +3,6 @@
 from datetime import UTC, datetime
 from typing import Any
 
-import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -162,24 +161,6 @@ def test_every_type_has_its_model() -> None:
     assert set(DATA) == set(EventType)
     assert {event_type(kind) for kind in OutcomeType} - {EventType.DECIDED} == OUTCOMES
     assert {DATA[kind] for kind in OUTCOMES} == {OutcomeData}
-
-
-@pytest.mark.parametrize("kind", EventType)
-def test_models_make_schemas(kind: EventType) -> None:
-    """Each is a JSON Schema of an object that any validator can load."""
-    schema = DATA[kind].model_json_schema()
-    jsonschema.Draft202012Validator.check_schema(schema)
-    assert (schema["type"], {"project_id", "projects"} & {*schema["required"]} != set()) == ("object", True)
-
-
-def test_schema_knows_the_bounds() -> None:
-    """What the code refuses, the published schema refuses as well."""
-    schema = NotifiedData.model_json_schema()
-    jsonschema.validate(NOTIFIED, schema)
-    faults: list[dict[str, Any]] = [{"images": []}, {"images": [IMAGE] * 1001}, {"project_id": "../x"}, {"tries": 0}]
-    for bad in faults:
-        with pytest.raises(jsonschema.ValidationError):
-            jsonschema.validate({**NOTIFIED, **bad}, schema)
 
 
 JSON = st.recursive(

@@ -186,14 +186,6 @@ class TestVaults:
         tried = [f"v{number}" for number in range(MAX_TRIED_VAULTS - 1)]
         assert await settle(context, image, tried=tried) == {image: "held"}
 
-    async def test_vault_error_without_a_vault(
-        self, context: ProjectContext, state: State, sink: RecordingSink
-    ) -> None:
-        """Nothing to move on to."""
-        (image,) = share(state)
-        state.fail_image(image, "IMG.0182", at="submit")
-        assert await settle(context, image) == {image: "held"}
-
 
 class TestPassing:
     """Refusals that may pass."""

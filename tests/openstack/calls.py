@@ -132,7 +132,7 @@ def login_calls() -> dict[str, Call]:
     bodies: dict[str, Any] = {
         "log in": login_body("doorman", by_id),
         "log in by name": login_body("doorman", by_name),
-        "log in with a wrong password": login_body("doorman", by_id, "wrong"),
+        "log in with a wrong password": login_body("doorman", by_id, password="wrong"),
         "log in as nobody": login_body("nobody", by_id),
         "log in to no project": login_body("doorman", {"id": MISSING}),
         "log in to a project by a wrong name": login_body("doorman", {"name": "nothing", "domain": default}),

@@ -64,7 +64,7 @@ def log_everybody_in(world: World) -> dict[str, str]:
     """Give each user's token."""
     found = {}
     for user, (_, project) in USERS.items():
-        body = login_body(user, {"id": world.projects[project]})
+        body = login_body(user, world.projects[project])
         answer = httpx.post(f"{world.auth_url}/auth/tokens", json=body, timeout=60)
         found[user] = answer.raise_for_status().headers["X-Subject-Token"]
     return found

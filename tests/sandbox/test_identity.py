@@ -1,8 +1,8 @@
 """The stand-in for Keystone: who gets a token for what, and how it says no."""
 
 from doorman.sandbox.state import Cloud
-from tests.builders import FakeClock
-from tests.sandbox.asking import ME, OWNER, Api, password_login
+from tests.builders import FakeClock, password_login
+from tests.sandbox.asking import ME, OWNER, Api
 
 REFUSED = {
     "error": {
