@@ -4,7 +4,11 @@ from typing import Any
 
 import pytest
 
+from doorman.sandbox.cloud import create_app
+from doorman.sandbox.serving import serve
 from doorman.sandbox.state import Cloud
+from tests.openstack.calls import STATUSES, calls, furnish
+from tests.openstack.worlds import SandboxWorld
 from tests.sandbox.asking import ME, OTHER, OWNER, Api
 
 NOWHERE = "6596628c-42d4-4ff1-8660-8ea5ae61f243"
@@ -19,6 +23,14 @@ def share(cloud: Cloud) -> str:
 def settle(api: Api, share: str, body: Any, member: str = ME) -> int:
     """Set a member's status; the HTTP status."""
     return int(api("PUT", f"/v2/images/{share}/members/{member}", json=body).status_code)
+
+
+def test_the_statuses_of_a_real_glance() -> None:
+    """For every call that we make to it or to Keystone, and every way to go wrong, as `tests/openstack` sees them."""
+    cloud = Cloud()
+    with serve(create_app(cloud)) as url:
+        side = furnish(SandboxWorld(cloud, url))
+        assert {name: side.send(call).status_code for name, call in calls().items()} == STATUSES
 
 
 def test_sharing(api: Api, sharer: Api, cloud: Cloud) -> None:
