@@ -86,7 +86,7 @@ def ask(cloud: Cloud, path: str, body: Any) -> httpx.Response:
         transport = httpx.ASGITransport(app=create_app(cloud))
         async with httpx.AsyncClient(transport=transport, base_url="http://cloud.test", headers=headers) as client:
             answer = await client.post(path, json=body)
-            await cloud.engine.settle()
+            await cloud.engine.tasks.settle()
             await cloud.engine.aclose()
             return answer
 

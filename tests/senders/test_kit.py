@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from doorman.sandbox.assembly import Stage, open_stage
+from doorman.sandbox.envelope import outcomes
 from doorman.sandbox.processes import Function
 from doorman.sandbox.world import GOLDEN, RECEIVER
 
@@ -54,9 +55,8 @@ def await_that(holds: Callable[[], bool]) -> None:
 
 def told(stage: Stage, image: str) -> list[tuple[str, str]]:
     """Give type and reason of every outcome told of an image."""
-    values = [(event.type.split(".")[-2], event.value()) for event in stage.broker.events]
-    outcomes = [(kind, entry) for kind, data in values for entry in data.get("images", []) if isinstance(entry, dict)]
-    return [(kind, entry["reason"]) for kind, entry in outcomes if entry["image_id"] == image and kind != "decided"]
+    ends = [each for event in stage.broker.events for each in outcomes(event)]
+    return [(kind, entry["reason"]) for kind, entry in ends if entry["image_id"] == image]
 
 
 def is_accepted(stage: Stage, image: str) -> bool:

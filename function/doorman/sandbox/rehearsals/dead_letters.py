@@ -6,14 +6,15 @@ from typing import Any
 from doorman.sandbox import world
 from doorman.sandbox.assembly import Stage, environment, open_stage
 from doorman.sandbox.delivery import Policy
+from doorman.sandbox.envelope import outcomes
 from doorman.sandbox.rehearsals.harness import Stage as Rehearsal
 
 SHARES = 24
 WANTED = {world.GOLDEN: "accepted", world.BANNED: "rejected", world.STRANGER: "pending"}
 IMPATIENT = Policy(retry=1, backoff="exponential", delay=0.05, timeout=30)
-TOLD = "dev.doorman.share."
-NOTIFIED, DECIDED, SKIPPED = (f"{TOLD}{word}.v1" for word in ("notified", "decided", "skipped"))
-"""Skipped is a share whose members call was carried out, though its answer was lost: it was settled already."""
+NOTIFIED = "dev.doorman.share.notified.v1"
+SKIPPED = "skipped"
+"""A share whose members call was carried out, though its answer was lost: it was settled already."""
 
 
 def play(rehearsal: Rehearsal) -> None:
@@ -65,12 +66,10 @@ def _send(rehearsal: Rehearsal, stage: Stage, images: list[str], settings: dict[
 
 
 def _collect(stage: Stage) -> dict[str, list[str]]:
-    """Collect what a deduplicating consumer keeps: by image, the types of what was told of it."""
+    """Collect what a deduplicating consumer keeps: by image, the fates told of it."""
     events: dict[str, Any] = {event.attributes["id"]: event for event in stage.broker.events}
     fates: dict[str, list[str]] = {}
     for event in events.values():
-        kind = event.attributes["type"]
-        if kind.startswith(TOLD) and kind not in {NOTIFIED, DECIDED}:
-            for entry in event.value()["images"]:
-                fates.setdefault(entry["image_id"], []).append(kind)
+        for fate, entry in outcomes(event):
+            fates.setdefault(entry["image_id"], []).append(fate)
     return fates

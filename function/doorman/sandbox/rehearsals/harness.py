@@ -15,11 +15,9 @@ from doorman.sandbox.cloud import create_app
 from doorman.sandbox.processes import COMMAND, own_environment
 from doorman.sandbox.serving import serve
 from doorman.sandbox.state import Cloud
+from doorman.sandbox.world import BANNED, GOLDEN
 
-GOLDEN = "9c61004714024f9586705d090530f9fa"
 PARTNER = "c4e7a1d0b3f648529f8e7d6c5b4a3920"
-BANNED = "0b1c2d3e4f5061728394a5b6c7d8e9f0"
-STRANGER = "e1d2c3b4a5968778695a4b3c2d1e0f99"
 USER, PASSWORD = "doorman", "rehearsal"
 NONE: Mapping[str, str] = {}
 

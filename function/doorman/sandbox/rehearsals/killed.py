@@ -5,7 +5,8 @@ import time
 from dataclasses import dataclass, field
 
 from doorman.sandbox.records import MemberStatus
-from doorman.sandbox.rehearsals.harness import BANNED, GOLDEN, STRANGER, Stage
+from doorman.sandbox.rehearsals.harness import Stage
+from doorman.sandbox.world import BANNED, GOLDEN, STRANGER
 
 TIMES = 5
 SHARES = 24

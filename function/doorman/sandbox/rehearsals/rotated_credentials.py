@@ -1,6 +1,7 @@
 """The password is changed while a run is at work: the new one is read from clouds.yaml, and nothing is restarted."""
 
-from doorman.sandbox.rehearsals.harness import GOLDEN, PASSWORD, USER, Stage
+from doorman.sandbox.rehearsals.harness import PASSWORD, USER, Stage
+from doorman.sandbox.world import GOLDEN
 
 JOB_SECONDS = 2.0
 NEW = "a-new-password"
