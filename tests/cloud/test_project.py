@@ -172,35 +172,6 @@ class TestFind:
         cloud, _ = scripted(clock, page(1, 2))
         assert (await cloud.find("accepted", [image_id(2)])).keys() == {image_id(2)}
 
-    @pytest.mark.parametrize("count", [1, FEW, FEW + 1])
-    @pytest.mark.parametrize("status", ["pending", "accepted", "rejected"])
-    async def test_whole_servers(self, state: State, cloud: Cloud, status: Any, count: int) -> None:
-        """Each is told to be one or not, by one more list where the rows do not say."""
-        kinds = {
-            state.add_share(GOLDEN, RECEIVER, status=status, full_ecs=kind): kind
-            for kind in (True, False)
-            for _ in range(count)
-        }
-        for image in kinds:
-            state.gallery.images[image].backup_id = None
-        wanted = list(kinds)[count - 1 :]
-        found = await cloud.find(status, wanted)
-        assert {image: share.full_ecs for image, share in found.items()} == {image: kinds[image] for image in wanted}
-
-    async def test_rows_that_say_it(self, state: State, cloud: Cloud) -> None:
-        """Then nothing more is asked."""
-        image = state.add_share(GOLDEN, RECEIVER, status="accepted", full_ecs=True)
-        with counting() as tally:
-            assert (await cloud.find("accepted", [image]))[image].full_ecs is True
-        assert tally.calls == 1
-
-    async def test_plain_openstack_has_no_whole_servers(self, state: State, native: Cloud) -> None:
-        """In a list or by itself, no image is one, and no list of them is asked for."""
-        image = state.add_share(GOLDEN, RECEIVER, status="accepted")
-        with counting() as tally:
-            found = [(await native.find("accepted", [image]))[image], await native.image(image)]
-        assert ([share.full_ecs for share in found], tally.calls) == ([False, False], 2)
-
 
 class TestImage:
     """One image by itself, where no list shows it."""

@@ -15,6 +15,7 @@ from doorman.models import MemberStatus, Status
 from tests.openstack.worlds import OWNERS, RECEIVER, SECRET, USERS, World, login_body
 
 GLANCE = Glance()
+CLIENT = httpx.Client(timeout=60)
 STATUSES: Mapping[str, int] = yaml.safe_load(Path(__file__).with_name("statuses.yaml").read_text("utf-8"))
 MISSING = "00000000-0000-4000-8000-000000000000"
 STANDINGS: tuple[MemberStatus, ...] = ("pending", "accepted", "rejected")
@@ -184,13 +185,12 @@ class Side:
         headers = {"Accept": call.accept}
         if call.user:
             headers["X-Auth-Token"] = self.tokens.get(call.user, "garbled")
-        return httpx.request(
+        return CLIENT.request(
             call.method,
             base + fill(call.path, self.names),
             params=fill(call.params, self.names) or None,
             json=fill(call.json, self.names),
             headers=headers,
-            timeout=60,
         )
 
 
@@ -210,6 +210,6 @@ def furnish(world: World) -> Side:
     tokens = {}
     for user, (_, project) in USERS.items():
         body = login_body(user, world.projects[project])
-        answer = httpx.post(f"{world.auth_url}/auth/tokens", json=body, timeout=60)
+        answer = CLIENT.post(f"{world.auth_url}/auth/tokens", json=body)
         tokens[user] = answer.raise_for_status().headers["X-Subject-Token"]
     return Side(world, {**names, "missing": MISSING, **world.projects}, tokens)
