@@ -71,6 +71,32 @@ def listed(
     )
 
 
+def event_of(
+    kind: str,
+    data: dict[str, Any],
+    *,
+    keys: Sequence[str],
+    subject: str | None = None,
+    more: Sequence[Any] = (None,) * 3,
+) -> CloudEvent:
+    """Write the whole event that says this, for information, as it is told at START.
+
+    Args:
+        keys: of its entries. more: what its dedupekey rests on besides.
+    """
+    extensions = {"causationid": "cause-1", "correlationid": "correlation-1"}
+    return CloudEvent(
+        id=derive(kind, "/doorman/eu-de/receiver", "cause-1", data),
+        source="/doorman/eu-de/receiver",
+        type=kind,
+        subject=subject,
+        time=START,
+        dataschema=f"urn:doorman:schema:{kind}",
+        extensions=extensions | weigh("info", derive(kind, "receiver", keys, *more)),
+        data=data,
+    )
+
+
 def keys(*events: CloudEvent) -> list[str]:
     """Give the keys of all entries."""
     return [entry["key"] for event in events for entry in event.data["images"]]
@@ -111,20 +137,7 @@ class TestOutcomes:
             "key": key,
         }
         data = {"project_id": "receiver", "job_id": "job-1", "policy_digest": "0123456789abcdef", "images": [entry]}
-        assert event == CloudEvent(
-            id=derive("dev.doorman.share.accepted.v1", "/doorman/eu-de/receiver", "cause-1", data),
-            source="/doorman/eu-de/receiver",
-            type="dev.doorman.share.accepted.v1",
-            subject=image_id(1),
-            time=START,
-            dataschema="urn:doorman:schema:dev.doorman.share.accepted.v1",
-            extensions={
-                "causationid": "cause-1",
-                "correlationid": "correlation-1",
-                **weigh("info", derive("dev.doorman.share.accepted.v1", "receiver", [key], None, None, None)),
-            },
-            data=data,
-        )
+        assert event == event_of("dev.doorman.share.accepted.v1", data, keys=[key], subject=image_id(1))
 
     def test_one_event_per_type(self) -> None:
         """Whatever the order in which they were found; the images sorted by ID."""
@@ -137,12 +150,8 @@ class TestOutcomes:
     @pytest.mark.parametrize("kind", OutcomeType)
     def test_severity(self, kind: OutcomeType) -> None:
         """Whether somebody must look, in our word and as the specification has it."""
-        waiting = ("action", "WARN", "13")
-        words = {
-            OutcomeType.HELD: waiting,
-            OutcomeType.DRIFTED: waiting,
-            OutcomeType.FAILED: ("error", "ERROR", "17"),
-        }
+        words = dict.fromkeys((OutcomeType.HELD, OutcomeType.DRIFTED), ("action", "WARN", "13"))
+        words[OutcomeType.FAILED] = ("error", "ERROR", "17")
         (event,) = said(outcome(kind=kind))
         told = tuple(event.extensions[name] for name in ("severity", "severitytext", "severitynumber"))
         assert (event.type, told) == (event_type(kind), words.get(kind, ("info", "INFO", "9")))
@@ -235,23 +244,8 @@ class TestDecisions:
         }
         key = make_key(WRITER, EventType.DECIDED, image_id(1), "allowed_owner", None, "r")
         assert entry["key"] == key
-        assert event == CloudEvent(
-            id=derive("dev.doorman.share.decided.v1", "/doorman/eu-de/receiver", "cause-1", data),
-            source="/doorman/eu-de/receiver",
-            type="dev.doorman.share.decided.v1",
-            subject=image_id(1),
-            time=START,
-            dataschema="urn:doorman:schema:dev.doorman.share.decided.v1",
-            extensions={
-                "causationid": "cause-1",
-                "correlationid": "correlation-1",
-                **weigh(
-                    "info",
-                    derive("dev.doorman.share.decided.v1", "receiver", [key], None, data["status"], data["vault_id"]),
-                ),
-            },
-            data=data,
-        )
+        more = (None, "accepted", "v")
+        assert event == event_of("dev.doorman.share.decided.v1", data, keys=[key], subject=image_id(1), more=more)
 
     def test_a_batch(self) -> None:
         """One event for all, as long as it is not too large; none for nothing."""
@@ -270,19 +264,7 @@ class TestPendingReport:
         """Nothing pending is told as well, for information."""
         (event,) = listed()
         data = {"project_id": "receiver", "count": 0, "oldest_created_at": None, "images": [], "error": None}
-        assert event == CloudEvent(
-            id=derive("dev.doorman.shares.pending.v1", "/doorman/eu-de/receiver", "cause-1", data),
-            source="/doorman/eu-de/receiver",
-            type="dev.doorman.shares.pending.v1",
-            time=START,
-            dataschema="urn:doorman:schema:dev.doorman.shares.pending.v1",
-            extensions={
-                "causationid": "cause-1",
-                "correlationid": "correlation-1",
-                **weigh("info", derive("dev.doorman.shares.pending.v1", "receiver", [], None, None, None)),
-            },
-            data=data,
-        )
+        assert event == event_of("dev.doorman.shares.pending.v1", data, keys=[])
 
     def test_entry(self) -> None:
         """As it was given, and with its key."""
