@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 import httpx
 from starlette.applications import Starlette
@@ -33,7 +33,7 @@ from doorman.sandbox.state import Cloud as State
 from doorman.settings import Settings
 from tests.fake_keystone import START, FakeClock
 
-__all__ = ["START", "FakeClock", "MakeContext", "MakeProjects", "Play", "RecordingSink", "Script", "State"]
+__all__ = ["START", "FakeClock", "Play", "RecordingSink", "Script", "State"]
 
 RECEIVER = "receiver"
 GOLDEN, BAD, STRANGER = "golden-owner", "bad-owner", "some-stranger"
@@ -237,21 +237,3 @@ class Play:
     def now(self) -> datetime:
         """Give the fake time of day."""
         return self.clock.now()
-
-
-class MakeProjects(Protocol):
-    """How `make_office` is called."""
-
-    def __call__(self, *, policy: str | Policy = POLICY, **environ: str) -> Projects:
-        """Open an office, with settings as environment variables."""
-        ...
-
-
-class MakeContext(Protocol):
-    """How `make_desk` is called."""
-
-    def __call__(
-        self, *, policy: str | Policy = POLICY, project_id: str = RECEIVER, **environ: str
-    ) -> Awaitable[ProjectContext]:
-        """Furnish a desk, with settings as environment variables."""
-        ...

@@ -9,7 +9,7 @@ import structlog
 from doorman.handlers.context import ProjectContext
 from doorman.policy.policy import Policy, load
 from doorman.runtime.logs import logger
-from tests.builders import POLICY, RECEIVER, FakeClock, MakeContext, MakeProjects, Play, RecordingSink, State
+from tests.builders import POLICY, RECEIVER, FakeClock, Play, RecordingSink, State
 
 # No deadline: how long one example takes says more about the machine than about the code. Fuzzing proper runs longer.
 hypothesis.settings.register_profile("doorman", deadline=None, max_examples=50)
@@ -60,18 +60,6 @@ def policy() -> Policy:
 def play(state: State, clock: FakeClock, sink: RecordingSink) -> Play:
     """The cloud, the clock and the sink together."""
     return Play(state=state, clock=clock, sink=sink)
-
-
-@pytest.fixture
-def make_served(play: Play) -> MakeProjects:
-    """Opens offices whose settings are keyword arguments, `OS_PROJECT_ID` and so on."""
-    return play.served
-
-
-@pytest.fixture
-def make_context(play: Play) -> MakeContext:
-    """Furnishes desks, likewise; await what it gives."""
-    return play.context
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from doorman.cloud.project import FEW, Cloud
 from doorman.errors import Refused, Unavailable
 from doorman.handlers.context import ProjectContext
 from doorman.models import Job, JobState, MemberRow, Share
-from tests.builders import GOLDEN, RECEIVER, START, FakeClock, MakeContext, Play, Script, State, image_id
+from tests.builders import GOLDEN, RECEIVER, START, FakeClock, Play, Script, State, image_id
 
 pytestmark = pytest.mark.anyio
 
@@ -30,9 +30,9 @@ def cloud(context: ProjectContext) -> Cloud:
 
 
 @pytest.fixture
-async def native(make_context: MakeContext) -> Cloud:
+async def native(play: Play) -> Cloud:
     """The same cloud through OpenStack's own API."""
-    return (await make_context(DOORMAN_API="glance")).cloud
+    return (await play.context(DOORMAN_API="glance")).cloud
 
 
 def scripted(clock: FakeClock, *answers: Any, service: ImageService | None = None) -> tuple[Cloud, Script]:
@@ -121,10 +121,10 @@ class TestWalk:
 
     @pytest.mark.parametrize("api", ["ims", "glance"])
     @pytest.mark.parametrize("act", ["unshare", "delete"])
-    async def test_marker_that_vanishes(self, play: Play, make_context: MakeContext, api: str, act: str) -> None:
+    async def test_marker_that_vanishes(self, play: Play, api: str, act: str) -> None:
         """The walk starts again, and misses nobody."""
         size = 500 if api == "ims" else 1000
-        state, cloud = play.state, (await make_context(DOORMAN_API=api)).cloud
+        state, cloud = play.state, (await play.context(DOORMAN_API=api)).cloud
         images = {state.add_share(GOLDEN, RECEIVER) for _ in range(size + 5)}
         lost: list[str] = []
 

@@ -5,7 +5,7 @@ import pytest
 from doorman.errors import Unavailable
 from doorman.handlers.context import ProjectContext
 from doorman.models import CloudEvent
-from tests.builders import POLICY, MakeContext, RecordingSink
+from tests.builders import POLICY, Play, RecordingSink
 
 pytestmark = pytest.mark.anyio
 
@@ -21,11 +21,9 @@ EVENTS = [CloudEvent(id=str(number), source="/tests", type="told") for number in
         ("audit", f"mode: audit\n{POLICY}", True),
     ],
 )
-async def test_either_switch_stops_writing(
-    make_context: MakeContext, mode: str, policy: str, *, is_audit: bool
-) -> None:
+async def test_either_switch_stops_writing(play: Play, mode: str, policy: str, *, is_audit: bool) -> None:
     """DOORMAN_MODE and the policy's own mode can each forbid writing; neither can allow it against the other."""
-    context = await make_context(DOORMAN_MODE=mode, policy=policy)
+    context = await play.context(DOORMAN_MODE=mode, policy=policy)
     assert context.is_audit is is_audit
 
 

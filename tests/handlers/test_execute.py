@@ -21,7 +21,6 @@ from tests.builders import (
     RECEIVER,
     SECOND_VAULT,
     VAULT,
-    MakeContext,
     Play,
     RecordingSink,
     State,
@@ -114,9 +113,9 @@ class TestSplitting:
         assert sum(len(event.data["images"]) for event in again) == list(ended.values()).count(Onward.REPEATED)
         assert set(ended.values()) == {"failed", Onward.REPEATED}
 
-    async def test_call_that_times_out(self, play: Play, make_context: MakeContext, state: State) -> None:
+    async def test_call_that_times_out(self, play: Play, state: State) -> None:
         """The next one takes half as many images, down to one; once they are taken they grow again, to the setting."""
-        context = await make_context(DOORMAN_MAX_IMAGES_PER_CALL="8")
+        context = await play.context(DOORMAN_MAX_IMAGES_PER_CALL="8")
         images = share(state, 19)
         sizes: list[int] = []
         slow_above = 2
@@ -240,9 +239,9 @@ class TestAtOnce:
     """Plain OpenStack: no jobs."""
 
     @pytest.fixture
-    async def native(self, make_context: MakeContext) -> ProjectContext:
+    async def native(self, play: Play) -> ProjectContext:
         """A project on plain OpenStack."""
-        return await make_context(DOORMAN_API="glance")
+        return await play.context(DOORMAN_API="glance")
 
     async def test_refused(self, native: ProjectContext, state: State, sink: RecordingSink) -> None:
         """One by one; the others are settled."""
@@ -315,11 +314,9 @@ class TestBetween:
     """Somebody settles a share while we are at it: that is never overwritten."""
 
     @pytest.mark.parametrize("api", ["ims", "glance"])
-    async def test_busy_cloud(
-        self, play: Play, make_context: MakeContext, state: State, sink: RecordingSink, api: str
-    ) -> None:
+    async def test_busy_cloud(self, play: Play, state: State, sink: RecordingSink, api: str) -> None:
         """A person rejects the share while the call waits to be made again."""
-        context = await make_context(DOORMAN_API=api)
+        context = await play.context(DOORMAN_API=api)
         (image,) = share(state)
         state.faults.add("status", method="PUT", status=503, retry_after=2, times=1)
 
@@ -369,10 +366,10 @@ class TestBetween:
 
 
 @pytest.mark.parametrize("failing", ["cbr", "vaults"])
-async def test_plain_images_need_no_vaults(make_context: MakeContext, state: State, failing: str) -> None:
+async def test_plain_images_need_no_vaults(play: Play, state: State, failing: str) -> None:
     """A backup service that refuses leaves nobody waiting but the image that needs a vault."""
     policy = POLICY.partition("vaults:")[0] + "vaults: [{candidates: [v]}]\n"
-    context = await make_context(policy=policy)
+    context = await play.context(policy=policy)
     plain, whole = *share(state), *share(state, full_ecs=True)
     state.faults.add("status", path="vaults", status=403 if failing == "cbr" else 503)
     ended = await settle(context, plain, whole)

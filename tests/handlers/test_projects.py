@@ -9,16 +9,16 @@ from doorman.errors import Rejected, Unavailable
 from doorman.handlers.context import ProjectContext
 from doorman.handlers.projects import Projects
 from doorman.models import Notice
-from tests.builders import CAUSE, GOLDEN, RECEIVER, START, MakeProjects, Play, RecordingSink, State
+from tests.builders import CAUSE, GOLDEN, RECEIVER, START, Play, RecordingSink, State
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-def named(make_served: MakeProjects, state: State) -> Projects:
+def named(play: Play, state: State) -> Projects:
     """An office whose one project is known by its name only."""
     state.directory.projects[RECEIVER].name = "by-name"
-    return make_served(OS_PROJECT_ID="", OS_PROJECT_NAME="by-name")
+    return play.served(OS_PROJECT_ID="", OS_PROJECT_NAME="by-name")
 
 
 async def refusal(served: Projects, project_id: str) -> str:
@@ -28,9 +28,9 @@ async def refusal(served: Projects, project_id: str) -> str:
     return str(caught.value)
 
 
-async def test_desk_of_a_served_project(make_served: MakeProjects, play: Play, sink: RecordingSink) -> None:
+async def test_desk_of_a_served_project(play: Play, sink: RecordingSink) -> None:
     """Made once, without a call to anybody, with everything that it needs."""
-    served = make_served(DOORMAN_API="glance", OS_REGION_NAME="eu-nl")
+    served = play.served(DOORMAN_API="glance", OS_REGION_NAME="eu-nl")
     context = await served.context(RECEIVER)
     assert await served.context(RECEIVER) is context
     assert not play.state.calls
@@ -44,16 +44,16 @@ async def test_desk_of_a_served_project(make_served: MakeProjects, play: Play, s
     assert served.now() == START
 
 
-async def test_project_that_is_not_served(make_served: MakeProjects) -> None:
+async def test_project_that_is_not_served(play: Play) -> None:
     """Malformed for us, whoever it may be for."""
     text = "data.project_id: not a project that is served here (OS_PROJECT_ID)"
-    assert await refusal(make_served(), "another") == text
-    assert await refusal(make_served(OS_PROJECT_ID="a,b"), RECEIVER) == text
+    assert await refusal(play.served(), "another") == text
+    assert await refusal(play.served(OS_PROJECT_ID="a,b"), RECEIVER) == text
 
 
-async def test_many_events_at_a_cold_start(make_served: MakeProjects) -> None:
+async def test_many_events_at_a_cold_start(play: Play) -> None:
     """All of them find the desk, and the same one."""
-    served = make_served(OS_PROJECT_ID=f"{RECEIVER},b")
+    served = play.served(OS_PROJECT_ID=f"{RECEIVER},b")
     found = await asyncio.gather(*(served.context(project) for project in [RECEIVER, "b"] * 20))
     assert len({id(context) for context in found}) == 2
 
@@ -90,10 +90,10 @@ async def test_event_that_goes_away(named: Projects, play: Play) -> None:
     assert (await named.context(RECEIVER)).project_id == RECEIVER
 
 
-async def test_one_failing_project_does_not_stop_the_others(play: Play, make_served: MakeProjects) -> None:
+async def test_one_failing_project_does_not_stop_the_others(play: Play) -> None:
     """Those that are known by their ID are served, whatever becomes of their logins."""
     play.state.settings.keystone_down = True
-    contexts, errors = await make_served(OS_PROJECT_ID=f"{RECEIVER},b").contexts()
+    contexts, errors = await play.served(OS_PROJECT_ID=f"{RECEIVER},b").contexts()
     assert ([context.project_id for context in contexts], errors) == ([RECEIVER, "b"], [])
 
 
@@ -133,17 +133,17 @@ async def test_defect_loses_no_project(play: Play) -> None:
     assert (await served.context("broken")).project_id == "broken"
 
 
-async def test_wrong_catalog_is_no_defect(play: Play, make_served: MakeProjects) -> None:
+async def test_wrong_catalog_is_no_defect(play: Play) -> None:
     """An endpoint that nobody names makes the event wait, not the project vanish."""
-    served = make_served(OS_REGION_NAME="no-such-region")
+    served = play.served(OS_REGION_NAME="no-such-region")
     context = await served.context(RECEIVER)
     with pytest.raises(Unavailable, match="no-such-region"):
         await context.cloud.pending()
 
 
-async def test_each_desk_has_one_line(make_served: MakeProjects, play: Play) -> None:
+async def test_each_desk_has_one_line(play: Play) -> None:
     """Events of one project wait in the same line, those of another in theirs; what they wait for is triage."""
-    served = make_served(OS_PROJECT_ID=f"{RECEIVER},b")
+    served = play.served(OS_PROJECT_ID=f"{RECEIVER},b")
     first, second = [await served.context(project) for project in (RECEIVER, "b")]
     assert served.batcher(first) is served.batcher(first) is not served.batcher(second)
     image = play.state.add_share(GOLDEN, RECEIVER)
@@ -166,9 +166,9 @@ async def join(served: Projects, context: ProjectContext, image: str) -> dict[st
     ],
     ids=["password", "keys"],
 )
-async def test_region_of_an_entry(make_served: MakeProjects, tmp_path: Path, login: str) -> None:
+async def test_region_of_an_entry(play: Play, tmp_path: Path, login: str) -> None:
     """Events name the region that clouds.yaml gives, as they name that of the environment."""
     entry = f"auth: {{{login}, project_id: {RECEIVER}}}, image_endpoint_override: 'https://ims.test'"
     (tmp_path / "clouds.yaml").write_text(f"clouds: {{one: {{{entry}, region_name: eu-nl}}}}")
-    served = make_served(OS_CLOUD="one", OS_CLIENT_CONFIG_FILE=str(tmp_path / "clouds.yaml"), OS_REGION_NAME="")
+    served = play.served(OS_CLOUD="one", OS_CLIENT_CONFIG_FILE=str(tmp_path / "clouds.yaml"), OS_REGION_NAME="")
     assert (await served.context(RECEIVER)).writer.source == f"/doorman/eu-nl/{RECEIVER}"

@@ -92,6 +92,7 @@ def test_port_in_use_is_one_clear_line(capsys: pytest.CaptureFixture[str]) -> No
     [
         ("--port=80000", "doorman sandbox: bind(): port must be 0-65535; --port 0 takes free ports"),
         ("--policy=nowhere.yaml", "doorman sandbox: {folder}/nowhere.yaml: cannot be read: No such file or directory"),
+        ("--replay=nowhere", "doorman sandbox: nowhere: no recording ([Errno 2] No such file or directory: {file})"),
         ("--policy=wrong.yaml", "wrong.yaml:1:10: `version` must be the number 1, not the number 2"),
     ],
 )
@@ -102,7 +103,7 @@ def test_a_wrong_option_is_told_once(
     (tmp_path / "wrong.yaml").write_text("version: 2")
     monkeypatch.chdir(tmp_path)
     assert main([option]) == 1
-    assert capsys.readouterr().err == f"{said.format(folder=tmp_path)}\n"
+    assert capsys.readouterr().err == f"{said.format(folder=tmp_path, file=repr('nowhere/recording.json'))}\n"
 
 
 def test_a_function_of_a_killed_sandbox_is_not_taken_for_a_new_one(tmp_path: Path) -> None:
