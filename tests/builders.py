@@ -175,7 +175,7 @@ class Script:
         return httpx.Response(200, json=answer) if isinstance(answer, dict) else answer
 
     def client(self, clock: FakeClock, *, base: str = "http://cloud.test", compute: str | None = None) -> ApiClient:
-        """Make a line to this cloud."""
+        """Make a client of this cloud."""
         return ApiClient(
             credentials=BareCredentials(
                 auth=httpx.Auth(),
@@ -190,7 +190,7 @@ class Script:
 
 @dataclass(slots=True, kw_only=True)
 class Play:
-    """Everything that a test plays with: make an office or a desk in it with other settings or another policy.
+    """Everything that a test plays with: serve projects in it, with other settings or another policy.
 
     Attributes:
         hooks: are called with each request before it reaches the cloud, to change something in the middle.
@@ -216,7 +216,7 @@ class Play:
         return Settings.from_environ({**ENVIRON, **environ}, is_sink_required=True)
 
     def served(self, *, policy: str | Policy = POLICY, **environ: str) -> Projects:
-        """Open an office for all projects that `environ` names."""
+        """Serve all projects that `environ` names."""
         settings, client = self.settings(**environ), self.client()
         return Projects(
             settings,
@@ -230,7 +230,7 @@ class Play:
     async def context(
         self, *, policy: str | Policy = POLICY, project_id: str = RECEIVER, **environ: str
     ) -> ProjectContext:
-        """Furnish the desk of one project."""
+        """Give the context of one project."""
         environ = {"OS_PROJECT_ID": project_id, **environ}
         return await self.served(policy=policy, **environ).context(project_id)
 

@@ -1,4 +1,4 @@
-"""What tests share: a clock that never waits, the local cloud with one served project, desks and a recording sink."""
+"""What tests share: a clock that never waits, the local cloud with one served project, and a recording sink."""
 
 from collections.abc import Iterator
 
@@ -64,5 +64,5 @@ def play(state: State, clock: FakeClock, sink: RecordingSink) -> Play:
 
 @pytest.fixture
 async def context(play: Play) -> ProjectContext:
-    """The desk of RECEIVER with default settings."""
+    """The context of RECEIVER with default settings."""
     return await play.context()

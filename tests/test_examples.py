@@ -50,21 +50,6 @@ def test_the_units_are_right_and_hardened(tmp_path: Path) -> None:
     assert code == 0, said
 
 
-@pytest.mark.parametrize(
-    ("schema", "file", "options"),
-    [
-        ("github-workflows", "github/doorman.yml", ()),
-        ("github-workflows", "github/policy.yml", ()),
-        ("gitlab-ci", "gitlab/gitlab-ci.yml", ("--data-transform", "gitlab-ci")),
-    ],
-)
-def test_pipelines_fit_their_schemas(schema: str, file: str, options: tuple[str, ...]) -> None:
-    """As the services themselves publish them."""
-    command = (sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}")
-    code, said = run(*command, *options, EXAMPLES / file)
-    assert code == 0, said
-
-
 def test_the_channels_are_sound() -> None:
     """With the groups of the sample policy, each by its own name."""
     policy, _ = load_file((EXAMPLES / "policy.yaml").read_text())

@@ -4,8 +4,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from doorman.errors import Rejected
 from doorman.events.messages import (
@@ -161,24 +159,3 @@ def test_every_type_has_its_model() -> None:
     assert set(DATA) == set(EventType)
     assert {event_type(kind) for kind in OutcomeType} - {EventType.DECIDED} == OUTCOMES
     assert {DATA[kind] for kind in OUTCOMES} == {OutcomeData}
-
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=80),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=80), inner, max_size=3),
-    max_leaves=8,
-)
-
-
-@given(st.fixed_dictionaries({}, optional=dict.fromkeys([*CHECK, "shares", "tries", "tried_vaults"], JSON)))
-def test_refusals_are_short(fields: dict[str, Any]) -> None:
-    """Whatever comes as data is read or refused with a text that fits an error body."""
-    for model, whole in ((NotifiedData, NOTIFIED), (CheckData, CHECK)):
-        try:
-            validate(model, {**whole, **fields})
-        except Rejected as error:
-            text = str(error)
-        else:
-            continue
-        assert text.startswith("data")
-        assert len(text.encode()) <= 512

@@ -25,22 +25,6 @@ async def test_one_tick_settles_what_no_event_ever_told() -> None:
     assert chain.told() == sorted([(golden, "accepted", "allowed_owner"), (banned, "rejected", "rejected_by_rule")])
 
 
-async def test_a_second_tick_tells_the_same_under_the_same_dedupekey_and_only_lists() -> None:
-    """What is still waiting is told again with the key of the first time, after list calls alone."""
-    chain = Chain()
-    for _ in range(3):
-        chain.share()
-        chain.share(STRANGER)
-    for tick in ("tick-1", "tick-2", "tick-3"):
-        await chain.tick(tick)
-        await chain.settle()
-    _, second, third = chain.of(EventType.PENDING)
-    assert (second.extensions["dedupekey"], second.extensions["severity"]) == (third.extensions["dedupekey"], "action")
-    assert second.id != third.id
-    assert len(chain.of(EventType.NOTIFIED)) == 1
-    assert {call.method for call in list(chain.cloud.calls)[-2:]} == {"GET"}
-
-
 async def test_an_empty_digest_is_a_heartbeat() -> None:
     """A project where nothing waits tells that too."""
     chain = Chain()
