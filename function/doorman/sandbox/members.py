@@ -33,9 +33,8 @@ def routes(cloud: Cloud) -> list[BaseRoute]:
         return JSONResponse({"job_id": _change(cloud, caller, body, is_removal=request.method == "DELETE").id})
 
     async def show_job(request: Request) -> Response:
-        caller = await authenticate(request, cloud)
-        if request.path_params["project_id"] != caller.project_id:
-            raise ims("IMG.0047", "The token is not of this project.", 403)
+        foreign = ims("IMG.0047", "The token is not of this project.", 403)
+        caller = await authenticate(request, cloud, foreign=foreign)
         return JSONResponse(_describe(cloud, _find(cloud, caller, request.path_params["job_id"], "new")))
 
     async def show_progress(request: Request) -> Response:

@@ -8,6 +8,7 @@ from doorman.sandbox.assembly import Stage, environment, open_stage
 from doorman.sandbox.delivery import Policy
 from doorman.sandbox.envelope import outcomes
 from doorman.sandbox.rehearsals.harness import Stage as Rehearsal
+from doorman.sandbox.serving import await_that
 
 SHARES = 24
 WANTED = {world.GOLDEN: "accepted", world.BANNED: "rejected", world.STRANGER: "pending"}
@@ -40,7 +41,7 @@ def play(rehearsal: Rehearsal) -> None:
         rehearsal.say("\nThe cloud is well again. All of them are sent again:\n")
         code, said = rehearsal.doorman("replay", letters, "--send", "--json", is_shown=False, settings=settings)
         rehearsal.say(f"$ doorman replay {letters} --send\n  {said.count('sent (202)')} sent")
-        rehearsal.await_that(lambda: stage.broker.is_idle)
+        await_that(lambda: stage.broker.is_idle)
         fates = _collect(stage)
         ends = {image: stage.cloud.member_status(image, world.RECEIVER) for image in shares}
         rehearsal.see("events died, and all of them were taken again", holds=died > 0 and code == 0)
@@ -62,7 +63,7 @@ def _send(rehearsal: Rehearsal, stage: Stage, images: list[str], settings: dict[
         names.append(folder / f"{number}.json")
         names[-1].write_text(rehearsal.write_event(f"chaos-{number}", NOTIFIED, data))
     rehearsal.doorman("send", *map(str, names), is_shown=False, settings=settings)
-    rehearsal.await_that(lambda: stage.broker.is_idle, seconds=60)
+    await_that(lambda: stage.broker.is_idle, seconds=60)
 
 
 def _collect(stage: Stage) -> dict[str, list[str]]:

@@ -5,8 +5,7 @@ import json
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -101,15 +100,6 @@ class Stage:
         self.say(f"{'seen:    ' if holds else 'NOT SEEN:'} {fact}")
         if not holds:
             self.failures.append(fact)
-
-    def await_that(self, is_so: Callable[[], bool], *, seconds: float = 20.0) -> bool:
-        """Wait for something to become so; whether it did."""
-        deadline = time.monotonic() + seconds
-        while not is_so():
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(0.002)
-        return True
 
 
 @contextlib.contextmanager
