@@ -210,6 +210,14 @@ async def test_a_defect_met_by_one_event_of_a_batch_fails_the_batch_once_all_are
     assert (reply.status, chain.told()) == (500, [(good, "accepted", "allowed_owner")])
 
 
+async def test_a_project_known_by_name_only_cannot_be_told_apart_while_the_login_fails() -> None:
+    """Whether the event's project is served is not known then: that is a 503, and a tick is one too."""
+    chain = Chain(OS_PROJECT_ID="", OS_PROJECT_NAME="by-name", OS_PROJECT_DOMAIN_NAME="Default")
+    chain.cloud.settings.keystone_down = True
+    assert (await chain.notify(IMAGE)).status == 503
+    assert (await chain.tick()).status == 503
+
+
 async def test_a_wrong_password_is_one_clear_line() -> None:
     """A login that is refused is a 503 with one sentence, for every function."""
     chain = Chain(OS_PASSWORD="wrong-secret")
