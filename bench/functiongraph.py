@@ -62,7 +62,7 @@ class Engine:
         self.seconds.clear()
         for _ in range(times):
             self.client.post(path, json=body).raise_for_status()
-            while not self.cloud.engine.is_idle:
+            while not self.cloud.engine.tasks.is_idle:
                 time.sleep(0.002)
             time.sleep(0.01)
         return {"calls": len(self.seconds) / times, "seconds": sum(self.seconds) / times}

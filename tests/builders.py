@@ -4,12 +4,18 @@
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 import httpx
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from doorman.cloud.auth.accounts import Endpoints
 from doorman.cloud.auth.credentials import from_invocation, from_settings, list_served
@@ -22,11 +28,12 @@ from doorman.models import Cause, CloudEvent, Share
 from doorman.policy.policy import Policy, load
 from doorman.runtime import telemetry
 from doorman.sandbox.cloud import create_app
+from doorman.sandbox.serving import serve
 from doorman.sandbox.state import Cloud as State
 from doorman.settings import Settings
 from tests.fake_keystone import START, FakeClock
 
-__all__ = ["START", "FakeClock", "MakeContext", "MakeProjects", "Play", "RecordingSink", "Script", "State"]
+__all__ = ["START", "FakeClock", "Play", "RecordingSink", "Script", "State"]
 
 RECEIVER = "receiver"
 GOLDEN, BAD, STRANGER = "golden-owner", "bad-owner", "some-stranger"
@@ -73,6 +80,17 @@ def share(**fields: Any) -> Share:
     return Share(**{"image_id": image_id(1), "project_id": RECEIVER, "full_ecs": None, **fields})
 
 
+def password_login(
+    user: str = "doorman", project: str | dict[str, Any] = RECEIVER, password: str = "secret"
+) -> dict[str, Any]:
+    """Write a password login as clients send it; a project that is a text is named by its ID."""
+    named = {"name": user, "domain": {"name": "Default"}, "password": password}
+    identity = {"methods": ["password"], "password": {"user": named}}
+    return {
+        "auth": {"identity": identity, "scope": {"project": {"id": project} if isinstance(project, str) else project}}
+    }
+
+
 def whole(event: CloudEvent) -> CloudEvent:
     """Give an event that was read with its data."""
     return replace(event, data=data_of(event))
@@ -86,6 +104,28 @@ def size_of(event: CloudEvent) -> int:
     """Give the bytes of an event over the wire."""
     headers, body = write(event)
     return len(body) + sum(len(name) + len(value) + 4 for name, value in headers.items())
+
+
+@asynccontextmanager
+async def serving(
+    answer: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]], tls: ssl.SSLContext | None = None
+) -> AsyncIterator[int]:
+    """Have every connection answered so, byte by byte; gives the port."""
+    async with await asyncio.start_server(answer, "127.0.0.1", 0, ssl=tls) as server:
+        yield server.sockets[0].getsockname()[1]
+
+
+@contextmanager
+def listening() -> Iterator[tuple[str, list[tuple[str, Any]]]]:
+    """Serve a sink over HTTP that keeps type and data of what it is sent; gives its URL, too."""
+    taken: list[tuple[str, Any]] = []
+
+    async def take(request: Request) -> Response:
+        taken.append((request.headers["ce-type"], await request.json()))
+        return Response(status_code=202)
+
+    with serve(Starlette(routes=[Route("/", take, methods=["POST"])])) as url:
+        yield url, taken
 
 
 @dataclass(slots=True)
@@ -135,7 +175,7 @@ class Script:
         return httpx.Response(200, json=answer) if isinstance(answer, dict) else answer
 
     def client(self, clock: FakeClock, *, base: str = "http://cloud.test", compute: str | None = None) -> ApiClient:
-        """Make a line to this cloud."""
+        """Make a client of this cloud."""
         return ApiClient(
             credentials=from_invocation(
                 project_id=RECEIVER,
@@ -151,7 +191,7 @@ class Script:
 
 @dataclass(slots=True, kw_only=True)
 class Play:
-    """Everything that a test plays with: make an office or a desk in it with other settings or another policy.
+    """Everything that a test plays with: serve projects in it, with other settings or another policy.
 
     Attributes:
         hooks: are called with each request before it reaches the cloud, to change something in the middle.
@@ -177,7 +217,7 @@ class Play:
         return Settings.from_environ({**ENVIRON, **environ}, is_sink_required=True)
 
     def served(self, *, policy: str | Policy = POLICY, **environ: str) -> Projects:
-        """Open an office for all projects that `environ` names."""
+        """Serve all projects that `environ` names."""
         settings, client = self.settings(**environ), self.client()
         return Projects(
             settings,
@@ -191,28 +231,10 @@ class Play:
     async def context(
         self, *, policy: str | Policy = POLICY, project_id: str = RECEIVER, **environ: str
     ) -> ProjectContext:
-        """Furnish the desk of one project."""
+        """Give the context of one project."""
         environ = {"OS_PROJECT_ID": project_id, **environ}
         return await self.served(policy=policy, **environ).context(project_id)
 
     def now(self) -> datetime:
         """Give the fake time of day."""
         return self.clock.now()
-
-
-class MakeProjects(Protocol):
-    """How `make_office` is called."""
-
-    def __call__(self, *, policy: str | Policy = POLICY, **environ: str) -> Projects:
-        """Open an office, with settings as environment variables."""
-        ...
-
-
-class MakeContext(Protocol):
-    """How `make_desk` is called."""
-
-    def __call__(
-        self, *, policy: str | Policy = POLICY, project_id: str = RECEIVER, **environ: str
-    ) -> Awaitable[ProjectContext]:
-        """Furnish a desk, with settings as environment variables."""
-        ...

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import timedelta
 from typing import Any
 
 from doorman.cloud.project import Cloud
@@ -27,13 +27,18 @@ from tests.builders import (
     State,
 )
 
-__all__ = ["BAD", "GOLDEN", "POLICY", "RECEIVER", "SECOND_VAULT", "STRANGER", "VAULT", "Chain"]
+__all__ = ["BAD", "GOLDEN", "POLICY", "RECEIVER", "SECOND_VAULT", "STRANGER", "VAULT", "Chain", "structured"]
 
 _HANDLERS: Mapping[str, Handler] = {
     EventType.NOTIFIED: handle_triage,
     EventType.CHECK: handle_check,
     EventType.SWEEP: handle_sweep,
 }
+
+
+def structured(kind: str, data: Any, **attributes: Any) -> dict[str, Any]:
+    """Write an event as anybody could send it."""
+    return {"specversion": "1.0", "id": "e", "source": "/tests", "type": kind, "data": data, **attributes}
 
 
 class Chain:
@@ -73,15 +78,16 @@ class Chain:
 
     async def notify(self, *images: str, event_id: str = "notice-1", age: float = 3600, **data: Any) -> Reply:
         """Deliver a share notification that is `age` seconds old."""
-        body = {
-            "specversion": "1.0",
-            "id": event_id,
-            "source": "/tests",
-            "type": EventType.NOTIFIED,
-            "time": datetime.fromtimestamp(self.clock.now().timestamp() - age, UTC).isoformat(),
-            "data": {"project_id": RECEIVER, "images": images, **data},
-        }
-        return await self.post(EventType.NOTIFIED, body)
+        time = (self.clock.now() - timedelta(seconds=age)).isoformat()
+        data = {"project_id": RECEIVER, "images": images, **data}
+        return await self.post(EventType.NOTIFIED, structured(EventType.NOTIFIED, data, id=event_id, time=time))
+
+    async def check(self, *images: str, event_id: str = "check-1", age: float = 0, **data: Any) -> Reply:
+        """Deliver a `job.check` as anybody could send it, submitted `age` seconds ago."""
+        submitted = (self.clock.now() - timedelta(seconds=age)).isoformat()
+        known = {"job_id": "some-job", "status": "accepted", "submitted_at": submitted, "attempt": 1}
+        data = {"project_id": RECEIVER, "images": images, **known, **data}
+        return await self.post(EventType.CHECK, structured(EventType.CHECK, data, id=event_id))
 
     async def post(self, kind: EventType, body: Any) -> Reply:
         """Deliver one structured event, or a batch, to the function for this type."""

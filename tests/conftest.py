@@ -1,4 +1,4 @@
-"""What tests share: a clock that never waits, the local cloud with one served project, desks and a recording sink."""
+"""What tests share: a clock that never waits, the local cloud with one served project, and a recording sink."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ import structlog
 from doorman.handlers.context import ProjectContext
 from doorman.policy.policy import Policy, load
 from doorman.runtime.logs import logger
-from tests.builders import POLICY, RECEIVER, FakeClock, MakeContext, MakeProjects, Play, RecordingSink, State
+from tests.builders import POLICY, RECEIVER, FakeClock, Play, RecordingSink, State
 
 # No deadline: how long one example takes says more about the machine than about the code. Fuzzing proper runs longer.
 hypothesis.settings.register_profile("doorman", deadline=None, max_examples=50)
@@ -63,18 +63,6 @@ def play(state: State, clock: FakeClock, sink: RecordingSink) -> Play:
 
 
 @pytest.fixture
-def make_served(play: Play) -> MakeProjects:
-    """Opens offices whose settings are keyword arguments, `OS_PROJECT_ID` and so on."""
-    return play.served
-
-
-@pytest.fixture
-def make_context(play: Play) -> MakeContext:
-    """Furnishes desks, likewise; await what it gives."""
-    return play.context
-
-
-@pytest.fixture
 async def context(play: Play) -> ProjectContext:
-    """The desk of RECEIVER with default settings."""
+    """The context of RECEIVER with default settings."""
     return await play.context()

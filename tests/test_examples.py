@@ -18,7 +18,7 @@ from doorman.sandbox.cloud import create_app
 from doorman.sandbox.serving import serve
 from doorman.sandbox.state import Cloud
 from doorman.settings import VARIABLES
-from tests.cronjob import ConfigMap, CronJob
+from tests.template.checker import read
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 SERVICE = EXAMPLES / "systemd" / "doorman.service"
@@ -50,21 +50,6 @@ def test_the_units_are_right_and_hardened(tmp_path: Path) -> None:
     assert code == 0, said
 
 
-@pytest.mark.parametrize(
-    ("schema", "file", "options"),
-    [
-        ("github-workflows", "github/doorman.yml", ()),
-        ("github-workflows", "github/policy.yml", ()),
-        ("gitlab-ci", "gitlab/gitlab-ci.yml", ("--data-transform", "gitlab-ci")),
-    ],
-)
-def test_pipelines_fit_their_schemas(schema: str, file: str, options: tuple[str, ...]) -> None:
-    """As the services themselves publish them."""
-    command = (sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}")
-    code, said = run(*command, *options, EXAMPLES / file)
-    assert code == 0, said
-
-
 def test_the_channels_are_sound() -> None:
     """With the groups of the sample policy, each by its own name."""
     policy, _ = load_file((EXAMPLES / "policy.yaml").read_text())
@@ -88,14 +73,14 @@ def test_the_policy_for_plain_openstack_is_sound_there(monkeypatch: pytest.Monke
     assert main(["policy", "check", str(EXAMPLES / "policy.yaml")]) == 0
 
 
-def cronjob() -> tuple[ConfigMap, CronJob]:
+def cronjob() -> tuple[Any, Any]:
     """Read the Kubernetes sample, filled in."""
     words = {"FILL-IN-REGISTRY": "registry.example.com", "0" * 64: "5" * 64, "FILL-IN-OWNER": GOLDEN}
     text = CRONJOB.read_text()
     for word, value in words.items():
         text = text.replace(word, value)
     first, second = yaml.safe_load_all(text)
-    return ConfigMap.model_validate(first), CronJob.model_validate(second)
+    return read(first), read(second)
 
 
 def test_the_cronjob_is_what_kubernetes_takes() -> None:

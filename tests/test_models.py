@@ -1,13 +1,12 @@
 """The nouns hold what was read, and IDs that are no IDs never get into a URL path."""
 
-import dataclasses
 import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from doorman.models import Cause, Job, JobState, MemberRow, Reason, Share, Vault, is_image_id, is_plain_id
+from doorman.models import Reason, Share, Vault, is_image_id, is_plain_id
 
 UUID = "6596628c-42d4-4ff1-8660-8ea5ae61f243"
 PATH_SAFE = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
@@ -69,28 +68,10 @@ def test_free_capacity_is_what_is_left() -> None:
     assert vault.free == 59.5
 
 
-def test_what_nobody_said_is_unknown() -> None:
-    """A share of which only the IDs are known claims nothing, a job names no image, a row no time."""
-    share = Share(image_id=UUID, project_id="p", full_ecs=None)
-    facts = {name: value for name, value in dataclasses.asdict(share).items() if name not in {"image_id", "project_id"}}
-    assert set(facts.values()) == {None}
-    assert Job(state=JobState.RUNNING) == Job(
-        state=JobState.RUNNING, begin_time=None, images=None, error_code=None, fail_reason=None, failed=frozenset()
-    )
-    assert MemberRow(status="pending") == MemberRow(status="pending", created_at=None, updated_at=None)
-
-
 def test_whether_an_image_is_full_ecs_is_never_left_out() -> None:
     """Policies and vaults hang on it: whoever makes a share has asked for it, or says that nobody tells."""
     with pytest.raises(TypeError, match="full_ecs"):
         Share(image_id=UUID, project_id="p")  # type: ignore[call-arg]
-
-
-def test_nouns_do_not_change() -> None:
-    """What was read once stays as it was read."""
-    cause = Cause(id="1", correlation="1")
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        cause.id = "2"  # type: ignore[misc]
 
 
 def test_reasons_are_words() -> None:

@@ -1,12 +1,9 @@
 """Rules that ask whether an image is full-ECS: every share is decided by whole facts, wherever it was read."""
 
-from collections.abc import Collection
-
 import pytest
 
 from doorman.cloud.member_status import read_back, read_current
-from doorman.cloud.project import Cloud
-from doorman.models import FEW_ROWS, MemberStatus, Share
+from doorman.models import FEW_ROWS, MemberStatus
 from doorman.policy.decision import decide
 from doorman.sandbox.state import Cloud as State
 from tests.chain import GOLDEN, RECEIVER, VAULT, Chain
@@ -105,28 +102,6 @@ async def test_what_drifted_is_judged_by_the_same_facts(*, enforce: bool) -> Non
     assert chain.cloud.member_status(rejected, RECEIVER) == ("rejected" if enforce else "accepted")
 
 
-class LateCloud(Cloud):
-    """A cloud whose lists show a settled share only at the second look, though its row is right at once."""
-
-    looks = 0
-
-    async def find(self, status: MemberStatus, images: Collection[str]) -> dict[str, Share]:
-        """Find nothing at first."""
-        type(self).looks += 1
-        return {} if self.looks <= 1 else await Cloud.find(self, status, images)
-
-
-async def test_lists_that_lag_behind_a_job() -> None:
-    """What no list shows yet is looked at again before it is decided by facts that are missing."""
-    chain = Chain(policy=POLICY)
-    (image,) = add(chain.cloud, "image-1")
-    await chain.notify(image)
-    LateCloud.looks = 0
-    await chain.swap(LateCloud)
-    await chain.settle()
-    assert entries(chain) == {("accepted", "allowed_owner", "images", "accept", "accepted", "None")}
-
-
 @pytest.mark.parametrize("count", [1, MANY])
 @pytest.mark.parametrize("api", ["ims", "glance"])
 async def test_every_standing_is_decided_as_its_whole_facts_are(api: str, count: int) -> None:
@@ -147,13 +122,3 @@ async def test_every_standing_is_decided_as_its_whole_facts_are(api: str, count:
         assert {share.image_id: share.full_ecs for share in shares} == kinds
         rules = {(share.name, decide(share, context.policy, now=context.clock.now()).rule) for share in shares}
         assert rules == {("image-1", "images"), ("server-1", "servers" if api == "ims" else "banned")}
-
-
-async def test_the_kinds_of_many_cost_one_list_a_status() -> None:
-    """However many shares stand there, and only where their rows do not say it."""
-    chain = Chain(policy=POLICY)
-    context = await chain.served.context(RECEIVER)
-    images = [image for status in STATUSES for image in add(chain.cloud, "image-1", status=status, count=MANY)]
-    await read_current(context.cloud, images)
-    asked = [call for call in chain.cloud.calls if "__whole_image" in call.query]
-    assert (len(asked), len([call for call in chain.cloud.calls if "cloudimages" in call.path])) == (3, 6)

@@ -69,7 +69,7 @@ class Chain:
         quiet = 0
         while quiet < 3:
             assert time.monotonic() < deadline, "the chain goes on and on"
-            quiet = quiet + 1 if self.cloud.engine.is_idle and self._has_no_job_ahead() else 0
+            quiet = quiet + 1 if self.cloud.engine.tasks.is_idle and self._has_no_job_ahead() else 0
             time.sleep(0.005)
 
     def _has_no_job_ahead(self) -> bool:

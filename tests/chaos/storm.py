@@ -32,7 +32,7 @@ from doorman.sandbox import cloud as clouds
 from doorman.sandbox.broker import Broker
 from doorman.sandbox.delivery import Policy, Trigger
 from doorman.sandbox.processes import Function
-from doorman.sandbox.serving import serve
+from doorman.sandbox.serving import await_that, serve
 from doorman.sandbox.state import Cloud
 
 TYPES = {"triage": "dev.doorman.share.notified.v1", "check_job": "dev.doorman.job.check.v1"}
@@ -109,7 +109,7 @@ def play(*, seed: int, shares: int, kills: int, rate: float) -> Verdict:
         _kill(functions, broker, kills // 2, dice)
         _roll_out(functions, cloud, folder, cloud_url)
         _kill(functions, broker, kills - kills // 2, dice)
-        _await_rest(broker)
+        await_that(lambda: broker.is_idle, seconds=DEADLINE)
         return _judge(cloud, broker, owners, seconds=time.monotonic() - start)
 
 
@@ -260,12 +260,6 @@ def _kill(functions: list[Function], broker: Broker, kills: int, dice: random.Ra
         victim = dice.choice(functions)
         victim.kill()
         victim.restart()
-
-
-def _await_rest(broker: Broker) -> None:
-    deadline = time.monotonic() + DEADLINE
-    while not broker.is_idle and time.monotonic() < deadline:
-        time.sleep(0.02)
 
 
 def _judge(cloud: Cloud, broker: Broker, owners: dict[str, str], *, seconds: float) -> Verdict:

@@ -41,12 +41,6 @@ def pace_of(clock: FakeClock, shared: int = CALLS_AT_ONCE) -> Throttle:
     return Throttle(clock=clock, shared=asyncio.Semaphore(shared))
 
 
-async def test_free_place(clock: FakeClock, calls: Calls) -> None:
-    """Nobody waits for it."""
-    await calls.make(pace_of(clock))
-    assert calls.started == [0.0]
-
-
 async def test_bound_of_a_project(clock: FakeClock, calls: Calls) -> None:
     """However many calls there are."""
     throttle = pace_of(clock)

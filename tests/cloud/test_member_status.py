@@ -9,10 +9,9 @@ import pytest
 
 from doorman.cloud.member_status import read_back, read_current
 from doorman.cloud.project import Cloud
-from doorman.errors import Unavailable
 from doorman.handlers.context import ProjectContext
 from doorman.models import FEW_ROWS, MemberStatus, Share
-from tests.builders import GOLDEN, RECEIVER, START, MakeContext, Play, State, image_id
+from tests.builders import GOLDEN, RECEIVER, START, Play, State, image_id
 
 pytestmark = pytest.mark.anyio
 
@@ -73,9 +72,9 @@ async def test_few_are_read_by_rows_and_many_by_lists(state: State, cloud: Cloud
 
 
 @pytest.mark.parametrize("api", ["ims", "glance"])
-async def test_rows_tell_when(play: Play, make_context: MakeContext, api: str) -> None:
+async def test_rows_tell_when(play: Play, api: str) -> None:
     """When it was shared and when it was settled, as lists do not; and whether it is full-ECS."""
-    state, cloud = play.state, (await make_context(DOORMAN_API=api)).cloud
+    state, cloud = play.state, (await play.context(DOORMAN_API=api)).cloud
     image = state.add_share(GOLDEN, RECEIVER)
     play.clock.seconds += 60
     state.set_status(image, RECEIVER, "rejected")
@@ -87,9 +86,9 @@ async def test_rows_tell_when(play: Play, make_context: MakeContext, api: str) -
 
 
 @pytest.mark.parametrize("is_denied", [False, True])
-async def test_plain_openstack_is_read_without_lists(play: Play, make_context: MakeContext, *, is_denied: bool) -> None:
+async def test_plain_openstack_is_read_without_lists(play: Play, *, is_denied: bool) -> None:
     """Two calls an image; a login that may not read it by itself costs what is known of it, not how it stands."""
-    cloud = (await make_context(DOORMAN_API="glance")).cloud
+    cloud = (await play.context(DOORMAN_API="glance")).cloud
     image = play.state.add_share(GOLDEN, RECEIVER, status="accepted", name="golden")
     if is_denied:
         play.state.faults.add("status", path=f"/v2/images/{image}$", status=401)
@@ -201,17 +200,3 @@ class TestReadingBack:
             found = await read_back(cloud, gone, status="accepted", max_rows=max_rows)
             assert statuses(found) == dict.fromkeys(gone)
             assert len([call for call in state.calls if "/members/" in call.path]) == rows
-
-    async def test_none_asked(self, state: State, cloud: Cloud) -> None:
-        """Nothing to do."""
-        assert await read_back(cloud, [], status="accepted") == {}
-        assert not state.calls
-
-
-@pytest.mark.parametrize("count", [1, FEW_ROWS + 1])
-async def test_cloud_that_cannot_be_read(state: State, cloud: Cloud, count: int) -> None:
-    """That is not the same as nothing shared."""
-    images = [state.add_share(GOLDEN, RECEIVER) for _ in range(count)]
-    state.faults.add("status", path="/v2/", status=500)
-    with pytest.raises(Unavailable, match=r"^the cloud answers 500"):
-        await read_current(cloud, images)

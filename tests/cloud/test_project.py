@@ -10,14 +10,13 @@ from structlog.testing import capture_logs
 from doorman.cloud.api.base import ImageService
 from doorman.cloud.api.glance import Glance
 from doorman.cloud.api.ims import Ims
-from doorman.cloud.client import MAX_ANSWER, counting
-from doorman.cloud.listing import RESTARTS
+from doorman.cloud.client import counting
 from doorman.cloud.project import FEW, Cloud
 from doorman.cloud.servers import list_servers
-from doorman.errors import Busy, Denied, Refused, Unavailable
+from doorman.errors import Refused, Unavailable
 from doorman.handlers.context import ProjectContext
 from doorman.models import Job, JobState, MemberRow, Share
-from tests.builders import GOLDEN, RECEIVER, START, FakeClock, MakeContext, Play, Script, State, image_id
+from tests.builders import GOLDEN, RECEIVER, START, FakeClock, Play, Script, State, image_id
 
 pytestmark = pytest.mark.anyio
 
@@ -32,9 +31,9 @@ def cloud(context: ProjectContext) -> Cloud:
 
 
 @pytest.fixture
-async def native(make_context: MakeContext) -> Cloud:
+async def native(play: Play) -> Cloud:
     """The same cloud through OpenStack's own API."""
-    return (await make_context(DOORMAN_API="glance")).cloud
+    return (await play.context(DOORMAN_API="glance")).cloud
 
 
 def scripted(clock: FakeClock, *answers: Any, service: ImageService | None = None) -> tuple[Cloud, Script]:
@@ -96,18 +95,6 @@ class TestPending:
             found = await cloud.pending()
         assert (found[own].owner, tally.calls) == (RECEIVER, 1)
 
-    async def test_settled_shares(self, state: State, cloud: Cloud) -> None:
-        """They do not wait."""
-        for status in ("accepted", "rejected"):
-            state.add_share(GOLDEN, RECEIVER, status=status)
-        assert await cloud.pending() == {}
-
-    async def test_native_list(self, state: State, native: Cloud) -> None:
-        """OpenStack has no images of whole servers."""
-        images = [state.add_share(GOLDEN, RECEIVER, full_ecs=kind) for kind in (False, True)]
-        found = await native.pending()
-        assert {image: share.full_ecs for image, share in found.items()} == dict.fromkeys(images, False)
-
     async def test_hidden_images(self, state: State, native: Cloud) -> None:
         """Their owner takes them out of ordinary lists; they wait for a decision all the same."""
         shown, hidden = state.add_share(GOLDEN, RECEIVER), state.add_share(GOLDEN, RECEIVER)
@@ -115,15 +102,6 @@ class TestPending:
         assert (await native.pending()).keys() == {shown, hidden}
         assert (await native.find("pending", [hidden])).keys() == {hidden}
         assert ((await native.image(hidden)).owner, await native.is_visible(hidden)) == (GOLDEN, True)
-
-    @pytest.mark.parametrize("api", ["ims", "glance"])
-    async def test_image_that_nobody_can_read(self, state: State, make_context: MakeContext, api: str) -> None:
-        """However large a sharer makes an image, all others are read as ever; of this one nothing is known."""
-        cloud = (await make_context(DOORMAN_API=api)).cloud
-        images = {state.add_share(GOLDEN, RECEIVER, name="n") for _ in range(3)}
-        large = state.add_share(GOLDEN, RECEIVER, properties={"x": "x" * MAX_ANSWER})
-        found = await cloud.pending()
-        assert {image: share.owner for image, share in found.items()} == {**dict.fromkeys(images, GOLDEN), large: None}
 
 
 class TestWalk:
@@ -144,10 +122,10 @@ class TestWalk:
 
     @pytest.mark.parametrize("api", ["ims", "glance"])
     @pytest.mark.parametrize("act", ["unshare", "delete"])
-    async def test_marker_that_vanishes(self, play: Play, make_context: MakeContext, api: str, act: str) -> None:
+    async def test_marker_that_vanishes(self, play: Play, api: str, act: str) -> None:
         """The walk starts again, and misses nobody."""
         size = 500 if api == "ims" else 1000
-        state, cloud = play.state, (await make_context(DOORMAN_API=api)).cloud
+        state, cloud = play.state, (await play.context(DOORMAN_API=api)).cloud
         images = {state.add_share(GOLDEN, RECEIVER) for _ in range(size + 5)}
         lost: list[str] = []
 
@@ -164,40 +142,12 @@ class TestWalk:
         assert (await cloud.find("pending", images)).keys() == images - set(lost)
         assert len(lost) == 1
 
-    async def test_marker_that_always_vanishes(self, clock: FakeClock) -> None:
-        """The walk is given up after some starts: a later delivery may be luckier."""
-        cloud, script = scripted(clock, *[FULL, FORBIDDEN] * RESTARTS)
-        with pytest.raises(Unavailable, match=r"^image list: it changes faster than it can be read$"):
-            await cloud.pending()
-        assert len(script.requests) == 2 * RESTARTS
-
-    @pytest.mark.parametrize("status", [403, 404])
-    async def test_first_page_that_is_refused(self, clock: FakeClock, status: int) -> None:
-        """There is no marker that could have vanished."""
-        cloud, script = scripted(clock, status)
-        with pytest.raises(Unavailable):
-            await cloud.pending()
-        assert len(script.requests) == 1
-
-    async def test_page_that_comes_again(self, clock: FakeClock) -> None:
-        """A service that ignores the marker does not keep us for ever."""
-        cloud, script = scripted(clock, FULL)
-        assert len(await cloud.pending()) == 500
-        assert markers(script) == [None, image_id(499)]
-
     async def test_link_that_leads_back(self, clock: FakeClock) -> None:
         """Nor one whose pages lead in a circle."""
         first, second = (page(number, next=f"/v2/images?marker={image_id(number)}") for number in (1, 2))
         cloud, script = scripted(clock, first, second, first, page(), service=Glance())
         assert (await cloud.pending()).keys() == {image_id(1), image_id(2)}
         assert markers(script) == [None, image_id(1), image_id(2), None]
-
-    async def test_login_that_ends_on_the_way(self, clock: FakeClock) -> None:
-        """It is told as such, and the walk not begun again."""
-        cloud, script = scripted(clock, FULL, 401)
-        with pytest.raises(Denied, match="refuses our login"):
-            await cloud.pending()
-        assert len(script.requests) == 2
 
 
 class TestFind:
@@ -213,19 +163,6 @@ class TestFind:
         )
         assert tally.calls == 2 * (FEW - 1) + 1
 
-    async def test_many_are_looked_for_in_the_list(self, state: State, cloud: Cloud) -> None:
-        """Others that stand there are left out."""
-        images = [state.add_share(GOLDEN, RECEIVER, status="rejected") for _ in range(FEW + 5)]
-        with counting() as tally:
-            found = await cloud.find("rejected", [*images[: FEW + 1], UNKNOWN])
-        assert (set(found), tally.calls) == (set(images[: FEW + 1]), 2)
-
-    async def test_walk_ends_when_all_are_found(self, clock: FakeClock) -> None:
-        """The rest of a long list is not read."""
-        cloud, script = scripted(clock, FULL)
-        assert len(await cloud.find("accepted", [image_id(number) for number in range(10)])) == 10
-        assert len(script.requests) == 1
-
     async def test_nothing_looked_for(self, state: State, cloud: Cloud) -> None:
         """No call."""
         assert await cloud.find("accepted", []) == {}
@@ -235,35 +172,6 @@ class TestFind:
         """A service that ignores the filter tells us of others: they are not the one."""
         cloud, _ = scripted(clock, page(1, 2))
         assert (await cloud.find("accepted", [image_id(2)])).keys() == {image_id(2)}
-
-    @pytest.mark.parametrize("count", [1, FEW, FEW + 1])
-    @pytest.mark.parametrize("status", ["pending", "accepted", "rejected"])
-    async def test_whole_servers(self, state: State, cloud: Cloud, status: Any, count: int) -> None:
-        """Each is told to be one or not, by one more list where the rows do not say."""
-        kinds = {
-            state.add_share(GOLDEN, RECEIVER, status=status, full_ecs=kind): kind
-            for kind in (True, False)
-            for _ in range(count)
-        }
-        for image in kinds:
-            state.gallery.images[image].backup_id = None
-        wanted = list(kinds)[count - 1 :]
-        found = await cloud.find(status, wanted)
-        assert {image: share.full_ecs for image, share in found.items()} == {image: kinds[image] for image in wanted}
-
-    async def test_rows_that_say_it(self, state: State, cloud: Cloud) -> None:
-        """Then nothing more is asked."""
-        image = state.add_share(GOLDEN, RECEIVER, status="accepted", full_ecs=True)
-        with counting() as tally:
-            assert (await cloud.find("accepted", [image]))[image].full_ecs is True
-        assert tally.calls == 1
-
-    async def test_plain_openstack_has_no_whole_servers(self, state: State, native: Cloud) -> None:
-        """In a list or by itself, no image is one, and no list of them is asked for."""
-        image = state.add_share(GOLDEN, RECEIVER, status="accepted")
-        with counting() as tally:
-            found = [(await native.find("accepted", [image]))[image], await native.image(image)]
-        assert ([share.full_ecs for share in found], tally.calls) == ([False, False], 2)
 
 
 class TestImage:
@@ -303,28 +211,8 @@ class TestImage:
         ]
 
 
-class TestSettled:
-    """What was settled earlier, for a second look."""
-
-    @pytest.mark.parametrize("status", ["accepted", "rejected"])
-    async def test_list(self, state: State, cloud: Cloud, status: Any) -> None:
-        """All of one status, whole servers or not told of each; our own images are among it."""
-        kinds = {state.add_share(GOLDEN, RECEIVER, status=status, full_ecs=kind): kind for kind in (False, True)}
-        state.add_share(GOLDEN, RECEIVER)
-        own = state.add_image(RECEIVER).id
-        found = await cloud.settled(status)
-        assert found.pop(own).owner == RECEIVER
-        assert {image: share.full_ecs for image, share in found.items()} == kinds
-
-
 class TestRows:
     """Our own member row of an image."""
-
-    @pytest.mark.parametrize("status", ["pending", "accepted", "rejected"])
-    async def test_status(self, state: State, cloud: Cloud, status: Any) -> None:
-        """As it stands, and since when."""
-        image = state.add_share(GOLDEN, RECEIVER, status=status)
-        assert await cloud.member(image) == MemberRow(status=status, created_at=START, updated_at=START)
 
     async def test_no_share(self, state: State, cloud: Cloud) -> None:
         """Unknown, unshared, somebody else's and our own image look the same."""
@@ -345,39 +233,6 @@ class TestRows:
 
 class TestSettling:
     """The calls that write."""
-
-    async def test_job(self, state: State, cloud: Cloud) -> None:
-        """One call for many images, and the job that it started."""
-        images = [state.add_share(GOLDEN, RECEIVER) for _ in range(3)]
-        job_id = await cloud.settle(images, status="accepted")
-        assert (state.jobs[job_id].images, state.jobs[job_id].status) == (images, "accepted")
-        assert len(state.writes) == 1
-
-    async def test_vault(self, state: State, cloud: Cloud) -> None:
-        """Where one is needed it is named."""
-        vault = state.add_vault(RECEIVER)
-        image = state.add_share(GOLDEN, RECEIVER, full_ecs=True)
-        job_id = await cloud.settle([image], status="accepted", vault_id=vault.id)
-        assert state.jobs[job_id].vault_id == vault.id
-
-    async def test_refused_call(self, state: State, cloud: Cloud) -> None:
-        """With its code: whoever asked decides what comes next."""
-        with pytest.raises(Refused) as caught:
-            await cloud.settle([UNKNOWN], status="accepted")
-        assert caught.value.code == "IMG.0027"
-
-    async def test_throttled_call(self, state: State, cloud: Cloud) -> None:
-        """Not now, and not again without a fresh look."""
-        state.settings.max_running_jobs = 0
-        with counting() as tally, pytest.raises(Busy):
-            await cloud.settle([state.add_share(GOLDEN, RECEIVER)], status="accepted")
-        assert tally.calls == 1
-
-    async def test_at_once(self, state: State, native: Cloud) -> None:
-        """Where the cloud has no jobs."""
-        image = state.add_share(GOLDEN, RECEIVER)
-        assert await native.settle([image], status="rejected") == ""
-        assert state.member_status(image, RECEIVER) == "rejected"
 
     async def test_refused_at_once(self, clock: FakeClock) -> None:
         """A missing right is told as a refusal; of an image that is gone the row will tell."""
@@ -401,13 +256,6 @@ class TestJobs:
         images = None if endpoints == "new" else frozenset({image})
         assert await cloud.job(job_id) == Job(state=JobState.SUCCESS, begin_time=START, images=images)
 
-    async def test_running_job_that_lists_its_images(self, state: State, cloud: Cloud) -> None:
-        """What is listed of them before the end says that they are its own, no more."""
-        state.settings.job_results_early = True
-        image = state.add_share(GOLDEN, RECEIVER)
-        job_id = await cloud.settle([image], status="accepted")
-        assert await cloud.job(job_id) == Job(state=JobState.RUNNING, begin_time=START, images=frozenset({image}))
-
     async def test_unknown_job(self, cloud: Cloud) -> None:
         """Neither knows it."""
         with counting() as tally:
@@ -422,13 +270,6 @@ class TestJobs:
 
 class TestVaults:
     """Where backups can go."""
-
-    async def test_list(self, state: State, cloud: Cloud) -> None:
-        """Those of this project that can take server backups."""
-        vault = state.add_vault(RECEIVER, "v", size=100)
-        state.add_vault("another", "w")
-        state.add_vault(RECEIVER, "x", status="lock")
-        assert [each.vault_id for each in await cloud.vaults()] == [vault.id]
 
     async def test_all_pages(self, state: State, cloud: Cloud) -> None:
         """However many there are."""
@@ -449,12 +290,6 @@ class TestVaults:
         rows = [{"id": f"v{number}", "billing": {"size": 1}} for number in range(1000)]
         cloud, script = scripted(clock, {"vaults": rows})
         assert (len(await cloud.vaults()), len(script.requests)) == (1000, 2)
-
-    async def test_right_that_is_missing(self, clock: FakeClock) -> None:
-        """It is named."""
-        cloud, _ = scripted(clock, 403)
-        with pytest.raises(Unavailable, match=r"^the cloud denied the cbr list \(403\): grant cbr:vaults:list in this"):
-            await cloud.vaults()
 
 
 class TestUsage:
@@ -484,11 +319,3 @@ class TestUsage:
         assert await cloud.is_visible(image)
         state.unshare(image, RECEIVER)
         assert not await cloud.is_visible(image)
-
-
-async def test_other_refusals_of_reading(clock: FakeClock) -> None:
-    """The path is named: something is wrong with the cloud, or with where we look for it."""
-    cloud, _ = scripted(clock, 404)
-    with pytest.raises(Unavailable) as caught:
-        await cloud.pending()
-    assert str(caught.value) == "the cloud refuses the request (404) to GET /v2/cloudimages"

@@ -92,15 +92,6 @@ async def test_a_vault_is_found_by_its_tag() -> None:
     assert await accept(chain) == [("accepted", "allowed_owner", SECOND_VAULT)]
 
 
-@pytest.mark.parametrize("at", ["submit", "job"])
-async def test_a_full_vault_gives_way_to_the_next_candidate(at: Any) -> None:
-    """The list said that there is room, the job says IMG.0182: the next candidate is tried, and takes it."""
-    chain = Chain(policy=CHOICE)
-    chain.cloud.vaults[VAULT].size = 5000
-    chain.cloud.fail_vault(VAULT, "IMG.0182", at=at)
-    assert await accept(chain) == [("accepted", "allowed_owner", SECOND_VAULT)]
-
-
 async def test_a_vault_that_is_deleted_between_choice_and_call_gives_way() -> None:
     """The cloud answers that it cannot be obtained; the other one is taken."""
     chain = Chain(policy=RULES + f"  - vault: gone\n  - candidates: [{VAULT}]\n")

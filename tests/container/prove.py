@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 import yaml
@@ -21,7 +22,8 @@ import yaml
 from doorman.sandbox.cloud import create_app
 from doorman.sandbox.serving import serve
 from doorman.sandbox.state import Cloud
-from tests.container.running import Proof, Sink, must
+from tests.builders import listening
+from tests.container.running import Proof, must
 from tests.container.tree import PROJECT, build
 
 ME, OWNER = "receiver", "owner"
@@ -41,14 +43,14 @@ def main() -> int:
     _say(f"built the tree in {time.perf_counter() - start:.1f} s on Python {sys.version.split()[0]}")
     prove_content(proof)
     prove_read_only(proof)
-    cloud, sink = Cloud(), Sink()
+    cloud = Cloud()
     cloud.add_user("doorman", "secret", [ME])
-    with serve(create_app(cloud)) as url:
+    with serve(create_app(cloud)) as url, listening() as (sink, taken):
         mount_files(proof, url)
-        told = {"K_SINK": f"http://127.0.0.1:{sink.server_port}/", "DOORMAN_MODE": "enforce"}
+        told = {"K_SINK": sink, "DOORMAN_MODE": "enforce"}
         environments = {target: variables | told for target, variables in read_template().items()}
         prove_starts(proof, environments)
-        prove_sigterm(proof, environments["check_job"], url, cloud, sink)
+        prove_sigterm(proof, environments["check_job"], cloud, taken)
     _say("the image holds what it promises")
     return 0
 
@@ -99,6 +101,7 @@ def prove_read_only(proof: Proof) -> None:
     code = """
 import os
 from pathlib import Path
+from typing import Any
 def attempt(path):
     try:
         Path(path).write_text("x")
@@ -126,12 +129,12 @@ def prove_starts(proof: Proof, environments: dict[str, dict[str, str]]) -> None:
         _say(f"{target}: ready after {seconds:.2f} s, uid 1003, exit code 0")
 
 
-def prove_sigterm(proof: Proof, environment: dict[str, str], cloud_url: str, cloud: Cloud, sink: Sink) -> None:
+def prove_sigterm(proof: Proof, environment: dict[str, str], cloud: Cloud, taken: list[tuple[str, Any]]) -> None:
     """A check that waits for its job when SIGTERM comes is finished, told and answered; nobody new is let in."""
     image = cloud.add_share(OWNER, ME, name="golden")
     cloud.settings.job_seconds = JOB_SECONDS
     with proof.function("check_job", environment) as (url, process, _):
-        check = _check(image, _start_job(cloud_url, image))
+        check = _check(image, cloud.queue.submit(ME, "accepted", [image], None).id)
         answers: list[httpx.Response] = []
         thread = threading.Thread(target=lambda: answers.append(httpx.post(url, json=check, headers=JSON, timeout=30)))
         thread.start()
@@ -142,22 +145,12 @@ def prove_sigterm(proof: Proof, environment: dict[str, str], cloud_url: str, clo
         took = time.perf_counter() - sent
         code = process.wait(timeout=30)
     must([(each.status_code, each.content) for each in answers] == [(204, b"")], f"answered {answers}")
-    must(sink.types == ["dev.doorman.share.accepted.v1"], f"told {sink.types}")
+    must([kind for kind, _ in taken] == ["dev.doorman.share.accepted.v1"], f"told {taken}")
     must(code == 0, f"exit code {code}")
     _say(f"SIGTERM with a check in flight: 204 and the outcome {took:.1f} s later, then exit code 0")
 
 
 JSON = {"content-type": "application/cloudevents+json"}
-
-
-def _start_job(base: str, image: str) -> str:
-    user = {"name": "doorman", "domain": {"name": "Default"}, "password": "secret"}
-    identity = {"methods": ["password"], "password": {"user": user}}
-    login = {"auth": {"identity": identity, "scope": {"project": {"id": ME}}}}
-    token = httpx.post(f"{base}/identity/v3/auth/tokens", json=login).headers["x-subject-token"]
-    body = {"images": [image], "project_id": ME, "status": "accepted"}
-    answer = httpx.put(f"{base}/v1/cloudimages/members", json=body, headers={"X-Auth-Token": token})
-    return str(answer.json()["job_id"])
 
 
 def _check(image: str, job_id: str) -> dict[str, object]:

@@ -2,11 +2,9 @@
 
 import socket
 import subprocess
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
@@ -14,29 +12,6 @@ import httpx
 from tests.container.tree import PATH
 
 START_SECONDS = 20.0
-
-
-class Sink(ThreadingHTTPServer):
-    """Takes every event and remembers its type."""
-
-    class Handler(BaseHTTPRequestHandler):
-        """Answers as a broker does."""
-
-        def do_POST(self) -> None:
-            """Take one event."""
-            self.rfile.read(int(self.headers["content-length"]))
-            assert isinstance(self.server, Sink)
-            self.server.types.append(self.headers["ce-type"])
-            self.send_response(202)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), self.Handler)
-        self.types: list[str] = []
-        threading.Thread(target=self.serve_forever, daemon=True).start()
 
 
 class Proof:

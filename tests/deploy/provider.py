@@ -6,13 +6,13 @@ what every argument would be. It speaks the plugin protocol, version 5, in the l
 See https://github.com/hashicorp/terraform/blob/main/docs/plugin-protocol/tfplugin5.proto
 """
 
+import atexit
 import json
 import os
 import re
-import sys
-import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ import grpc
 import msgpack
 import yaml
 
+NAME = "registry.terraform.io/opentelekomcloud/opentelekomcloud"
 SCHEMA = Path(__file__).with_name("schema.yaml")
 UNKNOWN = msgpack.ExtType(0, b"\x00")
 COLLECTION = re.compile(r"(list|set|map)\((\w+)\)")
@@ -171,43 +172,26 @@ class Provider:
 class Handler(grpc.GenericRpcHandler):  # type: ignore[misc]
     """Hands calls to the provider, by the last word of their path."""
 
-    def __init__(self, provider: Provider, ended: threading.Event) -> None:
+    def __init__(self, provider: Provider) -> None:
         self.calls = provider.calls()
-        self.ended = ended
 
     def service(self, details: Any) -> Any:
         """Find what answers a call."""
         word = details.method.rpartition("/")[2]
-        if word == "Shutdown":
-            return grpc.unary_unary_rpc_method_handler(self._shut_down)
-        if word == "StreamStdio":
-            return grpc.unary_stream_rpc_method_handler(self._wait)
         if word not in self.calls:
             return None
         return grpc.unary_unary_rpc_method_handler(lambda request, _: self.calls[word](request))
 
-    def _shut_down(self, _request: bytes, _context: Any) -> bytes:
-        self.ended.set()
-        return b""
 
-    def _wait(self, _request: bytes, _context: Any) -> Iterator[bytes]:
-        self.ended.wait()
-        yield from ()
+@cache
+def reattach() -> str:
+    """Serve the provider in this process, once; gives the variable by which Terraform finds one that runs already.
 
-
-def main() -> None:
-    """Serve until Terraform has enough."""
-    if "TF_PLUGIN_MAGIC_COOKIE" not in os.environ:
-        sys.exit("this is started by terraform")
-    ended = threading.Event()
-    server = grpc.server(ThreadPoolExecutor(8), handlers=[Handler(Provider(load_schema()), ended)])
-    port = server.add_insecure_port("127.0.0.1:0")
+    See https://developer.hashicorp.com/terraform/plugin/debugging
+    """
+    server = grpc.server(ThreadPoolExecutor(8), handlers=[Handler(Provider(load_schema()))])
+    address = {"Network": "tcp", "String": f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"}
     server.start()
-    sys.stdout.write(f"1|5|tcp|127.0.0.1:{port}|grpc|\n")
-    sys.stdout.flush()
-    ended.wait()
-    server.stop(None).wait()
-
-
-if __name__ == "__main__":
-    main()
+    atexit.register(server.stop, None)
+    running = {"Protocol": "grpc", "ProtocolVersion": 5, "Pid": os.getpid(), "Test": True, "Addr": address}
+    return json.dumps({NAME: running})

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,12 @@ import pytest
 from tests.deploy.workspace import SOURCE, Workspace
 
 pytestmark = pytest.mark.skipif(shutil.which("terraform") is None, reason="terraform is not installed")
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    """Give a copy of the files, in which Terraform works offline."""
+    return Workspace(tmp_path)
 
 
 def test_the_files_are_formatted_and_valid(workspace: Workspace) -> None:

@@ -4,10 +4,11 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from tests.deploy.provider import reattach
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "deploy" / "functiongraph"
@@ -28,19 +29,10 @@ class Workspace:
         self.path = folder / "module"
         self._filled_in = filled_in
         shutil.copytree(source, self.path)
-        plugins = folder / "plugins"
-        plugins.mkdir()
-        provider = plugins / "terraform-provider-opentelekomcloud"
-        provider.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m tests.deploy.provider\n')
-        provider.chmod(0o755)
-        settings = folder / "terraform.rc"
-        override = f'dev_overrides {{ "opentelekomcloud/opentelekomcloud" = "{plugins}" }}'
-        settings.write_text(f"disable_checkpoint = true\nprovider_installation {{\n  {override}\n  direct {{}}\n}}\n")
         self._environ = {
             "PATH": os.environ["PATH"],
-            "PYTHONPATH": str(ROOT),
-            "TF_CLI_CONFIG_FILE": str(settings),
-            "TF_DISABLE_PLUGIN_TLS": "1",
+            "CHECKPOINT_DISABLE": "1",
+            "TF_REATTACH_PROVIDERS": reattach(),
             "TF_IN_AUTOMATION": "1",
             "OS_USER_DOMAIN_NAME": "OTC-EU-DE-00000000000000000000",
         }

@@ -14,11 +14,10 @@ from doorman.entrypoints.http import Reply, answer
 from doorman.events.messages import EventType
 from doorman.handlers.context import ProjectContext
 from doorman.handlers.dispatch import handle_sweep, handle_triage
-from doorman.handlers.projects import Projects
 from doorman.handlers.results import Ended
 from doorman.handlers.triage import triage
-from doorman.models import CloudEvent, Handled, Notice, Share
-from tests.chain import BAD, GOLDEN, POLICY, RECEIVER, STRANGER, Chain
+from doorman.models import Notice, Share
+from tests.chain import BAD, GOLDEN, POLICY, RECEIVER, STRANGER, Chain, structured
 
 pytestmark = pytest.mark.anyio
 IMAGE = str(uuid4())
@@ -26,13 +25,7 @@ IMAGE = str(uuid4())
 
 def event(**changes: Any) -> dict[str, Any]:
     """Compose a share notification, changed; None takes an attribute away."""
-    whole = {
-        "specversion": "1.0",
-        "id": "e",
-        "source": "/s",
-        "type": EventType.NOTIFIED,
-        "data": {"project_id": RECEIVER, "images": [IMAGE]},
-    } | changes
+    whole = structured(EventType.NOTIFIED, {"project_id": RECEIVER, "images": [IMAGE]}) | changes
     return {name: value for name, value in whole.items() if value is not None}
 
 
@@ -45,24 +38,14 @@ def data(**changes: Any) -> dict[str, Any]:
     ("body", "field"),
     [
         (event(id=None), "id"),
-        (event(id=5), "id"),
-        (event(id=""), "id"),
-        (event(id="x" * 257), "id"),
         (event(specversion="0.3"), "specversion"),
         (event(type="dev.doorman.unknown.v1"), "type"),
         (event(time="yesterday"), "time"),
         (event(data=None), "data"),
-        (event(data=[1]), "data"),
         (data(images=[]), "data.images"),
-        (data(images=[IMAGE] * 1001), "data.images"),
         (data(images=["../../../v1/cloudimages/members"]), "data.images[0]"),
-        (data(images=[IMAGE, 7]), "data.images[1]"),
-        (data(images=IMAGE), "data.images"),
         (data(project_id="not-served"), "data.project_id"),
-        (data(project_id="../receiver"), "data.project_id"),
         (data(tries=0), "data.tries"),
-        (data(tries="1"), "data.tries"),
-        (data(tried_vaults=["v"] * 21), "data.tried_vaults"),
         (data(tried_vaults=["a/b"]), "data.tried_vaults[0]"),
     ],
 )
@@ -83,14 +66,6 @@ async def test_deep_nesting_and_half_a_body_are_refused() -> None:
         headers = {"content-type": "application/cloudevents+json"}
         reply = await answer(chain.served, handle_triage, headers=headers, body=body)
         assert (reply.status, reply.text.split(":")[0]) == (400, "body")
-
-
-async def test_a_long_foreign_text_is_cut_to_what_a_broker_stands() -> None:
-    """However long what came in is, the answer stays within 512 bytes."""
-    chain = Chain()
-    reply = await chain.post(EventType.NOTIFIED, event(type="é" * 2000))
-    assert reply.status == 400
-    assert len(reply.text.encode()) <= 512
 
 
 async def test_a_batch_with_one_bad_member_is_refused_whole() -> None:
@@ -176,13 +151,11 @@ async def test_our_own_events_start_no_sweep(kind: str) -> None:
     """A sweep that heard itself would never end; beside a tick they do no harm."""
     chain = Chain()
     ours = event(type=kind, id="ours")
-    headers = {"content-type": "application/cloudevents+json"}
-    assert await answer(chain.served, handle_sweep, headers=headers, body=json.dumps(ours).encode()) == Reply()
+    assert await chain.post(EventType.SWEEP, ours) == Reply()
     assert not chain.cloud.calls
     assert not chain.tray.events
-    headers = {"content-type": "application/cloudevents-batch+json"}
     with capture_logs() as log:
-        await answer(chain.served, handle_sweep, headers=headers, body=json.dumps([ours, event(type="t")]).encode())
+        await chain.post(EventType.SWEEP, [ours, event(type="t")])
     assert [(line["event_id"], line["api_calls"] > 0) for line in log] == [("ours", False), ("e", True)]
 
 
@@ -200,13 +173,11 @@ async def test_a_tick_says_what_to_look_at(extensions: dict[str, str], told: set
     chain = Chain(policy=POLICY + "reconcile: {tell: true}\n")
     chain.share(BAD, status="accepted")
     chain.share(STRANGER)
-    body = json.dumps(event(type="tick", **extensions)).encode()
-    headers = {"content-type": "application/cloudevents+json"}
-    assert await answer(chain.served, handle_sweep, headers=headers, body=body) == Reply()
+    assert await chain.post(EventType.SWEEP, event(type="tick", **extensions)) == Reply()
     assert {(each.type, each.extensions.get("daily")) for each in chain.tray.events} == told
-    batch = json.dumps([event(type="tick"), event(type="tick", scope="pending", id="2")]).encode()
-    headers = {"content-type": "application/cloudevents-batch+json"}
-    assert await answer(chain.served, handle_sweep, headers=headers, body=batch) == Reply()
+    assert (
+        await chain.post(EventType.SWEEP, [event(type="tick"), event(type="tick", scope="pending", id="2")]) == Reply()
+    )
 
 
 async def test_ticks_join_a_sweep() -> None:
@@ -215,26 +186,9 @@ async def test_ticks_join_a_sweep() -> None:
     replies = await asyncio.gather(*(chain.tick(f"tick-{number}") for number in range(40)))
     assert replies == [Reply()] * 40
     assert len(chain.of(EventType.PENDING)) <= 3
-    batch = json.dumps([event(type="t", id=str(number)) for number in range(100)]).encode()
-    headers = {"content-type": "application/cloudevents-batch+json"}
     swept = len(chain.of(EventType.PENDING))
-    assert await answer(chain.served, handle_sweep, headers=headers, body=batch) == Reply()
+    assert await chain.post(EventType.SWEEP, [event(type="t", id=str(number)) for number in range(100)]) == Reply()
     assert len(chain.of(EventType.PENDING)) == swept + 1
-
-
-async def test_a_defect_is_a_500_that_tells_the_sender_nothing() -> None:
-    """What went wrong inside stands in the log only."""
-
-    async def stumble(served: Projects, events: Sequence[CloudEvent]) -> Sequence[Handled]:
-        raise ZeroDivisionError("a secret detail")
-
-    chain = Chain()
-    with capture_logs() as log:
-        body = json.dumps(data()).encode()
-        headers = {"content-type": "application/cloudevents+json"}
-        reply = await answer(chain.served, stumble, headers=headers, body=body)
-    assert (reply.status, reply.text) == (500, "internal error")
-    assert [line["event"] for line in log] == ["event.crashed", "event.handled"]
 
 
 async def test_a_defect_met_by_one_event_of_a_batch_fails_the_batch_once_all_are_done(
@@ -256,6 +210,14 @@ async def test_a_defect_met_by_one_event_of_a_batch_fails_the_batch_once_all_are
     assert (reply.status, chain.told()) == (500, [(good, "accepted", "allowed_owner")])
 
 
+async def test_a_project_known_by_name_only_cannot_be_told_apart_while_the_login_fails() -> None:
+    """Whether the event's project is served is not known then: that is a 503, and a tick is one too."""
+    chain = Chain(OS_PROJECT_ID="", OS_PROJECT_NAME="by-name", OS_PROJECT_DOMAIN_NAME="Default")
+    chain.cloud.settings.keystone_down = True
+    assert (await chain.notify(IMAGE)).status == 503
+    assert (await chain.tick()).status == 503
+
+
 async def test_a_wrong_password_is_one_clear_line() -> None:
     """A login that is refused is a 503 with one sentence, for every function."""
     chain = Chain(OS_PASSWORD="wrong-secret")
@@ -266,14 +228,6 @@ async def test_a_wrong_password_is_one_clear_line() -> None:
     assert "login refused" in reply.text
     assert "wrong-secret" not in json.dumps(log) + reply.text
     assert [line["event"] for line in log] == ["event.handled"]
-
-
-async def test_a_project_known_by_name_only_cannot_be_told_apart_while_the_login_fails() -> None:
-    """Whether the event's project is served is not known then: that is a 503, and a tick is one too."""
-    chain = Chain(OS_PROJECT_ID="", OS_PROJECT_NAME="by-name", OS_PROJECT_DOMAIN_NAME="Default")
-    chain.cloud.settings.keystone_down = True
-    assert (await chain.notify(IMAGE)).status == 503
-    assert (await chain.tick()).status == 503
 
 
 class BrokenCloud(Cloud):

@@ -393,19 +393,3 @@ def test_structured_reads_as_it_was_written(event: CloudEvent) -> None:
     batch = read({"content-type": BATCH}, json.dumps([message, message]).encode())
     assert [whole(heard) for heard in batch] == [event, event]
     assert to_structured(batch[0]) == message
-
-
-@given(
-    st.dictionaries(
-        st.sampled_from([*BINARY, "content-type", "ce-x"]), st.text(st.characters(max_codepoint=255), max_size=20)
-    ),
-    st.binary(max_size=60) | VALUES.map(lambda value: json.dumps(value).encode()),
-)
-def test_reading_never_crashes(headers: Mapping[str, str], body: bytes) -> None:
-    """Whatever comes in over HTTP is an event or refused."""
-    for kind in ({}, BINARY, {"content-type": ONE}, {"content-type": BATCH}):
-        try:
-            events = read({**kind, **headers}, body)
-        except Rejected:
-            continue
-        assert all(isinstance(event, CloudEvent) for event in events)

@@ -21,7 +21,6 @@ from doorman.events.writing import (
     derive,
     job_check_event,
     make_event,
-    only,
     read_check,
     read_notice,
     share_notified_event,
@@ -61,18 +60,6 @@ def checking(**fields: Any) -> CloudEvent:
 class TestReading:
     """Events into notices and checks."""
 
-    def test_notice(self) -> None:
-        """What the event claims, and the event as the cause."""
-        read = read_notice(notified(images=[ONE, TWO], tries=2, tried_vaults=["v"], time=SENT))
-        assert read == Notice(
-            project_id="receiver",
-            images=(ONE, TWO),
-            cause=Cause(id="1", correlation="1"),
-            sent_at=SENT,
-            tries=2,
-            tried_vaults=("v",),
-        )
-
     @pytest.mark.parametrize(
         ("time", "arrival", "sent_at"),
         [
@@ -94,21 +81,6 @@ class TestReading:
             read_notice(notified(type="x" * 1000))
         with pytest.raises(Rejected, match=r"^type: expected dev.doorman.job.check.v1, got dev.doorman.share.notified"):
             read_check(notified(), now=START)
-
-    @pytest.mark.parametrize("data", [None, [], "x", 5])
-    def test_data_is_an_object(self, data: Any) -> None:
-        """Or there is nothing to read."""
-        with pytest.raises(Rejected, match=r"^data: expected a JSON object"):
-            read_notice(notified(data=data))
-
-    def test_malformed_data(self) -> None:
-        """The field is named."""
-        with pytest.raises(Rejected, match=r"^data.images\[0\]: expected an image ID"):
-            read_notice(notified(images=["x"]))
-
-    def test_check(self) -> None:
-        """What was handed over."""
-        assert read_check(checking(), now=START) == CHECK
 
     @pytest.mark.parametrize(("ahead", "is_taken"), [(0, True), (60, True), (61, False), (10**9, False)])
     def test_submission_in_the_future(self, ahead: int, *, is_taken: bool) -> None:
@@ -226,13 +198,6 @@ class TestWriting:
         ]
         assert len({told.id, *(each.id for each in others)}) == 3
 
-    def test_consumers_extensions(self) -> None:
-        """They stand beside those that every event has."""
-        told = make_event(
-            WRITER, EventType.HELD, {}, subject=None, cause=CAUSE, now=START, consumer={"severity": "info"}
-        )
-        assert told.extensions == {"causationid": "cause-1", "correlationid": "correlation-1", "severity": "info"}
-
     @pytest.mark.parametrize(
         ("region", "source"),
         [
@@ -285,10 +250,6 @@ class TestIdentifiers:
         ]
         assert all(first == again for first, again in ids)
         assert len({first for first, _ in ids}) == len(said)
-
-    def test_only(self) -> None:
-        """One value is a subject, none or several are not."""
-        assert [only([]), only(["a"]), only(["a", "b"])] == [None, "a", None]
 
 
 @given(

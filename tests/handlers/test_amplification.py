@@ -10,7 +10,7 @@ from doorman.entrypoints.http import Reply
 from doorman.events.cloudevents import from_structured, to_structured
 from doorman.events.messages import EventType
 from doorman.handlers.dispatch import handle_triage
-from tests.chain import GOLDEN, RECEIVER, Chain
+from tests.chain import GOLDEN, RECEIVER, Chain, structured
 
 pytestmark = pytest.mark.anyio
 
@@ -20,11 +20,9 @@ WALK = 6
 
 def notices(projects: int, images: int) -> list[dict[str, Any]]:
     """Write a notification for each of so many projects, of images that nobody knows."""
-    head = {"specversion": "1.0", "source": "/x", "type": EventType.NOTIFIED, "time": "2025-01-15T08:00:00Z"}
-    return [
-        {**head, "id": str(n), "data": {"project_id": f"p{n}", "images": [str(uuid4()) for _ in range(images)]}}
-        for n in range(projects)
-    ]
+    named = [{"project_id": f"p{n}", "images": [str(uuid4()) for _ in range(images)]} for n in range(projects)]
+    time = "2025-01-15T08:00:00Z"
+    return [structured(EventType.NOTIFIED, each, id=each["project_id"], time=time) for each in named]
 
 
 def calls(chain: Chain) -> int:
@@ -37,7 +35,7 @@ def served(projects: int) -> Chain:
     return Chain(OS_PROJECT_ID=",".join(f"p{number}" for number in range(projects)))
 
 
-@pytest.mark.parametrize(("projects", "images"), [(1, 20), (2, 20), (3, 14), (10, 4), (30, 20), (50, 1), (50, 3)])
+@pytest.mark.parametrize(("projects", "images"), [(1, 20), (3, 14), (30, 20), (50, 1)])
 @pytest.mark.parametrize("is_payload", [True, False])
 async def test_images_that_nobody_knows(projects: int, images: int, *, is_payload: bool) -> None:
     """Their rows are read for a few in all; where more are named it is lists that say so."""
@@ -66,9 +64,14 @@ async def test_what_lists_alone_show_is_told_as_well() -> None:
 
 def checks(count: int, images: list[str]) -> list[dict[str, Any]]:
     """Write checks of as many jobs that nobody knows."""
-    head = {"specversion": "1.0", "source": "/x", "type": EventType.CHECK}
-    data = {"project_id": RECEIVER, "status": "accepted", "submitted_at": "2025-01-15T08:00:00Z", "attempt": 9}
-    return [{**head, "id": str(n), "data": {**data, "job_id": f"job{n}", "images": images}} for n in range(count)]
+    data: dict[str, Any] = {
+        "project_id": RECEIVER,
+        "status": "accepted",
+        "submitted_at": "2025-01-15T08:00:00Z",
+        "attempt": 9,
+    }
+    data["images"] = images
+    return [structured(EventType.CHECK, {**data, "job_id": f"job{n}"}, id=str(n)) for n in range(count)]
 
 
 async def test_few_jobs_that_the_cloud_does_not_know_are_asked_for() -> None:

@@ -3,12 +3,11 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 
 import pytest
 
 from doorman.errors import Unavailable
-from doorman.handlers.batching import YIELDS, Batcher, Shared, Turns
+from doorman.handlers.batching import YIELDS, Batcher, Turns
 from doorman.handlers.results import Ended
 from doorman.models import Cause, Notice, OutcomeType
 from tests.builders import image_id
@@ -71,6 +70,13 @@ async def yield_often() -> None:
         await asyncio.sleep(0)
 
 
+async def join(batcher: Batcher, *notices: Sequence[int]) -> list[asyncio.Task[tuple[Ended, int]]]:
+    """Have these notices wait in line, and let everybody run."""
+    tasks = [asyncio.create_task(batcher.join(notice(*numbers))) for numbers in notices]
+    await yield_often()
+    return tasks
+
+
 async def test_an_idle_project_adds_no_delay() -> None:
     """A lone notice is worked off at once, and so is the next one; each is told its own images only."""
     work = Work()
@@ -86,10 +92,8 @@ async def test_what_comes_meanwhile_shares_the_next_round() -> None:
     """While a round is in flight the next notices wait; then all of them go in one round."""
     work = Work(is_open=False)
     batcher = open_rounds(work)
-    tasks = [asyncio.create_task(batcher.join(notice(1)))]
-    await yield_often()
-    tasks += [asyncio.create_task(batcher.join(notice(number))) for number in range(2, 7)]
-    await yield_often()
+    tasks = await join(batcher, [1])
+    tasks += await join(batcher, *([number] for number in range(2, 7)))
     assert work.batcher == [[1]]
     work.go_on(2)
     await asyncio.gather(*tasks)
@@ -121,11 +125,8 @@ async def test_a_round_has_a_bound() -> None:
     """Nobody waits for the whole of a large storm: a round takes the first to come, and one large event goes alone."""
     work = Work(is_open=False)
     batcher = open_rounds(work, size=4)
-    tasks = [asyncio.create_task(batcher.join(notice(0)))]
-    await yield_often()
-    sizes = ([1, 2], [3], [4, 5], [6], [7, 8, 9, 10, 11], [12])
-    tasks += [asyncio.create_task(batcher.join(notice(*numbers))) for numbers in sizes]
-    await yield_often()
+    tasks = await join(batcher, [0])
+    tasks += await join(batcher, [1, 2], [3], [4, 5], [6], [7, 8, 9, 10, 11], [12])
     work.go_on(10)
     await asyncio.gather(*tasks)
     assert work.batcher == [[0], [1, 3], [4, 6], [7], [12]]
@@ -135,10 +136,8 @@ async def test_a_full_queue_sends_back_at_once() -> None:
     """Past the bound an event is not kept waiting; one that is larger than the bound still finds its way."""
     work = Work(is_open=False)
     batcher = open_rounds(work, waiting=2)
-    tasks = [asyncio.create_task(batcher.join(notice(0)))]
-    await yield_often()
-    tasks.append(asyncio.create_task(batcher.join(notice(1, 2, 3))))
-    await yield_often()
+    tasks = await join(batcher, [0])
+    tasks += await join(batcher, [1, 2, 3])
     with pytest.raises(Unavailable, match="too many events are waiting") as caught:
         await batcher.join(notice(4))
     assert caught.value.retry_after == 1.0
@@ -173,13 +172,11 @@ async def test_a_caller_that_goes_away_takes_nobody_with_it() -> None:
     """The round goes on for the others, also when all are gone, and the next one finds an open door."""
     work = Work(is_open=False)
     batcher = open_rounds(work)
-    tasks = [asyncio.create_task(batcher.join(notice(number))) for number in (1, 2)]
-    await yield_often()
+    tasks = await join(batcher, [1], [2])
     tasks[0].cancel()
     work.go_on()
     assert await tasks[1] == ({image_id(2): "accepted"}, 0)
-    lone = asyncio.create_task(batcher.join(notice(3)))
-    await yield_often()
+    (lone,) = await join(batcher, [3])
     lone.cancel()
     work.go_on(2)
     assert await batcher.join(notice(4)) == ({image_id(4): "accepted"}, 0)
@@ -190,8 +187,7 @@ async def test_nobody_hears_of_the_error_of_a_caller_that_left(caplog: pytest.Lo
     """An error that nobody waits for is not complained about either."""
     work = Work(is_open=False, errors={1: Unavailable("down")})
     batcher = open_rounds(work)
-    task = asyncio.create_task(batcher.join(notice(1)))
-    await yield_often()
+    (task,) = await join(batcher, [1])
     task.cancel()
     work.go_on()
     await yield_often()
@@ -215,41 +211,3 @@ async def test_projects_take_turns() -> None:
         work.go_on(2)
     await asyncio.gather(*tasks)
     assert works[0].batcher == [[1], [2]]
-
-
-class TestShared:
-    """Work that many ask for at once."""
-
-    async def test_who_comes_while_it_runs_shares_the_next(self) -> None:
-        """All that come before it begins share the first; other work waits for its turn."""
-        shared, done, places = Shared(), list[str](), asyncio.Semaphore(0)
-
-        async def work(what: str) -> int:
-            await places.acquire()
-            done.append(what)
-            return len(done)
-
-        first = [asyncio.create_task(shared.join("a", partial(work, "a"))) for _ in range(20)]
-        await asyncio.sleep(0.0)
-        await asyncio.sleep(0.0)
-        second = [asyncio.create_task(shared.join(what, partial(work, what))) for what in "a" * 20 + "b"]
-        await asyncio.sleep(0.0)
-        second[0].cancel()  # takes nobody with it
-        for _ in range(3):
-            places.release()
-        assert await asyncio.gather(*first, *second[1:]) == [1] * 20 + [2] * 19 + [3]
-        assert done == ["a", "a", "b"]
-
-    async def test_what_goes_wrong_is_told_to_all_and_stops_nothing(self) -> None:
-        """The next one starts afresh."""
-        shared = Shared()
-
-        async def stumble() -> int:
-            raise ZeroDivisionError
-
-        async def work() -> int:
-            return 1
-
-        answers = await asyncio.gather(*(shared.join("a", stumble) for _ in range(2)), return_exceptions=True)
-        assert [type(each) for each in answers] == [ZeroDivisionError] * 2
-        assert await shared.join("a", work) == 1

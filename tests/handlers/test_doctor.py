@@ -11,7 +11,7 @@ from doorman.handlers.context import ProjectContext
 from doorman.handlers.doctor_rights import Rights
 from doorman.models import Share
 from doorman.planning.diagnosis import Blocked, Chart, Check, Finding, Mark
-from tests.builders import GOLDEN, RECEIVER, MakeContext, Play, State
+from tests.builders import GOLDEN, RECEIVER, Play, State
 
 pytestmark = pytest.mark.anyio
 
@@ -36,16 +36,16 @@ async def look(context: ProjectContext) -> list[Finding]:
     return chart.findings
 
 
-async def test_a_list_that_fails_later(state: State, make_context: MakeContext) -> None:
+async def test_a_list_that_fails_later(state: State, play: Play) -> None:
     """That is told, and ends nothing."""
     state.add_share(GOLDEN, RECEIVER)
-    context = await make_context()
+    context = await play.context()
     cloud = Failing(project_id=RECEIVER, client=context.cloud.client, service=context.cloud.service)
     bad = [(each.check, each.text) for each in await look(replace(context, cloud=cloud)) if each.mark is Mark.MEND]
     assert bad == [(Check.WAITING, "the cloud answers 502 (502)")]
 
 
-async def test_a_cloud_that_stops_answering(state: State, play: Play, make_context: MakeContext) -> None:
+async def test_a_cloud_that_stops_answering(state: State, play: Play) -> None:
     """What fails in between costs its own lines, and ends nothing."""
 
     def refuse(request: httpx.Request) -> None:
@@ -54,12 +54,12 @@ async def test_a_cloud_that_stops_answering(state: State, play: Play, make_conte
 
     state.add_share(GOLDEN, RECEIVER)
     play.hooks.append(refuse)
-    found = await look(await make_context())
+    found = await look(await play.context())
     assert [each.check for each in found if each.mark is Mark.MEND] == [Check.LIMIT, Check.JOBS]
     assert [each.check for each in found[-3:]] == [Check.WAITING, Check.VAULTS, Check.SERVERS]
 
 
-async def test_a_filter_that_is_refused(state: State, play: Play, make_context: MakeContext) -> None:
+async def test_a_filter_that_is_refused(state: State, play: Play) -> None:
     """It costs its own line alone."""
 
     def refuse(request: httpx.Request) -> None:
@@ -68,7 +68,7 @@ async def test_a_filter_that_is_refused(state: State, play: Play, make_context: 
 
     state.add_share(GOLDEN, RECEIVER)
     play.hooks.append(refuse)
-    found = await look(await make_context())
+    found = await look(await play.context())
     assert [each.text for each in found if each.check is Check.HIDDEN] == [
         "not known here: the cloud does not answer in time"
     ]

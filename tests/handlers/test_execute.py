@@ -15,14 +15,12 @@ from doorman.handlers.triage import triage
 from doorman.models import MAX_TRIED_VAULTS, MAX_TRIES, Notice, Onward
 from doorman.planning.plan import max_extra_calls
 from tests.builders import (
-    BAD,
     CAUSE,
     GOLDEN,
     POLICY,
     RECEIVER,
     SECOND_VAULT,
     VAULT,
-    MakeContext,
     Play,
     RecordingSink,
     State,
@@ -115,9 +113,9 @@ class TestSplitting:
         assert sum(len(event.data["images"]) for event in again) == list(ended.values()).count(Onward.REPEATED)
         assert set(ended.values()) == {"failed", Onward.REPEATED}
 
-    async def test_call_that_times_out(self, play: Play, make_context: MakeContext, state: State) -> None:
+    async def test_call_that_times_out(self, play: Play, state: State) -> None:
         """The next one takes half as many images, down to one; once they are taken they grow again, to the setting."""
-        context = await make_context(DOORMAN_MAX_IMAGES_PER_CALL="8")
+        context = await play.context(DOORMAN_MAX_IMAGES_PER_CALL="8")
         images = share(state, 19)
         sizes: list[int] = []
         slow_above = 2
@@ -169,14 +167,6 @@ class TestVaults:
         assert decided == [VAULT, SECOND_VAULT]
         assert len(state.writes) == 2
 
-    async def test_no_vault_left(self, context: ProjectContext, state: State, sink: RecordingSink) -> None:
-        """Held, with what the last one said."""
-        for vault in (VAULT, SECOND_VAULT):
-            state.fail_vault(vault, "IMG.0188", at="submit")
-        images = share(state, 2, full_ecs=True)
-        assert await settle(context, *images) == dict.fromkeys(images, "held")
-        assert set(entries(sink).values()) == {("held", "vault_failed", "IMG.0188")}
-
     async def test_room_for_some(self, context: ProjectContext, state: State, sink: RecordingSink) -> None:
         """A vault that is too small for all may do for one: the batch is split."""
         state.settings.vault_check = "submit"
@@ -195,14 +185,6 @@ class TestVaults:
         tried = [f"v{number}" for number in range(MAX_TRIED_VAULTS - 1)]
         assert await settle(context, image, tried=tried) == {image: "held"}
 
-    async def test_vault_error_without_a_vault(
-        self, context: ProjectContext, state: State, sink: RecordingSink
-    ) -> None:
-        """Nothing to move on to."""
-        (image,) = share(state)
-        state.fail_image(image, "IMG.0182", at="submit")
-        assert await settle(context, image) == {image: "held"}
-
 
 class TestPassing:
     """Refusals that may pass."""
@@ -214,13 +196,6 @@ class TestPassing:
         assert await settle(context, *images) == {images[0]: Onward.SUBMITTED, images[1]: Onward.REPEATED}
         (again,) = [event for event in sink.events if event.type.endswith("notified.v1")]
         assert (read_notice(again).images, read_notice(again).tries) == ((images[1],), 2)
-
-    async def test_last_try(self, context: ProjectContext, state: State, sink: RecordingSink) -> None:
-        """Then it is told as failed."""
-        (image,) = share(state)
-        state.fail_image(image, "IMG.0064", at="submit")
-        assert await settle(context, image, tries=MAX_TRIES) == {image: "failed"}
-        assert entries(sink) == {image: ("failed", "request_refused", "IMG.0064")}
 
     async def test_settled_by_somebody_else(self, play: Play, context: ProjectContext, sink: RecordingSink) -> None:
         """What was refused is looked at before anything is said of it."""
@@ -264,18 +239,9 @@ class TestAtOnce:
     """Plain OpenStack: no jobs."""
 
     @pytest.fixture
-    async def native(self, make_context: MakeContext) -> ProjectContext:
+    async def native(self, play: Play) -> ProjectContext:
         """A project on plain OpenStack."""
-        return await make_context(DOORMAN_API="glance")
-
-    async def test_settled(self, native: ProjectContext, state: State, sink: RecordingSink) -> None:
-        """Each image by itself, told after it was read back."""
-        golden, bad = state.add_share(GOLDEN, RECEIVER), state.add_share(BAD, RECEIVER)
-        assert await settle(native, golden, bad) == {golden: "accepted", bad: "rejected"}
-        assert entries(sink) == {
-            golden: ("accepted", "allowed_owner", None),
-            bad: ("rejected", "rejected_by_rule", None),
-        }
+        return await play.context(DOORMAN_API="glance")
 
     async def test_refused(self, native: ProjectContext, state: State, sink: RecordingSink) -> None:
         """One by one; the others are settled."""
@@ -303,14 +269,6 @@ class TestAtOnce:
         ended = await settle(native, busy, hopeless)
         assert (ended[busy], type(ended[hopeless])) == ("accepted", Busy)
         assert len([call for call in state.calls if call.method == "PUT" and hopeless in call.path]) == 3
-
-    async def test_answer_that_got_lost(self, native: ProjectContext, state: State, sink: RecordingSink) -> None:
-        """It is read back at once."""
-        (image,) = share(state)
-        state.faults.add("reset", method="PUT", performed=True)
-        notice = Notice(project_id=RECEIVER, images=(image,), cause=CAUSE, sent_at=native.clock.now())
-        assert await triage(native, [notice]) == {image: "accepted"}
-        assert entries(sink) == {image: ("accepted", "already_settled", None)}
 
     async def test_login_that_ends(self, native: ProjectContext, state: State, sink: RecordingSink) -> None:
         """Nothing is said of the image: it is asked for again."""
@@ -356,11 +314,9 @@ class TestBetween:
     """Somebody settles a share while we are at it: that is never overwritten."""
 
     @pytest.mark.parametrize("api", ["ims", "glance"])
-    async def test_busy_cloud(
-        self, play: Play, make_context: MakeContext, state: State, sink: RecordingSink, api: str
-    ) -> None:
+    async def test_busy_cloud(self, play: Play, state: State, sink: RecordingSink, api: str) -> None:
         """A person rejects the share while the call waits to be made again."""
-        context = await make_context(DOORMAN_API=api)
+        context = await play.context(DOORMAN_API=api)
         (image,) = share(state)
         state.faults.add("status", method="PUT", status=503, retry_after=2, times=1)
 
@@ -409,22 +365,11 @@ class TestBetween:
         assert (state.member_status(image, RECEIVER), state.writes) == ("rejected", [])
 
 
-async def test_no_write_without_evidence(context: ProjectContext, state: State, sink: RecordingSink) -> None:
-    """The sink that takes no `share.decided` stops the call; nothing is lost."""
-    (image,) = share(state)
-    down = Unavailable("the sink does not take it")
-    sink.refusals = [down]
-    assert await settle(context, image) == {image: down}
-    assert state.writes == []
-    assert await settle(context, image) == {image: Onward.SUBMITTED}
-    assert [event.type for event in sink.events] == [EventType.DECIDED, EventType.CHECK]
-
-
 @pytest.mark.parametrize("failing", ["cbr", "vaults"])
-async def test_plain_images_need_no_vaults(make_context: MakeContext, state: State, failing: str) -> None:
+async def test_plain_images_need_no_vaults(play: Play, state: State, failing: str) -> None:
     """A backup service that refuses leaves nobody waiting but the image that needs a vault."""
     policy = POLICY.partition("vaults:")[0] + "vaults: [{candidates: [v]}]\n"
-    context = await make_context(policy=policy)
+    context = await play.context(policy=policy)
     plain, whole = *share(state), *share(state, full_ecs=True)
     state.faults.add("status", path="vaults", status=403 if failing == "cbr" else 503)
     ended = await settle(context, plain, whole)

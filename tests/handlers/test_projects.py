@@ -1,4 +1,4 @@
-"""The desks of served projects are found once, also for many events at a time, and no failure loses one."""
+"""The contexts of served projects are made once, also for many events at a time, and no failure loses one."""
 
 import asyncio
 from pathlib import Path
@@ -8,29 +8,29 @@ import pytest
 from doorman.errors import Rejected, Unavailable
 from doorman.handlers.context import ProjectContext
 from doorman.handlers.projects import Projects
-from doorman.models import Notice
-from tests.builders import CAUSE, GOLDEN, RECEIVER, START, MakeProjects, Play, RecordingSink, State
+from doorman.models import CloudEvent, Notice
+from tests.builders import CAUSE, GOLDEN, POLICY, RECEIVER, START, Play, RecordingSink, State
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-def named(make_served: MakeProjects, state: State) -> Projects:
-    """An office whose one project is known by its name only."""
+def named(play: Play, state: State) -> Projects:
+    """Projects of which the only one is known by its name."""
     state.directory.projects[RECEIVER].name = "by-name"
-    return make_served(OS_PROJECT_ID="", OS_PROJECT_NAME="by-name")
+    return play.served(OS_PROJECT_ID="", OS_PROJECT_NAME="by-name")
 
 
 async def refusal(served: Projects, project_id: str) -> str:
-    """Say why a project has no desk."""
+    """Say why a project has no context."""
     with pytest.raises(Rejected) as caught:
         await served.context(project_id)
     return str(caught.value)
 
 
-async def test_desk_of_a_served_project(make_served: MakeProjects, play: Play, sink: RecordingSink) -> None:
+async def test_context_of_a_served_project(play: Play, sink: RecordingSink) -> None:
     """Made once, without a call to anybody, with everything that it needs."""
-    served = make_served(DOORMAN_API="glance", OS_REGION_NAME="eu-nl")
+    served = play.served(DOORMAN_API="glance", OS_REGION_NAME="eu-nl")
     context = await served.context(RECEIVER)
     assert await served.context(RECEIVER) is context
     assert not play.state.calls
@@ -44,16 +44,16 @@ async def test_desk_of_a_served_project(make_served: MakeProjects, play: Play, s
     assert served.now() == START
 
 
-async def test_project_that_is_not_served(make_served: MakeProjects) -> None:
+async def test_project_that_is_not_served(play: Play) -> None:
     """Malformed for us, whoever it may be for."""
     text = "data.project_id: not a project that is served here (OS_PROJECT_ID)"
-    assert await refusal(make_served(), "another") == text
-    assert await refusal(make_served(OS_PROJECT_ID="a,b"), RECEIVER) == text
+    assert await refusal(play.served(), "another") == text
+    assert await refusal(play.served(OS_PROJECT_ID="a,b"), RECEIVER) == text
 
 
-async def test_many_events_at_a_cold_start(make_served: MakeProjects) -> None:
-    """All of them find the desk, and the same one."""
-    served = make_served(OS_PROJECT_ID=f"{RECEIVER},b")
+async def test_many_events_at_a_cold_start(play: Play) -> None:
+    """All of them find the context, and the same one."""
+    served = play.served(OS_PROJECT_ID=f"{RECEIVER},b")
     found = await asyncio.gather(*(served.context(project) for project in [RECEIVER, "b"] * 20))
     assert len({id(context) for context in found}) == 2
 
@@ -80,7 +80,7 @@ async def test_login_that_fails(named: Projects, play: Play) -> None:
 
 
 async def test_event_that_goes_away(named: Projects, play: Play) -> None:
-    """A cancelled request while its desk is looked for takes no project with it."""
+    """A cancelled request while its context is looked for takes no project with it."""
     looking = asyncio.create_task(named.context(RECEIVER))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
@@ -90,10 +90,10 @@ async def test_event_that_goes_away(named: Projects, play: Play) -> None:
     assert (await named.context(RECEIVER)).project_id == RECEIVER
 
 
-async def test_one_failing_project_does_not_stop_the_others(play: Play, make_served: MakeProjects) -> None:
+async def test_one_failing_project_does_not_stop_the_others(play: Play) -> None:
     """Those that are known by their ID are served, whatever becomes of their logins."""
     play.state.settings.keystone_down = True
-    contexts, errors = await make_served(OS_PROJECT_ID=f"{RECEIVER},b").contexts()
+    contexts, errors = await play.served(OS_PROJECT_ID=f"{RECEIVER},b").contexts()
     assert ([context.project_id for context in contexts], errors) == ([RECEIVER, "b"], [])
 
 
@@ -118,7 +118,7 @@ class BrokenCredentials:
 
 
 async def test_defect_loses_no_project(play: Play) -> None:
-    """It is told as what it is, and the next event finds every desk."""
+    """It is told as what it is, and the next event finds every context."""
     settings = play.settings()
     served = Projects(
         settings,
@@ -133,17 +133,17 @@ async def test_defect_loses_no_project(play: Play) -> None:
     assert (await served.context("broken")).project_id == "broken"
 
 
-async def test_wrong_catalog_is_no_defect(play: Play, make_served: MakeProjects) -> None:
+async def test_wrong_catalog_is_no_defect(play: Play) -> None:
     """An endpoint that nobody names makes the event wait, not the project vanish."""
-    served = make_served(OS_REGION_NAME="no-such-region")
+    served = play.served(OS_REGION_NAME="no-such-region")
     context = await served.context(RECEIVER)
     with pytest.raises(Unavailable, match="no-such-region"):
         await context.cloud.pending()
 
 
-async def test_each_desk_has_one_line(make_served: MakeProjects, play: Play) -> None:
-    """Events of one project wait in the same line, those of another in theirs; what they wait for is triage."""
-    served = make_served(OS_PROJECT_ID=f"{RECEIVER},b")
+async def test_each_project_has_one_batcher(play: Play) -> None:
+    """Events of one project wait in the same one, those of another in theirs; what they wait for is triage."""
+    served = play.served(OS_PROJECT_ID=f"{RECEIVER},b")
     first, second = [await served.context(project) for project in (RECEIVER, "b")]
     assert served.batcher(first) is served.batcher(first) is not served.batcher(second)
     image = play.state.add_share(GOLDEN, RECEIVER)
@@ -166,9 +166,35 @@ async def join(served: Projects, context: ProjectContext, image: str) -> dict[st
     ],
     ids=["password", "keys"],
 )
-async def test_region_of_an_entry(make_served: MakeProjects, tmp_path: Path, login: str) -> None:
+async def test_region_of_an_entry(play: Play, tmp_path: Path, login: str) -> None:
     """Events name the region that clouds.yaml gives, as they name that of the environment."""
     entry = f"auth: {{{login}, project_id: {RECEIVER}}}, image_endpoint_override: 'https://ims.test'"
     (tmp_path / "clouds.yaml").write_text(f"clouds: {{one: {{{entry}, region_name: eu-nl}}}}")
-    served = make_served(OS_CLOUD="one", OS_CLIENT_CONFIG_FILE=str(tmp_path / "clouds.yaml"), OS_REGION_NAME="")
+    served = play.served(OS_CLOUD="one", OS_CLIENT_CONFIG_FILE=str(tmp_path / "clouds.yaml"), OS_REGION_NAME="")
     assert (await served.context(RECEIVER)).writer.source == f"/doorman/eu-nl/{RECEIVER}"
+
+
+@pytest.mark.parametrize(
+    ("mode", "policy", "is_audit"),
+    [
+        ("enforce", POLICY, False),
+        ("audit", POLICY, True),
+        ("enforce", f"mode: audit\n{POLICY}", True),
+        ("audit", f"mode: audit\n{POLICY}", True),
+    ],
+)
+async def test_either_switch_stops_writing(play: Play, mode: str, policy: str, *, is_audit: bool) -> None:
+    """DOORMAN_MODE and the policy's own mode can each forbid writing; neither can allow it against the other."""
+    context = await play.context(DOORMAN_MODE=mode, policy=policy)
+    assert context.is_audit is is_audit
+
+
+async def test_one_refused_event_does_not_keep_the_others(context: ProjectContext, sink: RecordingSink) -> None:
+    """Where the sink refuses one event, the others are handed over all the same, and the refusal is told."""
+    events = [CloudEvent(id=str(number), source="/tests", type="told") for number in range(3)]
+    refusal = Unavailable("the sink does not take told")
+    sink.refusals = [None, refusal, None]
+    with pytest.raises(Unavailable) as caught:
+        await context.emit(events)
+    assert caught.value is refusal
+    assert sink.events == [events[0], events[2]]

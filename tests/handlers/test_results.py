@@ -1,7 +1,6 @@
 """An image has ended only when the sink took the event that tells it; until then it must be asked for again."""
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -38,46 +37,12 @@ def results(context: ProjectContext) -> Results:
     return Results(context=context, requested=requested)
 
 
-def told(sink: RecordingSink) -> list[tuple[str, str, list[str]]]:
-    """Give type, cause and images of each event that was taken."""
-    return [
-        (event.type, event.extensions["causationid"], [entry["image_id"] for entry in event.data["images"]])
-        for event in sink.events
-    ]
-
-
-async def test_nothing_to_tell(results: Results, sink: RecordingSink) -> None:
-    """No event, and nothing has ended."""
-    await results.tell()
-    assert (sink.events, results.ended) == ([], {})
-
-
-async def test_outcomes_are_told(results: Results, sink: RecordingSink) -> None:
-    """One event per fate, caused by the first event to arrive that asked for one of its images."""
-    results.outcomes = [outcome(TWO), outcome(THREE, OutcomeType.SKIPPED), outcome(ONE, cause="cause-2")]
-    await results.tell()
-    assert told(sink) == [
-        (EventType.HELD, "cause-2", [ONE, TWO]),
-        (EventType.SKIPPED, "cause-2", [THREE]),
-    ]
-    assert results.ended == {ONE: "held", TWO: "held", THREE: "skipped"}
-
-
 async def test_event_that_the_sink_refuses(results: Results, sink: RecordingSink) -> None:
     """Its images must be asked for again; those of the other events have ended."""
     sink.refusals = [DOWN, None]
     results.outcomes = [outcome(TWO), outcome(THREE, OutcomeType.SKIPPED)]
     await results.tell()
     assert results.ended == {TWO: DOWN, THREE: "skipped"}
-
-
-@pytest.mark.parametrize("refusals", [[DOWN, None], [None, DOWN]])
-async def test_image_that_is_told_twice(results: Results, sink: RecordingSink, refusals: list[Any]) -> None:
-    """It has ended when both events were taken, whichever was not."""
-    sink.refusals = refusals
-    results.outcomes = [outcome(ONE, OutcomeType.AUDITED), outcome(ONE)]
-    await results.tell()
-    assert results.ended == {ONE: DOWN}
 
 
 async def test_postponed_image_stays_postponed(results: Results) -> None:
@@ -110,15 +75,6 @@ async def test_job_is_handed_over(results: Results, sink: RecordingSink) -> None
     assert results.ended == {TWO: Onward.SUBMITTED, ONE: Onward.SUBMITTED}
 
 
-async def test_job_that_cannot_be_handed_over(results: Results, sink: RecordingSink) -> None:
-    """Nobody would follow it: its images are asked for again, and found settled then."""
-    sink.refusals = [DOWN]
-    await results.follow(
-        MembersCall(status="accepted", vault_id=None, images=(ONE,)), "job-1", shares={}, failed_vaults=()
-    )
-    assert results.ended == {ONE: DOWN}
-
-
 async def test_tried_vaults_are_bounded(results: Results, sink: RecordingSink) -> None:
     """However many failed, a check names no more than it may."""
     failed = [f"v{number}" for number in range(30)]
@@ -149,11 +105,3 @@ async def test_evidence_comes_once_for_the_same(results: Results, sink: Recordin
         (EventType.DECIDED, vault, "accepted") for vault in ("d", "d", "e")
     ]
     assert [[entry["image_id"] for entry in event.data["images"]] for event in sink.events] == [[ONE], [TWO], [ONE]]
-
-
-async def test_evidence_that_the_sink_refuses(results: Results, sink: RecordingSink) -> None:
-    """No evidence, no write: the images are asked for again."""
-    sink.refusals = [DOWN]
-    call = MembersCall(status="accepted", vault_id=None, images=(ONE,))
-    assert not await results.record(call, [outcome(ONE, OutcomeType.DECIDED)])
-    assert results.ended == {ONE: DOWN}

@@ -1,16 +1,14 @@
 """A tick over many projects is spread over events: each sweeps some of them, however often and whenever it comes."""
 
 import asyncio
-import json
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
-from doorman.entrypoints.http import Reply, answer
+from doorman.entrypoints.http import Reply
 from doorman.events.messages import EventType
-from doorman.handlers.dispatch import handle_sweep
-from tests.chain import BAD, GOLDEN, POLICY, Chain
+from tests.chain import BAD, GOLDEN, POLICY, Chain, structured
 
 pytestmark = pytest.mark.anyio
 
@@ -27,8 +25,7 @@ def served(fanout: str = "3", policy: str = POLICY, projects: list[str] | None =
 
 def ask(*projects: str, event_id: str = "s", **extensions: str) -> dict[str, Any]:
     """Write an event that asks for these projects."""
-    head = {"specversion": "1.0", "id": event_id, "source": "/t", "type": EventType.SWEEP, **extensions}
-    return {**head, "data": {"projects": list(projects)}}
+    return structured(EventType.SWEEP, {"projects": list(projects)}, id=event_id, **extensions)
 
 
 async def test_above_the_bound_a_tick_only_emits() -> None:
@@ -112,14 +109,12 @@ async def test_copies_at_once_join_and_late_ones_do_no_harm() -> None:
 async def test_a_batch_sweeps_each_project_once() -> None:
     """Whatever its events ask for; with a tick among them all are meant."""
     chain = served(fanout="7")
-    headers = {"content-type": "application/cloudevents-batch+json"}
     asks = [ask(*PROJECTS[:2], scope="pending"), ask(*PROJECTS[1:3], event_id="2", scope="settled", daily="")]
-    assert await answer(chain.served, handle_sweep, headers=headers, body=json.dumps(asks).encode()) == Reply()
+    assert await chain.post(EventType.SWEEP, asks) == Reply()
     reports = chain.of(EventType.PENDING)
     assert sorted(event.data["project_id"] for event in reports) == PROJECTS[:3]
     assert {(event.extensions["causationid"], event.extensions["daily"]) for event in reports} == {("s", "true")}
-    tick = {"specversion": "1.0", "id": "t", "source": "/t", "type": "any"}
-    assert await answer(chain.served, handle_sweep, headers=headers, body=json.dumps([*asks, tick]).encode()) == Reply()
+    assert await chain.post(EventType.SWEEP, [*asks, structured("any", None, id="t")]) == Reply()
     assert len(chain.of(EventType.PENDING)) == 3 + 7
 
 

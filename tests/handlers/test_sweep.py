@@ -25,22 +25,6 @@ async def test_one_tick_settles_what_no_event_ever_told() -> None:
     assert chain.told() == sorted([(golden, "accepted", "allowed_owner"), (banned, "rejected", "rejected_by_rule")])
 
 
-async def test_a_second_tick_tells_the_same_under_the_same_dedupekey_and_only_lists() -> None:
-    """What is still waiting is told again with the key of the first time, after list calls alone."""
-    chain = Chain()
-    for _ in range(3):
-        chain.share()
-        chain.share(STRANGER)
-    for tick in ("tick-1", "tick-2", "tick-3"):
-        await chain.tick(tick)
-        await chain.settle()
-    _, second, third = chain.of(EventType.PENDING)
-    assert (second.extensions["dedupekey"], second.extensions["severity"]) == (third.extensions["dedupekey"], "action")
-    assert second.id != third.id
-    assert len(chain.of(EventType.NOTIFIED)) == 1
-    assert {call.method for call in list(chain.cloud.calls)[-2:]} == {"GET"}
-
-
 async def test_an_empty_digest_is_a_heartbeat() -> None:
     """A project where nothing waits tells that too."""
     chain = Chain()
@@ -78,18 +62,6 @@ async def test_the_report_lists_all_that_waits() -> None:
     listed = [entry["image_id"] for event in reports for entry in event.data["images"]]
     assert {event.data["count"] for event in reports} == {510}
     assert listed == images[::-1]
-
-
-async def test_two_sweeps_at_once_are_safe() -> None:
-    """Ticks may double: the same tick tells the same ids, and nothing is settled twice."""
-    chain = Chain()
-    image = chain.share()
-    await chain.tick()
-    await chain.tick()
-    await chain.settle()
-    assert len({event.id for event in chain.of(EventType.NOTIFIED)}) == 1
-    assert (image, "accepted", "allowed_owner") in chain.told()
-    assert chain.cloud.member_status(image, "receiver") == "accepted"
 
 
 async def test_a_sink_that_is_down_fails_the_tick() -> None:

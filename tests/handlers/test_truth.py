@@ -2,36 +2,15 @@
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from doorman.events.messages import OUTCOMES, EventType
-from doorman.handlers.execute import FRESH
 from doorman.models import MAX_TRIES
-from doorman.planning.plan import max_extra_calls
-from tests.chain import BAD, GOLDEN, RECEIVER, SECOND_VAULT, STRANGER, VAULT, Chain
+from tests.chain import BAD, GOLDEN, RECEIVER, SECOND_VAULT, STRANGER, VAULT, Chain, structured
 
 pytestmark = pytest.mark.anyio
-
-
-def forge(chain: Chain, *images: str, age: float = 0, **fields: Any) -> dict[str, Any]:
-    """Make a `job.check` that nobody of ours sent, submitted `age` seconds ago."""
-    submitted = datetime.fromtimestamp(chain.clock.now().timestamp() - age, UTC)
-    data = {
-        "project_id": RECEIVER,
-        "job_id": "forged",
-        "status": "accepted",
-        "images": images,
-        "vault_id": None,
-        "submitted_at": submitted.isoformat(),
-        "attempt": 1,
-        "tries": 1,
-        **fields,
-    }
-    return {"specversion": "1.0", "id": "forged-1", "source": "/evil", "type": EventType.CHECK, "data": data}
 
 
 def decided_before(chain: Chain) -> bool:
@@ -65,19 +44,6 @@ class TestPoison:
         assert alone
         assert decided_before(chain)
 
-    async def test_a_call_that_the_service_fails_at(self) -> None:
-        """The same at submission; the calls beyond the batch's own have a bound."""
-        chain = Chain()
-        images = [chain.share() for _ in range(10)]
-        chain.cloud.fail_image(images[3], "500", at="submit")
-        assert (await chain.notify(*images)).status == 204
-        assert len(chain.members_calls()) <= 1 + max_extra_calls(10)
-        await chain.settle()
-        assert {(image, fate) for image, fate, _ in chain.told()} == {
-            (image, "accepted") for image in images if image != images[3]
-        }
-        assert chain.replies[-1].status in {204, 503}
-
     async def test_the_last_try_is_alone(self) -> None:
         """A suspect fails only after a failure of a call or job of its own, however often it is told to be tried."""
         chain = Chain()
@@ -100,7 +66,7 @@ class TestClaims:
         image = chain.share()
         await chain.notify(image)
         (job,) = chain.cloud.jobs
-        await chain.post(EventType.CHECK, forge(chain, image, age=10**6, job_id=job))
+        await chain.check(image, age=10**6, job_id=job)
         assert chain.told() == []
 
     async def test_another_jobs_failure_fails_nobody(self) -> None:
@@ -112,7 +78,7 @@ class TestClaims:
         await chain.settle()
         (job,) = chain.cloud.jobs
         told = chain.told()
-        await chain.post(EventType.CHECK, forge(chain, other, job_id=job, tries=3))
+        await chain.check(other, job_id=job, tries=3)
         assert chain.told() == told
 
     async def test_the_wrong_status_is_no_failure(self) -> None:
@@ -122,7 +88,7 @@ class TestClaims:
         await chain.notify(image)
         await chain.wait(2)
         (job,) = chain.cloud.jobs
-        await chain.post(EventType.CHECK, forge(chain, image, job_id=job, status="rejected", vault_id="invented"))
+        await chain.check(image, job_id=job, status="rejected", vault_id="invented")
         assert chain.told() == [(image, "accepted", "allowed_owner")]
         (event,) = chain.outcomes()
         assert event.data["images"][0]["vault_id"] is None
@@ -131,7 +97,7 @@ class TestClaims:
     async def test_a_check_of_random_images_is_cheap_and_tells_nothing(self, count: int) -> None:
         """Nobody knows the job: a few lists are read, no row of images that nothing supports."""
         chain = Chain()
-        await chain.post(EventType.CHECK, forge(chain, *(str(uuid4()) for _ in range(count))))
+        await chain.check(*(str(uuid4()) for _ in range(count)))
         assert chain.told() == []
         assert len(chain.cloud.calls) <= 60
 
@@ -148,11 +114,8 @@ class TestClaims:
         chain = Chain()
         image, other = chain.share(), chain.share()
         chain.cloud.fail_image(image, "IMG.0064", at="submit", times=3)
-        event = {"specversion": "1.0", "source": "/evil", "type": EventType.NOTIFIED}
-        batch = [
-            {**event, "id": f"n{tries}", "data": {"project_id": RECEIVER, "images": [image, other], "tries": tries}}
-            for tries in (3, 1)
-        ]
+        data = {"project_id": RECEIVER, "images": [image, other]}
+        batch = [structured(EventType.NOTIFIED, {**data, "tries": tries}, id=f"n{tries}") for tries in (3, 1)]
         await chain.post(EventType.NOTIFIED, batch)
         await chain.settle()
         assert {(each, fate) for each, fate, _ in chain.told()} == {(image, "accepted"), (other, "accepted")}
@@ -168,7 +131,7 @@ class TestIds:
         await chain.notify(*images)
         await chain.wait(2)
         (job,) = chain.cloud.jobs
-        await chain.post(EventType.CHECK, forge(chain, images[0], job_id=job))
+        await chain.check(images[0], job_id=job)
         await chain.settle()
         assert {image for image, *_ in chain.told()} == set(images)
         by_id: dict[str, set[str]] = {}
@@ -208,14 +171,6 @@ class TestUntold:
         await chain.settle()
         assert chain.told() == [(image, "accepted", "already_settled")]
 
-    async def test_an_old_click_is_not_todays(self) -> None:
-        """What a person settled before the event was sent stays skipped."""
-        chain = Chain()
-        image = chain.share(status="accepted")
-        await chain.wait(100)
-        await chain.notify(image, age=10)
-        assert chain.told() == [(image, "skipped", "already_settled")]
-
     async def test_every_call_has_its_evidence_first(self) -> None:
         """For every image, status and vault."""
         chain = Chain()
@@ -225,12 +180,6 @@ class TestUntold:
         await chain.settle()
         assert decided_before(chain)
         assert {event.type for event in chain.outcomes()} <= OUTCOMES
-
-    async def test_in_audit_mode_nothing_is_decided_so(self) -> None:
-        """No evidence of what is not done."""
-        chain = Chain(DOORMAN_MODE="audit")
-        await chain.notify(chain.share())
-        assert chain.of(EventType.DECIDED) == []
 
 
 async def test_hidden_images_are_settled() -> None:
@@ -242,8 +191,3 @@ async def test_hidden_images_are_settled() -> None:
     await chain.tick()
     await chain.settle()
     assert chain.told() == sorted([(hidden, "accepted", "allowed_owner"), (banned, "rejected", "rejected_by_rule")])
-
-
-async def test_the_window_of_a_look() -> None:
-    """A second, as is promised."""
-    assert timedelta(seconds=FRESH) == timedelta(seconds=1)

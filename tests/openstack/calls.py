@@ -2,19 +2,23 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
+import yaml
 
 from doorman.cloud.api import glance
 from doorman.cloud.api.base import Request
 from doorman.cloud.api.glance import Glance
 from doorman.models import MemberStatus, Status
-from tests.openstack.worlds import OWNERS, RECEIVER, SECRET, World, login_body
+from tests.openstack.worlds import OWNERS, RECEIVER, SECRET, USERS, World, login_body
 
 GLANCE = Glance()
+CLIENT = httpx.Client(timeout=60)
+STATUSES: Mapping[str, int] = yaml.safe_load(Path(__file__).with_name("statuses.yaml").read_text("utf-8"))
 MISSING = "00000000-0000-4000-8000-000000000000"
-STATUSES: tuple[MemberStatus, ...] = ("pending", "accepted", "rejected")
+STANDINGS: tuple[MemberStatus, ...] = ("pending", "accepted", "rejected")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,7 @@ def calls() -> dict[str, Call]:
 def list_calls() -> dict[str, Call]:
     """Name the calls for lists: as the product makes them, page by page, and with wrong words."""
     first, hidden = GLANCE.list_shares("pending")
-    found = {f"list {status}": ours(GLANCE.list_shares(status)[0]) for status in STATUSES}
+    found = {f"list {status}": ours(GLANCE.list_shares(status)[0]) for status in STANDINGS}
     found |= {
         "list one": ours(GLANCE.list_shares("pending", image_id="{pending}")[0]),
         "list one that is settled": ours(GLANCE.list_shares("pending", image_id="{accepted}")[0]),
@@ -132,7 +136,7 @@ def login_calls() -> dict[str, Call]:
     bodies: dict[str, Any] = {
         "log in": login_body("doorman", by_id),
         "log in by name": login_body("doorman", by_name),
-        "log in with a wrong password": login_body("doorman", by_id, "wrong"),
+        "log in with a wrong password": login_body("doorman", by_id, password="wrong"),
         "log in as nobody": login_body("nobody", by_id),
         "log in to no project": login_body("doorman", {"id": MISSING}),
         "log in to a project by a wrong name": login_body("doorman", {"name": "nothing", "domain": default}),
@@ -167,10 +171,33 @@ def fill(value: Any, names: Mapping[str, str]) -> Any:
     return value
 
 
-def furnish(world: World) -> dict[str, str]:
-    """Make images in every state that calls name; give all names with their IDs."""
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One of the two worlds, with its images and everybody's token."""
+
+    world: World
+    names: dict[str, str]
+    tokens: dict[str, str]
+
+    def send(self, call: Call) -> httpx.Response:
+        """Send one call."""
+        base = self.world.auth_url if call.url == "auth" else self.world.image_url
+        headers = {"Accept": call.accept}
+        if call.user:
+            headers["X-Auth-Token"] = self.tokens.get(call.user, "garbled")
+        return CLIENT.request(
+            call.method,
+            base + fill(call.path, self.names),
+            params=fill(call.params, self.names) or None,
+            json=fill(call.json, self.names),
+            headers=headers,
+        )
+
+
+def furnish(world: World) -> Side:
+    """Make images in every state that calls name, and log everybody in."""
     owner = OWNERS[0]
-    shared = (*STATUSES, "to-accept", "to-reject", "to-spoil", "unshared", "deleted")
+    shared = (*STANDINGS, "to-accept", "to-reject", "to-spoil", "unshared", "deleted")
     names = {name: world.add_image(owner, name) for name in shared}
     for image_id in names.values():
         world.share(image_id, owner)
@@ -180,20 +207,9 @@ def furnish(world: World) -> dict[str, str]:
     world.delete(names["deleted"], owner)
     names["private"] = world.add_image(owner, "private")
     names["own"] = world.add_image(RECEIVER, "own")
-    return {**names, "missing": MISSING, **world.projects}
-
-
-def send(world: World, call: Call, names: Mapping[str, str], tokens: Mapping[str, str]) -> httpx.Response:
-    """Send one call to a world."""
-    base = world.auth_url if call.url == "auth" else world.image_url
-    headers = {"Accept": call.accept}
-    if call.user:
-        headers["X-Auth-Token"] = tokens.get(call.user, "garbled")
-    return httpx.request(
-        call.method,
-        base + fill(call.path, names),
-        params=fill(call.params, names) or None,
-        json=fill(call.json, names),
-        headers=headers,
-        timeout=60,
-    )
+    tokens = {}
+    for user, (_, project) in USERS.items():
+        body = login_body(user, world.projects[project])
+        answer = CLIENT.post(f"{world.auth_url}/auth/tokens", json=body)
+        tokens[user] = answer.raise_for_status().headers["X-Subject-Token"]
+    return Side(world, {**names, "missing": MISSING, **world.projects}, tokens)

@@ -3,7 +3,6 @@
 import contextlib
 import itertools
 import json
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -16,7 +15,7 @@ from doorman.sandbox import broker as brokers
 from doorman.sandbox.broker import Broker
 from doorman.sandbox.delivery import Policy, Trigger
 from doorman.sandbox.processes import Function
-from doorman.sandbox.serving import serve
+from doorman.sandbox.serving import await_that, serve
 from tests.openstack.worlds import OWNERS, RECEIVER, SECRET, RealWorld
 
 WAIT_SECONDS = 120.0
@@ -97,10 +96,7 @@ class Chain:
 
     def wait(self) -> None:
         """Wait until everything is delivered, and see that nothing died on the way."""
-        deadline = time.monotonic() + WAIT_SECONDS
-        while not self.broker.is_idle:
-            assert time.monotonic() < deadline, "the broker does not come to rest"
-            time.sleep(0.05)
+        assert await_that(lambda: self.broker.is_idle, seconds=WAIT_SECONDS), "the broker does not come to rest"
         assert [letter.reason for letter in self.broker.dead_letters] == []
 
     def outcomes(self, images: Sequence[str]) -> list[list[tuple[str, str]]]:
@@ -162,14 +158,7 @@ def run_chain(world: RealWorld, folder: Path) -> Iterator[Chain]:
         yield chain
 
 
-@contextlib.contextmanager
-def run_function(chain: Chain, target: str, name: str, changes: Mapping[str, str] | None = None) -> Iterator[Function]:
+def run_function(chain: Chain, target: str, name: str, changes: Mapping[str, str] | None = None) -> Function:
     """Run one function as a process, with the chain's settings but for `changes`; its log is `name`.log."""
     settings = {**chain.settings, **(changes or {})}
-    function = Function(target, port=0, settings=settings, log=chain.folder / f"{name}.log")
-    try:
-        function.await_start()
-        yield function
-    finally:
-        function.stop()
-        function.await_end()
+    return Function(target, port=0, settings=settings, log=chain.folder / f"{name}.log")

@@ -2,17 +2,16 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from doorman.sandbox.processes import COMMAND
 from tests.openstack.worlds import OWNERS, RECEIVER, SECRET, RealWorld
 from tests.recordings import played, record, rename, told
 
 GOLDEN, BANNED = OWNERS
-COMMAND = [sys.executable, "-c", "import sys; from doorman.entrypoints.cli.main import main; sys.exit(main())"]
 
 
 def doctor(environ: dict[str, str], folder: Path) -> dict[str, dict[str, Any]]:

@@ -36,6 +36,15 @@ def make_all(chain: Chain, count: int = MANY) -> dict[str, list[str]]:
     }
 
 
+def see_all(chain: Chain, made: dict[str, list[str]]) -> None:
+    """Each share stands as it should, and those that are settled are told so."""
+    assert {status: Counter(statuses(chain, group)) for status, group in made.items()} == {
+        status: Counter({status: MANY}) for status in made
+    }
+    assert chain.outcomes(made["accepted"]) == [[ACCEPTED]] * MANY
+    assert chain.outcomes(made["rejected"]) == [[REJECTED]] * MANY
+
+
 def test_notified_shares_of_every_fate(chain: Chain) -> None:
     """20 images each are accepted, rejected and held: one outcome each, and Glance says the same."""
     made = make_all(chain)
@@ -43,11 +52,7 @@ def test_notified_shares_of_every_fate(chain: Chain) -> None:
     for start in range(0, len(images), 7):
         chain.notify(images[start : start + 7])
     chain.wait()
-    assert {status: Counter(statuses(chain, group)) for status, group in made.items()} == {
-        status: Counter({status: MANY}) for status in made
-    }
-    assert chain.outcomes(made["accepted"]) == [[ACCEPTED]] * MANY
-    assert chain.outcomes(made["rejected"]) == [[REJECTED]] * MANY
+    see_all(chain, made)
     assert chain.outcomes(made["pending"]) == [[HELD]] * MANY
 
 
@@ -56,11 +61,7 @@ def test_sweep_finds_what_nobody_told(chain: Chain) -> None:
     made = make_all(chain)
     chain.tick()
     chain.wait()
-    assert {status: Counter(statuses(chain, group)) for status, group in made.items()} == {
-        status: Counter({status: MANY}) for status in made
-    }
-    assert chain.outcomes(made["accepted"]) == [[ACCEPTED]] * MANY
-    assert chain.outcomes(made["rejected"]) == [[REJECTED]] * MANY
+    see_all(chain, made)
     assert chain.outcomes(made["pending"]) == [[]] * MANY
     digest = chain.digest()
     assert set(made["pending"]) <= {entry["image_id"] for entry in digest["images"]}
@@ -114,8 +115,9 @@ def test_unshared_and_shared_again(chain: Chain) -> None:
 def test_settled_by_a_person_before(chain: Chain) -> None:
     """What a person settled is not touched, whichever way; settled after the event, it may have been for it."""
     same, other, held = [*chain.make_shares(GOLDEN, "golden", 2), *chain.make_shares(GOLDEN, "other", 1)]
-    for image_id, status in ((same, "accepted"), (other, "rejected"), (held, "accepted")):
-        chain.world.settle(image_id, status)
+    for image_id in (same, held):
+        chain.world.settle(image_id, "accepted")
+    chain.world.settle(other, "rejected")
     time.sleep(1.1)  # what changed within the event's own second counts for it
     chain.post(chain.sink, chain.notice([same, other, held]) | {"time": datetime.now(UTC).isoformat()})
     chain.wait()

@@ -2,9 +2,9 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
+from doorman.sandbox.processes import COMMAND
 from tests.openstack.worlds import OWNERS, SECRET, RealWorld
 
 GOLDEN, BANNED = OWNERS
@@ -13,13 +13,7 @@ COUNT = 8
 
 def doorman(environ: dict[str, str], folder: Path, *words: str) -> dict[str, tuple[str, str]]:
     """Run a command in that folder; give fate and reason of each image that its JSON lines tell of."""
-    command = [
-        sys.executable,
-        "-c",
-        "import sys; from doorman.entrypoints.cli.main import main; sys.exit(main())",
-        *words,
-        "--json",
-    ]
+    command = [*COMMAND, *words, "--json"]
     ended = subprocess.run(command, env=environ, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert SECRET not in ended.stdout

@@ -1,11 +1,14 @@
 """The same small world twice: on a real Keystone and Glance, and on the sandbox. Owners share, one project receives."""
 
 import time
-from typing import Any, Protocol
+from functools import partial
+from typing import Any
 
 import httpx
 
+from doorman.models import Status
 from doorman.sandbox.state import Cloud as Sandbox
+from tests.builders import password_login
 from tests.openstack.keystone_glance import ADMIN_PASSWORD, GLANCE_PASSWORD, Cloud
 
 OWNERS = ("owner-a", "owner-b")
@@ -22,41 +25,7 @@ USERS = {
 """Every user with the role and the project that it has; `stranger` has none."""
 
 
-def login_body(user: str, project: dict[str, Any], password: str = SECRET) -> dict[str, Any]:
-    """Write a password login."""
-    identity = {
-        "methods": ["password"],
-        "password": {"user": {"name": user, "domain": {"name": "Default"}, "password": password}},
-    }
-    return {"auth": {"identity": identity, "scope": {"project": project}}}
-
-
-class World(Protocol):
-    """What tests need of either world."""
-
-    auth_url: str
-    image_url: str
-    projects: dict[str, str]
-
-    def add_image(self, owner: str, name: str) -> str:
-        """Add an image of an owner that can be shared; give its ID."""
-        ...
-
-    def share(self, image_id: str, owner: str) -> None:
-        """Share it with the receiver."""
-        ...
-
-    def unshare(self, image_id: str, owner: str) -> None:
-        """Take the share back."""
-        ...
-
-    def delete(self, image_id: str, owner: str) -> None:
-        """Delete the image."""
-        ...
-
-    def settle(self, image_id: str, status: str) -> None:
-        """Settle the share as a person in the receiving project would."""
-        ...
+login_body = partial(password_login, password=SECRET)
 
 
 class RealWorld:
@@ -74,7 +43,7 @@ class RealWorld:
 
     def log_in(self, user: str, project: dict[str, Any], password: str = SECRET) -> str:
         """Log in; give the token."""
-        answer = self._client.post(f"{self.auth_url}/auth/tokens", json=login_body(user, project, password))
+        answer = self._client.post(f"{self.auth_url}/auth/tokens", json=login_body(user, project, password=password))
         return str(answer.raise_for_status().headers["X-Subject-Token"])
 
     def send(self, method: str, url: str, user: str, **more: Any) -> Any:
@@ -105,7 +74,7 @@ class RealWorld:
         """Delete the image."""
         self.send("DELETE", f"{self.image_url}/v2/images/{image_id}", owner)
 
-    def settle(self, image_id: str, status: str) -> None:
+    def settle(self, image_id: str, status: Status) -> None:
         """Set the member's status."""
         self.send("PUT", self._member(image_id), "doorman", json={"status": status})
 
@@ -213,7 +182,9 @@ class SandboxWorld:
         del owner
         self.sandbox.delete_image(image_id)
 
-    def settle(self, image_id: str, status: str) -> None:
+    def settle(self, image_id: str, status: Status) -> None:
         """Settle the share as a person in the receiving project would."""
-        assert status in {"pending", "accepted", "rejected"}
-        self.sandbox.set_status(image_id, RECEIVER, "accepted" if status == "accepted" else "rejected")
+        self.sandbox.set_status(image_id, RECEIVER, status)
+
+
+World = RealWorld | SandboxWorld

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from doorman.events.messages import CheckData, CheckedShare
 from doorman.events.writing import EventWriter, job_check_event
-from doorman.models import MAX_IMAGES, Cause, MemberStatus, Notice, Outcome, OutcomeType, Reason, Share
+from doorman.models import MAX_IMAGES, Cause, MemberStatus, Notice, OutcomeType, Reason, Share
 from doorman.planning.batch import Observed, RequestedImage, decide, merge_notices
 from doorman.planning.plan import (
     MembersCall,
@@ -41,12 +41,6 @@ from tests.builders import (
 )
 
 ONE, TWO, THREE = image_id(1), image_id(2), image_id(3)
-TRIAL = """\
-  - name: on-trial
-    owners: [golden-owner]
-    decision: reject
-    mode: audit
-"""
 
 
 def share(number: int, owner: str = GOLDEN, **fields: Any) -> Share:
@@ -80,39 +74,6 @@ def told(drawn: Plan) -> list[tuple[str, OutcomeType, Reason]]:
     return [(outcome.image_id, outcome.type, outcome.reason) for outcome in drawn.outcomes]
 
 
-def test_one_call_per_status_and_vault() -> None:
-    """However many images and whoever they are of."""
-    drawn = plan(share(1), share(2, BAD), share(3), share(4, full_ecs=True), share(5, BAD, full_ecs=True))
-    assert drawn == Plan(
-        calls=(
-            MembersCall(status="accepted", vault_id=None, images=(ONE, THREE)),
-            MembersCall(status="rejected", vault_id=None, images=(TWO, image_id(5))),
-            MembersCall(status="accepted", vault_id=VAULT, images=(image_id(4),)),
-        )
-    )
-
-
-def test_held_share() -> None:
-    """It is told and left alone."""
-    drawn = plan(share(1, STRANGER))
-    assert drawn == Plan(
-        outcomes=(
-            Outcome(
-                type=OutcomeType.HELD,
-                image_id=ONE,
-                reason=Reason.OWNER_NOT_ALLOWED,
-                cause="cause-1",
-                name="image 1",
-                owner=STRANGER,
-                member_status="pending",
-                decision="hold",
-                facts={"owner": STRANGER},
-                failed_condition=f"owners: no rule that accepts names {STRANGER} for project {RECEIVER}",
-            ),
-        )
-    )
-
-
 @pytest.mark.parametrize("status", ["pending", "accepted", "rejected"])
 def test_own_image(status: MemberStatus) -> None:
     """Skipped under any member status, wherever it was seen: nothing is written."""
@@ -120,34 +81,6 @@ def test_own_image(status: MemberStatus) -> None:
     for drawn in (plan(own), plan(own, is_audit=True), plan(current={ONE: own})):
         assert drawn.calls == ()
         assert told(drawn) == [(ONE, OutcomeType.SKIPPED, Reason.OWN_IMAGE)]
-
-
-def test_settled_and_gone_images() -> None:
-    """Told as what they are, and nothing is overwritten."""
-    current = {
-        ONE: share(1, member_status="accepted"),
-        TWO: share(2, member_status="rejected"),
-        THREE: None,
-        image_id(4): share(4, STRANGER, member_status="rejected"),
-    }
-    drawn = plan(current=current)
-    assert (drawn.calls, told(drawn)) == (
-        (),
-        [
-            (ONE, OutcomeType.ACCEPTED, Reason.ALREADY_SETTLED),
-            (TWO, OutcomeType.SKIPPED, Reason.SETTLED_OTHERWISE),
-            (THREE, OutcomeType.SKIPPED, Reason.NOT_SHARED),
-            (image_id(4), OutcomeType.SKIPPED, Reason.ALREADY_SETTLED),
-        ],
-    )
-
-
-def test_young_share_that_is_not_seen() -> None:
-    """It may become visible; the others of the round do not wait for it, and what is settled is settled."""
-    drawn = plan(share(1), current={TWO: None, THREE: share(3, member_status="accepted")}, is_young=True)
-    assert drawn.calls == (MembersCall(status="accepted", vault_id=None, images=(ONE,)),)
-    assert drawn.later == {TWO: "the share is not visible yet"}
-    assert told(drawn) == [(THREE, OutcomeType.ACCEPTED, Reason.ALREADY_SETTLED)]
 
 
 @pytest.mark.parametrize("is_young", [True, False])
@@ -166,35 +99,12 @@ class TestVaults:
         drawn = plan(share(1, full_ecs=True), tried=(VAULT,))
         assert drawn.calls == (MembersCall(status="accepted", vault_id=SECOND_VAULT, images=(ONE,)),)
 
-    def test_all_vaults_claimed_tried(self) -> None:
-        """That is a claim: the first one is tried all the same."""
-        drawn = plan(share(1, full_ecs=True), tried=(VAULT, SECOND_VAULT))
-        assert drawn.calls == (MembersCall(status="accepted", vault_id=VAULT, images=(ONE,)),)
-
     def test_vaults_that_failed_here(self) -> None:
         """They are not tried again, even where none is left."""
         server = share(1, full_ecs=True)
         request, decision = RequestedImage(image_id=ONE, cause=CAUSE), decide_one(server)
         assert pick_vault(request, server, decision, None, failed=(VAULT,)) == SECOND_VAULT
         assert pick_vault(request, server, decision, None, failed=(VAULT, SECOND_VAULT)) is None
-
-    def test_vaults_that_cannot_be_read(self) -> None:
-        """Only the share that needs one waits; the others are settled."""
-        policy = POLICY.partition("vaults:")[0] + "vaults: [{candidates: [v]}]\n"
-        shares = {ONE: share(1, full_ecs=True), TWO: share(2)}
-        observed = Observed(pending=shares, vaults_error="the backup service is down")
-        requested = {image: RequestedImage(image_id=image, cause=CAUSE) for image in shares}
-        decided = decide(observed, load(policy), project_id=RECEIVER, now=START)
-        drawn = make_plan(requested, observed, decided, project_id=RECEIVER, is_audit=False, max_images=100)
-        assert drawn == Plan(
-            calls=(MembersCall(status="accepted", vault_id=None, images=(TWO,)),),
-            later={ONE: "the backup service is down"},
-        )
-
-    def test_no_vault_mapped(self) -> None:
-        """Held, and the policy is what is missing."""
-        drawn = plan(share(1, full_ecs=True), policy=POLICY.partition("vaults:")[0])
-        assert (drawn.calls, told(drawn)) == ((), [(ONE, OutcomeType.HELD, Reason.VAULT_MISSING)])
 
     def test_vault_that_does_not_serve(self) -> None:
         """Where a choice finds nothing with room, none is mapped for this image."""
@@ -219,31 +129,10 @@ def decide_one(one: Share, policy: str = POLICY) -> Any:
 class TestAudit:
     """Everything is decided, nothing is written."""
 
-    @pytest.mark.parametrize(("is_audit", "policy"), [(True, POLICY), (False, f"mode: audit\n{POLICY}")])
-    def test_whole_round(self, *, is_audit: bool, policy: str) -> None:
-        """By either switch: what would have been done is told with the vault that would have been used."""
-        shares = [share(1), share(2, BAD), share(3, STRANGER), share(4, full_ecs=True)]
-        drawn = plan(*shares, is_audit=is_audit, policy=policy)
-        assert drawn.calls == ()
-        assert [(outcome.type, outcome.decision, outcome.reason, outcome.vault_id) for outcome in drawn.outcomes] == [
-            (OutcomeType.AUDITED, "accept", Reason.ALLOWED_OWNER, None),
-            (OutcomeType.AUDITED, "reject", Reason.REJECTED_BY_RULE, None),
-            (OutcomeType.AUDITED, "hold", Reason.OWNER_NOT_ALLOWED, None),
-            (OutcomeType.AUDITED, "accept", Reason.ALLOWED_OWNER, VAULT),
-        ]
-
     def test_missing_vault(self) -> None:
         """Told as the reason why it would have been held."""
         drawn = plan(share(1, full_ecs=True), policy=POLICY.partition("vaults:")[0], is_audit=True)
         assert told(drawn) == [(ONE, OutcomeType.AUDITED, Reason.VAULT_MISSING)]
-
-    def test_rule_on_trial(self) -> None:
-        """What it would have done is told beside what the enforced rules do."""
-        drawn = plan(share(1), policy=POLICY.replace("rules:\n", f"rules:\n{TRIAL}"))
-        assert drawn.calls == (MembersCall(status="accepted", vault_id=None, images=(ONE,)),)
-        assert [(each.type, each.rule, each.decision, each.reason) for each in drawn.outcomes] == [
-            (OutcomeType.AUDITED, "on-trial", "reject", Reason.REJECTED_BY_RULE)
-        ]
 
 
 class TestSize:

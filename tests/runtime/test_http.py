@@ -26,7 +26,7 @@ from doorman.settings import Settings
 from doorman.sinks.http import HttpSink
 from doorman.sinks.huaweicloud import CloudServiceSink
 from doorman.version import USER_AGENT
-from tests.builders import ENVIRON, FakeClock
+from tests.builders import ENVIRON, FakeClock, serving
 
 pytestmark = pytest.mark.anyio
 
@@ -88,9 +88,7 @@ async def server(tmp_path: Path) -> AsyncIterator[Server]:
     pem, secret = make_certificate(tmp_path)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(pem, secret)
-    listening = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=context)
-    port = listening.sockets[0].getsockname()[1]
-    async with listening:
+    async with serving(answer, context) as port:
         yield Server(url=f"https://127.0.0.1:{port}/", pem=pem.read_text(), file=pem)
 
 
@@ -149,14 +147,6 @@ def test_unreadable_authorities(environ: dict[str, str], text: str, clock: FakeC
     with pytest.raises(Misconfigured) as caught:
         connect(read(**environ), clock=clock)
     assert str(caught.value) == text
-
-
-def test_each_project_has_a_client(clock: FakeClock) -> None:
-    """One of its own, made once; each side waits as long as its own setting says."""
-    connections = connect(read(DOORMAN_REQUEST_TIMEOUT="3", DOORMAN_SINK_TIMEOUT="40"), clock=clock)
-    cloud, sink = connections.cloud, connections.sink
-    assert cloud.of("a") is cloud.of("a") is not cloud.of("b")
-    assert [cloud.of("a").timeout, sink.of("a").timeout] == [httpx.Timeout(3.0), httpx.Timeout(40.0)]
 
 
 @pytest.mark.parametrize(("sink", "kind"), [("http://sink.test/", HttpSink), (TOPIC, CloudServiceSink)])
@@ -218,9 +208,8 @@ async def test_own_certificate_is_shown_to_who_asks(tmp_path: Path) -> None:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(pem))
     context.load_cert_chain(pem, secret)
     context.verify_mode = ssl.CERT_REQUIRED
-    listening = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=context)
-    server = Server(url=f"https://127.0.0.1:{listening.sockets[0].getsockname()[1]}/", pem="", file=pem)
-    async with listening:
+    async with serving(answer, context) as port:
+        server = Server(url=f"https://127.0.0.1:{port}/", pem="", file=pem)
         own = connect(read(OS_CACERT=str(pem), OS_CERT=str(pem), OS_KEY=str(secret)), clock=SystemClock())
         assert await ask(own.cloud.of("p"), server) == USER_AGENT
         with pytest.raises(httpx.ReadError):

@@ -13,13 +13,12 @@ import pytest
 from doorman.runtime.clock import Clock, SystemClock
 from doorman.runtime.http import KEEP_ALIVE, STEPS, BoundedTransport, open_client, untie
 from doorman.runtime.proxies import Proxies
+from tests.builders import serving
 
 pytestmark = pytest.mark.anyio
 
-
 TRUST = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 HEAD = b"HTTP/1.1 200 OK\r\n"
-SHORT = httpx.Timeout(5.0, read=0.2)
 BROKEN = (httpx.ReadError, httpx.RemoteProtocolError)
 WHOLE = HEAD + b"Content-Length: 2\r\n\r\nok"
 
@@ -48,9 +47,8 @@ async def answering(*answers: bytes, is_closing: bool = False) -> AsyncIterator[
         with suppress(ConnectionError):
             await writer.wait_closed()
 
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", seen
+    async with serving(answer) as port:
+        yield f"http://127.0.0.1:{port}/", seen
     await asyncio.gather(*(task for task in tasks if task))
 
 
@@ -87,9 +85,8 @@ async def test_a_write_whose_answer_is_lost_is_not_sent_again() -> None:
         writer.close()
         await writer.wait_closed()
 
-    server = await asyncio.start_server(break_at_second, "127.0.0.1", 0)
-    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
-    async with server, carried() as client:
+    async with serving(break_at_second) as port, carried() as client:
+        url = f"http://127.0.0.1:{port}/"
         assert (await client.put(url, content="x")).text == "ok"
         with pytest.raises(BROKEN):
             await client.put(url, content="x")
@@ -102,73 +99,6 @@ async def test_a_connection_closed_without_a_word_is_not_used_again() -> None:
         for _ in range(50):
             assert (await client.put(url)).text == "ok"
     assert seen == [b"PUT"] * 50
-
-
-async def test_no_connection_is_told_from_a_broken_one() -> None:
-    """Where nobody listens nothing was sent, and a silent server is a time-out."""
-    async with answering() as (url, _), carried() as client:
-        with pytest.raises(httpx.ConnectError):
-            await client.get("http://127.0.0.1:9/")
-        with pytest.raises(httpx.ReadTimeout):
-            await client.get(url, timeout=SHORT)
-
-
-@pytest.mark.parametrize(
-    ("head", "status"),
-    [
-        (HEAD + b"X-Subject-Token: " + b"a" * 20_000 + b"\r\n", 200),
-        (HEAD + b"".join(b"X-%d: a\r\n" % number for number in range(200)), 200),
-        ("HTTP/1.1 503 für später\r\n".encode("latin-1"), 503),
-        (b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\n", 302),
-        (HEAD + b"Set-Cookie: a=b=\x01;;=; x\r\n", 200),
-        (b"this is not HTTP\r\n", None),
-        (HEAD + b"Transfer-Encoding: chunked\r\n", None),
-    ],
-)
-async def test_strange_answers(head: bytes, status: int | None) -> None:
-    """What httpx takes is taken, however long; anything else is a broken connection, never an error of another kind."""
-    async with answering(head + b"Content-Length: 2\r\n\r\nok") as (url, _), carried() as client:
-        if status is None:
-            with pytest.raises((httpx.ReadTimeout, *BROKEN)):
-                await client.get(url, timeout=SHORT)
-        else:
-            answer = await client.get(url)
-            assert (answer.status_code, answer.text) == (status, "ok")
-
-
-async def test_an_answer_that_breaks_in_the_middle_comes_to_an_end() -> None:
-    """A chunk that is none, in a later packet: it is waited for, but not for ever."""
-    chunked = HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n"
-    async with answering(chunked, b"zz\r\n") as (url, _), carried() as client:
-        with pytest.raises((httpx.ReadTimeout, *BROKEN)):
-            await client.get(url, timeout=SHORT)
-
-
-async def test_half_an_answer_is_a_broken_one() -> None:
-    """A body that ends before its length."""
-    half = HEAD + b"Content-Length: 20\r\n\r\nok"
-    async with answering(half, is_closing=True) as (url, _), carried() as client:
-        with pytest.raises(BROKEN):
-            await client.get(url)
-
-
-async def test_urls_and_bodies_go_out_as_they_are() -> None:
-    """Nothing is encoded anew, and nothing said of a body that its sender did not say."""
-    seen = b""
-
-    async def keep(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal seen
-        seen = await reader.readuntil(b"\r\n\r\n")
-        writer.write(WHOLE)
-        writer.close()
-        await writer.wait_closed()
-
-    server = await asyncio.start_server(keep, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    async with server, carried() as client:
-        await client.post(f"http://127.0.0.1:{port}/a%7Eb?marker=%2F%3A%21", content=b"x")
-    assert seen.startswith(b"POST /a%7Eb?marker=%2F%3A%21 HTTP/1.1\r\n")
-    assert b"content-type" not in seen.lower()
 
 
 class HandClock(SystemClock):
@@ -208,10 +138,9 @@ async def test_what_nobody_uses_is_closed_and_opened_again() -> None:
         await ended.put("ended")
         writer.close()
 
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
     clock, enough = HandClock(), 2 * STEPS * 5.0 + KEEP_ALIVE
-    async with server, carried(clock=clock) as client:
+    async with serving(answer) as port, carried(clock=clock) as client:
+        url = f"http://127.0.0.1:{port}/"
         await client.get(url)
         await clock.move(enough - 1)
         await client.get(url)
@@ -243,31 +172,24 @@ async def test_a_body_that_trickles_comes_to_an_end() -> None:
         await writer.drain()
         writer.close()
 
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    async with server, carried(clock=clock) as client:
-        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
-        async with client.stream("GET", url) as response:
-            parts = response.aiter_raw()
-            assert await anext(parts) == b"a"
-            clock.began.set()
-            with pytest.raises(httpx.ReadTimeout, match="takes too long"):
-                await anext(parts)
+    async with (
+        serving(answer) as port,
+        carried(clock=clock) as client,
+        client.stream("GET", f"http://127.0.0.1:{port}/") as response,
+    ):
+        parts = response.aiter_raw()
+        assert await anext(parts) == b"a"
+        clock.began.set()
+        with pytest.raises(httpx.ReadTimeout, match="takes too long"):
+            await anext(parts)
 
 
 async def test_cookies_are_not_kept() -> None:
     """A cookie of one answer comes with no later request, of whichever project."""
-    seen: list[bytes] = []
-
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        seen.append(await reader.readuntil(b"\r\n\r\n"))
-        writer.write(HEAD + b"Set-Cookie: session=1; Path=/\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok")
-        writer.close()
-
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    async with server, carried() as client:
-        for _ in range(2):
-            await client.get(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
-    assert [b"cookie" in head.lower() for head in seen] == [False, False]
+    answer = HEAD + b"Set-Cookie: session=1; Path=/\r\nContent-Length: 2\r\n\r\nok"
+    async with answering(answer) as (url, _), carried() as client:
+        answers = [await client.get(url) for _ in range(2)]
+    assert ["cookie" in each.request.headers for each in answers] == [False, False]
 
 
 async def test_a_proxy_carries_what_is_not_spared() -> None:

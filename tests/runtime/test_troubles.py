@@ -11,6 +11,7 @@ from doorman.runtime.clock import SystemClock
 from doorman.runtime.http import open_client, trust
 from doorman.runtime.proxies import Proxies
 from doorman.runtime.troubles import name_trouble
+from tests.builders import serving
 
 pytestmark = pytest.mark.anyio
 
@@ -70,13 +71,6 @@ def test_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     assert name_trouble(caused(), "https://direct.test") == "direct.test:443: ConnectError"
 
 
-def find_free_port() -> int:
-    """Find a port where nobody listens."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
 async def fail(url: str) -> str:
     """Say what is told of a request that finds no server."""
     async with open_client(5, trust(), clock=SystemClock(), proxies=Proxies({})) as client:
@@ -85,9 +79,9 @@ async def fail(url: str) -> str:
     return name_trouble(caught.value, url)
 
 
-async def test_nobody_listens() -> None:
+async def test_nobody_listens(free_tcp_port: int) -> None:
     """A port where nobody listens is told as such."""
-    port = find_free_port()
+    port = free_tcp_port
     assert await fail(f"http://127.0.0.1:{port}/v3") == f"127.0.0.1:{port}: connection refused"
 
 
@@ -99,9 +93,7 @@ async def test_plain_http_is_no_tls() -> None:
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
         writer.close()
 
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    async with server:
+    async with serving(answer) as port:
         said = await fail(f"https://127.0.0.1:{port}/v3")
     assert said.startswith(f"127.0.0.1:{port}: no TLS there (")
     assert said.endswith("): https or http?")

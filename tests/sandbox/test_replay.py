@@ -99,10 +99,8 @@ def test_a_token_that_names_no_project(tmp_path: Path) -> None:
 
 
 def test_command(tmp_path: Path) -> None:
-    """It prints the settings and answers until it is ended; a folder without a recording is told in one line."""
+    """It prints the settings and answers until it is ended."""
     command = [sys.executable, "-P", "-m", "doorman.sandbox", f"--replay={tmp_path}"]
-    failed = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert (failed.returncode, failed.stderr.startswith(f"doorman sandbox: {tmp_path}: no recording")) == (1, True)
     recording = {"version": 1, "answers": []}
     (tmp_path / replay.FILE).write_text(json.dumps(recording))
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:

@@ -43,21 +43,6 @@ def test_vaults(api: Api, cloud: Cloud) -> None:
     assert api("GET", f"/v3/{ME}/vaults", params={"limit": "x"}).status_code == 400
 
 
-def test_servers(api: Api, cloud: Cloud) -> None:
-    """Servers tell the image that they were booted from, page by page."""
-    servers = [cloud.add_server(ME, f"image-{n}") for n in range(3)]
-    cloud.add_server(OTHER, "image-9")
-    first = api("GET", f"/v2.1/{ME}/servers/detail", params={"limit": 2}).json()
-    rest = api("GET", first["servers_links"][0]["href"]).json()
-    assert [s["metadata"]["metering.image_id"] for s in (*first["servers"], *rest["servers"])] == [
-        "image-0",
-        "image-1",
-        "image-2",
-    ]
-    assert (rest["servers"][0]["id"], "servers_links" in rest) == (servers[2].id, False)
-    assert api("GET", f"/v2.1/{OTHER}/servers/detail").status_code == 403
-
-
 class Container:
     """Stands for a function's container: keeps what it gets, and answers these statuses in turn, then 200."""
 
@@ -101,7 +86,7 @@ def ask(cloud: Cloud, path: str, body: Any) -> httpx.Response:
         transport = httpx.ASGITransport(app=create_app(cloud))
         async with httpx.AsyncClient(transport=transport, base_url="http://cloud.test", headers=headers) as client:
             answer = await client.post(path, json=body)
-            await cloud.engine.settle()
+            await cloud.engine.tasks.settle()
             await cloud.engine.aclose()
             return answer
 
@@ -126,16 +111,6 @@ def test_invocation(cloud: Cloud, container: Container) -> None:
     assert (lent.project_id, headers["x-cff-project-id"], headers["x-cff-security-access-key"]) == (ME, ME, "null")
 
 
-def test_lent_keys_sign(cloud: Cloud, container: Container) -> None:
-    """Temporary keys can be lent instead; they are in the directory with their token."""
-    cloud.engine.functions[FUNCTION].loan = "keys"
-    ask(cloud, INVOKE, {})
-    headers = container.got[-1][1]
-    key = cloud.directory.access_keys[headers["x-cff-security-access-key"]]
-    assert (key.secret, key.security_token) == (headers["x-cff-security-secret-key"], headers["x-cff-security-token"])
-    assert headers["x-cff-auth-token"] == "null"
-
-
 @pytest.mark.parametrize(
     ("answers", "tries"), [([500, 200], [500, 200]), ([503, 503, 200], [503, 503]), ([400], [400]), ([], [200])]
 )
@@ -152,26 +127,6 @@ def test_container_that_is_away(cloud: Cloud) -> None:
     cloud.add_function(FUNCTION, "http://127.0.0.1:1")
     assert ask(cloud, INVOKE, {}).status_code == 202
     assert len(cloud.engine.invocations[0].tries) == 2
-
-
-def test_topic(cloud: Cloud, container: Container) -> None:
-    """A message is kept, and comes to the subscriber in SMN's envelope."""
-    answer = ask(cloud, PUBLISH, {"subject": "s", "message": "m"})
-    (published,) = cloud.topics.published
-    (event,) = container.calls()
-    (record,) = event["record"]
-    assert answer.json()["message_id"] == published.message_id == record["smn"]["message_id"]
-    assert (record["smn"]["message"], record["smn"]["subject"], record["event_source"]) == ("m", "s", "smn")
-    assert (record["smn"]["topic_urn"], event["functionname"]) == (TOPIC, "triage")
-
-
-def test_duplicates_and_losses(cloud: Cloud, container: Container) -> None:
-    """A topic can deliver twice, and lose a message."""
-    cloud.topics.duplicates, cloud.topics.lose = 1.0, 1
-    for text in ("lost", "twice"):
-        ask(cloud, PUBLISH, {"message": text})
-    assert [call["record"][0]["smn"]["message"] for call in container.calls()] == ["twice", "twice"]
-    assert [message.message for message in cloud.topics.published] == ["lost", "twice"]
 
 
 @pytest.mark.parametrize(
@@ -191,20 +146,6 @@ def test_what_is_refused(cloud: Cloud, container: Container, path: str, body: An
     """Unknown functions and topics, too much text, and another project's path are refused."""
     assert ask(cloud, path, body).status_code == status
     assert container.got == []
-
-
-def test_timer(cloud: Cloud, container: Container) -> None:
-    """A timer's tick is an invocation with its payload, and can be asked for by hand."""
-    assert ask(cloud, "/sandbox/ticks", {"urn": FUNCTION, "name": "nightly"}).status_code == 200
-    assert container.calls() == [
-        {
-            "version": "v1.0",
-            "time": "2023-11-14T22:13:20+00:00",
-            "trigger_type": "TIMER",
-            "trigger_name": "nightly",
-            "user_event": "",
-        }
-    ]
 
 
 def test_admin_seeds_and_tells(anonymous: Api, cloud: Cloud) -> None:

@@ -6,8 +6,7 @@ import re
 import runpy
 import shutil
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +14,14 @@ import httpx
 import pytest
 
 from doorman.sandbox.assembly import Stage, open_stage
+from doorman.sandbox.envelope import outcomes
 from doorman.sandbox.processes import Function
+from doorman.sandbox.serving import await_that
 from doorman.sandbox.world import GOLDEN, RECEIVER
 
 ROOT = Path(__file__).parents[2]
 RECORDED = Path(__file__).with_name("glance-notifications.jsonl")
 SENDER = f"urn:fss:eu-de:{GOLDEN}:function:default:doorman-sender:latest"
-SECONDS = 15
-"""How long a share may take on a busy machine; it takes less than one."""
 
 
 @pytest.fixture(scope="module")
@@ -44,19 +43,10 @@ def share(stage: Stage, method: str = "POST", image: str = "") -> str:
     return image
 
 
-def await_that(holds: Callable[[], bool]) -> None:
-    """Wait until something is so."""
-    deadline = time.monotonic() + SECONDS
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def told(stage: Stage, image: str) -> list[tuple[str, str]]:
     """Give type and reason of every outcome told of an image."""
-    values = [(event.type.split(".")[-2], event.value()) for event in stage.broker.events]
-    outcomes = [(kind, entry) for kind, data in values for entry in data.get("images", []) if isinstance(entry, dict)]
-    return [(kind, entry["reason"]) for kind, entry in outcomes if entry["image_id"] == image and kind != "decided"]
+    ends = [each for event in stage.broker.events for each in outcomes(event)]
+    return [(kind, entry["reason"]) for kind, entry in ends if entry["image_id"] == image]
 
 
 def is_accepted(stage: Stage, image: str) -> bool:
@@ -69,18 +59,13 @@ def is_accepted(stage: Stage, image: str) -> bool:
 def test_traces_are_passed_on_by_a_function_of_the_sharing_project(stage: Stage, tmp_path: Path) -> None:
     """With no login, no policy and no right; what was taken back is told, too."""
     settings = {"DOORMAN_MODE": "forward", "K_SINK": stage.sink, "OS_PROJECT_ID": RECEIVER}
-    function = Function("functiongraph", port=0, settings=settings, log=tmp_path / "sender.log")
-    stage.cloud.add_function(SENDER, function.url, is_audited=True)
-    try:
-        function.await_start()
+    with Function("functiongraph", port=0, settings=settings, log=tmp_path / "sender.log") as function:
+        stage.cloud.add_function(SENDER, function.url, is_audited=True)
         image = share(stage)
-        await_that(lambda: is_accepted(stage, image))
+        assert await_that(lambda: is_accepted(stage, image))
         share(stage, "DELETE", image)
-        await_that(lambda: ("skipped", "not_shared") in told(stage, image))
-    finally:
-        function.stop()
-        function.await_end()
-        del stage.cloud.engine.functions[SENDER]
+        assert await_that(lambda: ("skipped", "not_shared") in told(stage, image))
+    del stage.cloud.engine.functions[SENDER]
     assert [call.tries for call in stage.cloud.engine.invocations] == [[200], [200]]
 
 
@@ -101,7 +86,7 @@ def test_glances_notifications_are_passed_on_by_the_sample(stage: Stage) -> None
     assert notice["time"] == "2026-11-27T21:17:43Z"
     assert "time" not in sample["make_notice"](*glance(image, 2))
     assert sample["post"](stage.sink, notice) is False
-    await_that(lambda: is_accepted(stage, image))
+    assert await_that(lambda: is_accepted(stage, image))
 
 
 def test_the_sample_says_what_is_worth_another_try(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
@@ -125,4 +110,4 @@ def test_a_pipeline_needs_one_line(stage: Stage) -> None:
     environ = {"PATH": os.environ["PATH"], "BROKER": stage.sink, "RECEIVER": RECEIVER, "IMAGE": image}
     done = subprocess.run(["sh", "-c", line], env=environ, capture_output=True, text=True, timeout=30, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    await_that(lambda: is_accepted(stage, image))
+    assert await_that(lambda: is_accepted(stage, image))

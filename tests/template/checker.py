@@ -5,25 +5,11 @@ from collections.abc import Hashable
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from tests.template import core, eventing, monitoring, rules, serving
+from tests.template import rules
+from tests.template.shapes import KINDS
 from tests.template.whole import Template
-
-KINDS: dict[tuple[str, str], type[BaseModel]] = {
-    ("v1", "Namespace"): core.Namespace,
-    ("v1", "ConfigMap"): core.ConfigMap,
-    ("v1", "ServiceAccount"): core.ServiceAccount,
-    ("networking.k8s.io/v1", "NetworkPolicy"): core.NetworkPolicy,
-    ("policy/v1", "PodDisruptionBudget"): core.PodDisruptionBudget,
-    ("eventing.knative.dev/v1", "Broker"): eventing.Broker,
-    ("eventing.knative.dev/v1", "Trigger"): eventing.Trigger,
-    ("eventing.knative.dev/v1beta2", "EventType"): eventing.EventType,
-    ("monitoring.coreos.com/v1", "PrometheusRule"): monitoring.PrometheusRule,
-    ("sources.knative.dev/v1", "PingSource"): eventing.PingSource,
-    ("sources.knative.dev/v1", "SinkBinding"): eventing.SinkBinding,
-    ("serving.knative.dev/v1", "Service"): serving.Service,
-}
 
 
 class _Loader(yaml.SafeLoader):
@@ -46,33 +32,40 @@ def check(text: str) -> list[str]:
     models: list[Any] = []
     for number, document in enumerate(re.split(r"(?m)^---\n", text), start=1):
         try:
-            models.append(_read(yaml.load(document, _Loader), number))
+            models.append(read(yaml.load(document, _Loader), number))
         except yaml.MarkedYAMLError as error:
             faults.append(f"document {number}: {error.problem}")
-        except _Faulty as faulty:
+        except Faulty as faulty:
             faults += faulty.faults
     return faults or [fault for rule in rules.RULES for fault in rule(Template(models))]
 
 
-class _Faulty(Exception):
+class Faulty(Exception):
+    """What is wrong with a document."""
+
     def __init__(self, faults: list[str]) -> None:
         super().__init__(faults)
         self.faults = faults
 
 
-def _read(document: Any, number: int) -> BaseModel:
+def read(document: Any, number: int = 1) -> Any:
+    """Read one document by its kind's model.
+
+    Raises:
+        Faulty: with all that is wrong with it.
+    """
     if not isinstance(document, dict):
-        raise _Faulty([f"document {number}: no object"])
+        raise Faulty([f"document {number}: no object"])
     kind, version = document.get("kind"), document.get("apiVersion")
     metadata = document.get("metadata")
     name = f"{kind}/{metadata.get('name') if isinstance(metadata, dict) else None}"
-    model = KINDS.get((str(version), str(kind)))
-    if model is None:
-        raise _Faulty([f"{name}: no such kind in {version}"])
+    known = KINDS.get((str(version), str(kind)))
+    if known is None:
+        raise Faulty([f"{name}: no such kind in {version}"])
     try:
-        return model.model_validate(document)
+        return known.validate_python(document)
     except ValidationError as error:
-        raise _Faulty([f"{name}: {_spell(fault)}" for fault in error.errors()]) from error
+        raise Faulty([f"{name}: {_spell(fault)}" for fault in error.errors()]) from error
 
 
 def _spell(fault: Any) -> str:

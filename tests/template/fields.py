@@ -1,14 +1,15 @@
-"""The scalars of the template, each with the form that Kubernetes or Knative asks for. Knows no kinds."""
+"""The scalars of documents, each with the form that Kubernetes or Knative asks for, and how shapes are made of them."""
 
 import json
 import re
 from collections.abc import Callable
 from datetime import timedelta
 from ipaddress import IPv4Network
-from typing import Annotated
+from types import GenericAlias
+from typing import Annotated, Any
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model, model_validator
 from pydantic.alias_generators import to_camel
 
 _DURATION = re.compile(r"PT(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?", re.ASCII)
@@ -22,10 +23,57 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, alias_generator=to_camel)
 
 
+def shape(rule: Callable[[Any], object] | None = None, /, **parts: Any) -> Any:
+    """Make a model of these fields: each a type, or a type with its default.
+
+    Args:
+        rule: raises ValueError where the fields do not fit one another.
+    """
+
+    def look(found: Any) -> Any:
+        if rule is not None:
+            rule(found)
+        return found
+
+    fields: Any = {key: part if isinstance(part, tuple) else (part, ...) for key, part in parts.items()}
+    validators: Any = {"look": model_validator(mode="after")(look)}
+    return create_model("Shape", __base__=Strict, __validators__=validators, **fields)
+
+
+def one_of(*, beside: Any = None, **choices: Any) -> Any:
+    """Make a model that has exactly one of these fields, and all of those `beside`."""
+    words = ", ".join(map(to_camel, choices))
+
+    def rule(found: Any) -> None:
+        must(sum(getattr(found, each) is not None for each in choices) == 1, f"needs exactly one of {words}")
+
+    return shape(rule, **(beside or {}), **{key: maybe(part) for key, part in choices.items()})
+
+
+def maybe(part: Any) -> Any:
+    """Give the field that may be missing."""
+    return part | None, None
+
+
+def many(part: Any, least: int = 0, most: int | None = None, **more: Any) -> Any:
+    """Give the field of a list."""
+    return GenericAlias(list, (part,)), Field(min_length=least, max_length=most, **more)
+
+
+def must(holds: object, fault: str) -> None:
+    """Say what is wrong, where something does not hold.
+
+    Raises:
+        ValueError: with `fault`.
+    """
+    if not holds:
+        raise ValueError(fault)
+
+
 def form(pattern: str, expected: str) -> AfterValidator:
     """Ask that a text matches `pattern` in full; `expected` is the message where it does not."""
     compiled = re.compile(pattern, re.ASCII)
-    return _must(lambda text: compiled.fullmatch(text) is not None, expected)
+    return _holds(lambda text: compiled.fullmatch(text) is not None, expected)
 
 
 def seconds(duration: str) -> float:
@@ -35,10 +83,9 @@ def seconds(duration: str) -> float:
     return timedelta(hours=int(hours), minutes=int(minutes), seconds=float(secs)).total_seconds()
 
 
-def _must(holds: Callable[[str], bool], expected: str) -> AfterValidator:
+def _holds(holds: Callable[[str], bool], expected: str) -> AfterValidator:
     def check(text: str) -> str:
-        if not holds(text):
-            raise ValueError(f"expected {expected}, got {text!r}")
+        must(holds(text), f"expected {expected}, got {text!r}")
         return text
 
     return AfterValidator(check)
@@ -92,12 +139,12 @@ Image = Annotated[
     form(r"[a-z0-9.:-]+(/[a-z0-9._-]+)+@sha256:(?!0{64})[0-9a-f]{64}", "an image of a registry, pinned by its digest"),
 ]
 Duration = Annotated[
-    str, _must(lambda text: seconds(text) > 0, "a duration above zero in ISO 8601, such as PT0.5S or PT2M")
+    str, _holds(lambda text: seconds(text) > 0, "a duration above zero in ISO 8601, such as PT0.5S or PT2M")
 ]
-Cidr = Annotated[str, _must(_is_cidr, "an IPv4 range such as 10.0.0.0/8")]
-Cron = Annotated[str, _must(_is_cron, "5 cron fields")]
-TimeZone = Annotated[str, _must(available_timezones().__contains__, "a time zone of the IANA data base")]
-JsonObject = Annotated[str, _must(_is_json_object, "a JSON object")]
+Cidr = Annotated[str, _holds(_is_cidr, "an IPv4 range such as 10.0.0.0/8")]
+Cron = Annotated[str, _holds(_is_cron, "5 cron fields")]
+TimeZone = Annotated[str, _holds(available_timezones().__contains__, "a time zone of the IANA data base")]
+JsonObject = Annotated[str, _holds(_is_json_object, "a JSON object")]
 NonEmpty = Annotated[str, Field(min_length=1)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Labels = dict[QualifiedName, LabelValue]

@@ -1,13 +1,11 @@
 """The way of the events: every type reaches the function that takes it, in time, and no event is lost in silence."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from doorman.events.messages import EventType
 from doorman.settings import VARIABLES
-from tests.template.core import ConfigMap
-from tests.template.eventing import Broker, Destination, Filter, PingSource, SinkBinding, Trigger
 from tests.template.fields import seconds
-from tests.template.serving import Service
 from tests.template.whole import Template, environment, label, target
 
 PING = "dev.knative.sources.ping"
@@ -23,9 +21,9 @@ _ANSWER = float(VARIABLES["DOORMAN_REQUEST_TIMEOUT"]) + float(VARIABLES["DOORMAN
 
 def brokers(template: Template) -> Iterator[str]:
     """A Broker of Kafka knows where Kafka is, and its topics have a partition for each pod that takes from them."""
-    pods = max((int(each.spec.template.metadata.annotations.max_scale) for each in template.all(Service)), default=0)
-    for broker in template.all(Broker):
-        config = template.named(ConfigMap, broker.spec.config.name) if broker.spec.config else None
+    pods = max((int(each.spec.template.metadata.annotations.max_scale) for each in template.all("Service")), default=0)
+    for broker in template.all("Broker"):
+        config = template.named("ConfigMap", broker.spec.config.name) if broker.spec.config else None
         if config is not None:
             yield from (f"{label(broker)}: spec.config: {fault}" for fault in _kafka(config.data, pods))
         if broker.spec.delivery and _leads_to(broker.spec.delivery.dead_letter_sink, "Broker", broker.metadata.name):
@@ -42,8 +40,8 @@ def _kafka(data: dict[str, str], pods: int) -> Iterator[str]:
 
 def triggers(template: Template) -> Iterator[str]:
     """Each Trigger reads a Broker of this file, and what fails goes elsewhere than to where it failed."""
-    for trigger in template.all(Trigger):
-        if template.named(Broker, trigger.spec.broker) is None:
+    for trigger in template.all("Trigger"):
+        if template.named("Broker", trigger.spec.broker) is None:
             yield f"{label(trigger)}: spec.broker: no Broker {trigger.spec.broker!r} in this file"
         dead = trigger.spec.delivery.dead_letter_sink
         if dead == trigger.spec.subscriber:
@@ -54,9 +52,9 @@ def triggers(template: Template) -> Iterator[str]:
 
 def types(template: Template) -> Iterator[str]:
     """Each function has a Trigger for each type that the code takes, whose filter names it, letter by letter."""
-    for service in template.all(Service):
+    for service in template.all("Service"):
         mine = [
-            each for each in template.all(Trigger) if _leads_to(each.spec.subscriber, "Service", label(service)[8:])
+            each for each in template.all("Trigger") if _leads_to(each.spec.subscriber, "Service", label(service)[8:])
         ]
         taken = TAKES.get(target(service), ())
         if len(mine) != len(taken):
@@ -70,12 +68,12 @@ def types(template: Template) -> Iterator[str]:
 
 def ticks(template: Template) -> Iterator[str]:
     """The sweep hears the PingSource of this file alone, which sends to a Broker."""
-    sources = template.all(PingSource)
+    sources = template.all("PingSource")
     if len(sources) != 1:
         yield f"{len(sources)} PingSources, expected one"
         return
     path = f"/apis/v1/namespaces/{sources[0].metadata.namespace}/pingsources/"
-    for trigger in template.all(Trigger):
+    for trigger in template.all("Trigger"):
         is_tick = _wanted(trigger.spec.filters, "exact").get("type") == PING
         if is_tick and _wanted(trigger.spec.filters, "prefix").get("source") != path:
             yield f"{label(trigger)}: spec.filters: ticks of others pass; filter by prefix of source, {path}"
@@ -85,22 +83,22 @@ def ticks(template: Template) -> Iterator[str]:
 
 def bindings(template: Template) -> Iterator[str]:
     """Each function gets its K_SINK from one SinkBinding that leads to the Broker of its Trigger."""
-    for binding in template.all(SinkBinding):
+    for binding in template.all("SinkBinding"):
         subject = binding.spec.subject
-        service = template.named(Service, subject.name or "")
+        service = template.named("Service", subject.name or "")
         if service is None or subject.kind != "Service" or subject.api_version != service.api_version:
             yield f"{label(binding)}: spec.subject: no Knative Service {subject.name!r} in this file"
         if not _is_broker(binding.spec.sink):
             yield f"{label(binding)}: spec.sink: must be a Broker"
-    for service in template.all(Service):
-        if sum(each.spec.subject.name == service.metadata.name for each in template.all(SinkBinding)) != 1:
+    for service in template.all("Service"):
+        if sum(each.spec.subject.name == service.metadata.name for each in template.all("SinkBinding")) != 1:
             yield f"{label(service)}: no SinkBinding of its own, so no K_SINK"
 
 
 def times(template: Template) -> Iterator[str]:
     """Job budget < delivery.timeout < timeoutSeconds; and retries outlast the time in which a share is not visible."""
-    for trigger in template.all(Trigger):
-        service = template.named(Service, trigger.spec.subscriber.ref.name if trigger.spec.subscriber.ref else "")
+    for trigger in template.all("Trigger"):
+        service = template.named("Service", trigger.spec.subscriber.ref.name if trigger.spec.subscriber.ref else "")
         if service is None:
             continue
         delivery, env = trigger.spec.delivery, environment(service)
@@ -129,16 +127,16 @@ def _span(law: str, delay: float, retries: int) -> float:
     return sum(delay * (2 ** (n - 1) if law == "exponential" else n - 1) for n in steps)
 
 
-def _wanted(filters: list[Filter], dialect: str) -> dict[str, str]:
+def _wanted(filters: list[Any], dialect: str) -> dict[str, str]:
     """The attributes that all of the filters ask for in one dialect."""
     return {name: value for each in filters for name, value in (getattr(each, dialect) or {}).items()}
 
 
-def _is_broker(place: Destination) -> bool:
+def _is_broker(place: Any) -> bool:
     return place.ref is not None and place.ref.kind == "Broker"
 
 
-def _leads_to(place: Destination, kind: str, name: str) -> bool:
+def _leads_to(place: Any, kind: str, name: str) -> bool:
     return place.ref is not None and (place.ref.kind, place.ref.name) == (kind, name)
 
 

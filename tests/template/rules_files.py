@@ -3,9 +3,8 @@
 import posixpath
 import re
 from collections.abc import Callable, Iterator
+from typing import Any
 
-from tests.template.core import ConfigMap
-from tests.template.serving import Service, Volume
 from tests.template.whole import Template, environment, label
 
 RESERVED_PATHS = {"/", "/dev", "/dev/log"}
@@ -15,7 +14,7 @@ _SECRET = re.compile(r"(?im)(password|passwd|secret|token|access_key)[\w.-]*['\"
 
 def volumes(template: Template) -> Iterator[str]:
     """Volumes are mounted and mounts have volumes, once each."""
-    for service in template.all(Service):
+    for service in template.all("Service"):
         spec = service.spec.template.spec
         mounts = spec.containers[0].volume_mounts
         names, mounted = [each.name for each in spec.volumes], [each.name for each in mounts]
@@ -32,7 +31,7 @@ def volumes(template: Template) -> Iterator[str]:
 
 def modes(template: Template) -> Iterator[str]:
     """Knative lets Secrets and ConfigMaps be mounted read-only alone; the one writable place is /tmp, in memory."""
-    for service in template.all(Service):
+    for service in template.all("Service"):
         spec = service.spec.template.spec
         is_writable = {each.name: each.empty_dir is not None for each in spec.volumes}
         for mount in spec.containers[0].volume_mounts:
@@ -45,7 +44,7 @@ def modes(template: Template) -> Iterator[str]:
 
 def files(template: Template) -> Iterator[str]:
     """What a variable names as a file is mounted there, from a ConfigMap of this file or from a Secret."""
-    for service in template.all(Service):
+    for service in template.all("Service"):
         for name in FILES:
             folder, file = posixpath.split(environment(service).get(name, ""))
             volume = _places(service).get(folder)
@@ -55,23 +54,23 @@ def files(template: Template) -> Iterator[str]:
 
 def secrets(template: Template) -> Iterator[str]:
     """No ConfigMap carries what belongs in a Secret, and Secrets stand nowhere in the file."""
-    for config in template.all(ConfigMap):
+    for config in template.all("ConfigMap"):
         for key, text in config.data.items():
             if _SECRET.search(f"{key}: {text}"):
                 yield f"{label(config)}: data.{key}: looks like a secret; credentials come as a Secret, by reference"
 
 
-def _places(service: Service) -> dict[str, Volume]:
+def _places(service: Any) -> dict[str, Any]:
     spec = service.spec.template.spec
     by_name = {each.name: each for each in spec.volumes}
     mounts = spec.containers[0].volume_mounts
     return {posixpath.normpath(each.mount_path): by_name[each.name] for each in mounts if each.name in by_name}
 
 
-def _holds(volume: Volume, file: str, template: Template) -> bool:
+def _holds(volume: Any, file: str, template: Template) -> bool:
     if volume.config_map is None:
         return volume.secret is not None
-    config = template.named(ConfigMap, volume.config_map.name)
+    config = template.named("ConfigMap", volume.config_map.name)
     return config is not None and file in config.data
 
 

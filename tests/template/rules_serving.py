@@ -8,8 +8,6 @@ from typing import Any
 from doorman.cloud.auth.credentials import find_files
 from doorman.errors import Misconfigured
 from doorman.settings import Settings
-from tests.template.core import ServiceAccount
-from tests.template.serving import Service
 from tests.template.whole import Template, environment, label, target
 
 TARGETS = ("triage", "check_job", "sweep")
@@ -21,7 +19,7 @@ _SECRET = re.compile(r"PASSWORD|SECRET|TOKEN|ACCESS_KEY")
 
 def functions(template: Template) -> Iterator[str]:
     """One Service for each function, all from one image, so that they speak the same version of the events."""
-    services = template.all(Service)
+    services = template.all("Service")
     if sorted(map(target, services)) != sorted(TARGETS):
         yield f"functions {sorted(map(target, services))}, expected {sorted(TARGETS)}"
     if len({each.spec.template.spec.containers[0].image for each in services}) > 1:
@@ -46,7 +44,7 @@ def functions(template: Template) -> Iterator[str]:
 
 def variables(template: Template) -> Iterator[str]:
     """Every variable is one that the code reads, stands once, and holds no secret; what all need is the same in all."""
-    for service in template.all(Service):
+    for service in template.all("Service"):
         env = service.spec.template.spec.containers[0].env
         for name, times in Counter(each.name for each in env).items():
             if times > 1:
@@ -57,14 +55,14 @@ def variables(template: Template) -> Iterator[str]:
             if each.value is not None and _SECRET.search(each.name):
                 yield f"{label(service)}: env {each.name}: a secret by value; take it from a Secret"
     for name in SHARED:
-        values = {environment(each).get(name) for each in template.all(Service)}
+        values = {environment(each).get(name) for each in template.all("Service")}
         if len(values) > 1 or None in values:
             yield f"env {name}: must stand in all functions and be the same"
 
 
 def settings(template: Template) -> Iterator[str]:
     """The code itself reads every variable, and takes its value; those of OpenTelemetry are for its exporters."""
-    for service in template.all(Service):
+    for service in template.all("Service"):
         env = service.spec.template.spec.containers[0].env
         asked = _Asked({each.name: each.value or "from a Secret" for each in env}, K_SINK="http://broker.test")
         try:
@@ -94,9 +92,9 @@ class _Asked(dict[str, str]):
 
 def accounts(template: Template) -> Iterator[str]:
     """Each function runs as a ServiceAccount of this file, never as the namespace's default."""
-    for service in template.all(Service):
+    for service in template.all("Service"):
         name = service.spec.template.spec.service_account_name
-        if template.named(ServiceAccount, name) is None:
+        if template.named("ServiceAccount", name) is None:
             yield f"{label(service)}: serviceAccountName: no ServiceAccount {name!r} in this file"
 
 

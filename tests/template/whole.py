@@ -1,14 +1,11 @@
 """The template as a whole: its documents by kind and name, and what they point to."""
 
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import BaseModel
 
-from tests.template.eventing import Ref
-from tests.template.serving import Service
-
-K = TypeVar("K", bound=BaseModel)
+from tests.template.shapes import Ref
 
 
 class Template:
@@ -17,15 +14,15 @@ class Template:
     def __init__(self, documents: list[Any]) -> None:
         self.documents = documents
 
-    def all(self, model: type[K]) -> list[K]:
+    def all(self, kind: str) -> list[Any]:
         """Give the documents of one kind."""
-        return [each for each in self.documents if isinstance(each, model)]
+        return [each for each in self.documents if each.kind == kind]
 
-    def named(self, model: type[K], name: str) -> K | None:
-        """Give the document of this kind and name, if there is one."""
-        return next((each for each in self.all(model) if label(each) == f"{model.__name__}/{name}"), None)
+    def named(self, kind: str, name: str) -> Any:
+        """Give the document of this kind and name, None where there is none."""
+        return next((each for each in self.all(kind) if each.metadata.name == name), None)
 
-    def has(self, ref: Ref) -> bool:
+    def has(self, ref: Any) -> bool:
         """Say whether the file holds what `ref` points to."""
         found = {(each.api_version, label(each)) for each in self.documents}
         return (ref.api_version, f"{ref.kind}/{ref.name}") in found
@@ -36,7 +33,7 @@ def label(document: Any) -> str:
     return f"{document.kind}/{document.metadata.name}"
 
 
-def refs(value: Any, path: str = "") -> Iterator[tuple[str, Ref]]:
+def refs(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     """Give every reference below `value` with its path."""
     if isinstance(value, Ref):
         yield path.removeprefix("."), value
@@ -48,13 +45,13 @@ def refs(value: Any, path: str = "") -> Iterator[tuple[str, Ref]]:
             yield from refs(item, f"{path}[{number}]")
 
 
-def environment(service: Service) -> dict[str, str]:
+def environment(service: Any) -> dict[str, str]:
     """Give the variables that stand in a Service by value."""
     env = service.spec.template.spec.containers[0].env
     return {each.name: each.value for each in env if each.value is not None}
 
 
-def target(service: Service) -> str:
+def target(service: Any) -> str:
     """Give the function that a Service starts."""
     arguments = service.spec.template.spec.containers[0].args
     place = arguments.index("--target") + 1 if "--target" in arguments else len(arguments)

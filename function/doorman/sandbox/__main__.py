@@ -18,8 +18,8 @@ from doorman.policy.document.faults import BrokenFile
 from doorman.policy.policy import load
 from doorman.sandbox import replay, world
 from doorman.sandbox.assembly import Stage, environment, open_stage
-from doorman.sandbox.demo import DECIDED, OUTCOME, Demo
-from doorman.sandbox.envelope import Event
+from doorman.sandbox.demo import Demo
+from doorman.sandbox.envelope import Event, outcomes
 from doorman.sandbox.processes import NotStartedError
 from doorman.sandbox.report import Progress
 from doorman.sandbox.samples import EVENTS, POLICY
@@ -124,11 +124,7 @@ def _curl(url: str) -> str:
 
 def _tell(event: Event) -> None:
     """Print what became of each image, as it is told."""
-    data = event.value()
-    if not event.type.startswith(OUTCOME) or event.type == DECIDED or "policy_digest" not in data:
-        return
-    fate = event.type.removeprefix(OUTCOME).partition(".")[0]
-    for entry in data["images"]:
+    for fate, entry in outcomes(event):
         print(f"{fate:9} {entry['image_id']}  {visible(entry['name'] or '-')}  {entry['reason']}", flush=True)
 
 

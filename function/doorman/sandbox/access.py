@@ -14,11 +14,14 @@ from doorman.sandbox.state import Cloud
 UNAUTHORIZED = 401
 
 
-async def authenticate(request: Request, cloud: Cloud) -> Caller:
+async def authenticate(request: Request, cloud: Cloud, *, foreign: Problem | None = None) -> Caller:
     """Say who is calling.
 
+    Args:
+        foreign: how the service refuses who asks for another project than their own.
+
     Raises:
-        Problem: 401 where neither token nor signature holds.
+        Problem: 401 where neither token nor signature holds, or `foreign`.
     """
     if request.headers.get("authorization", "").startswith(ALGORITHM):
         caller = verify(
@@ -33,6 +36,8 @@ async def authenticate(request: Request, cloud: Cloud) -> Caller:
         caller = cloud.directory.caller(request.headers.get("x-auth-token"))
     call = call_of(request)
     call.project_id, call.user = caller.project_id, caller.user
+    if foreign is not None and request.path_params["project_id"] != caller.project_id:
+        raise foreign
     return caller
 
 

@@ -33,6 +33,7 @@ from doorman.sandbox.delivery import (
 )
 from doorman.sandbox.envelope import Event, NotACloudEventError, read
 from doorman.sandbox.posting import Answer, Poster
+from doorman.sandbox.tasks import Tasks
 
 MAX_LIFE = 255
 MAX_EVENTS = 100_000
@@ -83,7 +84,7 @@ class Broker:
         self._post = post or self._poster
         self._sleep = sleep
         self._slots = asyncio.Semaphore(concurrency) if profile == "kafka" else contextlib.nullcontext()
-        self._tasks: set[asyncio.Task[bool]] = set()
+        self.tasks = Tasks()
 
     @property
     def events(self) -> list[Event]:
@@ -116,22 +117,12 @@ class Broker:
         if self._random.random() < self.duplicates:
             wanted += wanted
         self.in_flight += len(wanted)
-        tasks = [asyncio.create_task(self._deliver(arrival, trigger)) for trigger in wanted]
-        self._tasks.update(tasks)
-        for task in tasks:
-            task.add_done_callback(self._tasks.discard)
+        tasks = [self.tasks.start(self._deliver(arrival, trigger)) for trigger in wanted]
         return self.profile == "kafka" or all(await asyncio.gather(*tasks))
-
-    async def settle(self) -> None:
-        """Wait until everything that came in is delivered or dead."""
-        while self._tasks:
-            await asyncio.wait(set(self._tasks))
 
     async def aclose(self) -> None:
         """Drop what is in flight and close all connections."""
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.tasks.drop()
         await self._poster.aclose()
 
     async def _deliver(self, arrival: Arrival, trigger: Trigger) -> bool:

@@ -10,12 +10,11 @@ import httpx
 
 from doorman.sandbox import world
 from doorman.sandbox.assembly import Stage
+from doorman.sandbox.envelope import outcomes
 from doorman.sandbox.report import Progress, group, indent, table
 from doorman.sandbox.samples import EVENTS, is_batch, load
 
 WAIT_SECONDS = 30.0
-OUTCOME = "dev.doorman.share."
-DECIDED = "dev.doorman.share.decided.v1"
 REPORT = "dev.doorman.shares.pending.v1"
 SWEEPS = ("project-sweep.json", "ping-tick.json")
 HEAD = ("image", "outcome", "owner", "reason", "rule", "vault", "job", "time")
@@ -77,12 +76,8 @@ class Demo:
         """Collect the first outcome of each image."""
         found: dict[str, Told] = {}
         for arrival in list(self.stage.broker.arrivals):
-            if not arrival.event.type.startswith(OUTCOME) or arrival.event.type == DECIDED:
-                continue
-            data = arrival.event.value()
-            fate = arrival.event.type.removeprefix(OUTCOME).partition(".")[0]
-            for entry in data.get("images", []) if "policy_digest" in data else []:
-                told = Told(fate=fate, job_id=data.get("job_id"), at=arrival.at, entry=entry)
+            for fate, entry in outcomes(arrival.event):
+                told = Told(fate=fate, job_id=arrival.event.value().get("job_id"), at=arrival.at, entry=entry)
                 found.setdefault(entry["image_id"], told)
         return found
 

@@ -19,6 +19,7 @@ from doorman.sandbox.posting import Poster
 from doorman.sandbox.problems import gateway
 from doorman.sandbox.records import User, new_id
 from doorman.sandbox.settings import Settings
+from doorman.sandbox.tasks import Tasks
 
 MAX_PAYLOAD = 256 * 1024
 PROJECT_IN_URN = 3
@@ -68,12 +69,7 @@ class Engine:
         self.invocations: list[Invocation] = []
         self._sleep = sleep
         self._poster = Poster()
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether every call has ended."""
-        return not self._tasks
+        self.tasks = Tasks()
 
     def submit(self, urn: str, payload: bytes) -> Invocation:
         """Take a call in, to be made soon; must run in an event loop.
@@ -88,9 +84,7 @@ class Engine:
             raise gateway(413, "FSS.0413", f"The payload has more than {MAX_PAYLOAD} bytes.")
         invocation = Invocation(urn=urn, request_id=new_id(), payload=payload)
         self.invocations.append(invocation)
-        task = asyncio.get_running_loop().create_task(self._call(function, invocation))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self.tasks.start(self._call(function, invocation))
         return invocation
 
     def tick(self, urn: str, *, name: str = "timer", user_event: str = "") -> Invocation:
@@ -117,16 +111,9 @@ class Engine:
             if function.is_audited and function.urn.split(":")[PROJECT_IN_URN] == project_id:
                 self.submit(function.urn, json.dumps({"cts": trace}).encode())
 
-    async def settle(self) -> None:
-        """Wait until every call has ended."""
-        while self._tasks:
-            await asyncio.wait(set(self._tasks))
-
     async def aclose(self) -> None:
         """Drop what is in flight and close all connections."""
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.tasks.drop()
         await self._poster.aclose()
 
     async def _call(self, function: Deployed, invocation: Invocation) -> None:

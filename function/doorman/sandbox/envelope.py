@@ -7,7 +7,7 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from doorman.parsing import parse_time
 STRUCTURED, BATCH = "application/cloudevents+json", "application/cloudevents-batch"
 VERSIONS = ("1.0", "0.3")
 REQUIRED = ("specversion", "id", "source", "type")
+OUTCOME = ["dev", "doorman", "share"]
 NAME = re.compile(r"[a-z0-9]{1,64}", re.ASCII)
 NEEDS_ESCAPE = re.compile(r"[^\x21\x23\x24\x26-\x7e]")
 
@@ -57,6 +58,14 @@ class Event:
             return json.loads(self.data) if self.data else None
         except ValueError:
             return self.data.decode(errors="replace")
+
+
+def outcomes(event: Event) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Give how each image ended, with all that is told of it; nothing where the event is none of our outcomes."""
+    words, data = event.type.split("."), event.value()
+    is_outcome = words[:3] == OUTCOME and words[3:4] not in ([], ["decided"]) and isinstance(data, dict)
+    for entry in data.get("images", []) if is_outcome and "policy_digest" in data else []:
+        yield words[3], entry
 
 
 def read(headers: Mapping[str, str], body: bytes) -> Event:

@@ -33,14 +33,15 @@ def routes(cloud: Cloud) -> list[BaseRoute]:
         return JSONResponse({"job_id": _change(cloud, caller, body, is_removal=request.method == "DELETE").id})
 
     async def show_job(request: Request) -> Response:
-        caller = await authenticate(request, cloud)
-        if request.path_params["project_id"] != caller.project_id:
-            raise ims("IMG.0047", "The token is not of this project.", 403)
+        foreign = ims("IMG.0047", "The token is not of this project.", 403)
+        caller = await authenticate(request, cloud, foreign=foreign)
         return JSONResponse(_describe(cloud, _find(cloud, caller, request.path_params["job_id"], "new")))
 
     async def show_progress(request: Request) -> Response:
         caller = await authenticate(request, cloud)
-        return JSONResponse(_progress(_find(cloud, caller, request.path_params["job_id"], "classic")))
+        job = _find(cloud, caller, request.path_params["job_id"], "classic")
+        percent = 100.0 if job.has_ended else 50.0
+        return JSONResponse(_tell(job, {"process_percent": percent, "current_task": job.kind}))
 
     return [
         Route("/v1/cloudimages/members", update_members, methods=["PUT"]),
@@ -116,13 +117,16 @@ def _find(cloud: Cloud, caller: Caller, job_id: str, other_endpoint: str) -> Job
 
 
 def _describe(cloud: Cloud, job: Job) -> dict[str, Any]:
-    entities: dict[str, Any] = {}
     if cloud.settings.job_results and (job.has_ended or cloud.settings.job_results_early):
         words = {True: "success", False: "failed", None: "running"}
         if cloud.settings.job_spelling == "upper":
             words = {True: "SUCCESS", False: "FAIL", None: "RUNNING"}
         results = [{"image_id": i, "status": words[job.results.get(i)]} for i in job.images]
-        entities = {"results": [result | {"project_id": job.project_id} for result in results]}
+        return _tell(job, {"results": [result | {"project_id": job.project_id} for result in results]})
+    return _tell(job, {})
+
+
+def _tell(job: Job, entities: dict[str, Any]) -> dict[str, Any]:
     return {
         "job_id": job.id,
         "job_type": job.kind,
@@ -132,17 +136,4 @@ def _describe(cloud: Cloud, job: Job) -> dict[str, Any]:
         "error_code": job.error_code,
         "fail_reason": job.fail_reason,
         "entities": entities,
-    }
-
-
-def _progress(job: Job) -> dict[str, Any]:
-    return {
-        "job_id": job.id,
-        "job_type": job.kind,
-        "begin_time": zulu(job.submitted_at, milliseconds=True),
-        "end_time": None if job.ended_at is None else zulu(job.ended_at, milliseconds=True),
-        "status": job.state,
-        "error_code": job.error_code,
-        "fail_reason": job.fail_reason,
-        "entities": {"process_percent": 100.0 if job.has_ended else 50.0, "current_task": job.kind},
     }

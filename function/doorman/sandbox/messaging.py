@@ -18,16 +18,12 @@ def routes(cloud: Cloud) -> list[BaseRoute]:
     """Name the endpoints."""
 
     async def invoke(request: Request) -> Response:
-        caller = await authenticate(request, cloud)
-        if request.path_params["project_id"] != caller.project_id:
-            raise gateway(403, "FSS.0403", "The token is not of this project.")
+        await authenticate(request, cloud, foreign=gateway(403, "FSS.0403", "The token is not of this project."))
         invocation = cloud.engine.submit(request.path_params["urn"], await request.body())
         return JSONResponse({"request_id": invocation.request_id}, 202)
 
     async def publish(request: Request) -> Response:
-        caller = await authenticate(request, cloud)
-        if request.path_params["project_id"] != caller.project_id:
-            raise smn(403, "SMN.0004", "The token is not of this project")
+        await authenticate(request, cloud, foreign=smn(403, "SMN.0004", "The token is not of this project"))
         body = await read_object(request) or {}
         if not isinstance(body.get("message"), str) or not body["message"]:
             raise smn(400, "SMN.0002", "The message is missing")

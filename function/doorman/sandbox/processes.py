@@ -10,10 +10,14 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Self
 
 import httpx
 
 import doorman
+
+COMMAND = (sys.executable, "-P", "-c", "import sys; from doorman.entrypoints.cli.main import main; sys.exit(main())")
+"""The command `doorman`, with the Python that runs us."""
 
 START_SECONDS, STOP_SECONDS = 30.0, 10.0
 HOST = "127.0.0.1"
@@ -44,6 +48,20 @@ class Function:
         self.log = log
         self._settings = settings
         self._process = self._start()
+
+    def __enter__(self) -> Self:
+        """Wait until it serves; it is ended in any case."""
+        try:
+            self.await_start()
+        except NotStartedError:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End it, and wait."""
+        self.stop()
+        self.await_end()
 
     @property
     def url(self) -> str:

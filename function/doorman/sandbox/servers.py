@@ -21,9 +21,8 @@ def routes(cloud: Cloud) -> list[BaseRoute]:
     """Name the endpoint."""
 
     async def list_servers(request: Request) -> Response:
-        caller = await authenticate(request, cloud)
-        if request.path_params["project_id"] != caller.project_id:
-            raise Problem(403, {"forbidden": {"message": "The token is not of this project.", "code": 403}})
+        foreign = Problem(403, {"forbidden": {"message": "The token is not of this project.", "code": 403}})
+        caller = await authenticate(request, cloud, foreign=foreign)
         mine = [s for s in cloud.servers.values() if s.project_id == caller.project_id]
         marker, text = request.query_params.get("marker"), request.query_params.get("limit", str(PAGE_SIZE))
         limit = min(int(text), PAGE_SIZE) if text.isascii() and text.isdigit() else PAGE_SIZE

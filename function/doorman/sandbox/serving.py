@@ -5,7 +5,7 @@ import contextlib
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -27,11 +27,23 @@ def serve(app: ASGIApp, *, port: int = 0, host: str = "127.0.0.1") -> Iterator[s
         thread = threading.Thread(target=_run, args=(server, listener), daemon=True)
         thread.start()
         try:
-            _await_start(server, thread)
+            await_that(lambda: server.started or not thread.is_alive(), seconds=START_SECONDS)
+            if not server.started:
+                raise RuntimeError("the application did not start")
             yield f"http://{host}:{listener.getsockname()[1]}"
         finally:
             server.should_exit = True
             thread.join()
+
+
+def await_that(is_so: Callable[[], bool], *, seconds: float = 20.0) -> bool:
+    """Wait for something to become so; whether it did."""
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.002)
+    return True
 
 
 def _configure(app: ASGIApp) -> uvicorn.Config:
@@ -53,11 +65,3 @@ def _configure(app: ASGIApp) -> uvicorn.Config:
 def _run(server: uvicorn.Server, listener: socket.socket) -> None:
     """Run in a thread of its own; signals stay with the main thread."""
     asyncio.run(server.serve(sockets=[listener]))
-
-
-def _await_start(server: uvicorn.Server, thread: threading.Thread) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while not server.started:
-        if not thread.is_alive() or time.monotonic() > deadline:
-            raise RuntimeError("the application did not start")
-        time.sleep(0.002)

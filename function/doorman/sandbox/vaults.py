@@ -22,9 +22,8 @@ def routes(cloud: Cloud) -> list[BaseRoute]:
     """Name the endpoint, also below `/cbr`."""
 
     async def list_vaults(request: Request) -> Response:
-        caller = await authenticate(request, cloud)
-        if request.path_params["project_id"] != caller.project_id:
-            raise gateway(403, "BackupService.0003", "The token is not of this project.")
+        foreign = gateway(403, "BackupService.0003", "The token is not of this project.")
+        caller = await authenticate(request, cloud, foreign=foreign)
         asked = request.query_params
         shown = [v for v in cloud.vaults.values() if v.project_id == caller.project_id and _matches(v, dict(asked))]
         offset, limit = (_number(asked.get(name), default) for name, default in (("offset", 0), ("limit", PAGE_SIZE)))

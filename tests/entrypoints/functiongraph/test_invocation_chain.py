@@ -31,7 +31,7 @@ def run(cloud: Cloud, folder: Path, payload: Any, *, calls: int, settings: Mappi
             path = f"/v2/{PROJECT}/fgs/functions/{FUNCTION}/invocations-async"
             httpx.post(url + path, json=payload, headers={"X-Auth-Token": token.id}).raise_for_status()
             deadline = time.monotonic() + 20
-            while len(cloud.engine.invocations) < calls or not cloud.engine.is_idle:
+            while len(cloud.engine.invocations) < calls or not cloud.engine.tasks.is_idle:
                 assert time.monotonic() < deadline, cloud.engine.invocations
                 time.sleep(0.005)
         finally:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +23,7 @@ from doorman.sandbox.broker import Broker
 from doorman.sandbox.page.feed import Feed, as_letter
 from doorman.sandbox.page.what_if import read_shares, try_out
 from doorman.sandbox.problems import Problem
-from doorman.sandbox.processes import Function, own_environment
+from doorman.sandbox.processes import COMMAND, Function, own_environment
 from doorman.sandbox.samples import EVENTS
 from doorman.sandbox.state import Cloud
 
@@ -36,7 +35,6 @@ POLICY = (
 )
 HEADERS = {"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 STRUCTURED = {"Content-Type": "application/cloudevents+json"}
-COMMAND = "import sys; from doorman.entrypoints.cli.main import main; sys.exit(main())"
 PAUSE, BRIEFLY, COMMAND_SECONDS = 0.2, 0.03, 60.0
 
 
@@ -127,7 +125,7 @@ class Page:
         if asked.get("action") not in ("approve", "reject"):
             raise Problem(400, {"error": "action: approve or reject"})
         words = [str(asked["action"]), "--yes", f"--project={asked.get('project')}", f"--reason={asked.get('reason')}"]
-        words = [sys.executable, "-P", "-c", COMMAND, *words, "--", str(asked.get("image"))]
+        words = [*COMMAND, *words, "--", str(asked.get("image"))]
         env, pipe = own_environment(self.settings), asyncio.subprocess.PIPE
         begin = asyncio.create_subprocess_exec(*words, env=env, stdout=pipe, stderr=asyncio.subprocess.STDOUT)
         try:

@@ -1,6 +1,7 @@
 """An owner whose images were accepted for months turns out to be compromised: everything of it is taken back."""
 
-from doorman.sandbox.rehearsals.harness import GOLDEN, PARTNER, POLICY, STRANGER, Stage
+from doorman.sandbox.rehearsals.harness import PARTNER, POLICY, Stage
+from doorman.sandbox.world import GOLDEN, STRANGER
 
 TRUSTED = POLICY.replace("rules:\n", f"rules:\n  - {{name: partner, owners: [{PARTNER}], decision: accept}}\n")
 COMPROMISED = POLICY.replace("rules:\n", f"rules:\n  - {{name: compromised, owners: [{PARTNER}], decision: reject}}\n")

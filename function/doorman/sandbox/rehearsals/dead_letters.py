@@ -6,14 +6,16 @@ from typing import Any
 from doorman.sandbox import world
 from doorman.sandbox.assembly import Stage, environment, open_stage
 from doorman.sandbox.delivery import Policy
+from doorman.sandbox.envelope import outcomes
 from doorman.sandbox.rehearsals.harness import Stage as Rehearsal
+from doorman.sandbox.serving import await_that
 
 SHARES = 24
 WANTED = {world.GOLDEN: "accepted", world.BANNED: "rejected", world.STRANGER: "pending"}
 IMPATIENT = Policy(retry=1, backoff="exponential", delay=0.05, timeout=30)
-TOLD = "dev.doorman.share."
-NOTIFIED, DECIDED, SKIPPED = (f"{TOLD}{word}.v1" for word in ("notified", "decided", "skipped"))
-"""Skipped is a share whose members call was carried out, though its answer was lost: it was settled already."""
+NOTIFIED = "dev.doorman.share.notified.v1"
+SKIPPED = "skipped"
+"""A share whose members call was carried out, though its answer was lost: it was settled already."""
 
 
 def play(rehearsal: Rehearsal) -> None:
@@ -39,7 +41,7 @@ def play(rehearsal: Rehearsal) -> None:
         rehearsal.say("\nThe cloud is well again. All of them are sent again:\n")
         code, said = rehearsal.doorman("replay", letters, "--send", "--json", is_shown=False, settings=settings)
         rehearsal.say(f"$ doorman replay {letters} --send\n  {said.count('sent (202)')} sent")
-        rehearsal.await_that(lambda: stage.broker.is_idle)
+        await_that(lambda: stage.broker.is_idle)
         fates = _collect(stage)
         ends = {image: stage.cloud.member_status(image, world.RECEIVER) for image in shares}
         rehearsal.see("events died, and all of them were taken again", holds=died > 0 and code == 0)
@@ -61,16 +63,14 @@ def _send(rehearsal: Rehearsal, stage: Stage, images: list[str], settings: dict[
         names.append(folder / f"{number}.json")
         names[-1].write_text(rehearsal.write_event(f"chaos-{number}", NOTIFIED, data))
     rehearsal.doorman("send", *map(str, names), is_shown=False, settings=settings)
-    rehearsal.await_that(lambda: stage.broker.is_idle, seconds=60)
+    await_that(lambda: stage.broker.is_idle, seconds=60)
 
 
 def _collect(stage: Stage) -> dict[str, list[str]]:
-    """Collect what a deduplicating consumer keeps: by image, the types of what was told of it."""
+    """Collect what a deduplicating consumer keeps: by image, the fates told of it."""
     events: dict[str, Any] = {event.attributes["id"]: event for event in stage.broker.events}
     fates: dict[str, list[str]] = {}
     for event in events.values():
-        kind = event.attributes["type"]
-        if kind.startswith(TOLD) and kind not in {NOTIFIED, DECIDED}:
-            for entry in event.value()["images"]:
-                fates.setdefault(entry["image_id"], []).append(kind)
+        for fate, entry in outcomes(event):
+            fates.setdefault(entry["image_id"], []).append(fate)
     return fates

@@ -5,24 +5,19 @@ import json
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from doorman.sandbox.cloud import create_app
-from doorman.sandbox.processes import own_environment
+from doorman.sandbox.processes import COMMAND, own_environment
 from doorman.sandbox.serving import serve
 from doorman.sandbox.state import Cloud
+from doorman.sandbox.world import BANNED, GOLDEN
 
-GOLDEN = "9c61004714024f9586705d090530f9fa"
 PARTNER = "c4e7a1d0b3f648529f8e7d6c5b4a3920"
-BANNED = "0b1c2d3e4f5061728394a5b6c7d8e9f0"
-STRANGER = "e1d2c3b4a5968778695a4b3c2d1e0f99"
 USER, PASSWORD = "doorman", "rehearsal"
-COMMAND = (sys.executable, "-c", "import sys; from doorman.entrypoints.cli.main import main; sys.exit(main())")
-
 NONE: Mapping[str, str] = {}
 
 POLICY = f"""\
@@ -105,15 +100,6 @@ class Stage:
         self.say(f"{'seen:    ' if holds else 'NOT SEEN:'} {fact}")
         if not holds:
             self.failures.append(fact)
-
-    def await_that(self, is_so: Callable[[], bool], *, seconds: float = 20.0) -> bool:
-        """Wait for something to become so; whether it did."""
-        deadline = time.monotonic() + seconds
-        while not is_so():
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(0.002)
-        return True
 
 
 @contextlib.contextmanager

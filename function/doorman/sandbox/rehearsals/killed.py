@@ -5,7 +5,9 @@ import time
 from dataclasses import dataclass, field
 
 from doorman.sandbox.records import MemberStatus
-from doorman.sandbox.rehearsals.harness import BANNED, GOLDEN, STRANGER, Stage
+from doorman.sandbox.rehearsals.harness import Stage
+from doorman.sandbox.serving import await_that
+from doorman.sandbox.world import BANNED, GOLDEN, STRANGER
 
 TIMES = 5
 SHARES = 24
@@ -61,7 +63,7 @@ def _kill(stage: Stage, seconds: float) -> None:
     """Start a run, and kill it that long after its first call."""
     calls = len(stage.cloud.calls)
     process = stage.start("run")
-    stage.await_that(lambda: len(stage.cloud.calls) > calls)
+    await_that(lambda: len(stage.cloud.calls) > calls)
     time.sleep(seconds)
     process.kill()
     process.communicate()

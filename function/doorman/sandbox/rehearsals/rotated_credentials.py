@@ -1,6 +1,8 @@
 """The password is changed while a run is at work: the new one is read from clouds.yaml, and nothing is restarted."""
 
-from doorman.sandbox.rehearsals.harness import GOLDEN, PASSWORD, USER, Stage
+from doorman.sandbox.rehearsals.harness import PASSWORD, USER, Stage
+from doorman.sandbox.serving import await_that
+from doorman.sandbox.world import GOLDEN
 
 JOB_SECONDS = 2.0
 NEW = "a-new-password"
@@ -27,7 +29,7 @@ def play(stage: Stage) -> None:
     stage.say("rotation does: the cloud first, the file right after, and all tokens of old are void.\n")
     stage.cloud.settings.job_seconds = JOB_SECONDS
     process = stage.start("run", settings=settings)
-    stage.await_that(lambda: bool(stage.cloud.jobs))
+    await_that(lambda: bool(stage.cloud.jobs))
     _rotate(stage, NEW)
     _write(stage, NEW)
     output, _ = process.communicate()

@@ -3,7 +3,8 @@
 import threading
 import time
 
-from doorman.sandbox.rehearsals.harness import GOLDEN, Stage
+from doorman.sandbox.rehearsals.harness import Stage
+from doorman.sandbox.world import GOLDEN
 
 SECONDS = 4.0
 CALLS_A_SECOND = 12.0

@@ -1,6 +1,7 @@
 """A wrong policy is rolled out, and runs, before somebody sees it; it is rolled back, and what it did is put right."""
 
-from doorman.sandbox.rehearsals.harness import BANNED, GOLDEN, POLICY, STRANGER, Stage
+from doorman.sandbox.rehearsals.harness import POLICY, Stage
+from doorman.sandbox.world import BANNED, GOLDEN, STRANGER
 
 BROKEN = POLICY.replace("decision: accept", "decision: acept")
 SWAPPED = POLICY.replace(GOLDEN, "?").replace(BANNED, GOLDEN).replace("?", BANNED)
