@@ -5,7 +5,7 @@ Decides nothing: an unknown fact is None here, and what follows from that is `de
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from fnmatch import translate
 from functools import partial
@@ -33,7 +33,7 @@ class Condition:
 
     Attributes:
         key: as in the file: `owners`, `images.names`.
-        wanted: what the file asks for, for people.
+        value: what the file asks for, as it is written.
         fact: name of what it looks at: `owner`, `name`.
         test: True holds, False fails, None where the fact is unknown.
         read: the value seen, for people.
@@ -41,11 +41,26 @@ class Condition:
     """
 
     key: str
-    wanted: str
+    value: Any
     fact: str
     test: Test
     read: Callable[[Share, datetime], str]
     is_at_door: bool = False
+
+    @property
+    def wanted(self) -> str:
+        """What the file asks for, for people."""
+        match self.value:
+            case date() as last:
+                return f"through {last}"
+            case dict() as bounds:
+                return " and ".join(f"{bound.replace('_', ' ')} {number}" for bound, number in bounds.items())
+            case [only]:
+                return str(only)
+            case list() as several:
+                return f"one of {', '.join(several)}"
+            case value:
+                return str(value).lower()
 
     def failure(self, share: Share, now: datetime) -> str:
         """Say in words what a share lacks: `age_days: at most 90, is 121`."""
@@ -77,19 +92,19 @@ def always(_: Share, __: datetime) -> bool:
 
 def on_owner(entries: Iterable[str], owners: frozenset[str]) -> Condition:
     """Hold for shares of `owners`; `entries` is how the file names them."""
-    return _condition("owners", _any_of(entries), "owner", _member("owner", owners))
+    return _condition("owners", list(entries), "owner", _member("owner", owners))
 
 
 def on_project(entries: Iterable[str], projects: frozenset[str]) -> Condition:
     """Hold for shares with one of these receiving projects; `entries` is how the file names them."""
-    return _condition("projects", _any_of(entries), "project_id", _member("project_id", projects))
+    return _condition("projects", list(entries), "project_id", _member("project_id", projects))
 
 
 def on_day(last: date) -> Condition:
     """Hold through `last`, a day in UTC."""
     return Condition(
         key="expires",
-        wanted=f"through {last}",
+        value=last,
         fact="today",
         test=lambda _, now: now.astimezone(UTC).date() <= last,
         read=lambda _, now: str(now.astimezone(UTC).date()),
@@ -100,10 +115,7 @@ def on_image(entry: ImagesEntry) -> tuple[Condition, ...]:
     """Return the conditions that `images:` gives."""
     given = entry.model_dump(exclude_none=True)
     return tuple(
-        replace(
-            _condition(f"images.{name}", _wanted(given[name]), key.fact, key.make(given[name])),
-            is_at_door=key.is_at_door,
-        )
+        _condition(f"images.{name}", given[name], key.fact, key.make(given[name]), is_at_door=key.is_at_door)
         for name, key in KEYS.items()
         if name in given
     )
@@ -119,19 +131,11 @@ def value_of(share: Share, fact: str) -> str:
     return UNKNOWN if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _condition(key: str, wanted: str, fact: str, test: Test) -> Condition:
-    return Condition(key=key, wanted=wanted, fact=fact, test=test, read=lambda share, _: value_of(share, fact))
+def _condition(key: str, value: object, fact: str, test: Test, *, is_at_door: bool = False) -> Condition:
+    def read(share: Share, _: datetime) -> str:
+        return value_of(share, fact)
 
-
-def _wanted(value: object) -> str:
-    if isinstance(value, Mapping):
-        return " and ".join(f"{bound.replace('_', ' ')} {number}" for bound, number in value.items())
-    return _any_of(value) if isinstance(value, list) else str(value).lower()
-
-
-def _any_of(values: Iterable[str]) -> str:
-    listed = [str(each) for each in values]
-    return listed[0] if len(listed) == 1 else f"one of {', '.join(listed)}"
+    return Condition(key=key, value=value, fact=fact, test=test, read=read, is_at_door=is_at_door)
 
 
 def _member(fact: str, wanted: Iterable[object]) -> Test:

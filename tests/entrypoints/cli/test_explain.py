@@ -141,7 +141,7 @@ def test_what_is_not_decided_is_said(folder: Path, capsys: pytest.CaptureFixture
         f"  image {IMAGE} for project receiver",
         "  name unknown, owner unknown (as the event claims; the functions would ask the cloud)",
         "  the event does not say whose image it is: give --shares FILE, or put `owner` into its data",
-        "  would be held: owner_not_allowed, by default, since no rule matches",
+        "  would be held: fact_unknown, whatever the rules say",
         "    rests on owner: unknown",
         "",
         lines[-1],

@@ -279,7 +279,7 @@ def test_test_names_rules_without_a_case(folder: Path, capsys: pytest.CaptureFix
                 "policy": "../../p.yaml",
                 "cases": [
                     {"case": "one", "share": {"owner": OWNER}, "expect": {"decision": "accept"}},
-                    {"case": "two", "share": {}, "expect": {"decision": "hold", "rule": "golden"}},
+                    {"case": "two", "share": {"owner": "ccc"}, "expect": {"decision": "hold", "rule": "golden"}},
                 ],
             }
         )
@@ -341,7 +341,7 @@ def test_diff_says_where_it_ends(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Policies too large to be compared in full are no silent answer."""
-    monkeypatch.setattr("doorman.policy.tools.ways.MAX_STEPS", 0)
+    monkeypatch.setattr("doorman.policy.tools.diff.MAX_STEPS", 0)
     (folder / "old.yaml").write_text(SOUND)
     (folder / "new.yaml").write_text("version: 1\n")
     _, lines = ask("policy diff old.yaml new.yaml", capsys)

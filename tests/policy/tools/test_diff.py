@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from doorman.models import Share
 from doorman.policy.conditions import KEYS
 from doorman.policy.decision import Decision, decide
-from doorman.policy.policy import compile_policy, load_file
-from doorman.policy.schema import PolicyFile
+from doorman.policy.policy import Policy, load
 from doorman.policy.tools.diff import Change, Sample, compare, compare_policies
 from tests.policy.test_decision import IMAGE, NOW, RULE_LISTS, build_text
 
@@ -27,15 +26,9 @@ vaults: [{vault: v1}]
 """
 
 
-def read(text: str) -> PolicyFile:
-    """Read a policy as it is written."""
-    content, _ = load_file(text)
-    return content
-
-
 def changes(old: str, new: str) -> tuple[Change, ...]:
     """Compare by made-up shares."""
-    compared = compare_policies(read(old), read(new), now=DAY)
+    compared = compare_policies(load(old), load(new), now=DAY)
     assert compared.is_whole
     return compared.changes
 
@@ -117,14 +110,52 @@ def test_no_rule_at_all_still_has_samples() -> None:
 
 def test_policies_too_large_to_be_compared_in_full_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was found until then is shown all the same."""
-    monkeypatch.setattr("doorman.policy.tools.ways.MAX_STEPS", 3)
-    assert not compare_policies(read(BASE), read("version: 1"), now=DAY).is_whole
+    monkeypatch.setattr("doorman.policy.tools.diff.MAX_STEPS", 3)
+    assert not compare_policies(load(BASE), load("version: 1"), now=DAY).is_whole
+
+
+def count_decisions(monkeypatch: pytest.MonkeyPatch, old: str, new: str) -> tuple[int, int]:
+    """Compare, and say how many shares were decided for that and how many changes were found."""
+    calls = []
+
+    def counting(share: Share, policy: Policy, *, now: datetime) -> Decision:
+        calls.append(share)
+        return decide(share, policy, now=now)
+
+    monkeypatch.setattr("doorman.policy.tools.diff.decide", counting)
+    found = changes(old, new)
+    return len(calls), len(found)
+
+
+def many(rules: int, owners: int, *, of_each: int) -> str:
+    """Write a policy of many rules, of which each names some owners and a name pattern."""
+    lines = ["version: 1", "rules:"]
+    for rule in range(rules):
+        named = ", ".join(f"o{(rule * of_each + number) % owners}" for number in range(of_each))
+        lines.append(f"  - {{name: r{rule}, owners: [{named}], images: {{names: [t{rule}-*]}}, decision: accept}}")
+    return "\n".join(lines)
+
+
+def test_owners_who_are_treated_alike_cost_as_much_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is told all the same."""
+    few, lots = (many(20, owners, of_each=owners) for owners in (2, 1000))
+    (cost, told), (more, all_told) = (
+        count_decisions(monkeypatch, each, each.replace("1\n", "1\ndefault: reject\n", 1)) for each in (few, lots)
+    )
+    assert (more, all_told) == (cost, 1 + (told - 1) * 500)
+
+
+def test_owners_whose_rules_are_as_they_were_cost_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of two hundred rules is changed; a thousand owners are named."""
+    old = many(200, 1000, of_each=5)
+    cost, told = count_decisions(monkeypatch, old, old.replace("t7-*", "t7x-*"))
+    assert (told > 4, cost < 100) == (True, True)
 
 
 def test_real_shares_are_compared_as_they_are() -> None:
     """Samples may be any shares."""
     samples = [Sample(share=Share(image_id=IMAGE, project_id="p", owner="aaa", full_ecs=None), label="image")]
-    policy = compile_policy(read(BASE))
+    policy = load(BASE)
     [decision] = [decide(each.share, policy, now=DAY) for each in samples]
     assert compare(samples, [decision], [decision]) == []
 
@@ -171,17 +202,17 @@ def test_every_change_that_any_share_shows_is_named(
     old_rules: list[dict[str, Any]], new_rules: list[dict[str, Any]], defaults: tuple[str, str]
 ) -> None:
     """Of 10,000 shares, each pair of decisions that differs is among those of the made-up ones, by owner."""
-    files = [
-        read(build_text(rules, default=default))
+    policies = [
+        load(build_text(rules, default=default))
         for rules, default in zip((old_rules, new_rules), defaults, strict=True)
     ]
-    policies = [compile_policy(each) for each in files]
     named = {None, *(owner for policy in policies for rule in policy.rules for owner in rule.owners or ())} | {
         "aaa",
         "ccc",
     }
     shown = {
-        _mark(each.sample.share.owner, each.old, each.new, named) for each in compare_policies(*files, now=NOW).changes
+        _mark(each.sample.share.owner, each.old, each.new, named)
+        for each in compare_policies(*policies, now=NOW).changes
     }
     for share in SHARES:
         before, after = (decide(share, policy, now=NOW) for policy in policies)

@@ -34,12 +34,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Compare; 1 where a share would end differently."""
     now = datetime.now(UTC)
     old, new = (load_file(read_text(file), file=file, api=served_api())[0] for file in (arguments.old, arguments.new))
+    policies = [compile_policy(each) for each in (old, new)]
     shares = _read_shares(arguments)
     if shares is None:
-        compared = compare_policies(old, new, now=now)
+        compared = compare_policies(*policies, now=now)
     else:
         samples = [Sample(share=share, label=f"image {share.image_id}") for share in shares]
-        before, after = (decide_shares(shares, compile_policy(each), now) for each in (old, new))
+        before, after = (decide_shares(shares, policy, now) for policy in policies)
         compared = Comparison(changes=tuple(compare(samples, before, after)))
     beside = list(_beside(old, new))
     if arguments.json:
