@@ -76,12 +76,12 @@ def decide(share: Share, policy: Policy, *, now: datetime, at_door: bool = True)
             doubts.setdefault(rule.action, rule)
         if not verdict:
             continue
-        decision = _by_rule(rule, share, policy, now, _doubt(doubts, rule.action) if doubts else None)
+        decision = _by_doubt(doubts, rule.action, share, now) or _by_rule(rule, share, policy, now)
         if not rule.audit:
             break
         trials.append(Trial(rule=rule.name, action=decision.action, reason=decision.reason))
     else:
-        decision = _by_default(share, policy, rules, now, _doubt(doubts, policy.default))
+        decision = _by_doubt(doubts, policy.default, share, now) or _by_default(share, policy, rules, now)
     return _told(_kept(decision, share, policy, now) if settled == "accept" else decision, policy, trials)
 
 
@@ -128,11 +128,6 @@ def needs_vaults(decision: Decision) -> bool:
     return any(entry.is_choice for entry in decision.vaults)
 
 
-def _doubt(doubts: Mapping[Action, Rule], action: Action) -> Rule | None:
-    """Return the first rule that might match and would end otherwise; a hold leaves everything open, so none counts."""
-    return None if action == "hold" else next((rule for each, rule in doubts.items() if each != action), None)
-
-
 def _kept(decision: Decision, share: Share, policy: Policy, now: datetime) -> Decision:
     """Keep what is accepted as an exception let it in before it ended, unless a rule rejects it."""
     if decision.action == "accept" or (decision.action == "reject" and decision.rule):
@@ -140,12 +135,10 @@ def _kept(decision: Decision, share: Share, policy: Policy, now: datetime) -> De
     exception = lapsed(share, policy, now=now, at_door=False)
     if exception is None or exception.action != "accept":
         return decision
-    return _by_rule(exception, share, policy, now, None)
+    return _by_rule(exception, share, policy, now)
 
 
-def _by_rule(rule: Rule, share: Share, policy: Policy, now: datetime, doubt: Rule | None) -> Decision:
-    if doubt is not None:
-        return _by_doubt(doubt, share, now)
+def _by_rule(rule: Rule, share: Share, policy: Policy, now: datetime) -> Decision:
     facts = _facts(rule, share, now)
     if rule.action != "accept" or share.full_ecs is not True:
         return Decision(action=rule.action, reason=_reason(rule), rule=rule.name, facts=facts)
@@ -156,27 +149,30 @@ def _by_rule(rule: Rule, share: Share, policy: Policy, now: datetime, doubt: Rul
     return decision if vaults else hold_without_vault(replace(decision, failed_condition=failed))
 
 
-def _by_doubt(rule: Rule, share: Share, now: datetime) -> Decision:
-    return Decision(
-        action="hold",
-        reason=Reason.FACT_UNKNOWN,
-        rule=rule.name,
-        facts=_facts(rule, share, now),
-        failed_condition=_first_failure(rule, share, now),
-    )
+def _by_doubt(doubts: Mapping[Action, Rule], action: Action, share: Share, now: datetime) -> Decision | None:
+    """Hold for the first rule that might match and would end otherwise; a hold leaves all open, so none counts then."""
+    for other, rule in doubts.items():
+        if other != action != "hold":
+            return Decision(
+                action="hold",
+                reason=Reason.FACT_UNKNOWN,
+                rule=rule.name,
+                facts=_facts(rule, share, now),
+                failed_condition=_first_failure(rule, share, now),
+            )
+    return None
 
 
-def _by_default(share: Share, policy: Policy, rules: Iterable[Rule], now: datetime, doubt: Rule | None) -> Decision:
-    if doubt is not None:
-        return _by_doubt(doubt, share, now)
+def _by_default(share: Share, policy: Policy, rules: Iterable[Rule], now: datetime) -> Decision:
     named = next((rule for rule in rules if _names(rule, share, now)), None)
     facts = {"owner": value_of(share, "owner")}
     if (exception := lapsed(share, policy, now=now)) is not None:
         facts["expired_exception"] = exception.name
-    failed = _first_failure(named, share, now) if named else None
-    if named is None:
+    if named is not None:
+        reason, failed = Reason.IMAGE_NOT_ALLOWED, _first_failure(named, share, now)
+    else:
+        reason = Reason.OWNER_NOT_ALLOWED
         failed = f"owners: no rule that accepts names {share.owner} for project {share.project_id}"
-    reason = Reason.IMAGE_NOT_ALLOWED if named else Reason.OWNER_NOT_ALLOWED
     return Decision(action=policy.default, reason=reason, facts=facts, failed_condition=failed)
 
 
