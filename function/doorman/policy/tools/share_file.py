@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import BeforeValidator, Field
 
 from doorman.models import Share
 from doorman.parsing import parse_time
@@ -18,13 +18,14 @@ from doorman.policy.document.yaml_reader import Node
 from doorman.policy.schema import ImageId, ProjectId, words
 
 
-def _check_time(text: str) -> str:
-    if parse_time(text) is None:
+def _read_time(text: object) -> datetime:
+    time = parse_time(text) if isinstance(text, str) else None
+    if time is None:
         raise ValueError("not a time")
-    return text
+    return time
 
 
-Time = Annotated[str, AfterValidator(_check_time)]
+Time = Annotated[datetime, BeforeValidator(_read_time)]
 Count = Annotated[int, Field(ge=0)]
 
 
@@ -79,12 +80,9 @@ def load(text: str, *, file: str) -> tuple[Share, ...]:
 
 def to_share(facts: Facts, *, image_id: str = "", project_id: str = "unknown") -> Share:
     """Make a share of facts; the arguments stand in where they do not say."""
-    known = facts.model_dump(exclude_none=True, exclude={"created_at", "tags"})
-    return Share(
-        **{"image_id": image_id, "project_id": project_id, "full_ecs": None, **known},
-        created_at=parse_time(facts.created_at) if facts.created_at else None,
-        tags=None if facts.tags is None else frozenset(facts.tags),
-    )
+    known = facts.model_dump(exclude_none=True, exclude={"tags"})
+    tags = None if facts.tags is None else frozenset(facts.tags)
+    return Share(**{"image_id": image_id, "project_id": project_id, "full_ecs": None, **known, "tags": tags})
 
 
 def write(shares: Iterable[Share]) -> list[dict[str, Any]]:
