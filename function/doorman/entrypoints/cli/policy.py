@@ -164,13 +164,18 @@ def _say_tests(found: Sequence[Found], bare: Sequence[Found]) -> None:
 
 def _suggest(arguments: argparse.Namespace) -> int:
     """Write a first policy from the shares of a file, or of the served projects."""
-    given = share_file.load(read_text(arguments.shares), file=arguments.shares) if arguments.shares else None
-    seen = look() if given is None else Seen(shares=given, vaults=None, projects=frozenset())
+    if not arguments.shares:
+        return _write_first(arguments.out, look())
+    shares = share_file.load(read_text(arguments.shares), file=arguments.shares)
+    return _write_first(arguments.out, Seen(shares=shares, vaults=None, projects=frozenset()))
+
+
+def _write_first(out: str | None, seen: Seen) -> int:
     text = suggest(seen.shares, vaults=[each.vault_id for each in seen.vaults or ()], today=datetime.now(UTC).date())
-    if not arguments.out:
+    if not out:
         say_lines(text.rstrip("\n"))
         return 0
-    folder = Path(arguments.out)
+    folder = Path(out)
     if (folder / "policy.yaml").exists():
         raise Misconfigured(f"{folder / 'policy.yaml'}: is there already, and is not overwritten: name another folder")
     folder.mkdir(parents=True, exist_ok=True)
