@@ -96,6 +96,13 @@ def test_another_name_of_a_rule_is_no_other_end() -> None:
     assert {(each.old.rule, each.new.rule) for each in found} == {("rest", "others")}
 
 
+@pytest.mark.parametrize(("last", "differs"), [("2026-11-04", False), ("2026-11-05", True)])
+def test_an_exception_that_has_ended_changes_nothing(last: str, *, differs: bool) -> None:
+    """It counts through its last day."""
+    entry = f"{{name: e, owners: [ccc], decision: accept, reason: r, by: b, expires: {last}}}"
+    assert bool(told(BASE, f"{BASE}exceptions: [{entry}]")) is differs
+
+
 def test_audit_is_another_end() -> None:
     """What is only told from now on ends differently."""
     assert {each.is_other_end for each in changes(BASE, BASE.replace("version: 1", "version: 1\nmode: audit"))} == {
