@@ -62,7 +62,7 @@ def test_a_condition_is_known_everywhere(key: str) -> None:
         ("accept", "hold")
     }
     for change in compared.changes:
-        share = change.sample.share
+        share = change.share
         [step] = explain(share, narrow, now=NOW).steps
         findings = {each.condition: (each.seen, each.holds) for each in step.conditions}
         assert findings[f"images.{key}"][1] is not True

@@ -13,7 +13,7 @@ from doorman.models import Share
 from doorman.policy.conditions import KEYS
 from doorman.policy.decision import Decision, decide
 from doorman.policy.policy import Policy, load
-from doorman.policy.tools.diff import Change, Sample, compare, compare_policies
+from doorman.policy.tools.diff import Change, compare, compare_policies
 from tests.policy.test_decision import IMAGE, NOW, RULE_LISTS, VALUES, build_text
 
 DAY = datetime(2026, 11, 5, 12, tzinfo=UTC)
@@ -36,7 +36,7 @@ def changes(old: str, new: str) -> tuple[Change, ...]:
 def told(old: str, new: str) -> list[tuple[str, str]]:
     """Compare, and say of each that ends differently what it is and how: `accept -> hold`."""
     return [
-        (change.sample.label, f"{change.old.action} -> {change.new.action}")
+        (change.label, f"{change.old.action} -> {change.new.action}")
         for change in changes(old, new)
         if change.is_other_end
     ]
@@ -92,7 +92,7 @@ def test_another_way_to_choose_a_vault_shows(new: str, *, differs: bool) -> None
 def test_another_name_of_a_rule_is_no_other_end() -> None:
     """It is told, since outcomes will name it, but nothing ends differently."""
     found = changes(BASE, BASE.replace("name: rest", "name: others"))
-    assert [(each.sample.label, each.is_other_end) for each in found][:1] == [("owner aaa", False)]
+    assert [(each.label, each.is_other_end) for each in found][:1] == [("owner aaa", False)]
     assert {(each.old.rule, each.new.rule) for each in found} == {("rest", "others")}
 
 
@@ -160,11 +160,11 @@ def test_owners_whose_rules_are_as_they_were_cost_nothing(monkeypatch: pytest.Mo
 
 
 def test_real_shares_are_compared_as_they_are() -> None:
-    """Samples may be any shares."""
-    samples = [Sample(share=Share(image_id=IMAGE, project_id="p", owner="aaa", full_ecs=None), label="image")]
-    policy = load(BASE)
-    [decision] = [decide(each.share, policy, now=DAY) for each in samples]
-    assert compare(samples, [decision], [decision]) == []
+    """Each is known by its image."""
+    real = Share(image_id=IMAGE, project_id="p", owner="aaa", full_ecs=None)
+    old, new = ([decide(real, load(each), now=DAY)] for each in (BASE, BASE.replace("reject", "hold")))
+    assert compare([real], old, old) == []
+    assert [(each.share, each.label) for each in compare([real], old, new)] == [(real, f"image {IMAGE}")]
 
 
 def _make_shares(count: int) -> Iterable[Share]:
@@ -194,7 +194,7 @@ def test_every_change_that_any_share_shows_is_named(
         load(build_text(rules, default=default))
         for rules, default in zip((old_rules, new_rules), defaults, strict=True)
     ]
-    found = [(each.sample.share.owner, each.old, each.new) for each in compare_policies(*policies, now=NOW).changes]
+    found = [(each.share.owner, each.old, each.new) for each in compare_policies(*policies, now=NOW).changes]
     shown = {_mark(*each) for each in found}
     for share in SHARES:
         before, after = (decide(share, policy, now=NOW) for policy in policies)

@@ -25,21 +25,17 @@ Both = Sequence[Policy]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
-    """A share to compare by, and what it is: its image, or the values that make it differ from any other."""
+class Change:
+    """A share that is decided differently: with another end, or only for another reason.
+
+    For a made-up share the decisions tell no facts: they are those of all shares like it.
+
+    Attributes:
+        label: what the share is: its image, or the values that make it differ from any other.
+    """
 
     share: Share
     label: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """A sample that is decided differently: with another end, or only for another reason.
-
-    For a made-up share the decisions tell no facts: they are those of all shares like it.
-    """
-
-    sample: Sample
     old: Decision
     new: Decision
     is_other_end: bool
@@ -53,11 +49,17 @@ class Comparison:
     is_whole: bool = True
 
 
-def compare(samples: Sequence[Sample], old: Sequence[Decision], new: Sequence[Decision]) -> list[Change]:
-    """Return the samples whose decision differs; the three lists go side by side."""
+def compare(shares: Sequence[Share], old: Sequence[Decision], new: Sequence[Decision]) -> list[Change]:
+    """Return the shares whose decision differs; the three lists go side by side."""
     return [
-        Change(sample=each, old=before, new=after, is_other_end=_end(before) != _end(after))
-        for each, before, after in zip(samples, old, new, strict=True)
+        Change(
+            share=each,
+            label=f"image {each.image_id}",
+            old=before,
+            new=after,
+            is_other_end=_end(before) != _end(after),
+        )
+        for each, before, after in zip(shares, old, new, strict=True)
         if _sign(before) != _sign(after)
     ]
 
@@ -69,7 +71,7 @@ def compare_policies(old: Policy, new: Policy, *, now: datetime) -> Comparison:
     is_whole = True
     try:
         for owners in _group_owners(both, plain):
-            found |= {each.sample.share: each for each in _Group(both, owners, plain, now).compare(steps)}
+            found |= {each.share: each for each in _Group(both, owners, plain, now).compare(steps)}
     except TooLargeError:
         is_whole = False
     return Comparison(changes=tuple(found.values()), is_whole=is_whole)
@@ -121,7 +123,7 @@ class _Group:
         found: dict[Share, Change] = {}
         for share in self._find({each.fact for rule in changed for each in rule.conditions}, steps):
             before, after = ([replace(each, facts={}, failed_condition=None)] for each in self._decide(share))
-            found |= {each.sample.share: each for each in compare([self._label(share)], before, after)}
+            found |= {each.share: each for each in compare([share], before, after)}
         for change in found.values():
             if not _is_told(change, found):
                 yield from self._spread(change)
@@ -153,12 +155,9 @@ class _Group:
 
     def _spread(self, change: Change) -> Iterator[Change]:
         """Give a change for each of the owners, where it is one of theirs."""
-        share = change.sample.share
-        for owner in self._owners if share.owner == self._owners[0] else [share.owner]:
-            yield replace(change, sample=self._label(replace(share, owner=owner)))
-
-    def _label(self, share: Share) -> Sample:
-        return Sample(share=share, label=", ".join(_tell(share, self._plain)) or "any other share")
+        for owner in self._owners if change.share.owner == self._owners[0] else [change.share.owner]:
+            share = replace(change.share, owner=owner)
+            yield replace(change, share=share, label=", ".join(_tell(share, self._plain)))
 
     def _decide(self, share: Share) -> list[Decision]:
         return [decide(share, policy, now=self._now) for policy in self._both]
@@ -175,7 +174,7 @@ def _mean(rule: Rule) -> tuple[object, ...]:
 
 def _is_told(change: Change, found: Mapping[Share, Change]) -> bool:
     """Say whether an image that is not full-ECS shows the same, so that this one tells nothing more."""
-    twin = found.get(replace(change.sample.share, full_ecs=False)) if change.sample.share.full_ecs else None
+    twin = found.get(replace(change.share, full_ecs=False)) if change.share.full_ecs else None
     is_moved = change.old.action == change.new.action == "accept"
     return twin is not None and not is_moved and _words(twin) == _words(change)
 
