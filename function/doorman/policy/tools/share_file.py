@@ -5,11 +5,11 @@ The keys are those of a `Share`; a key that is left out is a fact that nobody kn
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import BeforeValidator, Field
 
-from doorman.models import Share
+from doorman.models import Kind, MemberStatus, Share
 from doorman.parsing import parse_time
 from doorman.policy.document import strict
 from doorman.policy.document.faults import Fault
@@ -38,10 +38,10 @@ class Facts(Strict):
     project_id: ProjectId | None = words("the receiving project's ID")
     owner: ProjectId | None = words("the sharer's project ID")
     name: str | None = words("a text")
-    member_status: Literal["pending", "accepted", "rejected"] | None = words("`pending`, `accepted` or `rejected`")
+    member_status: MemberStatus | None = words("`pending`, `accepted` or `rejected`")
     created_at: Time | None = words("a time such as `2026-01-31T08:30:00Z`")
     full_ecs: bool | None = words("`true` or `false`")
-    kind: Literal["server", "data", "iso", "bare_metal"] | None = words("`server`, `data`, `iso` or `bare_metal`")
+    kind: Kind | None = words("`server`, `data`, `iso` or `bare_metal`")
     os_type: str | None = words("a text such as `Linux`")
     os_version: str | None = words("a text such as `Ubuntu 22.04 server 64bit`")
     platform: str | None = words("a text such as `Ubuntu`")
