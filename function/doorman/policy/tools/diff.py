@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from difflib import SequenceMatcher
 from typing import Any, Final, Literal, get_args, get_origin
 
 from doorman.models import Share
@@ -114,30 +115,29 @@ class _Group:
         Raises:
             TooLargeError: the steps have run out.
         """
-        old, new = self._sides
-        meanings = [[_mean(rule) for rule in rules] for rules in self._sides]
-        rests = [(policy.mode, policy.default, policy.vaults) for policy in self._both]
-        if meanings[0] == meanings[1] and rests[0] == rests[1]:
-            return
-        changed = [rule for rule in (*old, *new) if not all(_mean(rule) in each for each in meanings)]
         found: dict[Share, Change] = {}
-        for share in self._find({each.fact for rule in changed for each in rule.conditions}, steps):
+        for share in self._find(steps):
             before, after = ([replace(each, facts={}, failed_condition=None)] for each in self._decide(share))
             found |= {each.share: each for each in compare([share], before, after)}
         for change in found.values():
             if not _is_told(change, found):
                 yield from self._spread(change)
 
-    def _find(self, changed: set[str], steps: Iterator[int]) -> Iterator[Share]:
+    def _find(self, steps: Iterator[int]) -> Iterator[Share]:
         """Make the shares: one for each pair of ends and box that differs in a changed fact, and its variations."""
+        changed = _find_changed(*self._sides)
+        old, new = ((policy.mode, policy.default, policy.vaults) for policy in self._both)
+        if not changed and old == new:
+            return
         vaults = [entry for policy in self._both for entry in policy.vaults]
         space = Space(self._sides, vaults, replace(self._plain, owner=self._owners[0]), self._now)
-        facts = sorted({"project_id", "full_ecs", *changed} & space.classes.keys())
+        facts = {"project_id", "full_ecs", *(each.fact for rule in changed for each in rule.conditions)}
+        facts &= space.classes.keys()
         seen = set()
-        for box in space.divide(steps):
+        for box in space.divide(steps, changed if old == new else None):
             share = space.take(box)
             before, after = told = self._sign(share)
-            key = (told, tuple(box[fact] for fact in facts))
+            key = (told, tuple(box[fact] for fact in sorted(facts)))
             if before != after and key not in seen:
                 seen.add(key)
                 yield from self._vary(share, space, box)
@@ -166,10 +166,18 @@ class _Group:
         return tuple(map(_sign, self._decide(share)))
 
 
-def _mean(rule: Rule) -> tuple[object, ...]:
+def _find_changed(old: Sequence[Rule], new: Sequence[Rule]) -> list[Rule]:
+    """List the rules of both sides that are not, in their order, on the other side as well."""
+    before, after = ([_mean(rule) for rule in rules] for rules in (old, new))
+    steps = SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
+    return [rule for word, i, j, k, m in steps if word != "equal" for rule in (*old[i:j], *new[k:m])]
+
+
+def _mean(rule: Rule) -> str:
     """Say what a rule does to shares of an owner that it is for: what is equal here decides equally."""
     asked = [(each.key, each.value) for each in rule.conditions if each.key.startswith("images.")]
-    return rule.name, rule.action, rule.exception, rule.expires, rule.owners is None, rule.projects, asked
+    projects = rule.projects and sorted(rule.projects)
+    return repr((rule.name, rule.action, rule.exception, rule.expires, rule.owners is None, projects, asked))
 
 
 def _is_told(change: Change, found: Mapping[Share, Change]) -> bool:

@@ -56,8 +56,12 @@ class Space:
             self._divide(fact, values, [each for each in conditions if each.fact == fact], vaults)
         self._sides = [[asked for rule in side for asked in self._ask(rule)] for side in sides]
 
-    def divide(self, steps: Iterator[int]) -> Iterator[Box]:
+    def divide(self, steps: Iterator[int], changed: Sequence[Rule] | None) -> Iterator[Box]:
         """Give the boxes; a full-ECS image is looked at for each project, since its vault may hang on that.
+
+        Args:
+            steps: one is taken for each rule that is asked.
+            changed: only what one of these rules might match is looked at; None: all is.
 
         Raises:
             TooLargeError: the steps have run out.
@@ -66,7 +70,11 @@ class Space:
         server = next(index for index, each in enumerate(self.classes["full_ecs"]) if each == [True])
         servers = [{**whole, "full_ecs": (server,), "project_id": (each,)} for each in whole["project_id"]]
         others = tuple(index for index in whole["full_ecs"] if index != server)
-        for box in ({**whole, "full_ecs": others}, *servers):
+        boxes: Iterable[Box] = ({**whole, "full_ecs": others}, *servers)
+        if changed is not None:
+            asked = [each for rule in changed for each in self._ask(rule)]
+            boxes = (part for box in boxes for part in _leave_untouched(asked, box))
+        for box in boxes:
             for part in _walk(self._sides[0], box, steps):
                 yield from _walk(self._sides[1], part, steps)
 
@@ -145,6 +153,15 @@ def _mix(tags: Iterable[frozenset[str]]) -> list[frozenset[str]]:
     each = sorted(frozenset().union(*tags))
     sizes = range(1, len(each) + 1) if len(each) <= MIXED else (1, 2, len(each))
     return [frozenset(some) for size in sizes for some in combinations(each, size)]
+
+
+def _leave_untouched(changed: Iterable[_Asked], box: Box) -> Iterator[Box]:
+    """Give the parts of a box that one of the rules might match."""
+    untouched = [box]
+    for rule in changed:
+        parts = [each for box in untouched for each in _split(rule, box, counts_doubt=True)]
+        untouched = [part for verdict, part in parts if verdict is False]
+        yield from (part for verdict, part in parts if verdict is not False)
 
 
 def _walk(rules: Sequence[_Asked], whole: Box, steps: Iterator[int]) -> Iterator[Box]:
