@@ -234,7 +234,7 @@ def test_where_vaults_cannot_be_listed_nothing_is_said_of_them(
 
 
 def test_schema_prints_the_schema(capsys: pytest.CaptureFixture[str]) -> None:
-    """As it is committed for editors, to the letter."""
+    """As it is committed for editors; `doorman policy schema > docs/policy.schema.json` writes it anew."""
     code, lines = ask("policy schema", capsys)
     assert (code, json.loads("\n".join(lines))) == (0, schema())
     assert (ROOT / "docs/policy.schema.json").read_text(encoding="utf-8").splitlines() == lines

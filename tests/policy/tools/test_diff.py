@@ -115,12 +115,6 @@ def test_no_rule_at_all_still_has_samples() -> None:
     assert told("version: 1", "version: 1\ndefault: reject") == [("owner any-other-owner", "hold -> reject")]
 
 
-def test_policies_too_large_to_be_compared_in_full_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was found until then is shown all the same."""
-    monkeypatch.setattr("doorman.policy.tools.diff.MAX_STEPS", 3)
-    assert not compare_policies(load(BASE), load("version: 1"), now=DAY).is_whole
-
-
 def count_decisions(monkeypatch: pytest.MonkeyPatch, old: str, new: str) -> tuple[int, int]:
     """Compare, and say how many shares were decided for that and how many changes were found."""
     calls = []
