@@ -11,8 +11,8 @@ import pytest
 
 from doorman.models import Share
 from doorman.policy.conditions import KEYS
-from doorman.policy.policy import compile_policy, load_file
-from doorman.policy.schema import ImagesEntry, PolicyFile
+from doorman.policy.policy import Policy, load
+from doorman.policy.schema import ImagesEntry
 from doorman.policy.tools import share_file
 from doorman.policy.tools.diff import compare_policies
 from doorman.policy.tools.explain import explain
@@ -40,11 +40,10 @@ SAMPLES: dict[str, Any] = {
 """A value for each key; to add a condition, add one here as well."""
 
 
-def policy(images: dict[str, Any] | None) -> PolicyFile:
+def policy(images: dict[str, Any] | None) -> Policy:
     """Write a policy that accepts such images of one owner."""
     rule = {"name": "r", "owners": ["aaa"], "decision": "accept", **({"images": images} if images else {})}
-    content, _ = load_file(json.dumps({"version": 1, "rules": [rule], "vaults": [{"vault": "v"}]}))
-    return content
+    return load(json.dumps({"version": 1, "rules": [rule], "vaults": [{"vault": "v"}]}))
 
 
 def test_every_key_has_a_sample_and_a_condition() -> None:
@@ -63,8 +62,8 @@ def test_a_condition_is_known_everywhere(key: str) -> None:
         ("accept", "hold")
     }
     for change in compared.changes:
-        share = change.sample.share
-        [step] = explain(share, compile_policy(narrow), now=NOW).steps
+        share = change.share
+        [step] = explain(share, narrow, now=NOW).steps
         findings = {each.condition: (each.seen, each.holds) for each in step.conditions}
         assert findings[f"images.{key}"][1] is not True
         [written] = share_file.write([share])

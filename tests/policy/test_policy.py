@@ -71,42 +71,36 @@ def test_the_error_carries_its_faults_in_the_order_of_the_file() -> None:
     assert str(caught.value).startswith("some/policy.yaml:2:1: `defualt` is not a key of the policy")
 
 
-def test_control_characters_are_named_with_their_place() -> None:
-    """A character that YAML forbids is shown by its number, since it cannot be seen."""
-    assert faults_of("version: 1\ndefault: \x07hold\n") == [
-        "2:10: the character U+0007 is not allowed in YAML: remove it"
-    ]
+DEEP = "1:21: nested deeper than 20 levels: make it flatter"
+BOMB = [
+    "a0: &a0 [x, x, x, x, x, x, x, x, x, x]",
+    *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 10)),
+]
 
 
-def test_a_lone_surrogate_is_refused_like_any_other_bad_character() -> None:
-    """Text that cannot be written as UTF-8 is a fault, no crash."""
-    assert faults_of("a: \ud800") == ["1:4: the character U+D800 is not allowed in YAML: remove it"]
-
-
-def test_nesting_without_end_is_refused_where_it_gets_too_deep() -> None:
-    """Ten thousand brackets are one fault."""
-    deep = ["1:21: nested deeper than 20 levels: make it flatter"]
-    assert faults_of("[" * 10_000 + "]" * 10_000) == deep
-    assert faults_of("{" * 10_000) == deep  # half a minute, were it read to its end
-
-
-def test_a_bomb_of_aliases_is_refused_before_it_goes_off() -> None:
-    """Aliases of aliases that would grow to billions of values are counted, not followed."""
-    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
-    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 10)]
-    assert faults_of("\n".join(lines)) == [
-        "6:5: holds more than 500,000 values with its aliases: make it smaller",
-    ]
-
-
-def test_a_huge_file_is_refused_unread() -> None:
-    """More than four million characters are not parsed."""
-    assert faults_of("#" * 4_000_001) == ["1:1: the file has more than 4,000,000 characters: make it smaller"]
-
-
-def test_a_wrong_file_is_not_quoted() -> None:
-    """A file that is no policy at all may hold a secret, so its text does not reach the message."""
-    assert faults_of("hunter2") == ["1:1: the file must be a mapping that begins with `version: 1`, not a text"]
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        pytest.param("a: \x07b", "1:4: the character U+0007 is not allowed in YAML: remove it", id="control character"),
+        pytest.param("a: \ud800", "1:4: the character U+D800 is not allowed in YAML: remove it", id="lone surrogate"),
+        pytest.param("[" * 10_000 + "]" * 10_000, DEEP, id="nesting without end"),
+        pytest.param("{" * 10_000, DEEP, id="half a minute, were it read to its end"),
+        pytest.param(
+            "\n".join(BOMB),
+            "6:5: holds more than 500,000 values with its aliases: make it smaller",
+            id="billions of values, were the aliases followed",
+        ),
+        pytest.param("#" * 4_000_001, "1:1: the file has more than 4,000,000 characters: make it smaller", id="unread"),
+        pytest.param(
+            "hunter2",
+            "1:1: the file must be a mapping that begins with `version: 1`, not a text",
+            id="a secret that is no policy is not quoted",
+        ),
+    ],
+)
+def test_what_cannot_be_read_is_one_fault(text: str, line: str) -> None:
+    """However hostile: it is named with its place, and costs no time."""
+    assert faults_of(text) == [line]
 
 
 @given(st.text(alphabet=st.characters(codec="utf-8") | st.sampled_from("{}[]:,-#&*!|>'\"%@` \n\t"), max_size=60))

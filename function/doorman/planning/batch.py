@@ -85,7 +85,7 @@ def merge_notices(notices: Iterable[Notice], *, now: datetime, window: float) ->
 def decide(observed: Observed, policy: Policy, *, project_id: str, now: datetime) -> dict[str, Decision]:
     """Decide every share that the cloud shows, except our own images; crowds are held."""
     decided = {
-        image: decisions.UNKNOWN_OWNER if share.owner is None else decisions.decide(share, policy, now=now)
+        image: decisions.decide(share, policy, now=now)
         for image, share in observed.pending.items()
         if share.owner != project_id
     }

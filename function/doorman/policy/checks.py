@@ -9,13 +9,13 @@ from typing import Any, Final
 
 from doorman.policy.conditions import ARCHITECTURES, SYSTEMS
 from doorman.policy.document.faults import Fault
-from doorman.policy.document.strict import about_value, closest
+from doorman.policy.document.strict import about_value, closest, unwrap
 from doorman.policy.document.yaml_reader import Node, Path
-from doorman.policy.schema import Api, ExceptionEntry, ImagesEntry, PolicyFile
+from doorman.policy.schema import Api, Bounds, ExceptionEntry, ImagesEntry, PolicyFile
 
 _WRITTEN: Final = "the cloud writes `CentOS 7.9 64bit`"
 GROUP = "group:"
-_BOUNDS = ("disk_gb", "memory_mb", "age_days")
+_BOUNDS = [key for key, field in ImagesEntry.model_fields.items() if unwrap(field.annotation)[0] is Bounds]
 
 
 def check(root: Node, *, api: Api) -> Iterator[Fault]:

@@ -5,7 +5,7 @@ Decides nothing: an unknown fact is None here, and what follows from that is `de
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from fnmatch import translate
 from functools import partial
@@ -19,9 +19,6 @@ from doorman.policy.schema import Api, ImagesEntry
 Test = Callable[[Share, datetime], bool | None]
 
 UNKNOWN: Final = "unknown"
-SYSTEMS: Final = frozenset({"platform", "os_version"})
-"""Keys whose patterns match whatever the case."""
-PATTERNS: Final = SYSTEMS | {"names"}
 _DAY: Final = 86400
 _WILD: Final = re.compile(r"[*?\[]")
 ARCHITECTURES: Final = {"x86": "x86_64", "amd64": "x86_64", "arm": "arm64", "aarch64": "arm64"}
@@ -33,19 +30,36 @@ class Condition:
 
     Attributes:
         key: as in the file: `owners`, `images.names`.
-        wanted: what the file asks for, for people.
+        value: what the file asks for, as it is written.
         fact: name of what it looks at: `owner`, `name`.
         test: True holds, False fails, None where the fact is unknown.
-        read: the value seen, for people.
         is_at_door: see `Key`.
     """
 
     key: str
-    wanted: str
+    value: Any
     fact: str
     test: Test
-    read: Callable[[Share, datetime], str]
     is_at_door: bool = False
+
+    @property
+    def wanted(self) -> str:
+        """What the file asks for, for people."""
+        match self.value:
+            case date() as last:
+                return f"through {last}"
+            case dict() as bounds:
+                return " and ".join(f"{bound.replace('_', ' ')} {number}" for bound, number in bounds.items())
+            case [only]:
+                return str(only)
+            case list() as several:
+                return f"one of {', '.join(several)}"
+            case value:
+                return str(value).lower()
+
+    def read(self, share: Share, now: datetime) -> str:
+        """Say what is seen, for people."""
+        return str(now.astimezone(UTC).date()) if self.fact == "today" else value_of(share, self.fact)
 
     def failure(self, share: Share, now: datetime) -> str:
         """Say in words what a share lacks: `age_days: at most 90, is 121`."""
@@ -59,13 +73,13 @@ class Key(NamedTuple):
     """A key under `images`, in the one place that says what it asks.
 
     Attributes:
-        fact: of a `Share`. make: how to test it.
+        fact: of a `Share`. make: gives the test, of the fact and of what the file asks for.
         told_by: the image services that tell the fact; the others leave it unknown.
         is_at_door: it changes with time alone, so it counts when the share comes in, and never again.
     """
 
     fact: str
-    make: Callable[[Any], Test]
+    make: Callable[[str, Any], Test]
     told_by: tuple[Api, ...] = ("ims", "glance")
     is_at_door: bool = False
 
@@ -77,22 +91,21 @@ def always(_: Share, __: datetime) -> bool:
 
 def on_owner(entries: Iterable[str], owners: frozenset[str]) -> Condition:
     """Hold for shares of `owners`; `entries` is how the file names them."""
-    return _condition("owners", _any_of(entries), "owner", _member("owner", owners))
+    return Condition(key="owners", value=list(entries), fact="owner", test=_member("owner", owners))
 
 
 def on_project(entries: Iterable[str], projects: frozenset[str]) -> Condition:
     """Hold for shares with one of these receiving projects; `entries` is how the file names them."""
-    return _condition("projects", _any_of(entries), "project_id", _member("project_id", projects))
+    return Condition(key="projects", value=list(entries), fact="project_id", test=_member("project_id", projects))
 
 
 def on_day(last: date) -> Condition:
     """Hold through `last`, a day in UTC."""
     return Condition(
         key="expires",
-        wanted=f"through {last}",
+        value=last,
         fact="today",
         test=lambda _, now: now.astimezone(UTC).date() <= last,
-        read=lambda _, now: str(now.astimezone(UTC).date()),
     )
 
 
@@ -100,8 +113,11 @@ def on_image(entry: ImagesEntry) -> tuple[Condition, ...]:
     """Return the conditions that `images:` gives."""
     given = entry.model_dump(exclude_none=True)
     return tuple(
-        replace(
-            _condition(f"images.{name}", _wanted(given[name]), key.fact, key.make(given[name])),
+        Condition(
+            key=f"images.{name}",
+            value=given[name],
+            fact=key.fact,
+            test=key.make(key.fact, given[name]),
             is_at_door=key.is_at_door,
         )
         for name, key in KEYS.items()
@@ -112,26 +128,13 @@ def on_image(entry: ImagesEntry) -> tuple[Condition, ...]:
 def value_of(share: Share, fact: str) -> str:
     """Return a fact as people read it; `unknown` where the cloud does not say."""
     value = getattr(share, fact)
+    if isinstance(value, str):
+        return value
     if isinstance(value, frozenset):
         return ", ".join(sorted(value)) or "none"
     if isinstance(value, datetime):
         return value.isoformat()
-    return UNKNOWN if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _condition(key: str, wanted: str, fact: str, test: Test) -> Condition:
-    return Condition(key=key, wanted=wanted, fact=fact, test=test, read=lambda share, _: value_of(share, fact))
-
-
-def _wanted(value: object) -> str:
-    if isinstance(value, Mapping):
-        return " and ".join(f"{bound.replace('_', ' ')} {number}" for bound, number in value.items())
-    return _any_of(value) if isinstance(value, list) else str(value).lower()
-
-
-def _any_of(values: Iterable[str]) -> str:
-    listed = [str(each) for each in values]
-    return listed[0] if len(listed) == 1 else f"one of {', '.join(listed)}"
+    return UNKNOWN if value is None else str(value).lower()
 
 
 def _member(fact: str, wanted: Iterable[object]) -> Test:
@@ -142,6 +145,10 @@ def _member(fact: str, wanted: Iterable[object]) -> Test:
         return None if value is None else value in values
 
     return test
+
+
+def _flag(fact: str, wanted: object) -> Test:
+    return _member(fact, {wanted})
 
 
 def _word(fact: str, wanted: Iterable[str], aliases: Mapping[str, str] | None = None) -> Test:
@@ -175,9 +182,9 @@ def _glob(fact: str, globs: Iterable[str], *, any_case: bool = False) -> Test:
     return test
 
 
-def _tags(wanted: Iterable[str]) -> Test:
-    tags = frozenset(wanted)
-    return lambda share, _: None if share.tags is None else not tags.isdisjoint(share.tags)
+def _tags(fact: str, wanted: Iterable[str]) -> Test:
+    get, tags = attrgetter(fact), frozenset(wanted)
+    return lambda share, _: None if (value := get(share)) is None else not tags.isdisjoint(value)
 
 
 def _number(fact: str, bounds: Mapping[str, int]) -> Test:
@@ -190,33 +197,38 @@ def _number(fact: str, bounds: Mapping[str, int]) -> Test:
     return test
 
 
-def _age(bounds: Mapping[str, int]) -> Test:
-    low, high = bounds.get("at_least", 0) * _DAY, bounds.get("at_most", inf) * _DAY
+def _age(fact: str, bounds: Mapping[str, int]) -> Test:
+    get, low, high = attrgetter(fact), bounds.get("at_least", 0) * _DAY, bounds.get("at_most", inf) * _DAY
 
     def test(share: Share, now: datetime) -> bool | None:
-        if share.created_at is None:
-            return None
+        made = get(share)
         # an image from the future is a clock that is wrong, and counts as new
-        return low <= max(0.0, (now - share.created_at).total_seconds()) <= high
+        return None if made is None else low <= max(0.0, (now - made).total_seconds()) <= high
 
     return test
 
 
+_system = partial(_glob, any_case=True)
+
 KEYS: Final[Mapping[str, Key]] = {
-    "ids": Key("image_id", partial(_word, "image_id")),
-    "names": Key("name", partial(_glob, "name")),
-    "full_ecs": Key("full_ecs", lambda wanted: _member("full_ecs", {wanted})),
-    "encrypted": Key("encrypted", lambda wanted: _member("encrypted", {wanted})),
-    "kind": Key("kind", partial(_member, "kind"), ("ims",)),
+    "ids": Key("image_id", _word),
+    "names": Key("name", _glob),
+    "full_ecs": Key("full_ecs", _flag),
+    "encrypted": Key("encrypted", _flag),
+    "kind": Key("kind", _member, ("ims",)),
     "tags": Key("tags", _tags),
-    "os_type": Key("os_type", partial(_word, "os_type")),
-    "architecture": Key("architecture", partial(_word, "architecture", aliases=ARCHITECTURES)),
-    "firmware": Key("firmware", partial(_word, "firmware")),
-    "hash": Key("hash_value", partial(_word, "hash_value"), ("glance",)),
-    "disk_gb": Key("min_disk", partial(_number, "min_disk")),
-    "memory_mb": Key("min_ram", partial(_number, "min_ram")),
+    "os_type": Key("os_type", _word),
+    "architecture": Key("architecture", partial(_word, aliases=ARCHITECTURES)),
+    "firmware": Key("firmware", _word),
+    "hash": Key("hash_value", _word, ("glance",)),
+    "disk_gb": Key("min_disk", _number),
+    "memory_mb": Key("min_ram", _number),
     "age_days": Key("created_at", _age, is_at_door=True),
-    "platform": Key("platform", partial(_glob, "platform", any_case=True)),
-    "os_version": Key("os_version", partial(_glob, "os_version", any_case=True)),
+    "platform": Key("platform", _system),
+    "os_version": Key("os_version", _system),
 }
 """What each key under `images` asks, the cheap and telling ones first; what explains, compares and checks reads it."""
+
+SYSTEMS: Final = frozenset(name for name, key in KEYS.items() if key.make is _system)
+"""Keys whose patterns match whatever the case."""
+PATTERNS: Final = SYSTEMS | {name for name, key in KEYS.items() if key.make is _glob}

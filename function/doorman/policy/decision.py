@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from doorman.models import Action, MemberStatus, Reason, Share
-from doorman.policy.conditions import UNKNOWN
+from doorman.policy.conditions import UNKNOWN, value_of
 from doorman.policy.policy import Policy, Rule, VaultRule
 
 _SETTLED: Mapping[MemberStatus | None, Action] = {"accepted": "accept", "rejected": "reject"}
@@ -46,7 +46,7 @@ class Decision:
     failed_condition: str | None = None
 
 
-UNKNOWN_OWNER = Decision(action="hold", reason=Reason.FACT_UNKNOWN, facts={"owner": UNKNOWN})
+_UNKNOWN_OWNER = Decision(action="hold", reason=Reason.FACT_UNKNOWN, facts={"owner": UNKNOWN})
 """For a share of which the cloud does not say whose it is: it may be our own, so no rule is asked."""
 
 
@@ -60,10 +60,14 @@ def decide(share: Share, policy: Policy, *, now: datetime, at_door: bool = True)
         at_door: the share comes in. False: it was settled before, so what has changed with time alone counts no more:
             its age, and the end of an exception that let it in.
     """
+    if share.owner is None:
+        return _told(_UNKNOWN_OWNER, policy, [])
     settled = None if at_door else _SETTLED.get(share.member_status)
     trials: list[Trial] = []
     doubts: dict[Action, Rule] = {}
-    for rule in _candidates(share, policy, now):
+    rules = policy.rules_for(share.owner)
+    # most rules fall at their first condition, and this costs a third of asking them in full
+    for rule in [each for each in rules if each.first(share, now) is not False]:
         if settled and rule.at_door and rule.action != settled:
             continue
         verdict = rule.verdict(share, now, at_door=not settled)
@@ -72,11 +76,12 @@ def decide(share: Share, policy: Policy, *, now: datetime, at_door: bool = True)
             doubts.setdefault(rule.action, rule)
         if not verdict:
             continue
-        decision = _by_rule(rule, share, policy, now, _doubt(doubts, rule.action) if doubts else None)
+        decision = _by_doubt(doubts, rule.action, share, now) or _by_rule(rule, share, policy, now)
         if not rule.audit:
-            return _told(_kept(decision, share, policy, now) if settled == "accept" else decision, policy, trials)
+            break
         trials.append(Trial(rule=rule.name, action=decision.action, reason=decision.reason))
-    decision = _by_default(share, policy, now, _doubt(doubts, policy.default))
+    else:
+        decision = _by_doubt(doubts, policy.default, share, now) or _by_default(share, policy, rules, now)
     return _told(_kept(decision, share, policy, now) if settled == "accept" else decision, policy, trials)
 
 
@@ -123,16 +128,6 @@ def needs_vaults(decision: Decision) -> bool:
     return any(entry.is_choice for entry in decision.vaults)
 
 
-def _candidates(share: Share, policy: Policy, now: datetime) -> list[Rule]:
-    """Drop the rules that fall at their first condition; most do, and this costs a third of asking them in full."""
-    return [rule for rule in policy.rules_for(share.owner) if rule.first(share, now) is not False]
-
-
-def _doubt(doubts: Mapping[Action, Rule], action: Action) -> Rule | None:
-    """Return the first rule that might match and would end otherwise; a hold leaves everything open, so none counts."""
-    return None if action == "hold" else next((rule for each, rule in doubts.items() if each != action), None)
-
-
 def _kept(decision: Decision, share: Share, policy: Policy, now: datetime) -> Decision:
     """Keep what is accepted as an exception let it in before it ended, unless a rule rejects it."""
     if decision.action == "accept" or (decision.action == "reject" and decision.rule):
@@ -140,44 +135,44 @@ def _kept(decision: Decision, share: Share, policy: Policy, now: datetime) -> De
     exception = lapsed(share, policy, now=now, at_door=False)
     if exception is None or exception.action != "accept":
         return decision
-    return _by_rule(exception, share, policy, now, None)
+    return _by_rule(exception, share, policy, now)
 
 
-def _by_rule(rule: Rule, share: Share, policy: Policy, now: datetime, doubt: Rule | None) -> Decision:
-    if doubt is not None:
-        return _by_doubt(doubt, share, now)
+def _by_rule(rule: Rule, share: Share, policy: Policy, now: datetime) -> Decision:
     facts = _facts(rule, share, now)
     if rule.action != "accept" or share.full_ecs is not True:
         return Decision(action=rule.action, reason=_reason(rule), rule=rule.name, facts=facts)
     vaults = tuple(entry for entry in policy.vaults if entry.serves(share))
     facts["full_ecs"] = "true"
     decision = Decision(action="accept", reason=_reason(rule), rule=rule.name, facts=facts, vaults=vaults)
-    failed = f"vaults: no entry serves {share.owner or UNKNOWN}"
+    failed = f"vaults: no entry serves {share.owner}"
     return decision if vaults else hold_without_vault(replace(decision, failed_condition=failed))
 
 
-def _by_doubt(rule: Rule, share: Share, now: datetime) -> Decision:
-    return Decision(
-        action="hold",
-        reason=Reason.FACT_UNKNOWN,
-        rule=rule.name,
-        facts=_facts(rule, share, now),
-        failed_condition=_first_failure(rule, share, now),
-    )
+def _by_doubt(doubts: Mapping[Action, Rule], action: Action, share: Share, now: datetime) -> Decision | None:
+    """Hold for the first rule that might match and would end otherwise; a hold leaves all open, so none counts then."""
+    for other, rule in doubts.items():
+        if other != action != "hold":
+            return Decision(
+                action="hold",
+                reason=Reason.FACT_UNKNOWN,
+                rule=rule.name,
+                facts=_facts(rule, share, now),
+                failed_condition=_first_failure(rule, share, now),
+            )
+    return None
 
 
-def _by_default(share: Share, policy: Policy, now: datetime, doubt: Rule | None) -> Decision:
-    if doubt is not None:
-        return _by_doubt(doubt, share, now)
-    known = policy.rules_for(share.owner) if share.owner is not None else ()
-    named = next((rule for rule in known if _names(rule, share, now)), None)
-    facts = {"owner": share.owner or UNKNOWN}
+def _by_default(share: Share, policy: Policy, rules: Iterable[Rule], now: datetime) -> Decision:
+    named = next((rule for rule in rules if _names(rule, share, now)), None)
+    facts = {"owner": value_of(share, "owner")}
     if (exception := lapsed(share, policy, now=now)) is not None:
         facts["expired_exception"] = exception.name
-    failed = _first_failure(named, share, now) if named else None
-    if named is None:
-        failed = f"owners: no rule that accepts names {share.owner or UNKNOWN} for project {share.project_id}"
-    reason = Reason.IMAGE_NOT_ALLOWED if named else Reason.OWNER_NOT_ALLOWED
+    if named is not None:
+        reason, failed = Reason.IMAGE_NOT_ALLOWED, _first_failure(named, share, now)
+    else:
+        reason = Reason.OWNER_NOT_ALLOWED
+        failed = f"owners: no rule that accepts names {share.owner} for project {share.project_id}"
     return Decision(action=policy.default, reason=reason, facts=facts, failed_condition=failed)
 
 

@@ -61,7 +61,7 @@ class Rule:
         Returns:
             False where one fails; None where none fails, but one hangs on a fact that nobody knows.
         """
-        verdict = None if share.owner is None and self.owners is not None else True
+        verdict: bool | None = True
         for test in (self.first, *self.others, *self.at_door) if at_door else (self.first, *self.others):
             holds = test(share, now)
             if holds is False:
@@ -130,9 +130,9 @@ class Policy:
     by_owner: Mapping[str, tuple[Rule, ...]]
     for_strangers: tuple[Rule, ...]
 
-    def rules_for(self, owner: str | None) -> tuple[Rule, ...]:
-        """Return the rules that could match a share of `owner`, in order; all of them where nobody knows the owner."""
-        return self.rules if owner is None else self.by_owner.get(owner, self.for_strangers)
+    def rules_for(self, owner: str) -> tuple[Rule, ...]:
+        """Return the rules that could match a share of `owner`, in order."""
+        return self.by_owner.get(owner, self.for_strangers)
 
 
 def load(text: str, *, file: str = "policy.yaml", api: Api = "ims") -> Policy:

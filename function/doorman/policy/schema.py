@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, JsonValue
 
+from doorman.models import Action, Kind
 from doorman.policy.document.strict import Strict
 
 MAX_NAME: Final = 100
@@ -87,7 +88,7 @@ _SUBJECT: Final[list[JsonValue]] = [
     {"required": ["owners"]},
     {"properties": {"images": {"required": ["ids"]}}, "required": ["images"]},
 ]
-Decision = Annotated[Literal["accept", "reject", "hold"], Field(description="`accept`, `reject` or `hold`")]
+Decision = Annotated[Action, Field(description="`accept`, `reject` or `hold`")]
 Mode = Literal["enforce", "audit"]
 _Mode = Annotated[Mode, Field(description="`enforce` or `audit`")]
 
@@ -115,9 +116,7 @@ class ImagesEntry(Strict):
     platform: OneOrMore[Text] | None = words("a pattern such as `Ubuntu*`, or a list of them")
     os_version: OneOrMore[Text] | None = words('a pattern such as `"Ubuntu 22.04*"`, or a list of them')
     architecture: OneOrMore[Literal["x86_64", "arm64"]] | None = words("`x86_64` or `arm64`, or a list of them")
-    kind: OneOrMore[Literal["server", "data", "iso", "bare_metal"]] | None = words(
-        "`server`, `data`, `iso` or `bare_metal`, or a list of them"
-    )
+    kind: OneOrMore[Kind] | None = words("`server`, `data`, `iso` or `bare_metal`, or a list of them")
     firmware: OneOrMore[Literal["bios", "uefi"]] | None = words("`bios` or `uefi`, or a list of them")
     hash: OneOrMore[Annotated[str, Field(pattern=r"^[0-9a-fA-F]{32,128}$")]] | None = words(
         "the `os_hash_value` in hexadecimal, 32 to 128 digits, or a list of them"

@@ -234,7 +234,7 @@ def test_where_vaults_cannot_be_listed_nothing_is_said_of_them(
 
 
 def test_schema_prints_the_schema(capsys: pytest.CaptureFixture[str]) -> None:
-    """As it is committed for editors, to the letter."""
+    """As it is committed for editors; `doorman policy schema > docs/policy.schema.json` writes it anew."""
     code, lines = ask("policy schema", capsys)
     assert (code, json.loads("\n".join(lines))) == (0, schema())
     assert (ROOT / "docs/policy.schema.json").read_text(encoding="utf-8").splitlines() == lines
@@ -279,7 +279,7 @@ def test_test_names_rules_without_a_case(folder: Path, capsys: pytest.CaptureFix
                 "policy": "../../p.yaml",
                 "cases": [
                     {"case": "one", "share": {"owner": OWNER}, "expect": {"decision": "accept"}},
-                    {"case": "two", "share": {}, "expect": {"decision": "hold", "rule": "golden"}},
+                    {"case": "two", "share": {"owner": "ccc"}, "expect": {"decision": "hold", "rule": "golden"}},
                 ],
             }
         )
@@ -341,7 +341,7 @@ def test_diff_says_where_it_ends(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Policies too large to be compared in full are no silent answer."""
-    monkeypatch.setattr("doorman.policy.tools.ways.MAX_STEPS", 0)
+    monkeypatch.setattr("doorman.policy.tools.diff.MAX_STEPS", 0)
     (folder / "old.yaml").write_text(SOUND)
     (folder / "new.yaml").write_text("version: 1\n")
     _, lines = ask("policy diff old.yaml new.yaml", capsys)

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 from doorman.models import Share
 from doorman.policy.conditions import KEYS
 from doorman.policy.decision import Decision, decide
-from doorman.policy.policy import compile_policy, load_file
-from doorman.policy.schema import PolicyFile
-from doorman.policy.tools.diff import Change, Sample, compare, compare_policies
-from tests.policy.test_decision import IMAGE, NOW, RULE_LISTS, build_text
+from doorman.policy.policy import Policy, load
+from doorman.policy.tools.diff import Change, compare, compare_policies
+from tests.policy.test_decision import IMAGE, NOW, RULE_LISTS, VALUES, build_text
 
 DAY = datetime(2026, 11, 5, 12, tzinfo=UTC)
 BASE = """
@@ -27,15 +26,9 @@ vaults: [{vault: v1}]
 """
 
 
-def read(text: str) -> PolicyFile:
-    """Read a policy as it is written."""
-    content, _ = load_file(text)
-    return content
-
-
 def changes(old: str, new: str) -> tuple[Change, ...]:
     """Compare by made-up shares."""
-    compared = compare_policies(read(old), read(new), now=DAY)
+    compared = compare_policies(load(old), load(new), now=DAY)
     assert compared.is_whole
     return compared.changes
 
@@ -43,7 +36,7 @@ def changes(old: str, new: str) -> tuple[Change, ...]:
 def told(old: str, new: str) -> list[tuple[str, str]]:
     """Compare, and say of each that ends differently what it is and how: `accept -> hold`."""
     return [
-        (change.sample.label, f"{change.old.action} -> {change.new.action}")
+        (change.label, f"{change.old.action} -> {change.new.action}")
         for change in changes(old, new)
         if change.is_other_end
     ]
@@ -99,8 +92,15 @@ def test_another_way_to_choose_a_vault_shows(new: str, *, differs: bool) -> None
 def test_another_name_of_a_rule_is_no_other_end() -> None:
     """It is told, since outcomes will name it, but nothing ends differently."""
     found = changes(BASE, BASE.replace("name: rest", "name: others"))
-    assert [(each.sample.label, each.is_other_end) for each in found][:1] == [("owner aaa", False)]
+    assert [(each.label, each.is_other_end) for each in found][:1] == [("owner aaa", False)]
     assert {(each.old.rule, each.new.rule) for each in found} == {("rest", "others")}
+
+
+@pytest.mark.parametrize(("last", "differs"), [("2026-11-04", False), ("2026-11-05", True)])
+def test_an_exception_that_has_ended_changes_nothing(last: str, *, differs: bool) -> None:
+    """It counts through its last day."""
+    entry = f"{{name: e, owners: [ccc], decision: accept, reason: r, by: b, expires: {last}}}"
+    assert bool(told(BASE, f"{BASE}exceptions: [{entry}]")) is differs
 
 
 def test_audit_is_another_end() -> None:
@@ -115,54 +115,67 @@ def test_no_rule_at_all_still_has_samples() -> None:
     assert told("version: 1", "version: 1\ndefault: reject") == [("owner any-other-owner", "hold -> reject")]
 
 
-def test_policies_too_large_to_be_compared_in_full_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was found until then is shown all the same."""
-    monkeypatch.setattr("doorman.policy.tools.ways.MAX_STEPS", 3)
-    assert not compare_policies(read(BASE), read("version: 1"), now=DAY).is_whole
+def count_decisions(monkeypatch: pytest.MonkeyPatch, old: str, new: str) -> tuple[int, int]:
+    """Compare, and say how many shares were decided for that and how many changes were found."""
+    calls = []
+
+    def counting(share: Share, policy: Policy, *, now: datetime) -> Decision:
+        calls.append(share)
+        return decide(share, policy, now=now)
+
+    monkeypatch.setattr("doorman.policy.tools.diff.decide", counting)
+    found = changes(old, new)
+    return len(calls), len(found)
+
+
+def many(rules: int, owners: int, *, of_each: int) -> str:
+    """Write a policy of many rules, of which each names some owners and a name pattern."""
+    lines = ["version: 1", "rules:"]
+    for rule in range(rules):
+        named = ", ".join(f"o{(rule * of_each + number) % owners}" for number in range(of_each))
+        lines.append(f"  - {{name: r{rule}, owners: [{named}], images: {{names: [t{rule}-*]}}, decision: accept}}")
+    return "\n".join(lines)
+
+
+def test_owners_who_are_treated_alike_cost_as_much_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is told all the same."""
+    few, lots = (many(20, owners, of_each=owners) for owners in (2, 1000))
+    (cost, told), (more, all_told) = (
+        count_decisions(monkeypatch, each, each.replace("1\n", "1\ndefault: reject\n", 1)) for each in (few, lots)
+    )
+    assert (more, all_told) == (cost, 1 + (told - 1) * 500)
+
+
+def test_owners_whose_rules_are_as_they_were_cost_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of two hundred rules is changed; a thousand owners are named."""
+    old = many(200, 1000, of_each=5)
+    cost, told = count_decisions(monkeypatch, old, old.replace("t7-*", "t7x-*"))
+    assert (told > 4, cost < 100) == (True, True)
 
 
 def test_real_shares_are_compared_as_they_are() -> None:
-    """Samples may be any shares."""
-    samples = [Sample(share=Share(image_id=IMAGE, project_id="p", owner="aaa", full_ecs=None), label="image")]
-    policy = compile_policy(read(BASE))
-    [decision] = [decide(each.share, policy, now=DAY) for each in samples]
-    assert compare(samples, [decision], [decision]) == []
+    """Each is known by its image."""
+    real = Share(image_id=IMAGE, project_id="p", owner="aaa", full_ecs=None)
+    old, new = ([decide(real, load(each), now=DAY)] for each in (BASE, BASE.replace("reject", "hold")))
+    assert compare([real], old, old) == []
+    assert [(each.share, each.label) for each in compare([real], old, new)] == [(real, f"image {IMAGE}")]
 
 
-def _shares(count: int) -> Iterable[Share]:
+def _make_shares(count: int) -> Iterable[Share]:
     draw = random.Random(20)
-    days = [timedelta(days=each) for each in (-1, 0, 29.9, 30, 30.5, 31, 400)]
-    values: dict[str, list[Any]] = {
-        "owner": ["aaa", "bbb", "stranger", None],
-        "name": ["golden-1", "golden-x", "xolden-2", "other", "", None],
-        "created_at": [*(NOW - each for each in days), None],
-        "full_ecs": [True, False, None],
-        "kind": ["server", "data", "iso", None],
-        "os_type": ["Linux", "linux", "Windows", "Other", None],
-        "os_version": ["Ubuntu 22.04 server", "CentOS 9", None],
-        "platform": ["Ubuntu", "CentOS", None],
-        "architecture": ["x86", "aarch64", "x86_64", "sparc", None],
-        "min_disk": [0, 9, 10, 40, 41, None],
-        "min_ram": [0, 1, 4096, 4097, None],
-        "tags": [frozenset[str](), frozenset({"signed"}), frozenset({"signed", "x"}), None],
-        "encrypted": [True, False, None],
-        "firmware": ["bios", "UEFI", None],
-        "hash_value": ["a" * 64, "b" * 64, None],
-        "project_id": ["receiver", "other"],
-        "image_id": [IMAGE, IMAGE[:-1] + "4"],
-    }
-    assert {key.fact for key in KEYS.values()} < set(values)
+    others = {"project_id": ["receiver", "other"], "image_id": [IMAGE, IMAGE[:-1] + "4"]}
+    assert {key.fact for key in KEYS.values()} < {*VALUES, *others}
+    values = {fact: [None, *each] for fact, each in VALUES.items()} | {"owner": VALUES["owner"]} | others
     for _ in range(count):
         yield Share(**{fact: draw.choice(each) for fact, each in values.items()})
 
 
-SHARES = list(_shares(10_000))
+SHARES = list(_make_shares(10_000))
 
 
-def _mark(owner: str | None, old: Decision, new: Decision, named: set[str | None]) -> tuple[object, ...]:
+def _mark(owner: str | None, old: Decision, new: Decision) -> tuple[object, ...]:
     is_moved = old.action == new.action == "accept"
-    told = ((each.action, each.rule, each.reason, is_moved and each.vaults) for each in (old, new))
-    return (owner if owner in named else "any-other-owner", *told)
+    return (owner, *((each.action, each.rule, each.reason, is_moved and each.vaults) for each in (old, new)))
 
 
 @settings(max_examples=15, deadline=None)
@@ -171,20 +184,13 @@ def test_every_change_that_any_share_shows_is_named(
     old_rules: list[dict[str, Any]], new_rules: list[dict[str, Any]], defaults: tuple[str, str]
 ) -> None:
     """Of 10,000 shares, each pair of decisions that differs is among those of the made-up ones, by owner."""
-    files = [
-        read(build_text(rules, default=default))
+    policies = [
+        load(build_text(rules, default=default))
         for rules, default in zip((old_rules, new_rules), defaults, strict=True)
     ]
-    policies = [compile_policy(each) for each in files]
-    named = {None, *(owner for policy in policies for rule in policy.rules for owner in rule.owners or ())} | {
-        "aaa",
-        "ccc",
-    }
-    shown = {
-        _mark(each.sample.share.owner, each.old, each.new, named) for each in compare_policies(*files, now=NOW).changes
-    }
+    found = [(each.share.owner, each.old, each.new) for each in compare_policies(*policies, now=NOW).changes]
+    shown = {_mark(*each) for each in found}
     for share in SHARES:
         before, after = (decide(share, policy, now=NOW) for policy in policies)
         if (before.action, before.vaults) != (after.action, after.vaults):
-            marks = {_mark(owner, before, after, named) for owner in (share.owner, "any-other-owner")}
-            assert marks & shown
+            assert {_mark(owner, before, after) for owner in (share.owner, "any-other-owner")} & shown

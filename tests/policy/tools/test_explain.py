@@ -1,10 +1,11 @@
 """Explains decisions: which rule matched, which condition failed with the value seen, and what was never asked."""
 
+from dataclasses import astuple
 from datetime import UTC, datetime
 
 from doorman.models import Share
 from doorman.policy.policy import VaultRule, load
-from doorman.policy.tools.explain import Finding, Step, Verdict, as_json, describe_vault, explain
+from doorman.policy.tools.explain import as_json, describe_vault, explain
 
 IMAGE = "6596628c-42d4-4ff1-8660-8ea5ae61f243"
 NOW = datetime(2026, 11, 5, 12, tzinfo=UTC)
@@ -26,63 +27,20 @@ def test_each_rule_is_told_until_one_decides() -> None:
     """Failed, unknown, tried, matched, and then not reached, each with what it wants and sees."""
     share = Share(image_id=IMAGE, project_id="receiver", owner="aaa", name="golden-1", full_ecs=None)
     explanation = explain(share, POLICY, now=NOW)
-    owner = Finding(condition="owners", wanted="aaa", seen="aaa", holds=True)
-    assert explanation.steps == (
-        Step(
-            rule="migration",
-            section="exceptions",
-            decision="reject",
-            mode="enforce",
-            verdict=Verdict.FAILED,
-            conditions=[
-                Finding(condition="expires", wanted="through 2026-11-04", seen="2026-11-05", holds=False),
-                owner,
-            ],
-        ),
-        Step(
-            rule="banned",
-            section="rules",
-            decision="reject",
-            mode="enforce",
-            verdict=Verdict.FAILED,
-            conditions=[Finding(condition="owners", wanted="bbb", seen="aaa", holds=False)],
-        ),
-        Step(
-            rule="encrypted",
-            section="rules",
-            decision="hold",
-            mode="enforce",
-            verdict=Verdict.UNKNOWN,
-            conditions=[Finding(condition="images.encrypted", wanted="true", seen="unknown", holds=None)],
-        ),
-        Step(
-            rule="stricter",
-            section="rules",
-            decision="reject",
-            mode="audit",
-            verdict=Verdict.TRIED,
-            conditions=[owner],
-        ),
-        Step(
-            rule="golden",
-            section="rules",
-            decision="accept",
-            mode="enforce",
-            verdict=Verdict.MATCHED,
-            conditions=[
-                owner,
-                Finding(condition="images.names", wanted="golden-*", seen="golden-1", holds=True),
-            ],
-        ),
-        Step(
-            rule="rest",
-            section="rules",
-            decision="hold",
-            mode="enforce",
-            verdict=Verdict.NOT_REACHED,
-            conditions=[],
-        ),
-    )
+    told = [
+        (step.rule, step.section, step.decision, step.mode, step.verdict, [astuple(each) for each in step.conditions])
+        for step in explanation.steps
+    ]
+    owner, day = ("owners", "aaa", "aaa", True), ("expires", "through 2026-11-04", "2026-11-05", False)
+    name, encrypted = ("images.names", "golden-*", "golden-1", True), ("images.encrypted", "true", "unknown", None)
+    assert told == [
+        ("migration", "exceptions", "reject", "enforce", "failed", [day, owner]),
+        ("banned", "rules", "reject", "enforce", "failed", [("owners", "bbb", "aaa", False)]),
+        ("encrypted", "rules", "hold", "enforce", "unknown", [encrypted]),
+        ("stricter", "rules", "reject", "audit", "tried", [owner]),
+        ("golden", "rules", "accept", "enforce", "matched", [owner, name]),
+        ("rest", "rules", "hold", "enforce", "not reached", []),
+    ]
 
 
 def test_programs_get_everything_as_plain_values() -> None:
@@ -104,14 +62,7 @@ def test_programs_get_everything_as_plain_values() -> None:
         "needs_vault_list": True,
         "trials": [{"rule": "stricter", "decision": "reject", "reason": "rejected_by_rule"}],
     }
-    assert [(rule["rule"], rule["verdict"]) for rule in rules] == [
-        ("migration", "failed"),
-        ("banned", "failed"),
-        ("encrypted", "failed"),
-        ("stricter", "tried"),
-        ("golden", "matched"),
-        ("rest", "not reached"),
-    ]
+    assert [rule["verdict"] for rule in rules] == ["failed", "failed", "failed", "tried", "matched", "not reached"]
     assert rules[4]["conditions"][1] == {
         "condition": "images.names",
         "wanted": "golden-*",

@@ -60,7 +60,7 @@ def test_exactly_what_is_accepted_would_be_accepted(facts: list[dict[str, object
     lints = [each.fault.message for each in lint(content, root, today=TODAY)]
     assert [each for each in lints if "audit mode" not in each] == []
     if any(accepted):
-        results = list(run(load_cases(cases(shares), file="c"), policy, now=NOW))
+        results = list(run(*load_cases(cases(shares), file="c"), policy, now=NOW))
         assert [each.misses for each in results] == [()] * sum(accepted)
 
 

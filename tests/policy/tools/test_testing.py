@@ -39,7 +39,7 @@ cases:
 """,
         file="cases.yaml",
     )
-    assert [(each.case, each.line, each.misses) for each in run(cases, POLICY, now=NOW)] == [
+    assert [(each.case, each.line, each.misses) for each in run(*cases, POLICY, now=NOW)] == [
         ("golden servers go into the first vault", 3, ()),
         (
             "strangers are let in",
@@ -67,16 +67,16 @@ cases:
   - {case: by the file, share: {owner: ccc}, expect: {decision: accept}}
   - {case: by the case, share: {owner: ccc}, expect: {decision: hold}, now: "2026-11-05T00:00:00Z"}
 """
-    told = [each.decision.action for each in run(load(text, file="c"), POLICY, now=NOW)]
+    told = [each.decision.action for each in run(*load(text, file="c"), POLICY, now=NOW)]
     without = load(text.replace("now: 2026-11-03T00:00:00Z\n", ""), file="c")
     assert told == ["accept", "hold"]
-    assert [each.decision.action for each in run(without, POLICY, now=NOW)] == ["hold", "hold"]
+    assert [each.decision.action for each in run(*without, POLICY, now=NOW)] == ["hold", "hold"]
 
 
 def test_rules_that_no_case_reaches_are_listed() -> None:
     """A rule on trial counts as reached where it was tried."""
     text = "cases: [{case: one, share: {owner: aaa}, expect: {decision: accept}}]"
-    assert uncovered(POLICY, run(load(text, file="c"), POLICY, now=NOW)) == ("migration", "banned")
+    assert uncovered(POLICY, run(*load(text, file="c"), POLICY, now=NOW)) == ("migration", "banned")
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,8 @@ def _tell(answer: Answer) -> None:
 def tell_decision(explanation: Explanation) -> None:
     """Say what would be decided, and how each rule took part in it."""
     decision = explanation.decision
-    by = f"rule {decision.rule}" if decision.rule else "by default, since no rule matches"
+    unruled = "by default, since no rule matches" if explanation.share.owner else "whatever the rules say"
+    by = f"rule {decision.rule}" if decision.rule else unruled
     audit = ", in audit mode: only told, not done" if decision.audit else ""
     say(f"  would be {_WORDS[decision.action]}: {decision.reason}, {by}{audit}", style=_STYLES[decision.action])
     for fact, value in decision.facts.items():

@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -13,10 +14,10 @@ from doorman.entrypoints.cli.examples import write_below
 from doorman.entrypoints.cli.output import read_text, say, say_lines
 from doorman.entrypoints.cli.policy_live import Seen, compare_with, look, served_api
 from doorman.errors import Misconfigured
-from doorman.models import Share, Vault
 from doorman.parsing import visible
 from doorman.policy.document.faults import BrokenFile, Fault
-from doorman.policy.policy import compile_policy, load, load_file
+from doorman.policy.document.yaml_reader import Node
+from doorman.policy.policy import Policy, compile_policy, load, load_file
 from doorman.policy.tools import reports, share_file, testing
 from doorman.policy.tools.json_schema import schema
 from doorman.policy.tools.lint import lint
@@ -123,14 +124,17 @@ def _answer(found: Sequence[Found], arguments: argparse.Namespace) -> int:
 def _test(arguments: argparse.Namespace) -> int:
     """Run every case; 1 where one fails."""
     arguments.strict = arguments.require_coverage
-    results: dict[str, list[testing.Result]] = {}
+    policies: dict[str, Policy] = {}
+    results: dict[str, list[testing.Result]] = defaultdict(list)
     found: list[Found] = []
-    for file, cases in _read(arguments.folder):
-        path = arguments.policy or _policy_of(file, cases, arguments.folder)
-        for result in testing.run(cases, load(read_text(path), file=path, api=served_api()), now=datetime.now(UTC)):
+    for file, content, root in _read(arguments.folder):
+        path = arguments.policy or _policy_of(file, content, arguments.folder)
+        if path not in policies:
+            policies[path] = load(read_text(path), file=path, api=served_api())
+        for result in testing.run(content, root, policies[path], now=datetime.now(UTC)):
             found.append(_ran(file, result))
-            results.setdefault(path, []).append(result)
-    bare = [_bare(path, rule) for path in results for rule in _uncovered(path, results[path])]
+            results[path].append(result)
+    bare = [_bare(path, rule) for path in results for rule in testing.uncovered(policies[path], results[path])]
     if arguments.output == "text":
         _say_tests(found, bare)
     return _answer([*found, *bare], arguments)
@@ -160,17 +164,14 @@ def _say_tests(found: Sequence[Found], bare: Sequence[Found]) -> None:
 
 def _suggest(arguments: argparse.Namespace) -> int:
     """Write a first policy from the shares of a file, or of the served projects."""
-    if arguments.shares:
-        return _write_first(arguments.out, share_file.load(read_text(arguments.shares), file=arguments.shares), ())
-    return _write_live(arguments.out, look())
+    if not arguments.shares:
+        return _write_first(arguments.out, look())
+    shares = share_file.load(read_text(arguments.shares), file=arguments.shares)
+    return _write_first(arguments.out, Seen(shares=shares, vaults=None, projects=frozenset()))
 
 
-def _write_live(out: str | None, seen: Seen) -> int:
-    return _write_first(out, seen.shares, seen.vaults or ())
-
-
-def _write_first(out: str | None, shares: Sequence[Share], vaults: Sequence[Vault]) -> int:
-    text = suggest(shares, vaults=[each.vault_id for each in vaults], today=datetime.now(UTC).date())
+def _write_first(out: str | None, seen: Seen) -> int:
+    text = suggest(seen.shares, vaults=[each.vault_id for each in seen.vaults or ()], today=datetime.now(UTC).date())
     if not out:
         say_lines(text.rstrip("\n"))
         return 0
@@ -178,31 +179,27 @@ def _write_first(out: str | None, shares: Sequence[Share], vaults: Sequence[Vaul
     if (folder / "policy.yaml").exists():
         raise Misconfigured(f"{folder / 'policy.yaml'}: is there already, and is not overwritten: name another folder")
     folder.mkdir(parents=True, exist_ok=True)
-    for name, content in (("policy.yaml", text), ("cases.yaml", write_cases(shares))):
+    for name, content in (("policy.yaml", text), ("cases.yaml", write_cases(seen.shares))):
         (folder / name).write_text(content, encoding="utf-8")
         say(f"{folder / name}: written")
     return 0
 
 
-def _read(folder: str) -> Iterator[tuple[str, testing.Cases]]:
+def _read(folder: str) -> Iterator[tuple[str, testing.CaseFile, Node]]:
     files = sorted(each for each in Path(folder).rglob("*") if each.suffix in _ENDINGS and each.is_file())
     cases = [str(each) for each in files if each != Path(folder, "policy.yaml")]
     if not cases:
         raise Misconfigured(f"{folder}: no case files here: add a `.yaml` file that begins with `cases:`")
     for file in cases:
-        yield file, testing.load(read_text(file), file=file)
+        yield file, *testing.load(read_text(file), file=file)
 
 
-def _policy_of(file: str, cases: testing.Cases, folder: str) -> str:
+def _policy_of(file: str, content: testing.CaseFile, folder: str) -> str:
     """Find the policy: as the file says, else beside it in the folder, else where the functions look."""
-    if cases.content.policy is not None:
-        return os.path.normpath(Path(file).parent / cases.content.policy)
+    if content.policy is not None:
+        return os.path.normpath(Path(file).parent / content.policy)
     beside = Path(folder, "policy.yaml")
     return str(beside) if beside.is_file() else os.environ.get("DOORMAN_POLICY") or "policy.yaml"
-
-
-def _uncovered(policy: str, results: list[testing.Result]) -> tuple[str, ...]:
-    return testing.uncovered(load(read_text(policy), file=policy, api=served_api()), results)
 
 
 def _print_schema(_: argparse.Namespace) -> int:

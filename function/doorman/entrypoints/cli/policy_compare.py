@@ -12,7 +12,7 @@ from doorman.policy.decision import Decision, decide, hold_over_limit, over_limi
 from doorman.policy.policy import Policy, compile_policy, load_file
 from doorman.policy.schema import PolicyFile
 from doorman.policy.tools import share_file
-from doorman.policy.tools.diff import Change, Comparison, Sample, compare, compare_policies
+from doorman.policy.tools.diff import Change, Comparison, compare, compare_policies
 from doorman.policy.tools.explain import describe_vault
 from doorman.policy.vault_choice import choose
 
@@ -34,13 +34,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Compare; 1 where a share would end differently."""
     now = datetime.now(UTC)
     old, new = (load_file(read_text(file), file=file, api=served_api())[0] for file in (arguments.old, arguments.new))
+    policies = [compile_policy(each) for each in (old, new)]
     shares = _read_shares(arguments)
     if shares is None:
-        compared = compare_policies(old, new, now=now)
+        compared = compare_policies(*policies, now=now)
     else:
-        samples = [Sample(share=share, label=f"image {share.image_id}") for share in shares]
-        before, after = (decide_shares(shares, compile_policy(each), now) for each in (old, new))
-        compared = Comparison(changes=tuple(compare(samples, before, after)))
+        before, after = (decide_shares(shares, policy, now) for policy in policies)
+        compared = Comparison(changes=tuple(compare(shares, before, after)))
     beside = list(_beside(old, new))
     if arguments.json:
         say_lines(json.dumps([_as_json(change) for change in compared.changes], indent=2))
@@ -83,7 +83,7 @@ def _waits(share: Share) -> bool:
 def _tell(compared: Comparison, what: str) -> None:
     ends = [change for change in compared.changes if change.is_other_end]
     for change in ends:
-        share, facts = change.sample.share, change.sample.label
+        share, facts = change.share, change.label
         if facts.startswith("image "):
             server = ", full-ECS" if share.full_ecs else ""
             facts += f", owner {share.owner or 'unknown'}, name {share.name or 'unknown'}{server}"
@@ -102,7 +102,7 @@ def _word(decision: Decision) -> str:
 
 
 def _as_json(change: Change) -> dict[str, object]:
-    [facts] = share_file.write([change.sample.share])
+    [facts] = share_file.write([change.share])
     sides = {"old": change.old, "new": change.new}
     told = {
         side: {
@@ -110,8 +110,8 @@ def _as_json(change: Change) -> dict[str, object]:
             "rule": decision.rule,
             "reason": decision.reason,
             "audit": decision.audit,
-            "vault": choose(decision.vaults, change.sample.share, tried=(), vaults=None),
+            "vault": choose(decision.vaults, change.share, tried=(), vaults=None),
         }
         for side, decision in sides.items()
     }
-    return {"sample": change.sample.label, "share": facts, "ends_differently": change.is_other_end, **told}
+    return {"sample": change.label, "share": facts, "ends_differently": change.is_other_end, **told}

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, cast, get_args
 from doorman.errors import DoormanError, Misconfigured
 from doorman.models import Share, Vault
 from doorman.policy.document.faults import Fault
-from doorman.policy.document.yaml_reader import Node, Path
+from doorman.policy.document.yaml_reader import Node
 from doorman.policy.policy import load, resolve
 from doorman.policy.schema import Api, PolicyFile
-from doorman.policy.tools.dangers import placed
+from doorman.policy.tools.lint import list_projects, list_vaults
 
 if TYPE_CHECKING:
     from doorman.handlers.context import ProjectContext
@@ -60,30 +60,26 @@ def look() -> Seen:
 def compare_with(content: PolicyFile, root: Node, seen: Seen) -> Iterator[Fault]:
     """Yield what the policy names, and the cloud does not know."""
     owners = {share.owner for share in seen.shares}
-    for path, entry in placed(content):
-        for index, each in enumerate(entry.owners or ()):
-            for owner in sorted((resolve([each], content) or frozenset()) - owners):
-                text = f"{owner} never shared anything with the served projects: is it the right ID?"
-                yield root.fault((*path, "owners", index), text)
-        for index, each in enumerate(entry.projects or ()):
-            for project in sorted((resolve([each], content) or frozenset()) - seen.projects):
-                right = (
-                    f"that is a name, write {seen.names[project]}" if project in seen.names else "is it the right ID?"
-                )
-                yield root.fault((*path, "projects", index), f"{project} is no project that is served: {right}")
-    listed = {vault.vault_id for vault in seen.vaults or ()}
-    named = {vault.name: vault.vault_id for vault in seen.vaults or () if vault.name}
-    for number, vault in enumerate(content.vaults if seen.vaults is not None else ()):
-        given: list[tuple[Path, str]] = [
-            (("vaults", number, "candidates", index), each) for index, each in enumerate(vault.candidates or ())
-        ]
-        given += [(("vaults", number, "vault"), vault.vault)] if vault.vault else []
-        for place, each in given:
+    for path, entries in list_projects(content):
+        for index, each in enumerate(entries if path[0] in {"rules", "exceptions"} else ()):
+            for project in sorted(resolve([each], content) or ()):
+                if path[-1] == "owners" and project not in owners:
+                    text = f"{project} never shared anything with the served projects: is it the right ID?"
+                    yield root.fault((*path, index), text)
+                if path[-1] == "projects" and project not in seen.projects:
+                    text = f"{project} is no project that is served: {_advise(project, seen.names)}"
+                    yield root.fault((*path, index), text)
+    if seen.vaults is not None:
+        listed = {vault.vault_id for vault in seen.vaults}
+        names = {vault.name: vault.vault_id for vault in seen.vaults if vault.name}
+        for path, each in list_vaults(content):
             if each not in listed:
-                right = f"that is a name, write {named[each]}" if each in named else "is it the right ID?"
-                yield root.fault(
-                    place, f"{each} is no vault of the served projects that takes servers' backups: {right}"
-                )
+                text = f"{each} is no vault of the served projects that takes servers' backups: {_advise(each, names)}"
+                yield root.fault(path, text)
+
+
+def _advise(given: str, names: Mapping[str, str]) -> str:
+    return f"that is a name, write {names[given]}" if given in names else "is it the right ID?"
 
 
 async def _look() -> Seen:

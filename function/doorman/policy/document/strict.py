@@ -3,10 +3,10 @@
 Shared by the policy, its tests and lists of shares. The words for a key stand at the key: the description of its field.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from difflib import get_close_matches
 from types import UnionType
-from typing import Annotated, Any, ClassVar, Final, TypeVar, Union, get_args, get_origin
+from typing import Annotated, ClassVar, Final, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
@@ -72,11 +72,14 @@ def load(
     return content, root
 
 
-def about_value(model: object, path: Path, node: Node, *, choices: Sequence[str] = ()) -> str:
-    """Say what the value at `path` must be instead; `choices` are the words that it may be."""
+def about_value(model: object, path: Path, node: Node) -> str:
+    """Say what the value at `path` must be instead, and which of the words that it may be is meant."""
     # a wrong file may hold a secret: what it is as a whole is said without its words
     what = _seen(node) if path else _kind(node.value)
-    text = f"{_subject(path)} must be {_find(model, path)[1]}, not {what}"
+    kind, words = _find(model, path)
+    text = f"{_subject(path)} must be {words}, not {what}"
+    single, _ = unwrap(get_args(kind)[0]) if get_origin(kind) is list else (kind, "")
+    choices = get_args(single) if get_origin(single) is Literal else ()
     guess = closest(node.value, choices) if isinstance(node.value, str) else None
     return f"{text}; did you mean `{guess}`?" if guess else text
 
@@ -110,7 +113,7 @@ def _form(root: Node, model: object, error: ValidationError, advise: Advise) -> 
                 text = f'must be a text, not {_seen(node)}: put it in quotes, "{node.text}"'
                 yield root.fault(path, f"{_subject(path)} {text}")
             case _:
-                yield root.fault(path, about_value(model, path, root.find(path), choices=_choices(each)))
+                yield root.fault(path, about_value(model, path, root.find(path)))
 
 
 def _about_unknown_key(model: object, path: Path) -> str:
@@ -134,12 +137,6 @@ def _written(root: Node, path: Path) -> Path:
     """Leave out the index that the model gave to a single value, where a list of them may stand."""
     is_single = bool(path) and isinstance(path[-1], int) and not isinstance(root.find(path[:-1]).value, list)
     return path[:-1] if is_single else path
-
-
-def _choices(error: Mapping[str, Any]) -> list[str]:
-    """Read the words that a value may be from the model's error: `'accept', 'reject' or 'hold'`."""
-    expected = error.get("ctx", {}).get("expected", "")
-    return [each.strip("'") for each in expected.replace(" or ", ", ").split(", ")]
 
 
 def _find(model: object, path: Path) -> tuple[object, str]:

@@ -5,11 +5,11 @@ The keys are those of a `Share`; a key that is left out is a fact that nobody kn
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import Annotated, Any, ClassVar, Final
 
-from pydantic import AfterValidator, Field
+from pydantic import BeforeValidator, Field
 
-from doorman.models import Share
+from doorman.models import Kind, MemberStatus, Share
 from doorman.parsing import parse_time
 from doorman.policy.document import strict
 from doorman.policy.document.faults import Fault
@@ -18,13 +18,14 @@ from doorman.policy.document.yaml_reader import Node
 from doorman.policy.schema import ImageId, ProjectId, words
 
 
-def _check_time(text: str) -> str:
-    if parse_time(text) is None:
+def _read_time(text: object) -> datetime:
+    time = parse_time(text) if isinstance(text, str) else None
+    if time is None:
         raise ValueError("not a time")
-    return text
+    return time
 
 
-Time = Annotated[str, AfterValidator(_check_time)]
+Time = Annotated[datetime, BeforeValidator(_read_time)]
 Count = Annotated[int, Field(ge=0)]
 
 
@@ -37,10 +38,10 @@ class Facts(Strict):
     project_id: ProjectId | None = words("the receiving project's ID")
     owner: ProjectId | None = words("the sharer's project ID")
     name: str | None = words("a text")
-    member_status: Literal["pending", "accepted", "rejected"] | None = words("`pending`, `accepted` or `rejected`")
+    member_status: MemberStatus | None = words("`pending`, `accepted` or `rejected`")
     created_at: Time | None = words("a time such as `2026-01-31T08:30:00Z`")
     full_ecs: bool | None = words("`true` or `false`")
-    kind: Literal["server", "data", "iso", "bare_metal"] | None = words("`server`, `data`, `iso` or `bare_metal`")
+    kind: Kind | None = words("`server`, `data`, `iso` or `bare_metal`")
     os_type: str | None = words("a text such as `Linux`")
     os_version: str | None = words("a text such as `Ubuntu 22.04 server 64bit`")
     platform: str | None = words("a text such as `Ubuntu`")
@@ -79,12 +80,9 @@ def load(text: str, *, file: str) -> tuple[Share, ...]:
 
 def to_share(facts: Facts, *, image_id: str = "", project_id: str = "unknown") -> Share:
     """Make a share of facts; the arguments stand in where they do not say."""
-    known = facts.model_dump(exclude_none=True, exclude={"created_at", "tags"})
-    return Share(
-        **{"image_id": image_id, "project_id": project_id, "full_ecs": None, **known},
-        created_at=parse_time(facts.created_at) if facts.created_at else None,
-        tags=None if facts.tags is None else frozenset(facts.tags),
-    )
+    known = facts.model_dump(exclude_none=True, exclude={"tags"})
+    tags = None if facts.tags is None else frozenset(facts.tags)
+    return Share(**{"image_id": image_id, "project_id": project_id, "full_ecs": None, **known, "tags": tags})
 
 
 def write(shares: Iterable[Share]) -> list[dict[str, Any]]:

@@ -25,11 +25,11 @@ _LISTED: Final = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Rule:
-    """What some owners' accepted images have in common; what is left of them is named by ID."""
+    """What some owners' accepted images have in common: `names`, or for what is left of them `ids`."""
 
     projects: tuple[str, ...]
-    names: tuple[str, ...]
-    ids: tuple[str, ...]
+    key: str
+    values: tuple[str, ...]
     is_plain: bool
 
 
@@ -86,9 +86,9 @@ def _rules(shares: Sequence[Share]) -> Iterator[_Rule]:
         if inside := _accepted(here):
             names, ids = _cover(inside, [share for share in here if share.member_status != "accepted"])
             is_plain = all(share.full_ecs is False for share in inside)
-            for covered in ({"names": names, "ids": ()}, {"names": (), "ids": ids}):
-                if any(covered.values()):
-                    yield _Rule(projects=projects, is_plain=is_plain, **covered)
+            for key, values in (("names", names), ("ids", ids)):
+                if values:
+                    yield _Rule(projects=projects, key=key, values=values, is_plain=is_plain)
 
 
 def _cover(inside: Sequence[Share], outside: Sequence[Share]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -119,7 +119,7 @@ def _name(rules: dict[_Rule, list[str]]) -> dict[str, tuple[_Rule, list[str]]]:
     """Name each rule by the first word of its images."""
     named: dict[str, tuple[_Rule, list[str]]] = {}
     for rule, owners in rules.items():
-        word = re.sub(r"[^A-Za-z0-9]", "", _ENDS.split(rule.names[0])[0]) if rule.names else ""
+        word = re.sub(r"[^A-Za-z0-9]", "", _ENDS.split(rule.values[0])[0]) if rule.key == "names" else ""
         base = f"{word[:40] or 'single'}-images"
         taken = sum(each == base or re.fullmatch(rf"{base}-\d+", each) is not None for each in named)
         named[base if not taken else f"{base}-{taken + 1}"] = (rule, owners)
@@ -156,9 +156,9 @@ def _write(name: str, rule: _Rule, owners: Sequence[str]) -> Iterator[str]:
     if rule.projects:
         yield f"    projects: {_yaml(rule.projects)}  # elsewhere not all of these images are accepted"
     yield "    images:"
-    if rule.ids:
+    if rule.key == "ids":
         yield "      # no pattern tells these from what is not accepted; better ask their owner for other names"
-    yield f"      {'ids' if rule.ids else 'names'}: {_yaml(rule.ids or rule.names)}"
+    yield f"      {rule.key}: {_yaml(rule.values)}"
     if rule.is_plain:
         yield "      full_ecs: false  # none of them was made of a whole server"
     yield "    decision: accept"

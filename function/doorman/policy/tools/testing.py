@@ -8,10 +8,10 @@ from typing import Annotated, ClassVar, Final
 from pydantic import Field
 
 from doorman.models import Share
-from doorman.parsing import parse_time
 from doorman.policy.decision import Decision, decide
 from doorman.policy.document import strict
 from doorman.policy.document.strict import Strict
+from doorman.policy.document.yaml_reader import Node
 from doorman.policy.policy import Policy
 from doorman.policy.schema import Decision as DecisionWord
 from doorman.policy.schema import Some, VaultId, words
@@ -70,30 +70,21 @@ class Result:
     misses: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Cases:
-    """A file of cases that was read, with the line of each."""
-
-    content: CaseFile
-    lines: tuple[int, ...]
-
-
-def load(text: str, *, file: str) -> Cases:
-    """Load a file of cases.
+def load(text: str, *, file: str) -> tuple[CaseFile, Node]:
+    """Load a file of cases, and where everything stands in it.
 
     Raises:
         BrokenFile: with every fault at once.
     """
-    content, root = strict.load(text, CaseFile, file=file)
-    return Cases(content, tuple(node.place[0] for node in root.find(("cases",)).children.values()))
+    return strict.load(text, CaseFile, file=file)
 
 
-def run(cases: Cases, policy: Policy, *, now: datetime) -> Iterator[Result]:
-    """Run the cases; `now` counts where the file does not say."""
-    for entry, line in zip(cases.content.cases, cases.lines, strict=True):
-        said = entry.now or cases.content.now
+def run(content: CaseFile, root: Node, policy: Policy, *, now: datetime) -> Iterator[Result]:
+    """Run the cases of a file; `now` counts where the file does not say."""
+    for index, entry in enumerate(content.cases):
+        line, _ = root.find(("cases", index)).place
         share = share_file.to_share(entry.share, image_id=_IMAGE)
-        decision = decide(share, policy, now=(parse_time(said) if said else None) or now)
+        decision = decide(share, policy, now=entry.now or content.now or now)
         misses = tuple(_misses(entry.expect, decision, share))
         yield Result(case=entry.case, line=line, decision=decision, misses=misses)
 

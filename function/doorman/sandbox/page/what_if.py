@@ -10,7 +10,7 @@ from doorman.models import Share
 from doorman.policy.decision import Decision
 from doorman.policy.document.faults import BrokenFile
 from doorman.policy.policy import Policy, compile_policy, load_file
-from doorman.policy.tools.diff import Sample, compare
+from doorman.policy.tools.diff import compare
 from doorman.policy.tools.lint import lint
 from doorman.sandbox.images import writer
 from doorman.sandbox.state import Cloud
@@ -44,9 +44,8 @@ def try_out(text: str, running: Policy, shares: list[Share]) -> dict[str, Any]:
         content, root = load_file(text, file="policy.yaml")
     except BrokenFile as error:
         return {"faults": [asdict(fault) for fault in error.faults], "warnings": [], "decisions": []}
-    samples = [Sample(share=share, label=share.image_id) for share in shares]
     before, after = (decide_shares(shares, policy, now) for policy in (running, compile_policy(content)))
-    ends = {change.sample.label for change in compare(samples, before, after) if change.is_other_end}
+    ends = {change.share.image_id for change in compare(shares, before, after) if change.is_other_end}
     decisions = [
         {
             "image_id": share.image_id, "name": share.name, "status": share.member_status,
