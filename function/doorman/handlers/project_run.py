@@ -12,6 +12,7 @@ from typing import TypeVar
 from doorman.errors import Broken, Busy, DoormanError, Stopped, Unavailable
 from doorman.events.messages import CheckData, EventType
 from doorman.events.writing import cause_of, read_check, read_notice
+from doorman.handlers.bounds import Bounds
 from doorman.handlers.check_job import check_job
 from doorman.handlers.context import ProjectContext
 from doorman.handlers.triage import triage
@@ -75,6 +76,7 @@ class ProjectRun:
         self._stop = stop
         self._clock = StoppableClock(context.clock, stop)
         self._started_at = context.clock.now()
+        self._checks = 1
 
     @property
     def project_id(self) -> str:
@@ -101,6 +103,13 @@ class ProjectRun:
         if images:
             await self._triage(Notice(project_id=self.project_id, images=tuple(images), cause=self.cause, sent_at=None))
 
+    async def follow(self, events: Sequence[CloudEvent]) -> None:
+        """Have done what these events, of all projects, ask of this one; their checks share what they may read."""
+        self._checks = max(1, sum(event.type == EventType.CHECK for event in events))
+        for event in events:
+            if event.data["project_id"] == self.project_id:
+                self._go_on(event)
+
     def _go_on(self, event: CloudEvent) -> None:
         if event.type == EventType.CHECK:
             check = read_check(event, now=self.context.clock.now())
@@ -120,7 +129,7 @@ class ProjectRun:
 
     async def _triage(self, notice: Notice) -> None:
         # A call of an earlier attempt may have settled what its lost answer did not tell.
-        left = replace(notice, counts_from=self._started_at)
+        left = replace(notice, counts_from=min(notice.sent_at or self._started_at, self._started_at))
 
         async def attempt() -> None:
             nonlocal left
@@ -140,7 +149,7 @@ class ProjectRun:
             try:
                 # A check only reads: it may end in the midst of its wait, and the job is named as running.
                 context = replace(self.context, clock=self._clock)
-                await self.persist(lambda: check_job(context, check, cause=cause))
+                await self.persist(lambda: check_job(context, check, cause=cause, bounds=Bounds(self._checks)))
             except Unavailable as error:
                 self.give_up(error, check.images)
                 return

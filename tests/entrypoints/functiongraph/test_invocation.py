@@ -52,7 +52,7 @@ def cloud() -> Cloud:
     """A cloud with our user, whose jobs end at once."""
     cloud = Cloud()
     cloud.settings.job_seconds = 0
-    user = cloud.add_user("doorman", "secret", [RECEIVER])
+    user = cloud.add_user("doorman", "secret", [RECEIVER, "second"])
     cloud.add_access_key("AK", "SK", user, RECEIVER, security_token="ST")
     return cloud
 
@@ -142,6 +142,17 @@ def test_without_a_sink_a_trace_is_followed_to_its_outcome(cloud: Cloud) -> None
         ("dev.doorman.job.check.v1", 204),
     ]
     assert "alice" not in str(lines)
+
+
+def test_without_a_sink_each_project_is_followed(cloud: Cloud) -> None:
+    """The jobs of a payload's traces, each by its own project."""
+    images = {project: cloud.add_share(GOLDEN, project) for project in (RECEIVER, "second")}
+    traces = [added(image, request={"images": [image], "projects": [each]}) for each, image in images.items()]
+    payload = {"record": [{"smn": {"message": json.dumps(trace)}} for trace in traces]}
+    (reply,) = invoke(cloud, payload, environ={**OURS, "OS_PROJECT_ID": f"{RECEIVER},second"})
+    assert reply.status == 200
+    assert [cloud.member_status(image, project) for project, image in images.items()] == ["accepted"] * 2
+    assert cloud.jobs.keys() == {call.path.rpartition("/")[2] for call in cloud.calls if "/jobs/" in call.path}
 
 
 def test_without_a_sink_a_tick_is_the_whole_run(cloud: Cloud) -> None:
