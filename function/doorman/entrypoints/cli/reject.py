@@ -2,14 +2,14 @@
 
 from argparse import ArgumentParser, Namespace
 
-from doorman.entrypoints.cli import settle
+from doorman.entrypoints.cli import approve
 
 
 def configure(parser: ArgumentParser) -> None:
     """Declare the command's arguments."""
-    settle.configure(parser)
+    approve.configure_settling(parser)
 
 
 def run(arguments: Namespace) -> int:
     """Show, ask, reject, tell."""
-    return settle.settle(arguments, action="reject")
+    return approve.settle(arguments, action="reject")
