@@ -258,7 +258,7 @@ async def test_one_event_is_told_and_followed_once() -> None:
     for event in (*events, *events):
         await loopback.emit(event)
     assert (sink.events, gone_on.events) == (events[1:], events[:1])
-    assert (loopback.told, loopback.untold) == (tuple(events[1:]), ())
+    assert (loopback.told, loopback.untold) == ({events[1].id: events[1]}, {})
 
 
 async def test_a_failed_vault_is_followed_by_the_next_one() -> None:

@@ -4,8 +4,8 @@ What a broker does for the functions, redelivery and its end, is done here. Prin
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
@@ -39,43 +39,38 @@ class Trouble:
     images: tuple[str, ...] = ()
 
 
+@dataclass(kw_only=True, eq=False)
 class ProjectRun:
     """The run of one project.
 
     Attributes:
-        outbox: what was told, and what could not be.
+        context, cause: what it works with, and what their outcomes name as the cause.
+        tasks: what runs beside each other. places: for the checks among them.
         troubles: what was given up.
         running: the jobs that are not followed to their end, by ID.
         shares: what was listed, by image.
         found: the shares to be seen to; None until the lists were read.
-        context, cause: what it works with, and what their outcomes name as the cause.
         open: tasks begun and not ended; those of a run that was cancelled stay so.
         is_stopped: something was left undone, since the run was stopped.
+        loopback: what was told, and what could not be.
     """
 
-    def __init__(
-        self,
-        context: ProjectContext,
-        *,
-        cause: Cause,
-        tasks: asyncio.TaskGroup,
-        places: asyncio.Semaphore,
-        stop: asyncio.Event,
-    ) -> None:
-        self.loopback = LoopbackSink(outer=context.sink, go_on=self._go_on)
-        self.troubles: list[Trouble] = []
-        self.running: dict[str, CheckData] = {}
-        self.shares: dict[str, Share] = {}
-        self.found: int | None = None
-        self.open = 0
-        self.is_stopped = False
-        self.context = replace(context, sink=self.loopback, stop=stop)
-        self.cause = cause
-        self._tasks = tasks
-        self._places = places
-        self._stop = stop
-        self._clock = StoppableClock(context.clock, stop)
-        self._started_at = context.clock.now()
+    context: ProjectContext
+    cause: Cause
+    tasks: asyncio.TaskGroup
+    places: asyncio.Semaphore
+    troubles: list[Trouble] = field(default_factory=list)
+    running: dict[str, CheckData] = field(default_factory=dict)
+    shares: Mapping[str, Share] = field(default_factory=dict)
+    found: int | None = None
+    open: int = 0
+    is_stopped: bool = False
+
+    def __post_init__(self) -> None:
+        self.loopback = LoopbackSink(outer=self.context.sink, go_on=self._go_on)
+        self.context = replace(self.context, sink=self.loopback)
+        self._clock = StoppableClock(self.context.clock, self.context.stop)
+        self._started_at = self.context.clock.now()
         self._checks = 1
 
     @property
@@ -84,18 +79,13 @@ class ProjectRun:
         return self.context.project_id
 
     def begin(self, task: Callable[[], Awaitable[None]]) -> None:
-        """Start a task beside the others."""
+        """Start a task beside the others; what it cannot do is noted."""
         self.open += 1
-        self._tasks.create_task(self._end(task))
+        self.tasks.create_task(self._end(task))
 
     async def look(self) -> None:
         """List what waits, and have all of it triaged in one batch."""
-        try:
-            images = await self.persist(self._list, is_worth_it=is_passing)
-        except Unavailable as error:
-            self.give_up(error)
-            return
-        await self.take(images)
+        await self.take(await self.persist(self._list, is_worth_it=is_passing))
 
     async def take(self, images: Sequence[str]) -> None:
         """Have these images triaged, in one batch."""
@@ -119,7 +109,10 @@ class ProjectRun:
             self.begin(partial(self._triage, read_notice(event)))
 
     async def _end(self, task: Callable[[], Awaitable[None]]) -> None:
-        await task()
+        try:
+            await task()
+        except Unavailable as error:
+            self.give_up(error)
         self.open -= 1
 
     async def _list(self) -> tuple[str, ...]:
@@ -145,7 +138,7 @@ class ProjectRun:
             self.give_up(error, left.images)
 
     async def _check(self, check: CheckData, cause: Cause) -> None:
-        async with self._places:
+        async with self.places:
             try:
                 # A check only reads: it may end in the midst of its wait, and the job is named as running.
                 context = replace(self.context, clock=self._clock)
@@ -165,7 +158,7 @@ class ProjectRun:
             Stopped: the run was stopped.
             Unavailable: it was not possible at last.
         """
-        if self._stop.is_set():
+        if self.context.stop.is_set():
             raise Stopped
 
         async def wait(error: DoormanError, pause: float) -> bool:

@@ -53,6 +53,11 @@ class Report:
     shares: Mapping[str, Share] = field(default_factory=dict, compare=False)
 
     @property
+    def events(self) -> Sequence[CloudEvent]:
+        """All outcomes: those that the sink did not take happened as well."""
+        return (*self.told, *self.untold)
+
+    @property
     def is_faultless(self) -> bool:
         """Whether every share ended settled, held or skipped, and all of it was told."""
         has_failed = any(event.type == EventType.FAILED for event in self.told)
@@ -71,7 +76,6 @@ class Run:
         run_id: the cause that all outcomes name, unique to this run.
         is_dry: decide and tell everything, write nothing.
         task: what is begun for each project.
-        prepare: changes a project's context before.
     """
 
     def __init__(
@@ -81,13 +85,11 @@ class Run:
         run_id: str,
         is_dry: bool = False,
         task: Callable[[ProjectRun], Awaitable[None]] = ProjectRun.look,
-        prepare: Callable[[ProjectContext], ProjectContext] | None = None,
     ) -> None:
         self._served = served
         self._cause = Cause(id=run_id, correlation=run_id)
         self._is_dry = is_dry
         self._task = task
-        self._prepare = prepare
         self._troubles: list[Trouble] = []
         self._projects: list[ProjectRun] = []
         self._stop = asyncio.Event()
@@ -115,10 +117,8 @@ class Run:
                 await self._task(project_run)
 
         async with asyncio.TaskGroup() as tasks:
-            self._projects = [
-                ProjectRun(context, cause=self._cause, tasks=tasks, places=checks, stop=self._stop)
-                for context in contexts
-            ]
+            make = partial(ProjectRun, cause=self._cause, tasks=tasks, places=checks)
+            self._projects = [make(context=context) for context in contexts]
             for project_run in self._projects:
                 project_run.begin(partial(begin, project_run))
         return self.report()
@@ -129,31 +129,26 @@ class Run:
 
     def progress(self) -> Progress:
         """Say how far it is."""
-        found = [project_run.found for project_run in self._projects if project_run.found is not None]
+        report = self.report()
+        found = [each.found for each in self._projects if each.found is not None]
         return Progress(
             projects=len(self._projects),
             looked_at=len(found),
             found=sum(found),
-            told=sum(
-                len(event.data["images"]) for project_run in self._projects for event in project_run.loopback.told
-            ),
-            in_jobs=sum(len(check.images) for project_run in self._projects for check in project_run.running.values()),
+            told=sum(len(event.data["images"]) for event in report.told),
+            in_jobs=sum(len(check.images) for check in report.running),
         )
 
     def report(self) -> Report:
         """Say what came of it so far."""
+        runs = self._projects
         return Report(
-            told=tuple(event for project_run in self._projects for event in project_run.loopback.told),
-            untold=tuple(event for project_run in self._projects for event in project_run.loopback.untold),
-            troubles=(
-                *self._troubles,
-                *(trouble for project_run in self._projects for trouble in project_run.troubles),
-            ),
-            running=tuple(check for project_run in self._projects for check in project_run.running.values()),
-            shares={image: share for each in self._projects for image, share in each.shares.items()},
-            unfinished=tuple(
-                project_run.project_id for project_run in self._projects if project_run.open or project_run.is_stopped
-            ),
+            told=tuple(event for each in runs for event in each.loopback.told.values()),
+            untold=tuple(event for each in runs for event in each.loopback.untold.values()),
+            troubles=(*self._troubles, *(trouble for each in runs for trouble in each.troubles)),
+            running=tuple(check for each in runs for check in each.running.values()),
+            shares={image: share for each in runs for image, share in each.shares.items()},
+            unfinished=tuple(each.project_id for each in runs if each.open or each.is_stopped),
         )
 
     async def _choose(self, projects: Collection[str]) -> Sequence[ProjectContext]:
@@ -163,9 +158,9 @@ class Run:
         if strange and not errors:
             served = name_served([context.cloud.client.credentials for context in contexts])
             raise Misconfigured(f"--project: {strange[0]} is not served here: name {served}")
-        chosen = [context for context in contexts if not projects or context.project_id in projects]
-        if self._prepare is not None:
-            chosen = [self._prepare(context) for context in chosen]
+        return [self._make_ready(each) for each in contexts if not projects or each.project_id in projects]
+
+    def _make_ready(self, context: ProjectContext) -> ProjectContext:
         if self._is_dry:
-            chosen = [replace(each, settings=replace(each.settings, mode="audit")) for each in chosen]
-        return chosen
+            context = replace(context, settings=replace(context.settings, mode="audit"))
+        return replace(context, stop=self._stop)

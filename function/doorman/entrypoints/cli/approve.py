@@ -125,8 +125,7 @@ async def _settle(arguments: Namespace, images: Sequence[str]) -> int:
         once = Run(
             session.projects,
             run_id=f"{arguments.action}-{uuid4()}",
-            task=partial(ProjectRun.take, images=images),
-            prepare=partial(_decide, arguments, images, by),
+            task=partial(_decide, arguments, images, by),
         )
         report, stop = await supervise(once, [context.project_id], show=partial(show_report, arguments, session))
         _say_reach(context)
@@ -141,10 +140,12 @@ def _say_reach(context: ProjectContext) -> None:
         sys.stderr.write("doorman: nobody else was told: K_SINK is not set, so keep this output as the record\n")
 
 
-def _decide(arguments: Namespace, images: Sequence[str], by: str, context: ProjectContext) -> ProjectContext:
+async def _decide(arguments: Namespace, images: Sequence[str], by: str, project_run: ProjectRun) -> None:
+    context = project_run.context
     policy = override_by_hand(context.policy, images, action=arguments.action, vault_id=arguments.vault)
     writer = replace(context.writer, actor={"actor": by, "reason": arguments.reason})
-    return replace(context, policy=policy, writer=writer)
+    project_run.context = replace(context, policy=policy, writer=writer)
+    await project_run.take(images)
 
 
 def _is_done(report: Report, images: Sequence[str], action: Action) -> bool:

@@ -12,7 +12,7 @@ from doorman.entrypoints.cli.run import FAILED, configure_look, exit_code, is_fa
 from doorman.entrypoints.cli.session import Session
 from doorman.entrypoints.cli.tables import Known, lines, uses
 from doorman.events.messages import EventType
-from doorman.handlers.reconcile import reconcile, settle_anew
+from doorman.handlers.reconcile import reconcile
 from doorman.handlers.run import Report, Run
 from doorman.planning.drift import PERHAPS_PERSON
 
@@ -60,7 +60,6 @@ async def _run(arguments: Namespace, *, is_enforced: bool) -> tuple[int, bool]:
             session.projects,
             run_id=f"reconcile-{uuid4()}",
             task=partial(reconcile, is_enforced=is_enforced, has_usage=arguments.usage),
-            prepare=settle_anew if is_enforced else None,
         )
         report, stop = await supervise(once, session.named, show=partial(_show, arguments, session))
         is_done = report.is_faultless and not _find_left(report) and not is_failed(arguments, session, report)
