@@ -70,21 +70,6 @@ def test_an_error_is_one_clear_line(
     assert capsys.readouterr() == ("", line)
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (["pendign"], "invalid choice: 'pendign': did you mean pending?\n"),
-        (["run", "--fail-on", "hled"], "invalid choice: 'hled': did you mean held?\n"),
-        (["qqq"], "'sandbox')\n"),
-    ],
-)
-def test_a_slip_of_the_finger(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """The word that was perhaps meant; all where none is near."""
-    with pytest.raises(SystemExit) as ended:
-        main(words)
-    assert (ended.value.code, capsys.readouterr().err.endswith(said)) == (2, True)
-
-
 def test_a_reader_that_goes_away_ends_it_quietly() -> None:
     """`doorman policy schema | head -0` leaves no stack trace."""
     command = [sys.executable, "-c", START, "policy", "schema"]

@@ -75,7 +75,7 @@ def _show(arguments: Namespace, session: Session, report: Report) -> None:
 
 
 def _show_uses(report: Report, known: Known) -> None:
-    rows = uses([*report.told, *report.untold], known)
+    rows = uses(report.events, known)
     say()
     for line in table(rows) if rows else ["no server was booted from a share that should not be used"]:
         say(cut(line) if is_screen(sys.stdout) else line)

@@ -72,7 +72,7 @@ async def work(arguments: Namespace, *, is_dry: bool, is_telling: bool) -> int:
             write_page(read_events([*session.taken, *report.untold]), arguments.report, session.known.owner)
         is_done = report.is_faultless and not is_failed(arguments, session, report)
         if channels:
-            events, state = [*report.told, *report.untold], arguments.state
+            events, state = report.events, arguments.state
             names = {**session.known.called, **session.known.names}
             is_done &= await notify.tell(events, channels, names=names, state=state, is_whole=report.is_whole)
         code = exit_code(is_done=is_done, stop=stop)
@@ -81,7 +81,7 @@ async def work(arguments: Namespace, *, is_dry: bool, is_telling: bool) -> int:
 
 
 def _count(report: Report, *, command: str, code: int) -> None:
-    events = [*report.told, *report.untold]
+    events = report.events
     images = Counter(event.type.split(".")[-2] for event in events for _ in event.data["images"])
     telemetry.count_run(command, code=code, images=images)
     for trouble in report.troubles:
@@ -108,7 +108,7 @@ def open_look(arguments: Namespace, *, is_telling: bool) -> AbstractAsyncContext
 
 def show_report(arguments: Namespace, session: Session, report: Report, *, nothing: str = "no shares wait") -> None:
     """Show all outcomes, those that the sink did not take as well: they happened."""
-    events = trim([*report.told, *report.untold], session.told)
+    events = trim(report.events, session.told)
     if arguments.json:
         write_lines(only_new(report.untold, session.told))
     elif any(event.data.get("images") for event in events) or report.is_faultless:
@@ -119,7 +119,7 @@ def show_report(arguments: Namespace, session: Session, report: Report, *, nothi
         # What was not looked at this time is not forgotten.
         before = read_keys(arguments.state)
         kept = keys_of_people(before) if report.is_whole else before
-        write_keys(arguments.state, keys_of([*report.told, *report.untold]) | kept)
+        write_keys(arguments.state, keys_of(report.events) | kept)
 
 
 def exit_code(*, is_done: bool, stop: Signals | None) -> int:

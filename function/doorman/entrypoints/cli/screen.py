@@ -13,7 +13,7 @@ from rich.text import Text
 
 from doorman.entrypoints.cli.tables import NOTHING, Known, Line, lines, next_steps, totals
 from doorman.models import CloudEvent
-from doorman.parsing import visible
+from doorman.parsing import counted, visible
 
 MANY = 6
 """With more groups than these, one image of each stands for the others."""
@@ -36,7 +36,7 @@ def show(events: Sequence[CloudEvent], known: Known, *, nothing: str) -> None:
     for fate, some in groupby(groups, key=lambda group: group[0].fate):
         parts = list(some)
         style = f"bold {_STYLES.get(fate.split()[-1], '')}"
-        _print(console, Text(f"{fate}: {_count(sum(map(len, parts)))}", style=style))
+        _print(console, Text(f"{fate}: {counted(sum(map(len, parts)), 'share')}", style=style))
         for group in parts:
             _show_group(console, group, known, shown=shown)
     if found:
@@ -92,7 +92,3 @@ def _sum_up(texts: Sequence[str]) -> str:
 
 def _print(console: Console, text: Text) -> None:
     console.print(text, no_wrap=True, overflow="ellipsis")
-
-
-def _count(number: int) -> str:
-    return f"{number} share{'' if number == 1 else 's'}"

@@ -11,9 +11,9 @@ from typing import Any
 from doorman.entrypoints.cli.output import table
 from doorman.events.advice import approve_command
 from doorman.models import CloudEvent, Reason, Share
-from doorman.parsing import visible
+from doorman.parsing import counted, visible
 
-COLUMNS = ("IMAGE", "NAME", "OWNER", "WHAT", "DECISION", "RULE", "REASON", "OUTCOME")
+COLUMNS = ("PROJECT", "IMAGE", "NAME", "OWNER", "WHAT", "DECISION", "RULE", "REASON", "OUTCOME")
 NOTHING = "-"
 FEW = 3
 """Up to so many images are named in a command that accepts them."""
@@ -39,7 +39,7 @@ class Known:
     """
 
     names: Mapping[str, str] = field(default_factory=dict)
-    called: Mapping[str, str] = field(default_factory=dict)
+    called: dict[str, str] = field(default_factory=dict)
     shares: Mapping[str, Share] = field(default_factory=dict)
     now: datetime | None = None
     policy_url: str | None = None
@@ -80,13 +80,15 @@ class Line:
     @property
     def reason(self) -> str:
         """Why, with the cloud's error code or the condition that failed."""
-        more = self.entry["error_code"] or self.entry.get("failed_condition")
-        return f"{self.entry['reason']} ({more})" if more else str(self.entry["reason"])
+        return self._reason(self.entry.get("failed_condition") or "")
 
     @property
     def kind(self) -> str:
         """The reason without what differs from share to share: the condition that failed, not the value it saw."""
-        more = self.entry["error_code"] or (self.entry.get("failed_condition") or "").partition(":")[0]
+        return self._reason((self.entry.get("failed_condition") or "").partition(":")[0])
+
+    def _reason(self, condition: str) -> str:
+        more = self.entry["error_code"] or condition
         return f"{self.entry['reason']} ({more})" if more else str(self.entry["reason"])
 
     @property
@@ -132,12 +134,13 @@ def lines(events: Iterable[CloudEvent]) -> list[Line]:
 
 def rows(events: Iterable[CloudEvent], known: Known) -> list[tuple[str, ...]]:
     """Lay out outcome events, one row an image, below a heading; columns that would tell nothing are left out."""
-    found = lines(events)
-    cells = [("PROJECT", *COLUMNS), *(_row(line, known) for line in found)]
-    has_projects = len({line.project_id for line in found}) > 1
-    has_what = any(row[4] for row in cells[1:])
-    kept = [index for index in range(len(cells[0])) if (index or has_projects) and (index != 4 or has_what)]  # noqa: PLR2004 - WHAT
-    return [tuple(row[index] for index in kept) for row in cells] if found else []
+    found = [_row(line, known) for line in lines(events)]
+    columns = [
+        (heading, *cells)
+        for heading, *cells in zip(COLUMNS, *found, strict=True)
+        if not ((heading == "PROJECT" and len(set(cells)) == 1) or (heading == "WHAT" and not any(cells)))
+    ]
+    return list(zip(*columns, strict=True)) if found else []
 
 
 def show(events: Sequence[CloudEvent], known: Known, *, nothing: str) -> list[str]:
@@ -199,7 +202,7 @@ def totals(events: Iterable[CloudEvent]) -> str:
     shares = {line.share for line in found}
     fates = Counter(line.fate for line in found)
     parts = [f"{count} {fate}" for fate, count in sorted(fates.items())]
-    return f"{len(shares)} share{'s' if len(shares) > 1 else ''}: {', '.join(parts)}"
+    return f"{counted(len(shares), 'share')}: {', '.join(parts)}"
 
 
 def decided_rows(event: CloudEvent, known: Known) -> list[str]:
