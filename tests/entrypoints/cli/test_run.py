@@ -1,7 +1,6 @@
 """`doorman run` and `doorman pending` against the sandbox, from the command line to the exit code."""
 
 import asyncio
-import io
 import json
 import os
 import signal
@@ -34,6 +33,7 @@ from doorman.sandbox.state import Cloud
 from tests.builders import RecordingSink
 from tests.chain import BAD, GOLDEN, STRANGER, Chain
 from tests.entrypoints.cli.test_main import ROOT, START
+from tests.terminal import Screen
 
 STRANGE = f"owner_not_allowed (owners: no rule that accepts names {STRANGER} for project receiver)"
 WHAT = ["Ubuntu", "22.04", "server,", "40", "GB,", "0", "days", "old"]
@@ -310,14 +310,6 @@ async def test_a_second_signal_ends_what_hangs() -> None:
     os.kill(os.getpid(), signal.SIGINT)
     assert await work == (Report(unfinished=("receiver",)), signal.SIGTERM)
     assert shown == [Report(unfinished=("receiver",))]
-
-
-class Screen(io.StringIO):
-    """A terminal that remembers."""
-
-    def isatty(self) -> bool:
-        """Say that it is one."""
-        return True
 
 
 @pytest.mark.anyio

@@ -1,6 +1,5 @@
 """What a person sees: groups that fit the screen, what needs them, what to type next; and what they saw before."""
 
-import io
 import json
 import os
 import re
@@ -18,16 +17,9 @@ from doorman.sandbox.state import Cloud
 from tests import terminal
 from tests.builders import START, image_id
 from tests.chain import BAD, GOLDEN, POLICY, STRANGER, VAULT
+from tests.terminal import Screen
 
 SHARE = Share(image_id=image_id(0), project_id="receiver", full_ecs=False)
-
-
-class Screen(io.StringIO):
-    """A terminal that remembers."""
-
-    def isatty(self) -> bool:
-        """Say that it is one."""
-        return True
 
 
 @pytest.mark.parametrize("width", [80, 200])
