@@ -21,9 +21,9 @@ from tests.chain import GOLDEN, SECOND_VAULT, STRANGER, VAULT, Chain
 pytestmark = pytest.mark.anyio
 
 
-async def run(chain: Chain, *, projects: Sequence[str] = (), is_dry: bool = False) -> Report:
+async def run(chain: Chain, *, projects: Sequence[str] = ()) -> Report:
     """Do one run in a chain's office."""
-    return await Run(chain.served, run_id="run-1", is_dry=is_dry).work(projects)
+    return await Run(chain.served, run_id="run-1").work(projects)
 
 
 async def test_a_run_settles_what_waits_and_tells_every_share_once() -> None:

@@ -74,7 +74,6 @@ class Run:
 
     Args:
         run_id: the cause that all outcomes name, unique to this run.
-        is_dry: decide and tell everything, write nothing.
         task: what is begun for each project.
     """
 
@@ -83,12 +82,10 @@ class Run:
         served: Projects,
         *,
         run_id: str,
-        is_dry: bool = False,
         task: Callable[[ProjectRun], Awaitable[None]] = ProjectRun.look,
     ) -> None:
         self._served = served
         self._cause = Cause(id=run_id, correlation=run_id)
-        self._is_dry = is_dry
         self._task = task
         self._troubles: list[Trouble] = []
         self._projects: list[ProjectRun] = []
@@ -158,9 +155,5 @@ class Run:
         if strange and not errors:
             served = name_served([context.cloud.client.credentials for context in contexts])
             raise Misconfigured(f"--project: {strange[0]} is not served here: name {served}")
-        return [self._make_ready(each) for each in contexts if not projects or each.project_id in projects]
-
-    def _make_ready(self, context: ProjectContext) -> ProjectContext:
-        if self._is_dry:
-            context = replace(context, settings=replace(context.settings, mode="audit"))
-        return replace(context, stop=self._stop)
+        chosen = [context for context in contexts if not projects or context.project_id in projects]
+        return [replace(context, stop=self._stop) for context in chosen]

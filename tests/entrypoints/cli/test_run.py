@@ -22,7 +22,7 @@ from doorman.entrypoints.cli.answer_sink import AnswerSink
 from doorman.entrypoints.cli.main import main
 from doorman.entrypoints.cli.output import LossyStream, SturdyStream, say
 from doorman.entrypoints.cli.progress import say_left, say_progress, supervise
-from doorman.entrypoints.cli.tables import Known, rows, totals
+from doorman.entrypoints.cli.tables import Known
 from doorman.errors import Unavailable
 from doorman.events.messages import EventType
 from doorman.handlers.project_run import ProjectRun, Trouble
@@ -337,8 +337,3 @@ def test_progress_is_said_in_numbers() -> None:
 def test_trouble_of_an_unknown_project_has_no_name() -> None:
     """A project that is known by name only and cannot be found is told by its error alone."""
     assert list(say_left(Report(troubles=(Trouble(project_id=None, message="no login"),)), Known())) == ["no login"]
-
-
-def test_no_rows_no_heading() -> None:
-    """Nothing is laid out where nothing was told."""
-    assert (rows([], Known()), totals([])) == ([], "")

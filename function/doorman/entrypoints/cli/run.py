@@ -39,6 +39,7 @@ def configure(parser: ArgumentParser) -> None:
 
 def configure_look(parser: ArgumentParser) -> None:
     """Declare the arguments of all commands that show outcomes."""
+    parser.set_defaults(report=None)
     add_projects(parser)
     add_json(parser)
     parser.add_argument("--state", metavar="FILE", help="remember in this file what was told")
@@ -57,7 +58,7 @@ def run(arguments: Namespace) -> int:
     return asyncio.run(_run(arguments))
 
 
-async def work(arguments: Namespace, *, is_dry: bool, is_telling: bool) -> int:
+async def work(arguments: Namespace, *, is_telling: bool) -> int:
     """Do the job, or only decide it, and show what came of it.
 
     Args:
@@ -66,9 +67,9 @@ async def work(arguments: Namespace, *, is_dry: bool, is_telling: bool) -> int:
     """
     channels = notify.open_for_run(arguments)
     async with open_look(arguments, is_telling=is_telling) as session:
-        once = Run(session.projects, run_id=f"run-{uuid4()}", is_dry=is_dry)
+        once = Run(session.projects, run_id=f"run-{uuid4()}")
         report, stop = await supervise(once, session.named, show=partial(show_report, arguments, session))
-        if getattr(arguments, "report", None):
+        if arguments.report:
             write_page(read_events([*session.taken, *report.untold]), arguments.report, session.known.owner)
         is_done = report.is_faultless and not is_failed(arguments, session, report)
         if channels:
@@ -156,7 +157,7 @@ def _show(events: Sequence[CloudEvent], known: tables.Known, *, nothing: str) ->
 async def _run(arguments: Namespace) -> int:
     if arguments.report:
         try_page(arguments.report)
-    code = await work(arguments, is_dry=arguments.dry_run, is_telling=True)
+    code = await work(arguments, is_telling=True)
     if arguments.dry_run and not arguments.json:
         say("dry run: nothing was changed")
     return code

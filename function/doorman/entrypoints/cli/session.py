@@ -118,12 +118,16 @@ async def open_projects(
 
 
 def read_settings(arguments: Namespace, projects: Sequence[str] = ()) -> Settings:
-    """Read the environment, with `os_cloud` and `policy` of the arguments in it; `projects` is what `--project` named.
+    """Read the environment, with the arguments `os_cloud`, `policy` and `dry_run` in it.
+
+    Args:
+        projects: what `--project` named.
 
     Raises:
         Misconfigured: a variable is missing or wrong.
     """
-    given = {"OS_CLOUD": arguments.os_cloud, "DOORMAN_POLICY": arguments.policy}
+    mode = "audit" if getattr(arguments, "dry_run", False) else None
+    given = {"OS_CLOUD": arguments.os_cloud, "DOORMAN_POLICY": arguments.policy, "DOORMAN_MODE": mode}
     environ = {**os.environ, **{name: value for name, value in given.items() if value}}
     return Settings.from_environ(_serve_named(environ, projects), is_sink_required=False)
 

@@ -157,8 +157,7 @@ def next_steps(found: Sequence[Line], *, width: int | None = None, is_cut: bool 
         width: of the screen, in columns.
         is_cut: not every share is shown.
     """
-    settled = {line.share for line in found if line.fate in _SETTLED}
-    drifted = [line for line in found if line.fate == "drifted" and line.share not in settled]
+    drifted = still_drifted(found)
     held = [line for line in found if line.fate in _HELD]
     anew = [line for line in drifted if line.entry["decision"] in _SETTLES]
     kept = [line for line in drifted if line.entry["decision"] == "hold" and line.entry["member_status"] == "accepted"]
@@ -171,6 +170,12 @@ def next_steps(found: Sequence[Line], *, width: int | None = None, is_cut: bool 
         look = "reconcile" if drifted else "pending"
         why = ["doorman explain --project PROJECT IMAGE  # why, rule by rule"] if held else []
         yield from _heading("to see each share:", [f"doorman {look} | less -S", *why])
+
+
+def still_drifted(found: Sequence[Line]) -> list[Line]:
+    """Give what drifted and was not settled anew since."""
+    settled = {line.share for line in found if line.fate in _SETTLED}
+    return [line for line in found if line.fate == "drifted" and line.share not in settled]
 
 
 def _heading(text: str, commands: Iterable[str]) -> Iterator[str]:
