@@ -67,10 +67,9 @@ def run(arguments: Namespace) -> int:
         Unavailable: the cloud cannot be read now.
     """
     images = _check(arguments)
-    if not arguments.yes and not _is_wanted(arguments, images):
-        sys.stderr.write("doorman: nothing was changed\n")
-        return FAILED
-    return asyncio.run(_settle(arguments, images))
+    if arguments.yes:
+        return asyncio.run(_settle(arguments, images))
+    return _ask(arguments, images, asyncio.run(_look(arguments, images)))
 
 
 def _check(arguments: Namespace) -> Sequence[str]:
@@ -84,11 +83,14 @@ def _check(arguments: Namespace) -> Sequence[str]:
     return list(dict.fromkeys(image.lower() for image in arguments.image))
 
 
-def _is_wanted(arguments: Namespace, images: Sequence[str]) -> bool:
-    """Show what will be done, on stderr, and ask."""
-    sys.stderr.write("".join(f"{visible(line)}\n" for line in asyncio.run(_look(arguments, images))))
+def _ask(arguments: Namespace, images: Sequence[str], seen: Sequence[str]) -> int:
+    """Show what will be done, on stderr, and do it where that is wanted."""
+    sys.stderr.write("".join(f"{visible(line)}\n" for line in seen))
     count = counted(len(images), "share")
-    return ask(f"{arguments.action} {count} in project {arguments.project}, because: {visible(arguments.reason)}")
+    if not ask(f"{arguments.action} {count} in project {arguments.project}, because: {visible(arguments.reason)}"):
+        sys.stderr.write("doorman: nothing was changed\n")
+        return FAILED
+    return asyncio.run(_settle(arguments, images))
 
 
 async def _look(arguments: Namespace, images: Sequence[str]) -> list[str]:
