@@ -11,8 +11,7 @@ from rich.console import Console
 from rich.style import Style
 from rich.text import Text
 
-from doorman.entrypoints.cli.tables import NOTHING, Known, Line, lines, next_steps, totals
-from doorman.models import CloudEvent
+from doorman.entrypoints.cli.tables import NOTHING, Known, Line, next_steps, totals
 from doorman.parsing import counted, visible
 
 MANY = 6
@@ -26,10 +25,9 @@ _EXAMPLE = "  e.g. "
 _STYLES = {"failed": "red", "held": "yellow", "drifted": "yellow", "rejected": "magenta", "accepted": "green"}
 
 
-def show(events: Sequence[CloudEvent], known: Known, *, nothing: str) -> None:
+def show(found: Sequence[Line], known: Known, *, nothing: str) -> None:
     """Write the groups, the totals and the commands to type next; `nothing` where there are none."""
     console = Console(file=sys.stdout, highlight=False)
-    found = lines(events)
     groups = [list(group) for _, group in groupby(found, key=lambda line: line.why)]
     groups.sort(key=lambda group: (group[0].why[0], -len(group)))
     shown = 1 if len(groups) > MANY else 3
@@ -41,7 +39,7 @@ def show(events: Sequence[CloudEvent], known: Known, *, nothing: str) -> None:
             _show_group(console, group, known, shown=shown)
     if found:
         console.print()
-    _print(console, Text(totals(events) or nothing, style="bold"))
+    _print(console, Text(totals(found) or nothing, style="bold"))
     is_cut = any(len(group) > shown for group in groups)
     for line in next_steps(found, width=console.width, is_cut=is_cut):
         console.print(Text(line), soft_wrap=True)

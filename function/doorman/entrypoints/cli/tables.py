@@ -1,7 +1,7 @@
 """Lays out what events tell as text: a row a share, what is about to be done, totals, the commands to type next."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
@@ -116,38 +116,41 @@ def describe(share: Share, *, now: datetime | None) -> str:
     parts = (
         system and system.removesuffix(" 64bit"),
         f"{share.min_disk} GB" if share.min_disk else None,
-        None if age is None else f"{age} day{'' if age == 1 else 's'} old",
+        None if age is None else f"{counted(age, 'day')} old",
         "full-ECS" if share.full_ecs else None,
     )
     return ", ".join(part for part in parts if part)
 
 
-def lines(events: Iterable[CloudEvent]) -> list[Line]:
-    """Give the shares that events tell of: what needs somebody first, then what belongs together."""
+def lines(events: Iterable[CloudEvent], *, told: Collection[str] = ()) -> list[Line]:
+    """Give the shares that events tell of: what needs somebody first, then what belongs together.
+
+    Args:
+        told: keys of what was told before, which is left out.
+    """
     found = [
         Line(project_id=event.data["project_id"], entry=entry, fate=_fate(event, entry))
         for event in events
         for entry in event.data.get("images", ())
+        if entry["key"] not in told
     ]
     return sorted(found, key=lambda line: (line.why, line.project_id, line.entry["image_id"]))
 
 
-def rows(events: Iterable[CloudEvent], known: Known) -> list[tuple[str, ...]]:
-    """Lay out outcome events, one row an image, below a heading; columns that would tell nothing are left out."""
-    found = [_row(line, known) for line in lines(events)]
+def rows(found: Sequence[Line], known: Known) -> list[tuple[str, ...]]:
+    """Lay out shares, one row each, below a heading; columns that would tell nothing are left out."""
     columns = [
         (heading, *cells)
-        for heading, *cells in zip(COLUMNS, *found, strict=True)
+        for heading, *cells in zip(COLUMNS, *(_row(line, known) for line in found), strict=True)
         if not ((heading == "PROJECT" and len(set(cells)) == 1) or (heading == "WHAT" and not any(cells)))
     ]
-    return list(zip(*columns, strict=True)) if found else []
+    return list(zip(*columns, strict=True))
 
 
-def show(events: Sequence[CloudEvent], known: Known, *, nothing: str) -> list[str]:
+def show(found: Sequence[Line], known: Known, *, nothing: str) -> list[str]:
     """Write the table, the totals and the commands to type next; `nothing` where there are none."""
-    found = rows(events, known)
-    next_ = [visible(line) for line in next_steps(lines(events))]
-    return [*(table(found) if found else []), *([""] if found else []), totals(events) or nothing, *next_]
+    laid_out = [*table(rows(found, known)), ""] if found else []
+    return [*laid_out, totals(found) or nothing, *(visible(line) for line in next_steps(found))]
 
 
 def next_steps(found: Sequence[Line], *, width: int | None = None, is_cut: bool = False) -> Iterator[str]:
@@ -199,9 +202,8 @@ def _commands(some: Sequence[Line], width: int | None, *, settle: str) -> Iterat
         yield command.replace(" --", " \\\n    --", 1) if width and len(command) + 2 > width else command
 
 
-def totals(events: Iterable[CloudEvent]) -> str:
+def totals(found: Sequence[Line]) -> str:
     """Count the shares, and how they ended."""
-    found = lines(events)
     if not found:
         return ""
     shares = {line.share for line in found}
