@@ -37,7 +37,6 @@ async def supervise(
             report = await work
         except asyncio.CancelledError:
             report = once.report()
-            stops.append(signal.SIGINT)
         finally:
             if watcher:
                 watcher.cancel()
@@ -85,7 +84,7 @@ async def _watch(once: Run) -> None:
 
 @contextlib.contextmanager
 def _stopping(once: Run, work: "asyncio.Task[Report]") -> Iterator[list[signal.Signals]]:
-    """Let signals stop the work; where the platform's loop cannot, Python's own Ctrl-C cancels it."""
+    """Let signals stop the work: the first one after the calls under way, the second one at once."""
     loop = asyncio.get_running_loop()
     stops: list[signal.Signals] = []
 
@@ -96,12 +95,10 @@ def _stopping(once: Run, work: "asyncio.Task[Report]") -> Iterator[list[signal.S
         else:
             work.cancel()
 
-    with contextlib.suppress(NotImplementedError):
-        for each in _STOPS:
-            loop.add_signal_handler(each, stop, each)
+    for each in _STOPS:
+        loop.add_signal_handler(each, stop, each)
     try:
         yield stops
     finally:
-        with contextlib.suppress(NotImplementedError):
-            for each in _STOPS:
-                loop.remove_signal_handler(each)
+        for each in _STOPS:
+            loop.remove_signal_handler(each)

@@ -103,8 +103,8 @@ class Invocations:
         self, grant: Grant | None, served: Projects, events: Sequence[CloudEvent]
     ) -> Sequence[Handled]:
         """Do the whole job once for all calls that come with the same credentials while another run is under way."""
-        done, *_ = await self._runs.join(grant, partial(handle_run, served, events[:1]))
-        return [done, *(Handled(error=done.error) for _ in events[1:])]
+        once = Run(served, run_id=events[0].id)
+        return _share(await self._runs.join(grant, partial(_do, once)), events)
 
     async def _read(self, grant: Grant | None, body: bytes, follow_ups: list[CloudEvent]) -> tuple[Projects, Unwrapped]:
         """Read a payload, which is not kept: it may be thirty times as large as its bytes."""
@@ -116,12 +116,13 @@ class Invocations:
 
     def _open(self, grant: Grant | None, follow_ups: list[CloudEvent]) -> Projects:
         """Find the projects that are served with these credentials; with a sink the last ones are kept, for tokens."""
-        make = partial(open_projects, self._connections, self._policy, credentials=self._lend(grant))
-        if not self._has_sink:
-            return make(sink=LoopbackSink(outer=LogSink(), go_on=follow_ups.append))
-        if not self._last or self._last[0] != grant:
-            self._last = (grant, make())
-        return self._last[1]
+        if self._last and self._last[0] == grant:
+            return self._last[1]
+        sink = None if self._has_sink else LoopbackSink(outer=LogSink(), go_on=follow_ups.append)
+        served = open_projects(self._connections, self._policy, sink=sink, credentials=self._lend(grant))
+        if self._has_sink:
+            self._last = (grant, served)
+        return served
 
     def _lend(self, grant: Grant | None) -> Sequence[Credentials]:
         identity, sink = self._connections.settings.identity, self._connections.settings.sink
@@ -170,25 +171,24 @@ def _project_of(event: CloudEvent) -> str:
     return str(event.data.get("project_id") if isinstance(event.data, dict) else event.id)
 
 
-async def handle_run(served: Projects, events: Sequence[CloudEvent]) -> Sequence[Handled]:
-    """Do the whole job once for all ticks, as `doorman run` does."""
-    return await _run(Run(served, run_id=events[0].id), events)
-
-
 async def handle_follow_ups(served: Projects, events: Sequence[CloudEvent]) -> Sequence[Handled]:
     """Follow to its end what the events of a payload led to, as `doorman run` does."""
     once = Run(served, run_id=events[0].id, task=partial(ProjectRun.follow, events=events))
-    return await _run(once, events, projects={event.data["project_id"] for event in events})
+    return _share(await _do(once, projects={event.data["project_id"] for event in events}), events)
 
 
-async def _run(once: Run, events: Sequence[CloudEvent], *, projects: Collection[str] = ()) -> Sequence[Handled]:
+def _share(done: Handled, events: Sequence[CloudEvent]) -> Sequence[Handled]:
+    return [done, *(Handled(error=done.error) for _ in events[1:])]
+
+
+async def _do(once: Run, *, projects: Collection[str] = ()) -> Handled:
     with counting() as tally:
         report = await once.work(projects)
     counts = Counter(kind.type.split(".")[-2] for kind in report.told for _ in kind.data["images"])
     for trouble in report.troubles:
         logger().warning("run.trouble", project_id=trouble.project_id, error=trouble.message, images=trouble.images)
     error = Unavailable(report.troubles[0].message) if report.troubles else None
-    return [Handled(counts=counts, api_calls=tally.calls, error=error), *(Handled(error=error) for _ in events[1:])]
+    return Handled(counts=counts, api_calls=tally.calls, error=error)
 
 
 def _sum_up(unwrapped: Unwrapped, replies: Sequence[Reply]) -> Reply:
