@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from doorman.errors import Misconfigured
+from doorman.errors import Misconfigured, Unavailable
 from doorman.events.messages import CheckData, EventType
 from doorman.handlers.context import ProjectContext
 from doorman.handlers.project_run import ProjectRun, Trouble
@@ -149,11 +149,20 @@ class Run:
         )
 
     async def _choose(self, projects: Collection[str]) -> Sequence[ProjectContext]:
-        contexts, errors = await self._served.contexts()
+        contexts, errors = await choose(self._served, projects)
         self._troubles += [Trouble(project_id=None, message=str(error)) for error in errors]
-        strange = sorted(set(projects) - {context.project_id for context in contexts})
-        if strange and not errors:
-            served = name_served([context.cloud.client.credentials for context in contexts])
-            raise Misconfigured(f"--project: {strange[0]} is not served here: name {served}")
-        chosen = [context for context in contexts if not projects or context.project_id in projects]
-        return [replace(context, stop=self._stop) for context in chosen]
+        return [replace(context, stop=self._stop) for context in contexts]
+
+
+async def choose(served: Projects, projects: Collection[str]) -> tuple[Sequence[ProjectContext], Sequence[Unavailable]]:
+    """Choose those of the served projects that a person named (none: all), and say why others could not be found.
+
+    Raises:
+        Misconfigured: one is named that is not served.
+    """
+    contexts, errors = await served.contexts()
+    strange = sorted(set(projects) - {context.project_id for context in contexts})
+    if strange and not errors:
+        right = name_served([context.cloud.client.credentials for context in contexts])
+        raise Misconfigured(f"--project: {strange[0]} is not served here: name {right}")
+    return [context for context in contexts if not projects or context.project_id in projects], errors

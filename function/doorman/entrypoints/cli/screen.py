@@ -17,9 +17,6 @@ from doorman.parsing import counted, visible
 MANY = 6
 """With more groups than these, one image of each stands for the others."""
 
-WIDE, WHAT = 150, 54
-"""Columns from which on all that is known of an image has room beside it, and those for what it is."""
-
 _MARGIN = " " * 7
 _EXAMPLE = "  e.g. "
 _STYLES = {"failed": "red", "held": "yellow", "drifted": "yellow", "rejected": "magenta", "accepted": "green"}
@@ -58,25 +55,10 @@ def _show_group(console: Console, group: Sequence[Line], known: Known, *, shown:
     for line in group[:shown]:
         cells = [line.entry["name"] or NOTHING, known.what(line.entry["image_id"])]
         cells += [known.call(line.project_id)] if len(projects) > 1 else []
-        _show_image(console, f"{margin}{line.entry['image_id']}  ", [visible(cell) for cell in cells])
-        margin = _MARGIN
-
-
-def _show_image(console: Console, image: str, cells: Sequence[str]) -> None:
-    """Write an image and what is known of it: beside it in columns, or below it on a narrow screen."""
-    row = Text(image)
-    if console.width < WIDE:
-        _print(console, row.append(cells[0], "dim"))
+        _print(console, Text(f"{margin}{line.entry['image_id']}  ").append(visible(cells[0]), "dim"))
         if more := "; ".join(filter(None, cells[1:])):
-            _print(console, Text(f"{_MARGIN}{more}", "dim"))
-        return
-    others = (console.width - len(image) - WHAT - 2) // (len(cells) - 1) - 2
-    for place, cell in enumerate(cells):
-        part = Text(cell, "dim")
-        part.truncate(WHAT if place == 1 else others, overflow="ellipsis", pad=True)
-        row.append(part).append("  ")
-    row.rstrip()
-    _print(console, row)
+            _print(console, Text(visible(f"{_MARGIN}{more}"), "dim"))
+        margin = _MARGIN
 
 
 def _sum_up(texts: Sequence[str]) -> str:

@@ -21,7 +21,8 @@ from doorman.entrypoints.cli.output import LossyStream, SturdyStream, read_text
 from doorman.entrypoints.cli.tables import Known
 from doorman.errors import Misconfigured, Unavailable
 from doorman.handlers.context import ProjectContext
-from doorman.handlers.projects import Projects, name_served
+from doorman.handlers.projects import Projects
+from doorman.handlers.run import choose
 from doorman.models import CloudEvent
 from doorman.policy.policy import Policy, compile_policy, load_file
 from doorman.runtime import logs, telemetry
@@ -141,15 +142,10 @@ async def find_context(session: Session) -> ProjectContext:
     """
     if len(session.named) > 1:
         raise Misconfigured(f"--project: names several projects: {', '.join(session.named)}; name one of them")
-    (project_id,) = session.named
-    contexts, errors = await session.projects.contexts()
-    context = next((context for context in contexts if context.project_id == project_id), None)
-    if context is None and errors:
+    contexts, errors = await choose(session.projects, session.named)
+    if not contexts:
         raise errors[0]
-    if context is None:
-        served = name_served([each.cloud.client.credentials for each in contexts])
-        raise Misconfigured(f"--project: {project_id} is not served here: name {served}")
-    return context
+    return contexts[0]
 
 
 def _load(settings: Settings) -> tuple[Policy, Known]:
