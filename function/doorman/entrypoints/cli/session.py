@@ -175,12 +175,9 @@ async def _find_ids(word: str, credentials: Sequence[Credentials]) -> Sequence[s
     found = [each for each in credentials if word in each.names]
     if not found:
         tokens = await asyncio.gather(*(each.token() for each in credentials), return_exceptions=True)
-        found = [each for each, token in zip(credentials, tokens, strict=True) if _names(token, word)]
+        names = (token.project_name if isinstance(token, Token) else None for token in tokens)
+        found = [each for each, name in zip(credentials, names, strict=True) if name == word]
     return [await each.project_id() for each in found] or [word]
-
-
-def _names(token: Token | BaseException | None, word: str) -> bool:
-    return isinstance(token, Token) and token.project_name == word
 
 
 def _serve_named(environ: Mapping[str, str], projects: Sequence[str]) -> Mapping[str, str]:
