@@ -26,6 +26,8 @@ class AnswerSink:
         told: keys of what was told before: an event that tells nothing else is not written.
     """
 
+    learn: Callable[[str], Awaitable[None]] | None = None
+
     def __init__(
         self,
         outer: Sink,
@@ -38,7 +40,6 @@ class AnswerSink:
         self._known = known
         self._is_record = is_record
         self._told = told
-        self.learn: Callable[[str], Awaitable[None]] | None = None
         self.taken: list[CloudEvent] = []
 
     async def emit(self, event: CloudEvent) -> None:
