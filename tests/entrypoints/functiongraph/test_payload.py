@@ -96,22 +96,24 @@ def read(payload: Any) -> Unwrapped:
     return take(json.dumps(payload).encode())
 
 
-@pytest.mark.parametrize(
-    "payload",
-    [
-        {"cts": TRACE},
-        TRACE,
-        to_structured(SHARED),
-        smn(json.dumps(TRACE)),
-        smn(json.dumps({"cts": TRACE})),
-        smn(json.dumps(to_structured(SHARED))),
-        {**smn(), "record": smn(json.dumps(TRACE))["record"][0]},
-        lts(json.dumps([{"message": json.dumps(TRACE), "log_time": 1}])),
-        lts([{"message": TRACE}]),
-        kafka({"messages": [json.dumps({"cts": TRACE})], "topic_id": "t"}),
-        kafka({"messages": json.dumps(to_structured(SHARED))}),
-    ],
-)
+TRACES = [
+    {"cts": TRACE},
+    TRACE,
+    smn(json.dumps(TRACE)),
+    smn(json.dumps({"cts": TRACE})),
+    {**smn(), "record": smn(json.dumps(TRACE))["record"][0]},
+    lts(json.dumps([{"message": json.dumps(TRACE), "log_time": 1}])),
+    lts([{"message": TRACE}]),
+    kafka({"messages": [json.dumps({"cts": TRACE})], "topic_id": "t"}),
+]
+EVENTS = [
+    to_structured(SHARED),
+    smn(json.dumps(to_structured(SHARED))),
+    kafka({"messages": json.dumps(to_structured(SHARED))}),
+]
+
+
+@pytest.mark.parametrize("payload", [*TRACES, *EVENTS])
 def test_a_share_is_the_same_event_whichever_trigger_brings_it(payload: dict[str, Any]) -> None:
     """CTS, SMN, LTS, KAFKA and a plain invocation carry the same trace or event to the same end."""
     assert read(payload) == Unwrapped((SHARED,))
@@ -253,15 +255,7 @@ def test_the_largest_payload_is_taken() -> None:
     assert take(body + b" " * (MAX_PAYLOAD - len(body))) == Unwrapped((SHARED,))
 
 
-@pytest.mark.parametrize(
-    "payload",
-    [
-        {"cts": TRACE},
-        smn(json.dumps(TRACE)),
-        lts([{"message": TRACE}]),
-        kafka({"messages": [json.dumps({"cts": TRACE})], "topic_id": "t"}),
-    ],
-)
+@pytest.mark.parametrize("payload", TRACES)
 def test_a_sender_reads_traces_from_every_trigger(payload: dict[str, Any]) -> None:
     """The same event again, for whoever is named."""
     assert unwrap_for_sender(payload, receivers=()) == Unwrapped((SHARED,))
