@@ -104,6 +104,15 @@ def test_a_tick_settles_all_samples() -> None:
     assert scene.standing() == {sample.name: sample.ends for sample in world.SAMPLES}
 
 
+def test_what_follows_is_tried_again() -> None:
+    """A job that nobody can look at for a while is followed all the same, in the one invocation."""
+    scene = Scene()
+    scene.cloud.faults.add("status", method="GET", path="/jobs/", times=5)
+    with capture_logs() as lines:
+        statuses = asyncio.run(scene.invoke((EVENTS / "functiongraph" / "golden-image.json").read_bytes()))
+    assert (statuses, [kind for kind, _ in outcomes(lines)]) == ([200], [EventType.ACCEPTED])
+
+
 @pytest.mark.parametrize("path", STRANGE, ids=lambda path: path.stem)
 def test_a_strange_payload_does_nothing(path: Path) -> None:
     """No write, nothing told, and no answer that asks for a retry."""
