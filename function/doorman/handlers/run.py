@@ -22,17 +22,6 @@ CHECKS_AT_ONCE = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """How far a run is: projects in all and looked at; shares found, told of, and in jobs that still run."""
-
-    projects: int = 0
-    looked_at: int = 0
-    found: int = 0
-    told: int = 0
-    in_jobs: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """What came of a run.
 
@@ -43,6 +32,7 @@ class Report:
         running: jobs that nobody followed to their end.
         unfinished: projects with work left, where the run was stopped.
         shares: what was listed, by image.
+        projects: how many are looked at. found: shares in each of which the lists were read.
     """
 
     told: tuple[CloudEvent, ...] = ()
@@ -51,6 +41,8 @@ class Report:
     running: tuple[CheckData, ...] = ()
     unfinished: tuple[str, ...] = ()
     shares: Mapping[str, Share] = field(default_factory=dict, compare=False)
+    projects: int = field(default=0, compare=False)
+    found: tuple[int, ...] = field(default=(), compare=False)
 
     @property
     def events(self) -> Sequence[CloudEvent]:
@@ -70,7 +62,7 @@ class Report:
 
 
 class Run:
-    """One run; `progress` and `report` may be asked at any time, also after it was cancelled.
+    """One run; `report` may be asked at any time, also after it was cancelled.
 
     Args:
         run_id: the cause that all outcomes name, unique to this run.
@@ -124,18 +116,6 @@ class Run:
         """Have it end after the calls under way; no job is followed on."""
         self._stop.set()
 
-    def progress(self) -> Progress:
-        """Say how far it is."""
-        report = self.report()
-        found = [each.found for each in self._projects if each.found is not None]
-        return Progress(
-            projects=len(self._projects),
-            looked_at=len(found),
-            found=sum(found),
-            told=sum(len(event.data["images"]) for event in report.told),
-            in_jobs=sum(len(check.images) for check in report.running),
-        )
-
     def report(self) -> Report:
         """Say what came of it so far."""
         runs = self._projects
@@ -146,6 +126,8 @@ class Run:
             running=tuple(check for each in runs for check in each.running.values()),
             shares={image: share for each in runs for image, share in each.shares.items()},
             unfinished=tuple(each.project_id for each in runs if each.open or each.is_stopped),
+            projects=len(runs),
+            found=tuple(each.found for each in runs if each.found is not None),
         )
 
     async def _choose(self, projects: Collection[str]) -> Sequence[ProjectContext]:

@@ -21,12 +21,12 @@ from starlette.routing import Route
 from doorman.entrypoints.cli.answer_sink import AnswerSink
 from doorman.entrypoints.cli.main import main
 from doorman.entrypoints.cli.output import LossyStream, SturdyStream, say
-from doorman.entrypoints.cli.progress import say_left, say_progress, supervise
+from doorman.entrypoints.cli.progress import say_left, supervise
 from doorman.entrypoints.cli.tables import Known
 from doorman.errors import Unavailable
 from doorman.events.messages import EventType
 from doorman.handlers.project_run import ProjectRun, Trouble
-from doorman.handlers.run import Progress, Report, Run
+from doorman.handlers.run import Report, Run
 from doorman.models import CloudEvent
 from doorman.sandbox.serving import serve
 from doorman.sandbox.state import Cloud
@@ -326,12 +326,6 @@ async def test_a_terminal_shows_progress_while_a_run_works(monkeypatch: pytest.M
     assert out.getvalue() == "\r\x1b[Ka row\n"
     assert screen.getvalue().startswith("\r\x1b[Kreading ...")
     assert screen.getvalue().endswith("\r\x1b[K")
-
-
-def test_progress_is_said_in_numbers() -> None:
-    """All that a person waits for."""
-    progress = Progress(projects=20, looked_at=3, found=150, told=40, in_jobs=100)
-    assert say_progress(progress) == ("3/20 projects read, 150 shares: 100 in running jobs, 10 to be decided, 40 done")
 
 
 def test_trouble_of_an_unknown_project_has_no_name() -> None:

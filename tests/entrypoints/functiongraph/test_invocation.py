@@ -203,6 +203,27 @@ def test_a_run_that_gave_up_is_tried_again(cloud: Cloud) -> None:
     assert (trouble["project_id"], trouble["images"]) == (RECEIVER, ())
 
 
+@pytest.mark.parametrize("is_lent", [True, False])
+def test_timer_asks_for_doctor(cloud: Cloud, is_lent: bool) -> None:  # noqa: FBT001 - a table
+    """The answer has all findings, by what the call lends; each is a log line as well, and nothing is settled."""
+    cloud.add_share(GOLDEN, RECEIVER)
+    (user,) = cloud.directory.users.values()
+    token = cloud.directory.issue(user, RECEIVER, ("token",)).id
+    headers = {"X-CFF-Project-Id": RECEIVER, "X-CFF-Auth-Token": token} if is_lent else {}
+    wish = {**TIMER, "user_event": '{"action": "doctor"}'}
+    with serve(create_app(cloud)) as url, capture_logs() as logs:
+        environ = {"OS_IMAGE_ENDPOINT_OVERRIDE": url} if is_lent else {**OURS, "OS_AUTH_URL": f"{url}/v3"}
+        (reply,) = invoke(cloud, wish, environ=environ, headers=headers)
+    found = json.loads(reply.text)
+    assert (reply.status, [each["check"] for each in found if each["mark"] == "mend"]) == (200, [])
+    assert {each["project"] for each in found} == {None, RECEIVER}
+    assert [line for line in logs if line["event"] == "doctor.finding"] == [
+        {"event": "doctor.finding", "log_level": "info", **each} for each in found
+    ]
+    assert next(each["text"] for each in found if each["check"] == "waiting").startswith("1 share to decide; ")
+    assert cloud.writes == []
+
+
 def test_with_a_sink_follow_ups_go_there(cloud: Cloud, sink: str, told: list[CloudEvent]) -> None:
     """Each invocation does its own part; the next one is the sink's to deliver."""
     golden = cloud.add_share(GOLDEN, RECEIVER)
