@@ -28,20 +28,10 @@ from doorman.sandbox.cloud import create_app
 from doorman.sandbox.serving import serve
 from doorman.sandbox.state import Cloud
 from doorman.settings import Settings
-from tests.builders import whole
+from tests.builders import ENVIRON, GOLDEN, POLICY, RECEIVER, STRANGER, whole
 
-RECEIVER, GOLDEN, STRANGER = "receiver", "golden-images", "stranger"
-POLICY = load(
-    f"version: 1\ndefault: hold\nrules:\n- name: golden\n  owners: [{GOLDEN}]\n  decision: accept\n", file="policy.yaml"
-)
 BASE = "http://cloud.test"
-OURS = {
-    "OS_AUTH_URL": f"{BASE}/identity/v3",
-    "OS_USERNAME": "doorman",
-    "OS_PASSWORD": "secret",
-    "OS_USER_DOMAIN_NAME": "Default",
-    "OS_PROJECT_ID": RECEIVER,
-}
+OURS = {name: value for name, value in ENVIRON.items() if name not in {"K_SINK", "OS_REGION_NAME"}}
 IMAGE = "6596628c-42d4-4ff1-8660-8ea5ae61f243"
 LENT = {"OS_IMAGE_ENDPOINT_OVERRIDE": BASE}
 TIMER = {"trigger_type": "TIMER", "trigger_name": "sweep", "time": "2026-01-31T08:30:00Z", "user_event": ""}
@@ -96,7 +86,7 @@ def invoke(
                 sink=Clients(lambda: sink_client),
                 credentials=from_settings(settings.identity, client=client, clock=clock),
             )
-            door = Invocations(connections, POLICY)
+            door = Invocations(connections, load(POLICY))
             bodies = [each if isinstance(each, bytes) else json.dumps(each).encode() for each in payloads]
             calls = [door.answer(headers=httpx.Headers(headers or {}), body=body) for body in bodies]
             return await asyncio.gather(*calls) if at_once else [await call for call in calls]
