@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from doorman.cloud.auth.accounts import Endpoints
 from doorman.cloud.auth.credentials import from_invocation, from_settings, list_served
@@ -195,12 +196,14 @@ class Play:
 
     Attributes:
         hooks: are called with each request before it reaches the cloud, to change something in the middle.
+        app: what answers in the cloud's place.
     """
 
     state: State
     clock: FakeClock
     sink: RecordingSink
     hooks: list[Callable[[httpx.Request], None]] = field(default_factory=list)
+    app: ASGIApp | None = None
 
     def client(self) -> httpx.AsyncClient:
         """Connect to the local cloud, in this process."""
@@ -209,7 +212,7 @@ class Play:
             for hook in self.hooks:
                 hook(request)
 
-        transport = httpx.ASGITransport(app=create_app(self.state))
+        transport = httpx.ASGITransport(app=self.app or create_app(self.state))
         return telemetry.client_type()(transport=transport, event_hooks={"request": [call_hooks]})
 
     def settings(self, **environ: str) -> Settings:

@@ -56,7 +56,8 @@ class Chain:
         self.tray = RecordingSink()
         self.replies: list[Reply] = []
         self._delivered = 0
-        self.served = Play(state=self.cloud, clock=self.clock, sink=self.tray).served(policy=policy, **environ)
+        self.play = Play(state=self.cloud, clock=self.clock, sink=self.tray)
+        self.served = self.play.served(policy=policy, **environ)
 
     async def swap(self, cloud: type[Cloud]) -> None:
         """Serve the project by another class of cloud."""

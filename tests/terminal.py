@@ -1,5 +1,6 @@
 """A terminal for programs to run on: as wide as asked, and what stands there at the end without styles and links."""
 
+import io
 import os
 import pty
 import re
@@ -10,6 +11,14 @@ from contextlib import suppress
 from pathlib import Path
 
 SCREEN = 50  # lines
+
+
+class Screen(io.StringIO):
+    """A terminal that remembers."""
+
+    def isatty(self) -> bool:
+        """Say that it is one."""
+        return True
 
 
 def show(

@@ -3,14 +3,18 @@
 import json
 import time
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
 
 import httpx
 
+from doorman.sandbox.cloud import create_app
 from doorman.sandbox.processes import Function
+from doorman.sandbox.serving import serve
 from doorman.sandbox.state import Cloud
-from tests.builders import BAD, GOLDEN, STRANGER
+from tests.builders import BAD, GOLDEN, POLICY, STRANGER
 
 PROJECT = "receiver"
 FUNCTION = f"urn:fss:eu-de:{PROJECT}:function:default:doorman:latest"
@@ -30,6 +34,30 @@ def write_trace(images: Sequence[str], trace_id: str) -> dict[str, Any]:
         "user": {"name": "jane.roe"},
     }
     return {"cts": trace}
+
+
+@contextmanager
+def deployed(
+    cloud: Cloud, folder: Path, *, loan: Literal["token", "keys"], sink: str, **environ: str
+) -> Iterator["Chain"]:
+    """Deploy the function, lent a token or temporary keys of an agency; `URL` in the settings is the cloud's."""
+    (folder / "policy.yaml").write_text(POLICY)
+    agency = cloud.add_user("agency", "secret", [PROJECT])
+    with serve(create_app(cloud)) as url:
+        environ = {"OS_IMAGE_ENDPOINT_OVERRIDE": "URL", "OS_PROJECT_ID": PROJECT, **environ}
+        settings = {name: value.replace("URL", url) for name, value in environ.items()}
+        settings |= {"K_SINK": sink, "OS_REGION_NAME": "eu-de", "DOORMAN_POLICY": str(folder / "policy.yaml")}
+        function = Function("functiongraph", port=0, settings=settings, log=folder / "function.log")
+        try:
+            function.await_start()
+            cloud.add_function(FUNCTION, function.url, agency=agency, loan=loan, retries=3)
+            cloud.add_topic(TOPIC, [FUNCTION])
+            chain = Chain(cloud, url, function)
+            with chain.client:
+                yield chain
+        finally:
+            function.stop()
+            assert function.await_end() == 0
 
 
 class Chain:
@@ -53,10 +81,10 @@ class Chain:
         path = f"/v2/{PROJECT}/notifications/topics/{TOPIC}/publish"
         assert self.client.post(path, json=body).status_code == 200
 
-    def invoke(self, images: Sequence[str], trace_id: str) -> None:
-        """Call the function with such a trace, past the topic."""
+    def invoke(self, payload: dict[str, Any]) -> None:
+        """Call the function, past the topic."""
         path = f"/v2/{PROJECT}/fgs/functions/{FUNCTION}/invocations-async"
-        assert self.client.post(path, json=write_trace(images, trace_id)).status_code == 202
+        assert self.client.post(path, json=payload).status_code == 202
 
     def tick(self) -> None:
         """Let the timer call the function."""

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from doorman.entrypoints.functiongraph.invocation import _work_off_all
+from doorman.entrypoints.functiongraph.invocation import work_off_all
 from doorman.entrypoints.http import Reply
 from doorman.events.cloudevents import from_structured, to_structured
 from doorman.events.messages import EventType
@@ -42,7 +42,7 @@ async def test_images_that_nobody_knows(projects: int, images: int, *, is_payloa
     chain, asked = served(projects), notices(projects, images)
     if is_payload:  # of FunctionGraph, each of whose events is worked off for itself
         events = [from_structured(each) for each in asked]
-        replies = await _work_off_all(chain.served, events, {EventType.NOTIFIED: handle_triage}, None)
+        replies = await work_off_all(chain.served, events, {EventType.NOTIFIED: handle_triage})
         assert replies == [Reply()] * projects
     else:
         assert await chain.post(EventType.NOTIFIED, asked) == Reply()

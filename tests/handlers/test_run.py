@@ -2,31 +2,29 @@
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 
-import httpx
 import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from doorman.entrypoints.cli.progress import say_progress
 from doorman.errors import Misconfigured
 from doorman.events.messages import EventType
 from doorman.handlers.project_run import ProjectRun, Trouble
-from doorman.handlers.run import PROJECTS_AT_ONCE, Progress, Report, Run
+from doorman.handlers.run import PROJECTS_AT_ONCE, Report, Run
 from doorman.models import CloudEvent
 from doorman.sandbox.cloud import create_app
 from doorman.sinks.loopback import LoopbackSink
-from tests.builders import BAD, RECEIVER, Play, RecordingSink, State
+from tests.builders import BAD, RECEIVER, Play, RecordingSink
 from tests.chain import GOLDEN, SECOND_VAULT, STRANGER, VAULT, Chain
-from tests.fake_keystone import FakeClock
 
 pytestmark = pytest.mark.anyio
 
 
-async def run(chain: Chain, *, projects: Sequence[str] = (), is_dry: bool = False) -> Report:
+async def run(chain: Chain, *, projects: Sequence[str] = ()) -> Report:
     """Do one run in a chain's office."""
-    return await Run(chain.served, run_id="run-1", is_dry=is_dry).work(projects)
+    return await Run(chain.served, run_id="run-1").work(projects)
 
 
 async def test_a_run_settles_what_waits_and_tells_every_share_once() -> None:
@@ -82,13 +80,6 @@ async def test_few_projects_are_looked_at_at_once() -> None:
     assert (under_way, most) == (0, PROJECTS_AT_ONCE)
 
 
-async def test_nothing_waits() -> None:
-    """An empty project is read and nothing is told."""
-    chain = Chain()
-    assert await run(chain) == Report()
-    assert chain.tray.events == []
-
-
 def seed(chain: Chain, projects: Sequence[str], shares: int) -> None:
     """Share as many images of all kinds, the same ones in every chain; some fail, in each of the ways known."""
     dice = random.Random(4)
@@ -134,22 +125,6 @@ async def test_the_fates_are_those_of_the_event_chain() -> None:
     assert members[0] == members[1]
 
 
-async def test_a_dry_run_never_writes() -> None:
-    """Everything is decided and told as audited; the cloud's log of calls shows no write."""
-    chain = Chain()
-    golden, banned, stranger = chain.share(full_ecs=True), chain.share(BAD), chain.share(STRANGER)
-    report = await run(chain, is_dry=True)
-    assert chain.cloud.writes == []
-    assert chain.told() == sorted(
-        [
-            (golden, "audited", "allowed_owner"),
-            (banned, "audited", "rejected_by_rule"),
-            (stranger, "audited", "owner_not_allowed"),
-        ]
-    )
-    assert report.is_faultless
-
-
 async def test_only_the_named_projects_are_served() -> None:
     """A run may be narrowed; a project that is not served is a mistake of the caller."""
     chain = Chain(OS_PROJECT_ID="receiver,other")
@@ -159,18 +134,6 @@ async def test_only_the_named_projects_are_served() -> None:
     assert chain.cloud.member_status(golden, "receiver") == "pending"
     with pytest.raises(Misconfigured, match="--project: nobody is not served here: name one of receiver, other"):
         await run(chain, projects=["nobody"])
-
-
-async def test_a_project_that_cannot_be_read_stops_no_other() -> None:
-    """A refused login is told as trouble of its project, at once; the other project is settled."""
-    chain = Chain(OS_PROJECT_ID="receiver,locked", roles="receiver")
-    golden = chain.share()
-    report = await run(chain)
-    assert chain.told() == [(golden, "accepted", "allowed_owner")]
-    (trouble,) = report.troubles
-    assert (trouble.project_id, trouble.images) == ("locked", ())
-    assert not report.is_faultless
-    assert report.unfinished == ()
 
 
 async def test_a_project_that_is_not_found_by_its_name_is_trouble() -> None:
@@ -258,7 +221,7 @@ async def test_one_event_is_told_and_followed_once() -> None:
     for event in (*events, *events):
         await loopback.emit(event)
     assert (sink.events, gone_on.events) == (events[1:], events[:1])
-    assert (loopback.told, loopback.untold) == (tuple(events[1:]), ())
+    assert (loopback.told, loopback.untold) == ({events[1].id: events[1]}, {})
 
 
 async def test_a_failed_vault_is_followed_by_the_next_one() -> None:
@@ -298,53 +261,49 @@ async def test_two_runs_at_once_do_no_harm() -> None:
         }
 
 
-@dataclass
-class Bell:
-    """An application that has a run stopped at its call number `at`, and answers all the same."""
+def seed_few(chain: Chain) -> dict[str, str]:
+    """Share a few images whose jobs take their time; gives how each is to end."""
+    chain.cloud.settings.job_seconds = 3
+    return {**{chain.share(): "accepted" for _ in range(3)}, chain.share(BAD): "rejected"}
 
-    app: ASGIApp
-    at: int
-    calls: int = 0
-    run: Run | None = None
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        self.calls += 1
-        if self.calls == self.at and self.run is not None:
-            self.run.stop()
-        await self.app(scope, receive, send)
+async def finish(chain: Chain, wanted: dict[str, str]) -> None:
+    """Run again, and find all as it should be."""
+    play = Play(state=chain.cloud, clock=chain.clock, sink=chain.tray)
+    assert (await Run(play.served(), run_id="next").work()).is_faultless
+    assert {image: chain.cloud.member_status(image, RECEIVER) for image in wanted} == wanted
+
+
+def images_of(events: Iterable[CloudEvent]) -> set[str]:
+    """Give the images that events name."""
+    return {entry["image_id"] for event in events for entry in event.data["images"]}
 
 
 @pytest.mark.parametrize("faulty", [False, True])
 async def test_stopped_at_any_call_nothing_is_lost(faulty: bool) -> None:  # noqa: FBT001 - a parameter
     """Whichever call is under way: it is awaited, no write follows, jobs are named, and the next run does the rest."""
     for call in range(1, 100):
-        clock, sink = FakeClock(), RecordingSink()
-        state = State(clock=partial(tell_time, clock))
-        state.add_user("doorman", "secret", [RECEIVER])
-        state.settings.job_seconds = 3
-        wanted = {
-            **{state.add_share(GOLDEN, RECEIVER): "accepted" for _ in range(3)},
-            state.add_share(BAD, RECEIVER): "rejected",
-        }
+        chain = Chain()
+        wanted = seed_few(chain)
         if faulty:
-            state.fail_image(next(iter(wanted)), "IMG.0064", at="submit", whole=True, times=2)
-        stage = Scaffold(state=state, clock=clock, sink=sink)
-        bell = stage.executioner = Bell(app=create_app(state), at=call)
-        bell.run = once = Run(stage.served(), run_id="stopped")
+            chain.cloud.fail_image(next(iter(wanted)), "IMG.0064", at="submit", whole=True, times=2)
+        once, ahead = Run(chain.served, run_id="stopped"), list(range(call))
+
+        def count(_: object, once: Run = once, ahead: list[int] = ahead) -> None:
+            if ahead and not ahead.pop():
+                once.stop()
+
+        chain.play.hooks.append(count)
         report = await once.work()
-        if bell.calls < call:
+        if ahead:
             break
         assert report.troubles == ()
-        decided = {entry["image_id"] for each in sink.events if "decided" in each.type for entry in each.data["images"]}
-        told = {entry["image_id"] for each in report.told for entry in each.data["images"]}
-        left = {image for check in report.running for image in check.images}
-        written = {image for job in state.jobs.values() for image in job.images}
-        assert written <= decided
+        told, left = images_of(report.told), {image for check in report.running for image in check.images}
+        written = {image for job in chain.cloud.jobs.values() for image in job.images}
+        assert written <= images_of(chain.of(EventType.DECIDED))
         assert written <= told | left
         assert report.unfinished == (() if told == set(wanted) or report == Report() else (RECEIVER,))
-        assert (await Run(Play(state=state, clock=clock, sink=sink).served(), run_id="next").work()).is_faultless
-        assert {image: state.member_status(image, RECEIVER) for image in wanted} == wanted
+        await finish(chain, wanted)
     assert 8 < call < 60
 
 
@@ -389,27 +348,11 @@ async def _lose(_: object) -> None:
     """Lose an answer."""
 
 
-class Scaffold(Play):
-    """A stage on which runs are killed."""
-
-    executioner: Executioner | Bell | None = None
-
-    def client(self) -> httpx.AsyncClient:
-        """Connect to the local cloud through the executioner."""
-        app = self.executioner or create_app(self.state)
-        return httpx.AsyncClient(transport=httpx.ASGITransport(app=app))
-
-
-def tell_time(clock: FakeClock) -> float:
-    """Tell a clock's time as the sandbox wants it."""
-    return clock.now().timestamp()
-
-
-async def killed_at(call: int, *, is_late: bool, state: State, clock: FakeClock, sink: RecordingSink) -> Run | None:
+async def killed_at(call: int, chain: Chain, *, is_late: bool = False) -> Run | None:
     """Kill a run at one of its calls; None where it made fewer."""
-    stage = Scaffold(state=state, clock=clock, sink=sink)
-    executioner = stage.executioner = Executioner(app=create_app(state), at=call, is_late=is_late)
-    once = Run(stage.served(), run_id="killed")
+    executioner = Executioner(app=create_app(chain.cloud), at=call, is_late=is_late)
+    play = Play(state=chain.cloud, clock=chain.clock, sink=chain.tray, app=executioner)
+    once = Run(play.served(), run_id="killed")
     executioner.victim = asyncio.create_task(once.work())
     try:
         await executioner.victim
@@ -422,36 +365,26 @@ async def killed_at(call: int, *, is_late: bool, state: State, clock: FakeClock,
 async def test_killed_at_any_call_the_next_run_finishes(is_late: bool) -> None:  # noqa: FBT001 - a parameter
     """Whichever call to the cloud is a run's last, before or after it took effect: the next run settles the rest."""
     for call in range(1, 100):
-        clock = FakeClock()
-        state = State(clock=partial(tell_time, clock))
-        state.add_user("doorman", "secret", [RECEIVER])
-        state.settings.job_seconds = 3
-        wanted = {
-            **{state.add_share(GOLDEN, RECEIVER): "accepted" for _ in range(3)},
-            state.add_share(GOLDEN, RECEIVER, full_ecs=True): "accepted",
-            state.add_share(BAD, RECEIVER): "rejected",
-        }
-        state.add_vault(RECEIVER, "vault-1")
-        sink = RecordingSink()
-        killed = await killed_at(call, is_late=is_late, state=state, clock=clock, sink=sink)
+        chain = Chain()
+        wanted = {**seed_few(chain), chain.share(full_ecs=True): "accepted"}
+        killed = await killed_at(call, chain, is_late=is_late)
         if killed is None:
             break
-        assert killed.report().unfinished == (() if killed.progress() == Progress() else (RECEIVER,))
-        report = await Run(Play(state=state, clock=clock, sink=sink).served(), run_id="next").work()
-        assert report.is_faultless
-        assert {image: state.member_status(image, RECEIVER) for image in wanted} == wanted
+        assert killed.report().unfinished == (() if killed.report().projects == 0 else (RECEIVER,))
+        await finish(chain, wanted)
     assert 10 < call < 40
 
 
-async def test_a_stopped_run_says_which_jobs_still_run(state: State, clock: FakeClock, sink: RecordingSink) -> None:
-    """Stopped while its job runs: the job and the project stand in the report, and how far it was in the progress."""
-    state.settings.job_seconds = None
-    golden, stranger = state.add_share(GOLDEN, RECEIVER), state.add_share("some-stranger", RECEIVER)
-    once = await killed_at(20, is_late=False, state=state, clock=clock, sink=sink)
+async def test_a_killed_run_says_which_jobs_still_run() -> None:
+    """The job and the project stand in the report, and how far it was."""
+    chain = Chain()
+    golden, stranger = chain.share(), chain.share(STRANGER)
+    chain.cloud.settings.job_seconds = None
+    once = await killed_at(20, chain)
     assert once is not None
     report = once.report()
-    (job_id,) = state.jobs
+    (job_id,) = chain.cloud.jobs
     assert [(check.job_id, check.images) for check in report.running] == [(job_id, (golden,))]
     assert report.unfinished == (RECEIVER,)
-    assert [entry["image_id"] for event in report.told for entry in event.data["images"]] == [stranger]
-    assert once.progress() == Progress(projects=1, looked_at=1, found=2, told=1, in_jobs=1)
+    assert images_of(report.told) == {stranger}
+    assert say_progress(report) == "1/1 projects read, 2 shares: 1 in running jobs, 0 to be decided, 1 done"

@@ -8,41 +8,19 @@ from collections.abc import Iterator
 
 import pytest
 
-from doorman.sandbox.cloud import create_app
-from doorman.sandbox.processes import Function
-from doorman.sandbox.serving import serve
 from doorman.sandbox.state import Cloud
-from tests.builders import GOLDEN, POLICY, VAULT
-from tests.topic_chain import FATES, FUNCTION, PROJECT, TOPIC, Chain
+from tests.builders import GOLDEN, VAULT
+from tests.topic_chain import FATES, PROJECT, TOPIC, Chain, deployed, write_trace
 
 
 @pytest.fixture(scope="module", params=["token", "keys"])
 def chain(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
     """The function as a process of its own, lent a token or temporary keys."""
     folder = tmp_path_factory.mktemp("chain")
-    (folder / "policy.yaml").write_text(POLICY)
     cloud = Cloud()
-    agency = cloud.add_user("agency", "secret", [PROJECT])
     cloud.add_vault(PROJECT, VAULT)
-    with serve(create_app(cloud)) as url:
-        settings = {
-            "K_SINK": f"smn:{TOPIC}",
-            "OS_PROJECT_ID": PROJECT,
-            "OS_REGION_NAME": "eu-de",
-            "OS_IMAGE_ENDPOINT_OVERRIDE": url,
-            "DOORMAN_POLICY": str(folder / "policy.yaml"),
-        }
-        function = Function("functiongraph", port=0, settings=settings, log=folder / "function.log")
-        try:
-            function.await_start()
-            cloud.add_function(FUNCTION, function.url, agency=agency, loan=request.param, retries=3)
-            cloud.add_topic(TOPIC, [FUNCTION])
-            running = Chain(cloud, url, function)
-            with running.client:
-                yield running
-        finally:
-            function.stop()
-            assert function.await_end() == 0
+    with deployed(cloud, folder, loan=request.param, sink=f"smn:{TOPIC}") as running:
+        yield running
     log = (folder / "function.log").read_text()
     assert "jane.roe" not in log
     assert not any(token.id in log for token in cloud.directory.tokens.values())
@@ -128,7 +106,7 @@ def test_a_lost_check_leaves_every_share_as_decided(chain: Chain) -> None:
     """The job is the cloud's and goes on; what was decided stands on record, and the next tick finds nothing left."""
     image = chain.cloud.add_share(GOLDEN, PROJECT)
     chain.cloud.topics.lose = 2
-    chain.invoke([image], "trace-check-lost")
+    chain.invoke(write_trace([image], "trace-check-lost"))
     chain.settle()
     told = [event["type"] for event in chain.events()]
     assert told == ["dev.doorman.share.decided.v1", "dev.doorman.job.check.v1"]

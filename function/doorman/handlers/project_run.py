@@ -4,14 +4,15 @@ What a broker does for the functions, redelivery and its end, is done here. Prin
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
 from doorman.errors import Broken, Busy, DoormanError, Stopped, Unavailable
 from doorman.events.messages import CheckData, EventType
 from doorman.events.writing import cause_of, read_check, read_notice
+from doorman.handlers.bounds import Bounds
 from doorman.handlers.check_job import check_job
 from doorman.handlers.context import ProjectContext
 from doorman.handlers.triage import triage
@@ -38,43 +39,39 @@ class Trouble:
     images: tuple[str, ...] = ()
 
 
+@dataclass(kw_only=True, eq=False)
 class ProjectRun:
     """The run of one project.
 
     Attributes:
-        outbox: what was told, and what could not be.
+        context, cause: what it works with, and what their outcomes name as the cause.
+        tasks: what runs beside each other. places: for the checks among them.
         troubles: what was given up.
         running: the jobs that are not followed to their end, by ID.
         shares: what was listed, by image.
         found: the shares to be seen to; None until the lists were read.
-        context, cause: what it works with, and what their outcomes name as the cause.
         open: tasks begun and not ended; those of a run that was cancelled stay so.
         is_stopped: something was left undone, since the run was stopped.
+        loopback: what was told, and what could not be.
     """
 
-    def __init__(
-        self,
-        context: ProjectContext,
-        *,
-        cause: Cause,
-        tasks: asyncio.TaskGroup,
-        places: asyncio.Semaphore,
-        stop: asyncio.Event,
-    ) -> None:
-        self.loopback = LoopbackSink(outer=context.sink, go_on=self._go_on)
-        self.troubles: list[Trouble] = []
-        self.running: dict[str, CheckData] = {}
-        self.shares: dict[str, Share] = {}
-        self.found: int | None = None
-        self.open = 0
-        self.is_stopped = False
-        self.context = replace(context, sink=self.loopback, stop=stop)
-        self.cause = cause
-        self._tasks = tasks
-        self._places = places
-        self._stop = stop
-        self._clock = StoppableClock(context.clock, stop)
-        self._started_at = context.clock.now()
+    context: ProjectContext
+    cause: Cause
+    tasks: asyncio.TaskGroup
+    places: asyncio.Semaphore
+    troubles: list[Trouble] = field(default_factory=list)
+    running: dict[str, CheckData] = field(default_factory=dict)
+    shares: Mapping[str, Share] = field(default_factory=dict)
+    found: int | None = None
+    open: int = 0
+    is_stopped: bool = False
+
+    def __post_init__(self) -> None:
+        self.loopback = LoopbackSink(outer=self.context.sink, go_on=self._go_on)
+        self.context = replace(self.context, sink=self.loopback)
+        self._clock = StoppableClock(self.context.clock, self.context.stop)
+        self._started_at = self.context.clock.now()
+        self._checks = 1
 
     @property
     def project_id(self) -> str:
@@ -82,24 +79,26 @@ class ProjectRun:
         return self.context.project_id
 
     def begin(self, task: Callable[[], Awaitable[None]]) -> None:
-        """Start a task beside the others."""
+        """Start a task beside the others; what it cannot do is noted."""
         self.open += 1
-        self._tasks.create_task(self._end(task))
+        self.tasks.create_task(self._end(task))
 
     async def look(self) -> None:
         """List what waits, and have all of it triaged in one batch."""
-        try:
-            images = await self.persist(self._list, is_worth_it=is_passing)
-        except Unavailable as error:
-            self.give_up(error)
-            return
-        await self.take(images)
+        await self.take(await self.persist(self._list, is_worth_it=is_passing))
 
     async def take(self, images: Sequence[str]) -> None:
         """Have these images triaged, in one batch."""
         self.found = len(images)
         if images:
             await self._triage(Notice(project_id=self.project_id, images=tuple(images), cause=self.cause, sent_at=None))
+
+    async def follow(self, events: Sequence[CloudEvent]) -> None:
+        """Have done what these events, of all projects, ask of this one; their checks share what they may read."""
+        self._checks = max(1, sum(event.type == EventType.CHECK for event in events))
+        for event in events:
+            if event.data["project_id"] == self.project_id:
+                self._go_on(event)
 
     def _go_on(self, event: CloudEvent) -> None:
         if event.type == EventType.CHECK:
@@ -110,7 +109,10 @@ class ProjectRun:
             self.begin(partial(self._triage, read_notice(event)))
 
     async def _end(self, task: Callable[[], Awaitable[None]]) -> None:
-        await task()
+        try:
+            await task()
+        except Unavailable as error:
+            self.give_up(error)
         self.open -= 1
 
     async def _list(self) -> tuple[str, ...]:
@@ -120,7 +122,7 @@ class ProjectRun:
 
     async def _triage(self, notice: Notice) -> None:
         # A call of an earlier attempt may have settled what its lost answer did not tell.
-        left = replace(notice, counts_from=self._started_at)
+        left = replace(notice, counts_from=min(notice.sent_at or self._started_at, self._started_at))
 
         async def attempt() -> None:
             nonlocal left
@@ -136,11 +138,11 @@ class ProjectRun:
             self.give_up(error, left.images)
 
     async def _check(self, check: CheckData, cause: Cause) -> None:
-        async with self._places:
+        async with self.places:
             try:
                 # A check only reads: it may end in the midst of its wait, and the job is named as running.
                 context = replace(self.context, clock=self._clock)
-                await self.persist(lambda: check_job(context, check, cause=cause))
+                await self.persist(lambda: check_job(context, check, cause=cause, bounds=Bounds(self._checks)))
             except Unavailable as error:
                 self.give_up(error, check.images)
                 return
@@ -156,7 +158,7 @@ class ProjectRun:
             Stopped: the run was stopped.
             Unavailable: it was not possible at last.
         """
-        if self._stop.is_set():
+        if self.context.stop.is_set():
             raise Stopped
 
         async def wait(error: DoormanError, pause: float) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from doorman.errors import Misconfigured
+from doorman.errors import Misconfigured, Unavailable
 from doorman.events.messages import CheckData, EventType
 from doorman.handlers.context import ProjectContext
 from doorman.handlers.project_run import ProjectRun, Trouble
@@ -22,17 +22,6 @@ CHECKS_AT_ONCE = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """How far a run is: projects in all and looked at; shares found, told of, and in jobs that still run."""
-
-    projects: int = 0
-    looked_at: int = 0
-    found: int = 0
-    told: int = 0
-    in_jobs: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """What came of a run.
 
@@ -43,6 +32,7 @@ class Report:
         running: jobs that nobody followed to their end.
         unfinished: projects with work left, where the run was stopped.
         shares: what was listed, by image.
+        projects: how many are looked at. found: shares in each of which the lists were read.
     """
 
     told: tuple[CloudEvent, ...] = ()
@@ -51,6 +41,13 @@ class Report:
     running: tuple[CheckData, ...] = ()
     unfinished: tuple[str, ...] = ()
     shares: Mapping[str, Share] = field(default_factory=dict, compare=False)
+    projects: int = field(default=0, compare=False)
+    found: tuple[int, ...] = field(default=(), compare=False)
+
+    @property
+    def events(self) -> Sequence[CloudEvent]:
+        """All outcomes: those that the sink did not take happened as well."""
+        return (*self.told, *self.untold)
 
     @property
     def is_faultless(self) -> bool:
@@ -65,13 +62,11 @@ class Report:
 
 
 class Run:
-    """One run; `progress` and `report` may be asked at any time, also after it was cancelled.
+    """One run; `report` may be asked at any time, also after it was cancelled.
 
     Args:
         run_id: the cause that all outcomes name, unique to this run.
-        is_dry: decide and tell everything, write nothing.
         task: what is begun for each project.
-        prepare: changes a project's context before.
     """
 
     def __init__(
@@ -79,15 +74,11 @@ class Run:
         served: Projects,
         *,
         run_id: str,
-        is_dry: bool = False,
         task: Callable[[ProjectRun], Awaitable[None]] = ProjectRun.look,
-        prepare: Callable[[ProjectContext], ProjectContext] | None = None,
     ) -> None:
         self._served = served
         self._cause = Cause(id=run_id, correlation=run_id)
-        self._is_dry = is_dry
         self._task = task
-        self._prepare = prepare
         self._troubles: list[Trouble] = []
         self._projects: list[ProjectRun] = []
         self._stop = asyncio.Event()
@@ -115,10 +106,8 @@ class Run:
                 await self._task(project_run)
 
         async with asyncio.TaskGroup() as tasks:
-            self._projects = [
-                ProjectRun(context, cause=self._cause, tasks=tasks, places=checks, stop=self._stop)
-                for context in contexts
-            ]
+            make = partial(ProjectRun, cause=self._cause, tasks=tasks, places=checks)
+            self._projects = [make(context=context) for context in contexts]
             for project_run in self._projects:
                 project_run.begin(partial(begin, project_run))
         return self.report()
@@ -127,45 +116,35 @@ class Run:
         """Have it end after the calls under way; no job is followed on."""
         self._stop.set()
 
-    def progress(self) -> Progress:
-        """Say how far it is."""
-        found = [project_run.found for project_run in self._projects if project_run.found is not None]
-        return Progress(
-            projects=len(self._projects),
-            looked_at=len(found),
-            found=sum(found),
-            told=sum(
-                len(event.data["images"]) for project_run in self._projects for event in project_run.loopback.told
-            ),
-            in_jobs=sum(len(check.images) for project_run in self._projects for check in project_run.running.values()),
-        )
-
     def report(self) -> Report:
         """Say what came of it so far."""
+        runs = self._projects
         return Report(
-            told=tuple(event for project_run in self._projects for event in project_run.loopback.told),
-            untold=tuple(event for project_run in self._projects for event in project_run.loopback.untold),
-            troubles=(
-                *self._troubles,
-                *(trouble for project_run in self._projects for trouble in project_run.troubles),
-            ),
-            running=tuple(check for project_run in self._projects for check in project_run.running.values()),
-            shares={image: share for each in self._projects for image, share in each.shares.items()},
-            unfinished=tuple(
-                project_run.project_id for project_run in self._projects if project_run.open or project_run.is_stopped
-            ),
+            told=tuple(event for each in runs for event in each.loopback.told.values()),
+            untold=tuple(event for each in runs for event in each.loopback.untold.values()),
+            troubles=(*self._troubles, *(trouble for each in runs for trouble in each.troubles)),
+            running=tuple(check for each in runs for check in each.running.values()),
+            shares={image: share for each in runs for image, share in each.shares.items()},
+            unfinished=tuple(each.project_id for each in runs if each.open or each.is_stopped),
+            projects=len(runs),
+            found=tuple(each.found for each in runs if each.found is not None),
         )
 
     async def _choose(self, projects: Collection[str]) -> Sequence[ProjectContext]:
-        contexts, errors = await self._served.contexts()
+        contexts, errors = await choose(self._served, projects)
         self._troubles += [Trouble(project_id=None, message=str(error)) for error in errors]
-        strange = sorted(set(projects) - {context.project_id for context in contexts})
-        if strange and not errors:
-            served = name_served([context.cloud.client.credentials for context in contexts])
-            raise Misconfigured(f"--project: {strange[0]} is not served here: name {served}")
-        chosen = [context for context in contexts if not projects or context.project_id in projects]
-        if self._prepare is not None:
-            chosen = [self._prepare(context) for context in chosen]
-        if self._is_dry:
-            chosen = [replace(each, settings=replace(each.settings, mode="audit")) for each in chosen]
-        return chosen
+        return [replace(context, stop=self._stop) for context in contexts]
+
+
+async def choose(served: Projects, projects: Collection[str]) -> tuple[Sequence[ProjectContext], Sequence[Unavailable]]:
+    """Choose those of the served projects that a person named (none: all), and say why others could not be found.
+
+    Raises:
+        Misconfigured: one is named that is not served.
+    """
+    contexts, errors = await served.contexts()
+    strange = sorted(set(projects) - {context.project_id for context in contexts})
+    if strange and not errors:
+        right = name_served([context.cloud.client.credentials for context in contexts])
+        raise Misconfigured(f"--project: {strange[0]} is not served here: name {right}")
+    return [context for context in contexts if not projects or context.project_id in projects], errors

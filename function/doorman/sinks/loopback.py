@@ -22,24 +22,19 @@ class LogSink:
 
 
 class LoopbackSink:
-    """A sink that hands each follow-up event to `go_on`, once."""
+    """A sink that hands each follow-up event to `go_on`, once.
+
+    Attributes:
+        told: the outcomes that the sink behind took, by ID.
+        untold: those that it has not taken.
+    """
 
     def __init__(self, *, outer: Sink, go_on: Callable[[CloudEvent], None]) -> None:
         self._outer = outer
         self._go_on = go_on
         self._passed: set[str] = set()
-        self._told: dict[str, CloudEvent] = {}
-        self._untold: dict[str, CloudEvent] = {}
-
-    @property
-    def told(self) -> tuple[CloudEvent, ...]:
-        """The outcomes that the sink behind took."""
-        return tuple(self._told.values())
-
-    @property
-    def untold(self) -> tuple[CloudEvent, ...]:
-        """The outcomes that it has not taken."""
-        return tuple(self._untold.values())
+        self.told: dict[str, CloudEvent] = {}
+        self.untold: dict[str, CloudEvent] = {}
 
     async def emit(self, event: CloudEvent) -> None:
         """Take one event; the same one a second time changes nothing.
@@ -47,16 +42,13 @@ class LoopbackSink:
         Raises:
             Unavailable: the sink behind did not take an outcome.
         """
-        if event.type in _FOLLOW_UPS:
+        if event.type == EventType.DECIDED:
+            await self._outer.emit(event)
+        elif event.type in _FOLLOW_UPS:
             if event.id not in self._passed:
                 self._passed.add(event.id)
                 self._go_on(event)
-            return
-        if event.type == EventType.DECIDED:
+        elif event.id not in self.told:
+            self.untold[event.id] = event
             await self._outer.emit(event)
-            return
-        if event.id not in self._told:
-            self._untold[event.id] = event
-            await self._outer.emit(event)
-            del self._untold[event.id]
-            self._told[event.id] = event
+            self.told[event.id] = self.untold.pop(event.id)

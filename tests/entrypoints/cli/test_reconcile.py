@@ -85,7 +85,7 @@ def test_where_nothing_would_be_settled_nobody_is_asked(
     assert main(["reconcile", "--enforce"]) == 1
     told = capsys.readouterr()
     assert "1 share: 1 drifted" in told.out
-    assert told.err == "doorman: nothing was changed: there is nothing here that the policy would settle anew\n"
+    assert told.err == "doorman: nothing was changed\n"
     assert cloud.writes == []
 
 
@@ -145,15 +145,3 @@ def test_without_the_right_to_read_servers_the_rest_is_done(cloud: Cloud, capsys
     assert main(["reconcile", "--usage", "--enforce", "--yes"]) == 1
     assert cloud.member_status(bad, "receiver") == "rejected"
     assert "grant reading servers in this project" in capsys.readouterr().err
-
-
-def test_a_project_that_cannot_be_read_fails(
-    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The others are reconciled."""
-    monkeypatch.setenv("OS_PROJECT_ID", "receiver,foreign")
-    cloud.add_share(BAD, "receiver", status="accepted")
-    assert main(["reconcile"]) == 1
-    told = capsys.readouterr()
-    assert told.out.splitlines()[-4] == "1 share: 1 drifted"
-    assert told.err.startswith("doorman: project foreign: ")

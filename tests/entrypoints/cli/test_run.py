@@ -1,7 +1,6 @@
 """`doorman run` and `doorman pending` against the sandbox, from the command line to the exit code."""
 
 import asyncio
-import io
 import json
 import os
 import signal
@@ -22,18 +21,19 @@ from starlette.routing import Route
 from doorman.entrypoints.cli.answer_sink import AnswerSink
 from doorman.entrypoints.cli.main import main
 from doorman.entrypoints.cli.output import LossyStream, SturdyStream, say
-from doorman.entrypoints.cli.progress import say_left, say_progress, supervise
-from doorman.entrypoints.cli.tables import Known, rows, totals
+from doorman.entrypoints.cli.progress import say_left, supervise
+from doorman.entrypoints.cli.tables import Known
 from doorman.errors import Unavailable
 from doorman.events.messages import EventType
 from doorman.handlers.project_run import ProjectRun, Trouble
-from doorman.handlers.run import Progress, Report, Run
+from doorman.handlers.run import Report, Run
 from doorman.models import CloudEvent
 from doorman.sandbox.serving import serve
 from doorman.sandbox.state import Cloud
 from tests.builders import RecordingSink
 from tests.chain import BAD, GOLDEN, STRANGER, Chain
 from tests.entrypoints.cli.test_main import ROOT, START
+from tests.terminal import Screen
 
 STRANGE = f"owner_not_allowed (owners: no rule that accepts names {STRANGER} for project receiver)"
 WHAT = ["Ubuntu", "22.04", "server,", "40", "GB,", "0", "days", "old"]
@@ -312,14 +312,6 @@ async def test_a_second_signal_ends_what_hangs() -> None:
     assert shown == [Report(unfinished=("receiver",))]
 
 
-class Screen(io.StringIO):
-    """A terminal that remembers."""
-
-    def isatty(self) -> bool:
-        """Say that it is one."""
-        return True
-
-
 @pytest.mark.anyio
 async def test_a_terminal_shows_progress_while_a_run_works(monkeypatch: pytest.MonkeyPatch) -> None:
     """One line, redrawn in place and taken away at the end."""
@@ -336,17 +328,6 @@ async def test_a_terminal_shows_progress_while_a_run_works(monkeypatch: pytest.M
     assert screen.getvalue().endswith("\r\x1b[K")
 
 
-def test_progress_is_said_in_numbers() -> None:
-    """All that a person waits for."""
-    progress = Progress(projects=20, looked_at=3, found=150, told=40, in_jobs=100)
-    assert say_progress(progress) == ("3/20 projects read, 150 shares: 100 in running jobs, 10 to be decided, 40 done")
-
-
 def test_trouble_of_an_unknown_project_has_no_name() -> None:
     """A project that is known by name only and cannot be found is told by its error alone."""
     assert list(say_left(Report(troubles=(Trouble(project_id=None, message="no login"),)), Known())) == ["no login"]
-
-
-def test_no_rows_no_heading() -> None:
-    """Nothing is laid out where nothing was told."""
-    assert (rows([], Known()), totals([])) == ([], "")

@@ -1,6 +1,5 @@
 """What a person sees: groups that fit the screen, what needs them, what to type next; and what they saw before."""
 
-import io
 import json
 import os
 import re
@@ -18,16 +17,9 @@ from doorman.sandbox.state import Cloud
 from tests import terminal
 from tests.builders import START, image_id
 from tests.chain import BAD, GOLDEN, POLICY, STRANGER, VAULT
+from tests.terminal import Screen
 
 SHARE = Share(image_id=image_id(0), project_id="receiver", full_ecs=False)
-
-
-class Screen(io.StringIO):
-    """A terminal that remembers."""
-
-    def isatty(self) -> bool:
-        """Say that it is one."""
-        return True
 
 
 @pytest.mark.parametrize("width", [80, 200])
@@ -91,11 +83,11 @@ def strip(text: str) -> str:
     return re.sub(r"\r\x1b\[K|\x1b\[[0-9;]*m|\x1b\]8;[^\x1b]*\x1b\\", "", text)
 
 
-def sit_at(monkeypatch: pytest.MonkeyPatch, *, width: int = 80, term: str = "xterm") -> Screen:
+def sit_at(monkeypatch: pytest.MonkeyPatch, *, term: str = "xterm") -> Screen:
     """Put a terminal in the place of stdout."""
     screen = Screen()
     monkeypatch.setenv("TERM", term)
-    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setattr(sys, "stdout", screen)
     return screen
@@ -139,17 +131,17 @@ def test_a_terminal_shows_groups_in_colour(cloud: Cloud, tmp_path: Path, monkeyp
     ]
 
 
-def test_a_wide_screen_has_room_for_what_is_known(
+def test_a_line_a_call_and_what_is_known_of_each_image(
     cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A line a call with the beginnings of the IDs, the log cut to a line, each image beside what it is and where."""
+    """A line a call with the beginnings of the IDs, the log cut to a line, each image above what it is."""
     monkeypatch.setenv("OS_PROJECT_ID", "receiver,second")
     cloud.add_project("second", name="eu-de_second")
     first = cloud.add_share(GOLDEN, "receiver", name="one", full_ecs=True)
     second = cloud.add_share(GOLDEN, "second", name="two")
     cloud.add_vault("receiver", VAULT)
     cloud.fail_image(second, "IMG.0064", at="job")
-    screen_, log = sit_at(monkeypatch, width=150), Screen()
+    screen_, log = sit_at(monkeypatch), Screen()
     monkeypatch.setattr(sys, "stderr", log)
     assert main(["run"]) == 1
     told = strip(screen_.getvalue()).splitlines()
@@ -159,11 +151,13 @@ def test_a_wide_screen_has_room_for_what_is_known(
         "failed: 1 share",
         "    1  job_failed (IMG.0064), rule golden-images",
         f"       of {GOLDEN} -> eu-de_second",
-        f"       {second}  two{' ' * 46}Ubuntu 22.04 server, 40 GB, 0 days old",
+        f"       {second}  two",
+        "       Ubuntu 22.04 server, 40 GB, 0 days old",
         "accepted: 1 share",
         "    1  allowed_owner, rule golden-images",
         f"       of {GOLDEN} -> receiver",
-        f"       {first}  one{' ' * 46}Ubuntu 22.04 server, 40 GB, 0 days old, full-ECS",
+        f"       {first}  one",
+        "       Ubuntu 22.04 server, 40 GB, 0 days old, full-ECS",
         "",
         "2 shares: 1 accepted, 1 failed",
         "",

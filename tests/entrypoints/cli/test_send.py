@@ -1,50 +1,42 @@
 """Sends event files with `doorman send`: the requests that arrive, and what is said of the answers."""
 
-import http.server
 import json
-import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from doorman.entrypoints.cli.main import main
+from doorman.sandbox.serving import serve
 from doorman.version import USER_AGENT
 
 EVENT = {"specversion": "1.0", "id": "1", "source": "/test", "type": "t"}
 REQUEST = "POST /x HTTP/1.1\nContent-Type: application/json\nce-specversion: 1.0\nce-id: 7\n\n{}"
 
 
-class Door(http.server.BaseHTTPRequestHandler):
-    """Keeps what comes; answers 204, or 400 to what is no JSON."""
-
-    came: list[tuple[str, str | None, str | None, str | None, bytes]]
-
-    def do_POST(self) -> None:
-        """Take one event."""
-        body = self.rfile.read(int(self.headers["content-length"]))
-        agent, kind, id_ = (self.headers.get(name) for name in ("user-agent", "content-type", "ce-id"))
-        self.came.append((self.path, agent, kind, id_, body))
-        is_sound = body.startswith((b"{", b"["))
-        self.send_response(204 if is_sound else 400)
-        self.end_headers()
-        if not is_sound:
-            self.wfile.write(b"body: not JSON\n")
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
+@pytest.fixture
+def came() -> list[Any]:
+    """What came through the door: path, user agent, content type, the event's ID, and body."""
+    return []
 
 
 @pytest.fixture
-def door() -> Iterator[str]:
-    """Open a door on loopback; what comes stands in `Door.came`."""
-    Door.came = []
-    with http.server.HTTPServer(("127.0.0.1", 0), Door) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+def door(came: list[Any]) -> Iterator[str]:
+    """A door on loopback that answers 204, or 400 to what is no JSON."""
+
+    async def take(request: Request) -> Response:
+        body = await request.body()
+        agent, kind, id_ = (request.headers.get(name) for name in ("user-agent", "content-type", "ce-id"))
+        came.append((request.url.path, agent, kind, id_, body))
+        return Response(status_code=204) if body.startswith((b"{", b"[")) else Response("body: not JSON\n", 400)
+
+    with serve(Starlette(routes=[Route("/{_:path}", take, methods=["POST"])])) as url:
+        yield url
 
 
 @pytest.fixture
@@ -61,14 +53,16 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_each_file_is_posted_in_its_form(folder: Path, door: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_file_is_posted_in_its_form(
+    folder: Path, door: str, came: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
     """Structured, batched and binary, with our name on it, also those that Windows wrote; bytes stay as they are."""
     assert folder.is_dir()
     files = ["one.json", "two.json", "raw.http", "windows.json", "umlaut.http"]
     assert main(["send", *files, "--to", f"{door}/doorman/default"]) == 0
     assert capsys.readouterr().out.splitlines() == [f"{file}: 204 No Content" for file in files]
     path = "/doorman/default"
-    assert Door.came == [
+    assert came == [
         (path, USER_AGENT, "application/cloudevents+json", None, json.dumps(EVENT).encode()),
         (path, USER_AGENT, "application/cloudevents-batch+json", None, json.dumps([EVENT, EVENT]).encode()),
         (path, USER_AGENT, "application/json", "7", b"{}"),

@@ -156,18 +156,23 @@ def test_the_first_invocation_is_answered_in_time(cloud: Cloud, image: Path) -> 
         assert took < FIRST_ANSWER
 
 
+def load(monkeypatch: pytest.MonkeyPatch, **environ: str) -> httpx.AsyncClient:
+    """Load the target by its path, as the framework does, with these settings; gives a client of it."""
+    for name, value in {"FUNCTION_TARGET": "", **environ}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "modules", dict(sys.modules))
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    app = functions_framework.aio.create_asgi_app("functiongraph", MAIN)  # type: ignore[no-untyped-call]
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://door.test")
+
+
 @pytest.mark.anyio
 async def test_the_target_is_loaded_by_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The framework tells by its own variable which target it serves; neither login nor sink is asked for."""
     policy = tmp_path / "policy.yaml"
     policy.write_text(POLICY)
-    monkeypatch.setenv("FUNCTION_TARGET", "")
-    monkeypatch.setenv("DOORMAN_POLICY", str(policy))
-    monkeypatch.setenv("OS_IMAGE_ENDPOINT_OVERRIDE", "http://127.0.0.1:9")
-    monkeypatch.setattr(sys, "modules", dict(sys.modules))
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    app = functions_framework.aio.create_asgi_app("functiongraph", MAIN)  # type: ignore[no-untyped-call]
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://door.test") as client:
+    nowhere = "http://127.0.0.1:9"
+    async with load(monkeypatch, DOORMAN_POLICY=str(policy), OS_IMAGE_ENDPOINT_OVERRIDE=nowhere) as client:
         answers = [
             (await client.get("/healthz")).status_code,
             (await client.put("/invoke")).status_code,
@@ -182,13 +187,7 @@ async def test_the_target_is_loaded_by_path(tmp_path: Path, monkeypatch: pytest.
 @pytest.mark.anyio
 async def test_a_sender_starts_without_policy_and_login(monkeypatch: pytest.MonkeyPatch) -> None:
     """A sink is all that it needs; a tick asks nothing of it."""
-    monkeypatch.setenv("FUNCTION_TARGET", "")
-    monkeypatch.setenv("DOORMAN_MODE", "forward")
-    monkeypatch.setenv("K_SINK", "http://127.0.0.1:9/")
-    monkeypatch.setattr(sys, "modules", dict(sys.modules))
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    app = functions_framework.aio.create_asgi_app("functiongraph", MAIN)  # type: ignore[no-untyped-call]
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://door.test") as client:
+    async with load(monkeypatch, DOORMAN_MODE="forward", K_SINK="http://127.0.0.1:9/") as client:
         answers = [await client.post("/init"), await client.post("/invoke", json=TIMER)]
     assert [(each.status_code, each.text) for each in answers] == [
         (200, ""),

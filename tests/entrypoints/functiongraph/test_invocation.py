@@ -28,20 +28,10 @@ from doorman.sandbox.cloud import create_app
 from doorman.sandbox.serving import serve
 from doorman.sandbox.state import Cloud
 from doorman.settings import Settings
-from tests.builders import whole
+from tests.builders import ENVIRON, GOLDEN, POLICY, RECEIVER, STRANGER, whole
 
-RECEIVER, GOLDEN, STRANGER = "receiver", "golden-images", "stranger"
-POLICY = load(
-    f"version: 1\ndefault: hold\nrules:\n- name: golden\n  owners: [{GOLDEN}]\n  decision: accept\n", file="policy.yaml"
-)
 BASE = "http://cloud.test"
-OURS = {
-    "OS_AUTH_URL": f"{BASE}/identity/v3",
-    "OS_USERNAME": "doorman",
-    "OS_PASSWORD": "secret",
-    "OS_USER_DOMAIN_NAME": "Default",
-    "OS_PROJECT_ID": RECEIVER,
-}
+OURS = {name: value for name, value in ENVIRON.items() if name not in {"K_SINK", "OS_REGION_NAME"}}
 IMAGE = "6596628c-42d4-4ff1-8660-8ea5ae61f243"
 LENT = {"OS_IMAGE_ENDPOINT_OVERRIDE": BASE}
 TIMER = {"trigger_type": "TIMER", "trigger_name": "sweep", "time": "2026-01-31T08:30:00Z", "user_event": ""}
@@ -52,7 +42,7 @@ def cloud() -> Cloud:
     """A cloud with our user, whose jobs end at once."""
     cloud = Cloud()
     cloud.settings.job_seconds = 0
-    user = cloud.add_user("doorman", "secret", [RECEIVER])
+    user = cloud.add_user("doorman", "secret", [RECEIVER, "second"])
     cloud.add_access_key("AK", "SK", user, RECEIVER, security_token="ST")
     return cloud
 
@@ -96,7 +86,7 @@ def invoke(
                 sink=Clients(lambda: sink_client),
                 credentials=from_settings(list_served(settings.identity), client=client, clock=clock),
             )
-            door = Invocations(connections, POLICY)
+            door = Invocations(connections, load(POLICY))
             bodies = [each if isinstance(each, bytes) else json.dumps(each).encode() for each in payloads]
             calls = [door.answer(headers=httpx.Headers(headers or {}), body=body) for body in bodies]
             return await asyncio.gather(*calls) if at_once else [await call for call in calls]
@@ -142,6 +132,17 @@ def test_without_a_sink_a_trace_is_followed_to_its_outcome(cloud: Cloud) -> None
         ("dev.doorman.job.check.v1", 204),
     ]
     assert "alice" not in str(lines)
+
+
+def test_without_a_sink_each_project_is_followed(cloud: Cloud) -> None:
+    """The jobs of a payload's traces, each by its own project."""
+    images = {project: cloud.add_share(GOLDEN, project) for project in (RECEIVER, "second")}
+    traces = [added(image, request={"images": [image], "projects": [each]}) for each, image in images.items()]
+    payload = {"record": [{"smn": {"message": json.dumps(trace)}} for trace in traces]}
+    (reply,) = invoke(cloud, payload, environ={**OURS, "OS_PROJECT_ID": f"{RECEIVER},second"})
+    assert reply.status == 200
+    assert [cloud.member_status(image, project) for project, image in images.items()] == ["accepted"] * 2
+    assert cloud.jobs.keys() == {call.path.rpartition("/")[2] for call in cloud.calls if "/jobs/" in call.path}
 
 
 def test_without_a_sink_a_tick_is_the_whole_run(cloud: Cloud) -> None:
@@ -190,6 +191,27 @@ def test_a_run_that_gave_up_is_tried_again(cloud: Cloud) -> None:
     assert reply.status == 503
     (trouble,) = (line for line in lines if line["event"] == "run.trouble")
     assert (trouble["project_id"], trouble["images"]) == (RECEIVER, ())
+
+
+@pytest.mark.parametrize("is_lent", [True, False])
+def test_timer_asks_for_doctor(cloud: Cloud, is_lent: bool) -> None:  # noqa: FBT001 - a table
+    """The answer has all findings, by what the call lends; each is a log line as well, and nothing is settled."""
+    cloud.add_share(GOLDEN, RECEIVER)
+    (user,) = cloud.directory.users.values()
+    token = cloud.directory.issue(user, RECEIVER, ("token",)).id
+    headers = {"X-CFF-Project-Id": RECEIVER, "X-CFF-Auth-Token": token} if is_lent else {}
+    wish = {**TIMER, "user_event": '{"action": "doctor"}'}
+    with serve(create_app(cloud)) as url, capture_logs() as logs:
+        environ = {"OS_IMAGE_ENDPOINT_OVERRIDE": url} if is_lent else {**OURS, "OS_AUTH_URL": f"{url}/v3"}
+        (reply,) = invoke(cloud, wish, environ=environ, headers=headers)
+    found = json.loads(reply.text)
+    assert (reply.status, [each["check"] for each in found if each["mark"] == "mend"]) == (200, [])
+    assert {each["project"] for each in found} == {None, RECEIVER}
+    assert [line for line in logs if line["event"] == "doctor.finding"] == [
+        {"event": "doctor.finding", "log_level": "info", **each} for each in found
+    ]
+    assert next(each["text"] for each in found if each["check"] == "waiting").startswith("1 share to decide; ")
+    assert cloud.writes == []
 
 
 def test_with_a_sink_follow_ups_go_there(cloud: Cloud, sink: str, told: list[CloudEvent]) -> None:

@@ -2,22 +2,20 @@
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from pydantic_core import to_json
 from structlog.testing import capture_logs
 
-from doorman.bootstrap import Connections, open_projects
+from doorman.bootstrap import Connections
 from doorman.cloud.auth.credentials import from_settings, list_served
-from doorman.entrypoints.functiongraph.invocation import HANDLERS, Invocations, handle_run
-from doorman.entrypoints.http import work_off
-from doorman.events.cloudevents import read
-from doorman.events.messages import TICK, EventType
-from doorman.handlers.dispatch import Handler
-from doorman.models import CloudEvent
+from doorman.entrypoints.functiongraph.invocation import Invocations
+from doorman.events.cloudevents import read, to_structured
+from doorman.events.messages import EventType
 from doorman.policy.policy import load as load_policy
 from doorman.runtime.http import Clients
 from doorman.sandbox import world
@@ -26,13 +24,11 @@ from doorman.sandbox.cloud import create_app
 from doorman.sandbox.samples import EVENTS, POLICY, load
 from doorman.sandbox.state import Cloud
 from doorman.settings import Settings
-from doorman.sinks.loopback import LogSink, LoopbackSink
 from tests.builders import FakeClock
 
 PAYLOADS = sorted((EVENTS / "functiongraph").glob("*.json"))
 TWINS = [path for path in PAYLOADS if not path.name.startswith("strange-")]
 STRANGE = [path for path in PAYLOADS if path.name.startswith("strange-")]
-ALONE: Mapping[str, Handler] = {**HANDLERS, TICK: handle_run}
 RULES = load_policy(POLICY.read_text(), file="policy.yaml")
 
 
@@ -61,25 +57,11 @@ class Scene:
             credentials=from_settings(list_served(self.settings.identity), client=client, clock=self.clock),
         )
 
-    async def invoke(self, payload: bytes) -> list[int]:
-        """Post a payload to the function."""
+    async def invoke(self, *payloads: bytes) -> list[int]:
+        """Post payloads to the function, in turn; gives the answers' statuses."""
         async with self.client() as client:
             door = Invocations(self.connect(client), RULES)
-            return [(await door.answer(headers={}, body=payload)).status]
-
-    async def deliver(self, events: Sequence[CloudEvent], handlers: Mapping[str, Handler]) -> list[int]:
-        """Deliver CloudEvents, and what follows from them, until nothing is left."""
-        waiting: list[CloudEvent] = []
-        statuses: list[int] = []
-        sink = LoopbackSink(outer=LogSink(), go_on=waiting.append)
-        async with self.client() as client:
-            served = open_projects(self.connect(client), RULES, sink=sink)
-            while events:
-                replies = [await work_off(served, handlers[event.type], [event]) for event in events]
-                statuses += [reply.status for reply in replies]
-                events = list(waiting)
-                waiting.clear()
-        return statuses
+            return [(await door.answer(headers={}, body=payload)).status for payload in payloads]
 
     def standing(self) -> dict[str, str | None]:
         """Say how each sample image stands."""
@@ -103,7 +85,8 @@ def test_a_payload_ends_as_its_twin(path: Path) -> None:
     message = load(twin)
     by_event, by_payload = Scene(), Scene()
     with capture_logs() as lines:
-        expected = asyncio.run(by_event.deliver(read(message.headers, message.body), ALONE))
+        events = [to_json(to_structured(event)) for event in read(message.headers, message.body)]
+        expected = asyncio.run(by_event.invoke(*events))
     with capture_logs() as payload_lines:
         (status,) = asyncio.run(by_payload.invoke(path.read_bytes()))
     assert outcomes(payload_lines) == outcomes(lines)
@@ -114,13 +97,20 @@ def test_a_payload_ends_as_its_twin(path: Path) -> None:
     assert "jane.roe" not in str(payload_lines)
 
 
-def test_a_tick_settles_what_the_sweep_settles() -> None:
-    """With a broker or in one invocation: the same shares, the same way."""
-    message = load(EVENTS / "ping-tick.json")
-    swept, ticked = Scene(), Scene()
-    asyncio.run(swept.deliver(read(message.headers, message.body), HANDLERS))
-    asyncio.run(ticked.invoke((EVENTS / "functiongraph" / "ping-tick.json").read_bytes()))
-    assert swept.standing() == ticked.standing() == {sample.name: sample.ends for sample in world.SAMPLES}
+def test_a_tick_settles_all_samples() -> None:
+    """In one invocation, each as it does behind a broker."""
+    scene = Scene()
+    asyncio.run(scene.invoke((EVENTS / "functiongraph" / "ping-tick.json").read_bytes()))
+    assert scene.standing() == {sample.name: sample.ends for sample in world.SAMPLES}
+
+
+def test_what_follows_is_tried_again() -> None:
+    """A job that nobody can look at for a while is followed all the same, in the one invocation."""
+    scene = Scene()
+    scene.cloud.faults.add("status", method="GET", path="/jobs/", times=5)
+    with capture_logs() as lines:
+        statuses = asyncio.run(scene.invoke((EVENTS / "functiongraph" / "golden-image.json").read_bytes()))
+    assert (statuses, [kind for kind, _ in outcomes(lines)]) == ([200], [EventType.ACCEPTED])
 
 
 @pytest.mark.parametrize("path", STRANGE, ids=lambda path: path.stem)

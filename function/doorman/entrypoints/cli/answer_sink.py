@@ -18,13 +18,15 @@ class AnswerSink:
 
     Attributes:
         taken: what the sink behind took, decisions as well.
+        learn: learns what a project is called, before it is told of.
 
     Args:
         known: names, for rows; None for JSON.
-        learn: learns what a project is called, before it is told of.
         is_record: no sink behind keeps what is decided, so that a decision counts only where it could be written.
         told: keys of what was told before: an event that tells nothing else is not written.
     """
+
+    learn: Callable[[str], Awaitable[None]] | None = None
 
     def __init__(
         self,
@@ -33,13 +35,11 @@ class AnswerSink:
         known: Known | None,
         is_record: bool,
         told: frozenset[str] = frozenset(),
-        learn: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
         self._outer = outer
         self._known = known
         self._is_record = is_record
         self._told = told
-        self.learn = learn
         self.taken: list[CloudEvent] = []
 
     async def emit(self, event: CloudEvent) -> None:

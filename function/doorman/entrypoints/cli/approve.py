@@ -1,16 +1,161 @@
-"""`doorman approve`: a person accepts shares, with the person's own credentials."""
+"""`doorman approve`, and what `doorman reject` shares with it: a person settles named shares, by the code of a run.
 
+Shows what it will do and asks, does it with the person's own credentials, and tells who decided and why.
+"""
+
+import asyncio
+import sys
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from uuid import uuid4
 
-from doorman.entrypoints.cli import settle
+from doorman.cloud.member_status import read_current
+from doorman.entrypoints.cli.output import ask
+from doorman.entrypoints.cli.progress import supervise
+from doorman.entrypoints.cli.run import FAILED, exit_code, show_report
+from doorman.entrypoints.cli.session import add_files, add_json, find_context, open_projects
+from doorman.entrypoints.cli.tables import NOTHING, Known, describe
+from doorman.errors import Misconfigured
+from doorman.events.messages import EventType
+from doorman.handlers.context import ProjectContext
+from doorman.handlers.project_run import ProjectRun
+from doorman.handlers.run import Report, Run
+from doorman.models import Action, Reason, Share, is_image_id, is_plain_id
+from doorman.parsing import counted, visible
+from doorman.planning.outcomes import WANTED
+from doorman.policy import decision as decisions
+from doorman.policy.override import override_by_hand
+
+MAX_REASON = 1000
+"""Characters of a reason; it travels in every outcome."""
+
+UNNAMED = "unknown: a signature names nobody"
+"""The person, where the cloud does not say who logged in; what the own machine calls them proves nothing."""
+
+_DONE = {"accept": EventType.ACCEPTED, "reject": EventType.REJECTED}
 
 
 def configure(parser: ArgumentParser) -> None:
     """Declare the command's arguments."""
-    settle.configure(parser)
+    configure_settling(parser, action="accept")
     parser.add_argument("--vault", metavar="ID", help="for full-ECS images: this vault before those of the policy")
 
 
+def configure_settling(parser: ArgumentParser, *, action: Action) -> None:
+    """Declare the arguments of both commands."""
+    parser.set_defaults(action=action, vault=None)
+    parser.add_argument("image", nargs="+", metavar="IMAGE", help="ID of a shared image")
+    parser.add_argument(
+        "--project",
+        required=True,
+        metavar="PROJECT",
+        help="the project that it is shared with: ID, name or entry of clouds.yaml",
+    )
+    parser.add_argument("--reason", required=True, metavar="TEXT", help="why; it is told with the outcome")
+    parser.add_argument("--yes", action="store_true", help="do it without asking")
+    add_files(parser)
+    add_json(parser)
+
+
 def run(arguments: Namespace) -> int:
-    """Show, ask, accept, tell."""
-    return settle.settle(arguments, action="accept", vault_id=arguments.vault)
+    """Show, ask, do, tell.
+
+    Raises:
+        Misconfigured: an argument or a variable is wrong.
+        Unavailable: the cloud cannot be read now.
+    """
+    images = _check(arguments)
+    if arguments.yes:
+        return asyncio.run(_settle(arguments, images))
+    return _ask(arguments, images, asyncio.run(_look(arguments, images)))
+
+
+def _check(arguments: Namespace) -> Sequence[str]:
+    for image in arguments.image:
+        if not is_image_id(image):
+            raise Misconfigured(f"IMAGE: {image[:80]!r} is no image ID (a UUID)")
+    if arguments.vault is not None and not is_plain_id(arguments.vault):
+        raise Misconfigured(f"--vault: {arguments.vault[:80]!r} is no ID: 1 to 64 of A-Z a-z 0-9 _ -")
+    if not arguments.reason.strip() or len(arguments.reason) > MAX_REASON:
+        raise Misconfigured(f"--reason: say why, in 1 to {MAX_REASON} characters")
+    return list(dict.fromkeys(image.lower() for image in arguments.image))
+
+
+def _ask(arguments: Namespace, images: Sequence[str], seen: Sequence[str]) -> int:
+    """Show what will be done, on stderr, and do it where that is wanted."""
+    sys.stderr.write("".join(f"{visible(line)}\n" for line in seen))
+    count = counted(len(images), "share")
+    if not ask(f"{arguments.action} {count} in project {arguments.project}, because: {visible(arguments.reason)}"):
+        sys.stderr.write("doorman: nothing was changed\n")
+        return FAILED
+    return asyncio.run(_settle(arguments, images))
+
+
+async def _look(arguments: Namespace, images: Sequence[str]) -> list[str]:
+    """Say how the shares stand, and what the policy would do with them."""
+    async with open_projects(arguments, projects=[arguments.project], is_telling=False, as_json=False) as session:
+        context = await find_context(session)
+        shares = await read_current(context.cloud, images)
+        return [line for image in images for line in (*_tell(image, shares[image], session.known, context), "")]
+
+
+def _tell(image: str, share: Share | None, known: Known, context: ProjectContext) -> Iterator[str]:
+    """Say what the image is, whose, how it stands, and what the policy would do."""
+    now = context.clock.now()
+    yield f"{image}  {(share and share.name) or NOTHING}"
+    if share is None:
+        yield f"  {Reason.NOT_SHARED}: the cloud knows no such share of this project"
+        return
+    yield f"  {describe(share, now=now) or 'nothing is known of what it is'}"
+    yield f"  of {known.owner(share.owner)}, stands as {share.member_status or NOTHING}"
+    if share.owner is None:
+        yield f"  the policy cannot decide: {Reason.FACT_UNKNOWN}"
+        return
+    would = decisions.decide(share, context.policy, now=now)
+    why = f"{would.reason} ({would.failed_condition})" if would.failed_condition else would.reason
+    yield f"  the policy would {would.action} it{f', rule {would.rule}' if would.rule else ''}: {why}"
+
+
+async def _settle(arguments: Namespace, images: Sequence[str]) -> int:
+    chosen = open_projects(arguments, projects=[arguments.project], is_telling=True, as_json=arguments.json)
+    async with chosen as session:
+        context = await find_context(session)
+        token = await context.cloud.client.credentials.token()
+        by = (token.user if token else None) or UNNAMED
+        once = Run(
+            session.projects,
+            run_id=f"{arguments.action}-{uuid4()}",
+            task=partial(_decide, arguments, images, by),
+        )
+        report, stop = await supervise(once, [context.project_id], show=partial(show_report, arguments, session))
+        _say_reach(context)
+        return exit_code(is_done=_is_done(report, images, arguments.action), stop=stop)
+
+
+def _say_reach(context: ProjectContext) -> None:
+    """Say where nothing was done, or nobody was told."""
+    if context.is_audit:
+        sys.stderr.write("doorman: nothing was changed: Doorman is in audit mode (DOORMAN_MODE or the policy's mode)\n")
+    elif not context.settings.sink:
+        sys.stderr.write("doorman: nobody else was told: K_SINK is not set, so keep this output as the record\n")
+
+
+async def _decide(arguments: Namespace, images: Sequence[str], by: str, project_run: ProjectRun) -> None:
+    context = project_run.context
+    policy = override_by_hand(context.policy, images, action=arguments.action, vault_id=arguments.vault)
+    writer = replace(context.writer, actor={"actor": by, "reason": arguments.reason})
+    project_run.context = replace(context, policy=policy, writer=writer)
+    await project_run.take(images)
+
+
+def _is_done(report: Report, images: Sequence[str], action: Action) -> bool:
+    """Say whether every image ended as the person wanted, now or before."""
+    done = {
+        entry["image_id"]
+        for event in report.told
+        for entry in event.data["images"]
+        if event.type == _DONE[action] or (event.type == EventType.SKIPPED and entry["member_status"] == WANTED[action])
+    }
+    return report.is_faultless and done == set(images)

@@ -7,10 +7,8 @@ because it comes with Python and is imported in a quarter of the time that click
 import argparse
 import io
 import os
-import re
 import sys
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from typing import Final, NoReturn, Protocol, cast
@@ -76,21 +74,9 @@ def _load(name: str) -> Command:
     return cast("Command", import_module(f"{__package__}.{name}"))
 
 
-class _Parser(argparse.ArgumentParser):
-    """Says which word was perhaps meant."""
-
-    def error(self, message: str) -> NoReturn:
-        """Write the usage and what is wrong, and end."""
-        if found := re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)$", message):
-            for word in get_close_matches(found[1], re.findall(r"[\w-]+", found[2]), 1):
-                message = f"{message[: found.start()]}invalid choice: {found[1]!r}: did you mean {word}?"
-        super().error(message)
-
-
 def _parser(asked: str, command: Command | None) -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="doorman", description="Accepts or rejects shared machine images by policy.", allow_abbrev=False
-    )
+    about = "Accepts or rejects shared machine images by policy."
+    parser = argparse.ArgumentParser(prog="doorman", description=about, allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"doorman {VERSION}")
     parser.add_argument(
         "--print-completion",

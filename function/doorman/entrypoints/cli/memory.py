@@ -3,7 +3,6 @@
 import json
 import os
 from collections.abc import Collection, Iterable
-from dataclasses import replace
 from pathlib import Path
 
 from doorman.entrypoints.cli.output import read_text
@@ -53,15 +52,3 @@ def keys_of(events: Iterable[CloudEvent]) -> set[str]:
 def only_new(events: Iterable[CloudEvent], known: frozenset[str]) -> list[CloudEvent]:
     """Leave out the events that tell nothing but what was told before; what is left stays whole, as its id says."""
     return [event for event in events if not known or not keys_of([event]) or not keys_of([event]) <= known]
-
-
-def trim(events: Iterable[CloudEvent], known: frozenset[str]) -> list[CloudEvent]:
-    """Leave out the entries that were told before: for people to see, never to be told on."""
-    return [
-        replace(
-            event, data={**event.data, "images": [each for each in event.data["images"] if each["key"] not in known]}
-        )
-        if "images" in event.data
-        else event
-        for event in events
-    ]

@@ -10,6 +10,7 @@ from doorman.entrypoints.cli.run import configure_look, work
 def configure(parser: ArgumentParser) -> None:
     """Declare the command's arguments."""
     configure_look(parser)
+    parser.set_defaults(dry_run=True)
     parser.add_argument(
         "--facts", action="store_true", help="write the shares with all facts, as `--shares` takes them"
     )
@@ -19,4 +20,4 @@ def run(arguments: Namespace) -> int:
     """List and decide; tell nobody but the one who asked."""
     if arguments.facts:
         return asyncio.run(write_facts(arguments))
-    return asyncio.run(work(arguments, is_dry=True, is_telling=False))
+    return asyncio.run(work(arguments, is_telling=False))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator
 
 from doorman.entrypoints.cli.output import ERASE, is_screen
 from doorman.entrypoints.cli.tables import Known
-from doorman.handlers.run import Progress, Report, Run
+from doorman.handlers.run import Report, Run
 from doorman.parsing import counted
 
 PERIOD = 0.2
@@ -37,7 +37,6 @@ async def supervise(
             report = await work
         except asyncio.CancelledError:
             report = once.report()
-            stops.append(signal.SIGINT)
         finally:
             if watcher:
                 watcher.cancel()
@@ -61,21 +60,22 @@ def say_left(report: Report, known: Known) -> Iterator[str]:
         yield f"stopped with work left in {', '.join(report.unfinished)}: the next run goes on from there"
 
 
-def say_progress(progress: Progress) -> str:
+def say_progress(report: Report) -> str:
     """Say how far a run is."""
-    if not (progress.looked_at or progress.in_jobs or progress.told):
+    found, told = sum(report.found), sum(len(event.data["images"]) for event in report.told)
+    in_jobs = sum(len(check.images) for check in report.running)
+    if not (report.found or in_jobs or told):
         return "reading ..."
-    undecided = max(progress.found - progress.in_jobs - progress.told, 0)
     return (
-        f"{progress.looked_at}/{progress.projects} projects read, {progress.found} shares: "
-        f"{progress.in_jobs} in running jobs, {undecided} to be decided, {progress.told} done"
+        f"{len(report.found)}/{report.projects} projects read, {found} shares: "
+        f"{in_jobs} in running jobs, {max(found - in_jobs - told, 0)} to be decided, {told} done"
     )
 
 
 async def _watch(once: Run) -> None:
     try:
         while True:
-            sys.stderr.write(ERASE + say_progress(once.progress()))
+            sys.stderr.write(ERASE + say_progress(once.report()))
             sys.stderr.flush()
             await asyncio.sleep(PERIOD)
     finally:
@@ -85,7 +85,7 @@ async def _watch(once: Run) -> None:
 
 @contextlib.contextmanager
 def _stopping(once: Run, work: "asyncio.Task[Report]") -> Iterator[list[signal.Signals]]:
-    """Let signals stop the work; where the platform's loop cannot, Python's own Ctrl-C cancels it."""
+    """Let signals stop the work: the first one after the calls under way, the second one at once."""
     loop = asyncio.get_running_loop()
     stops: list[signal.Signals] = []
 
@@ -96,12 +96,10 @@ def _stopping(once: Run, work: "asyncio.Task[Report]") -> Iterator[list[signal.S
         else:
             work.cancel()
 
-    with contextlib.suppress(NotImplementedError):
-        for each in _STOPS:
-            loop.add_signal_handler(each, stop, each)
+    for each in _STOPS:
+        loop.add_signal_handler(each, stop, each)
     try:
         yield stops
     finally:
-        with contextlib.suppress(NotImplementedError):
-            for each in _STOPS:
-                loop.remove_signal_handler(each)
+        for each in _STOPS:
+            loop.remove_signal_handler(each)

@@ -10,13 +10,10 @@ from doorman.entrypoints.cli.output import ask, cut, is_screen, say, table
 from doorman.entrypoints.cli.progress import supervise
 from doorman.entrypoints.cli.run import FAILED, configure_look, exit_code, is_failed, open_look, show_report
 from doorman.entrypoints.cli.session import Session
-from doorman.entrypoints.cli.tables import Known, lines, uses
-from doorman.events.messages import EventType
-from doorman.handlers.reconcile import reconcile, settle_anew
+from doorman.entrypoints.cli.tables import Known, lines, still_drifted, uses
+from doorman.handlers.reconcile import reconcile
 from doorman.handlers.run import Report, Run
 from doorman.planning.drift import PERHAPS_PERSON
-
-_SETTLED = (EventType.ACCEPTED, EventType.REJECTED)
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -43,10 +40,7 @@ def _ask_first(arguments: Namespace, looked: tuple[int, bool]) -> int:
     code, is_any = looked
     if code != FAILED:
         return code
-    if not is_any:
-        sys.stderr.write("doorman: nothing was changed: there is nothing here that the policy would settle anew\n")
-        return FAILED
-    if not ask("settle anew what the policy accepts or rejects?"):
+    if not is_any or not ask("settle anew what the policy accepts or rejects?"):
         sys.stderr.write("doorman: nothing was changed\n")
         return FAILED
     return asyncio.run(_run(arguments, is_enforced=True))[0]
@@ -60,12 +54,13 @@ async def _run(arguments: Namespace, *, is_enforced: bool) -> tuple[int, bool]:
             session.projects,
             run_id=f"reconcile-{uuid4()}",
             task=partial(reconcile, is_enforced=is_enforced, has_usage=arguments.usage),
-            prepare=settle_anew if is_enforced else None,
         )
         report, stop = await supervise(once, session.named, show=partial(_show, arguments, session))
-        is_done = report.is_faultless and not _find_left(report) and not is_failed(arguments, session, report)
-        drifted = (line for line in lines(report.told) if line.fate == "drifted")
-        is_any = any(line.entry["decision"] != "hold" for line in drifted)
+        left = still_drifted(lines(report.told))
+        # What a person may have wanted is no failure.
+        is_done = all(PERHAPS_PERSON.items() <= (line.entry["facts"] or {}).items() for line in left)
+        is_done &= report.is_faultless and not is_failed(arguments, session, report)
+        is_any = any(line.entry["decision"] != "hold" for line in left)
         return exit_code(is_done=is_done, stop=stop), is_any
 
 
@@ -76,21 +71,7 @@ def _show(arguments: Namespace, session: Session, report: Report) -> None:
 
 
 def _show_uses(report: Report, known: Known) -> None:
-    rows = uses([*report.told, *report.untold], known)
+    rows = uses(report.events, known)
     say()
     for line in table(rows) if rows else ["no server was booted from a share that should not be used"]:
         say(cut(line) if is_screen(sys.stdout) else line)
-
-
-def _find_left(report: Report) -> set[tuple[str, str]]:
-    """Find the shares, by project, that still stand otherwise, and that no person is known to want so."""
-    drifted: set[tuple[str, str]] = set()
-    settled: set[tuple[str, str]] = set()
-    for event in report.told:
-        for entry in event.data.get("images", ()):
-            share = (event.data["project_id"], entry["image_id"])
-            if event.type in _SETTLED:
-                settled.add(share)
-            elif event.type == EventType.DRIFTED and not PERHAPS_PERSON.items() <= (entry["facts"] or {}).items():
-                drifted.add(share)
-    return drifted - settled

@@ -1,15 +1,12 @@
-"""`doorman reject`: a person rejects shares, with the person's own credentials."""
+"""`doorman reject`: a person rejects shares as `approve` accepts them, with the person's own credentials."""
 
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser
 
-from doorman.entrypoints.cli import settle
+from doorman.entrypoints.cli.approve import configure_settling, run
+
+__all__ = ["configure", "run"]
 
 
 def configure(parser: ArgumentParser) -> None:
     """Declare the command's arguments."""
-    settle.configure(parser)
-
-
-def run(arguments: Namespace) -> int:
-    """Show, ask, reject, tell."""
-    return settle.settle(arguments, action="reject")
+    configure_settling(parser, action="reject")

@@ -12,6 +12,7 @@ from doorman.entrypoints.cli.output import bare, read_bytes, say, table
 from doorman.entrypoints.cli.tables import NOTHING
 from doorman.errors import Misconfigured, Unavailable
 from doorman.events.dead_letters import Letter, read_letters
+from doorman.parsing import counted
 from doorman.runtime.http import open_sender
 
 TIMEOUT: Final = 60.0
@@ -98,7 +99,7 @@ def _show(letters: list[Letter], results: list[str | None], arguments: argparse.
     for line in table([heading, *rows]) if rows else []:
         say(line)
     note = "" if arguments.send or not letters else ": nothing was sent, --send sends them again"
-    say(f"{len(letters)} dead letter{'' if len(letters) == 1 else 's'}{note}")
+    say(f"{counted(len(letters), 'dead letter')}{note}")
 
 
 def _row(letter: Letter) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from signal import Signals
 from uuid import uuid4
 
 from doorman.entrypoints.cli import notify, tables
-from doorman.entrypoints.cli.memory import keys_of, keys_of_people, only_new, read_keys, trim, write_keys
+from doorman.entrypoints.cli.memory import keys_of, keys_of_people, only_new, read_keys, write_keys
 from doorman.entrypoints.cli.output import SturdyStream, is_screen, say, write_lines
 from doorman.entrypoints.cli.progress import say_left, supervise
 from doorman.entrypoints.cli.report import read_events
@@ -21,7 +21,6 @@ from doorman.entrypoints.cli.report_page import try_page, write_page
 from doorman.entrypoints.cli.session import Session, add_json, add_projects, open_projects
 from doorman.errors import Misconfigured
 from doorman.handlers.run import Report, Run
-from doorman.models import CloudEvent
 from doorman.parsing import visible
 from doorman.runtime import telemetry
 
@@ -40,6 +39,7 @@ def configure(parser: ArgumentParser) -> None:
 
 def configure_look(parser: ArgumentParser) -> None:
     """Declare the arguments of all commands that show outcomes."""
+    parser.set_defaults(report=None)
     add_projects(parser)
     add_json(parser)
     parser.add_argument("--state", metavar="FILE", help="remember in this file what was told")
@@ -58,7 +58,7 @@ def run(arguments: Namespace) -> int:
     return asyncio.run(_run(arguments))
 
 
-async def work(arguments: Namespace, *, is_dry: bool, is_telling: bool) -> int:
+async def work(arguments: Namespace, *, is_telling: bool) -> int:
     """Do the job, or only decide it, and show what came of it.
 
     Args:
@@ -67,23 +67,23 @@ async def work(arguments: Namespace, *, is_dry: bool, is_telling: bool) -> int:
     """
     channels = notify.open_for_run(arguments)
     async with open_look(arguments, is_telling=is_telling) as session:
-        once = Run(session.projects, run_id=f"run-{uuid4()}", is_dry=is_dry)
+        once = Run(session.projects, run_id=f"run-{uuid4()}")
         report, stop = await supervise(once, session.named, show=partial(show_report, arguments, session))
-        if getattr(arguments, "report", None):
+        if arguments.report:
             write_page(read_events([*session.taken, *report.untold]), arguments.report, session.known.owner)
         is_done = report.is_faultless and not is_failed(arguments, session, report)
         if channels:
-            events, state = [*report.told, *report.untold], arguments.state
             names = {**session.known.called, **session.known.names}
-            is_done &= await notify.tell(events, channels, names=names, state=state, is_whole=report.is_whole)
+            is_done &= await notify.tell(
+                report.events, channels, names=names, state=arguments.state, is_whole=report.is_whole
+            )
         code = exit_code(is_done=is_done, stop=stop)
         _count(report, command="run" if is_telling else "pending", code=code)
         return code
 
 
 def _count(report: Report, *, command: str, code: int) -> None:
-    events = [*report.told, *report.untold]
-    images = Counter(event.type.split(".")[-2] for event in events for _ in event.data["images"])
+    images = Counter(event.type.split(".")[-2] for event in report.events for _ in event.data["images"])
     telemetry.count_run(command, code=code, images=images)
     for trouble in report.troubles:
         if not trouble.images:
@@ -109,18 +109,18 @@ def open_look(arguments: Namespace, *, is_telling: bool) -> AbstractAsyncContext
 
 def show_report(arguments: Namespace, session: Session, report: Report, *, nothing: str = "no shares wait") -> None:
     """Show all outcomes, those that the sink did not take as well: they happened."""
-    events = trim([*report.told, *report.untold], session.told)
+    found = tables.lines(report.events, told=session.told)
     if arguments.json:
         write_lines(only_new(report.untold, session.told))
-    elif any(event.data.get("images") for event in events) or report.is_faultless:
-        _show(events, replace(session.known, shares=report.shares, now=datetime.now(UTC)), nothing=nothing)
+    elif found or report.is_faultless:
+        _show(found, replace(session.known, shares=report.shares, now=datetime.now(UTC)), nothing=nothing)
     for line in say_left(report, session.known):
         sys.stderr.write(f"doorman: {visible(line)}\n")
     if getattr(arguments, "state", None):
         # What was not looked at this time is not forgotten.
         before = read_keys(arguments.state)
         kept = keys_of_people(before) if report.is_whole else before
-        write_keys(arguments.state, keys_of([*report.told, *report.untold]) | kept)
+        write_keys(arguments.state, keys_of(report.events) | kept)
 
 
 def exit_code(*, is_done: bool, stop: Signals | None) -> int:
@@ -136,11 +136,11 @@ def exit_code(*, is_done: bool, stop: Signals | None) -> int:
 
 def is_failed(arguments: Namespace, session: Session, report: Report) -> bool:
     """Say whether something ended in a way that `--fail-on` names."""
-    found = tables.lines(trim(report.told, session.told))
+    found = tables.lines(report.told, told=session.told)
     return any(line.fate.removeprefix("would be ") in arguments.fail_on for line in found)
 
 
-def _show(events: Sequence[CloudEvent], known: tables.Known, *, nothing: str) -> None:
+def _show(found: Sequence[tables.Line], known: tables.Known, *, nothing: str) -> None:
     """Show groups on a terminal, where rich is there; else a row a share."""
     if is_screen(sys.stdout):
         try:
@@ -148,16 +148,16 @@ def _show(events: Sequence[CloudEvent], known: tables.Known, *, nothing: str) ->
         except ImportError:
             pass
         else:
-            screen.show(events, known, nothing=nothing)
+            screen.show(found, known, nothing=nothing)
             return
-    for line in tables.show(events, known, nothing=nothing):
+    for line in tables.show(found, known, nothing=nothing):
         say(line)
 
 
 async def _run(arguments: Namespace) -> int:
     if arguments.report:
         try_page(arguments.report)
-    code = await work(arguments, is_dry=arguments.dry_run, is_telling=True)
+    code = await work(arguments, is_telling=True)
     if arguments.dry_run and not arguments.json:
         say("dry run: nothing was changed")
     return code

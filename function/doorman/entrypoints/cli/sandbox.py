@@ -8,6 +8,8 @@ from pathlib import Path
 
 from doorman.errors import Misconfigured
 
+_VALUES = ("replay", "policy", "port", "profile", "log-level")
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments; the sandbox reads its own by the same words."""
@@ -30,12 +32,8 @@ def run(arguments: argparse.Namespace) -> int:
     """
     if find_spec("doorman.sandbox") is None:
         raise Misconfigured("sandbox: not part of the functions' image; install Doorman from its wheel or checkout")
-    words = [
-        *(["--demo"] if arguments.demo else []),
-        *([f"--replay={arguments.replay}"] if arguments.replay else []),
-        *(["--open"] if arguments.open else []),
-        *([f"--policy={arguments.policy}"] if arguments.policy else []),
-        *(f"--port={arguments.port}", f"--profile={arguments.profile}", f"--log-level={arguments.log_level}"),
-    ]
+    flags = [f"--{name}" for name in ("demo", "open") if getattr(arguments, name)]
+    given = {name: getattr(arguments, name.replace("-", "_")) for name in _VALUES}
+    words = [*flags, *(f"--{name}={value}" for name, value in given.items() if value is not None)]
     # -P: a folder `doorman` in the working folder is not ours
     os.execv(sys.executable, [sys.executable, "-P", "-m", "doorman.sandbox", *words])  # noqa: S606 - our own module

@@ -11,37 +11,32 @@ from rich.console import Console
 from rich.style import Style
 from rich.text import Text
 
-from doorman.entrypoints.cli.tables import NOTHING, Known, Line, lines, next_steps, totals
-from doorman.models import CloudEvent
-from doorman.parsing import visible
+from doorman.entrypoints.cli.tables import NOTHING, Known, Line, next_steps, totals
+from doorman.parsing import counted, visible
 
 MANY = 6
 """With more groups than these, one image of each stands for the others."""
-
-WIDE, WHAT = 150, 54
-"""Columns from which on all that is known of an image has room beside it, and those for what it is."""
 
 _MARGIN = " " * 7
 _EXAMPLE = "  e.g. "
 _STYLES = {"failed": "red", "held": "yellow", "drifted": "yellow", "rejected": "magenta", "accepted": "green"}
 
 
-def show(events: Sequence[CloudEvent], known: Known, *, nothing: str) -> None:
+def show(found: Sequence[Line], known: Known, *, nothing: str) -> None:
     """Write the groups, the totals and the commands to type next; `nothing` where there are none."""
     console = Console(file=sys.stdout, highlight=False)
-    found = lines(events)
     groups = [list(group) for _, group in groupby(found, key=lambda line: line.why)]
     groups.sort(key=lambda group: (group[0].why[0], -len(group)))
     shown = 1 if len(groups) > MANY else 3
     for fate, some in groupby(groups, key=lambda group: group[0].fate):
         parts = list(some)
         style = f"bold {_STYLES.get(fate.split()[-1], '')}"
-        _print(console, Text(f"{fate}: {_count(sum(map(len, parts)))}", style=style))
+        _print(console, Text(f"{fate}: {counted(sum(map(len, parts)), 'share')}", style=style))
         for group in parts:
             _show_group(console, group, known, shown=shown)
     if found:
         console.print()
-    _print(console, Text(totals(events) or nothing, style="bold"))
+    _print(console, Text(totals(found) or nothing, style="bold"))
     is_cut = any(len(group) > shown for group in groups)
     for line in next_steps(found, width=console.width, is_cut=is_cut):
         console.print(Text(line), soft_wrap=True)
@@ -60,25 +55,10 @@ def _show_group(console: Console, group: Sequence[Line], known: Known, *, shown:
     for line in group[:shown]:
         cells = [line.entry["name"] or NOTHING, known.what(line.entry["image_id"])]
         cells += [known.call(line.project_id)] if len(projects) > 1 else []
-        _show_image(console, f"{margin}{line.entry['image_id']}  ", [visible(cell) for cell in cells])
-        margin = _MARGIN
-
-
-def _show_image(console: Console, image: str, cells: Sequence[str]) -> None:
-    """Write an image and what is known of it: beside it in columns, or below it on a narrow screen."""
-    row = Text(image)
-    if console.width < WIDE:
-        _print(console, row.append(cells[0], "dim"))
+        _print(console, Text(f"{margin}{line.entry['image_id']}  ").append(visible(cells[0]), "dim"))
         if more := "; ".join(filter(None, cells[1:])):
-            _print(console, Text(f"{_MARGIN}{more}", "dim"))
-        return
-    others = (console.width - len(image) - WHAT - 2) // (len(cells) - 1) - 2
-    for place, cell in enumerate(cells):
-        part = Text(cell, "dim")
-        part.truncate(WHAT if place == 1 else others, overflow="ellipsis", pad=True)
-        row.append(part).append("  ")
-    row.rstrip()
-    _print(console, row)
+            _print(console, Text(visible(f"{_MARGIN}{more}"), "dim"))
+        margin = _MARGIN
 
 
 def _sum_up(texts: Sequence[str]) -> str:
@@ -92,7 +72,3 @@ def _sum_up(texts: Sequence[str]) -> str:
 
 def _print(console: Console, text: Text) -> None:
     console.print(text, no_wrap=True, overflow="ellipsis")
-
-
-def _count(number: int) -> str:
-    return f"{number} share{'' if number == 1 else 's'}"

@@ -6,7 +6,7 @@ import re
 from argparse import ArgumentParser, Namespace
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager, redirect_stdout, suppress
+from contextlib import aclosing, asynccontextmanager, closing, redirect_stdout, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,8 @@ from doorman.entrypoints.cli.output import LossyStream, SturdyStream, read_text
 from doorman.entrypoints.cli.tables import Known
 from doorman.errors import Misconfigured, Unavailable
 from doorman.handlers.context import ProjectContext
-from doorman.handlers.projects import Projects, name_served
+from doorman.handlers.projects import Projects
+from doorman.handlers.run import choose
 from doorman.models import CloudEvent
 from doorman.policy.policy import Policy, compile_policy, load_file
 from doorman.runtime import logs, telemetry
@@ -101,40 +102,33 @@ async def open_projects(
     settings = read_settings(arguments, projects)
     log_beside(settings)
     telemetry.set_up(os.environ)
-    called: dict[str, str] = {}
-    known = Known()
-    if policy is None:
-        content, _ = load_file(read_text(settings.policy), file=settings.policy, api=settings.api)
-        known = Known(names=content.names, called=called, policy_url=_link(settings.policy))
-        policy = compile_policy(content)
-    async with AsyncExitStack() as stack:
-        stack.callback(telemetry.close)
-        stack.enter_context(redirect_stdout(cast("TextIO", SturdyStream())))
-        connections = await stack.enter_async_context(aclosing(bootstrap.connect(settings, clock=SystemClock())))
-        for note in connections.notes:
-            logs.logger().warning("settings.note", text=note)
-        has_sink = is_telling and bool(settings.sink)
-        sink = bootstrap.make_sink(connections, connections.credentials) if has_sink else NullSink()
-        shown = AnswerSink(sink, known=None if as_json else known, is_record=not has_sink, told=told)
-        served = bootstrap.open_projects(connections, policy, sink=shown)
-        used = Counter(name for each in connections.credentials for name in each.names)
-        shown.learn = None if as_json else partial(_learn, served, used, called)
-        yield Session(
-            projects=served,
-            named=[each for word in projects for each in await _find_ids(word, connections.credentials)],
-            known=known,
-            told=told,
-            taken=shown.taken,
-        )
+    policy, known = (policy, Known()) if policy else _load(settings)
+    with closing(telemetry), redirect_stdout(cast("TextIO", SturdyStream())):
+        async with aclosing(bootstrap.connect(settings, clock=SystemClock())) as connections:
+            for note in connections.notes:
+                logs.logger().warning("settings.note", text=note)
+            has_sink = is_telling and bool(settings.sink)
+            sink = bootstrap.make_sink(connections, connections.credentials) if has_sink else NullSink()
+            shown = AnswerSink(sink, known=None if as_json else known, is_record=not has_sink, told=told)
+            served = bootstrap.open_projects(connections, policy, sink=shown)
+            if not as_json:
+                used = Counter(name for each in connections.credentials for name in each.names)
+                shown.learn = partial(_learn, served, known, used)
+            named = [each for word in projects for each in await _find_ids(word, connections.credentials)]
+            yield Session(projects=served, named=named, known=known, told=told, taken=shown.taken)
 
 
 def read_settings(arguments: Namespace, projects: Sequence[str] = ()) -> Settings:
-    """Read the environment, with `os_cloud` and `policy` of the arguments in it; `projects` is what `--project` named.
+    """Read the environment, with the arguments `os_cloud`, `policy` and `dry_run` in it.
+
+    Args:
+        projects: what `--project` named.
 
     Raises:
         Misconfigured: a variable is missing or wrong.
     """
-    given = {"OS_CLOUD": arguments.os_cloud, "DOORMAN_POLICY": arguments.policy}
+    mode = "audit" if getattr(arguments, "dry_run", False) else None
+    given = {"OS_CLOUD": arguments.os_cloud, "DOORMAN_POLICY": arguments.policy, "DOORMAN_MODE": mode}
     environ = {**os.environ, **{name: value for name, value in given.items() if value}}
     return Settings.from_environ(_serve_named(environ, projects), is_sink_required=False)
 
@@ -148,35 +142,32 @@ async def find_context(session: Session) -> ProjectContext:
     """
     if len(session.named) > 1:
         raise Misconfigured(f"--project: names several projects: {', '.join(session.named)}; name one of them")
-    (project_id,) = session.named
-    contexts, errors = await session.projects.contexts()
-    context = next((context for context in contexts if context.project_id == project_id), None)
-    if context is None and errors:
+    contexts, errors = await choose(session.projects, session.named)
+    if not contexts:
         raise errors[0]
-    if context is None:
-        served = name_served([each.cloud.client.credentials for each in contexts])
-        raise Misconfigured(f"--project: {project_id} is not served here: name {served}")
-    return context
+    return contexts[0]
 
 
-def _link(path: str) -> str:
-    return Path(path).absolute().as_uri()
+def _load(settings: Settings) -> tuple[Policy, Known]:
+    content, _ = load_file(read_text(settings.policy), file=settings.policy, api=settings.api)
+    url = Path(settings.policy).absolute().as_uri()
+    return compile_policy(content), Known(names=content.names, policy_url=url)
 
 
-async def _learn(served: Projects, used: Mapping[str, int], called: dict[str, str], project_id: str) -> None:
+async def _learn(served: Projects, known: Known, used: Mapping[str, int], project_id: str) -> None:
     """Learn what a project is called: by the settings, else by its login, which has happened by now.
 
     Args:
         used: how many projects have a name; an entry of clouds.yaml with several of them names none.
     """
-    if project_id in called:
+    if project_id in known.called:
         return
     credentials = (await served.context(project_id)).cloud.client.credentials
     names = sorted((name for name in credentials.names - {project_id} if used[name] == 1), key=len)
     with suppress(Unavailable):
         token = None if names else await credentials.token()
         name = names[0] if names else token.project_name if token else None
-        called[project_id] = name if name and name != project_id else ""
+        known.called[project_id] = name if name and name != project_id else ""
 
 
 async def _find_ids(word: str, credentials: Sequence[Credentials]) -> Sequence[str]:
@@ -184,12 +175,9 @@ async def _find_ids(word: str, credentials: Sequence[Credentials]) -> Sequence[s
     found = [each for each in credentials if word in each.names]
     if not found:
         tokens = await asyncio.gather(*(each.token() for each in credentials), return_exceptions=True)
-        found = [each for each, token in zip(credentials, tokens, strict=True) if _names(token, word)]
+        names = (token.project_name if isinstance(token, Token) else None for token in tokens)
+        found = [each for each, name in zip(credentials, names, strict=True) if name == word]
     return [await each.project_id() for each in found] or [word]
-
-
-def _names(token: Token | BaseException | None, word: str) -> bool:
-    return isinstance(token, Token) and token.project_name == word
 
 
 def _serve_named(environ: Mapping[str, str], projects: Sequence[str]) -> Mapping[str, str]:

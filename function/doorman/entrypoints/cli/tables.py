@@ -1,7 +1,7 @@
 """Lays out what events tell as text: a row a share, what is about to be done, totals, the commands to type next."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
@@ -11,9 +11,9 @@ from typing import Any
 from doorman.entrypoints.cli.output import table
 from doorman.events.advice import approve_command
 from doorman.models import CloudEvent, Reason, Share
-from doorman.parsing import visible
+from doorman.parsing import counted, visible
 
-COLUMNS = ("IMAGE", "NAME", "OWNER", "WHAT", "DECISION", "RULE", "REASON", "OUTCOME")
+COLUMNS = ("PROJECT", "IMAGE", "NAME", "OWNER", "WHAT", "DECISION", "RULE", "REASON", "OUTCOME")
 NOTHING = "-"
 FEW = 3
 """Up to so many images are named in a command that accepts them."""
@@ -39,7 +39,7 @@ class Known:
     """
 
     names: Mapping[str, str] = field(default_factory=dict)
-    called: Mapping[str, str] = field(default_factory=dict)
+    called: dict[str, str] = field(default_factory=dict)
     shares: Mapping[str, Share] = field(default_factory=dict)
     now: datetime | None = None
     policy_url: str | None = None
@@ -80,13 +80,15 @@ class Line:
     @property
     def reason(self) -> str:
         """Why, with the cloud's error code or the condition that failed."""
-        more = self.entry["error_code"] or self.entry.get("failed_condition")
-        return f"{self.entry['reason']} ({more})" if more else str(self.entry["reason"])
+        return self._reason(self.entry.get("failed_condition") or "")
 
     @property
     def kind(self) -> str:
         """The reason without what differs from share to share: the condition that failed, not the value it saw."""
-        more = self.entry["error_code"] or (self.entry.get("failed_condition") or "").partition(":")[0]
+        return self._reason((self.entry.get("failed_condition") or "").partition(":")[0])
+
+    def _reason(self, condition: str) -> str:
+        more = self.entry["error_code"] or condition
         return f"{self.entry['reason']} ({more})" if more else str(self.entry["reason"])
 
     @property
@@ -114,37 +116,41 @@ def describe(share: Share, *, now: datetime | None) -> str:
     parts = (
         system and system.removesuffix(" 64bit"),
         f"{share.min_disk} GB" if share.min_disk else None,
-        None if age is None else f"{age} day{'' if age == 1 else 's'} old",
+        None if age is None else f"{counted(age, 'day')} old",
         "full-ECS" if share.full_ecs else None,
     )
     return ", ".join(part for part in parts if part)
 
 
-def lines(events: Iterable[CloudEvent]) -> list[Line]:
-    """Give the shares that events tell of: what needs somebody first, then what belongs together."""
+def lines(events: Iterable[CloudEvent], *, told: Collection[str] = ()) -> list[Line]:
+    """Give the shares that events tell of: what needs somebody first, then what belongs together.
+
+    Args:
+        told: keys of what was told before, which is left out.
+    """
     found = [
         Line(project_id=event.data["project_id"], entry=entry, fate=_fate(event, entry))
         for event in events
         for entry in event.data.get("images", ())
+        if entry["key"] not in told
     ]
     return sorted(found, key=lambda line: (line.why, line.project_id, line.entry["image_id"]))
 
 
-def rows(events: Iterable[CloudEvent], known: Known) -> list[tuple[str, ...]]:
-    """Lay out outcome events, one row an image, below a heading; columns that would tell nothing are left out."""
-    found = lines(events)
-    cells = [("PROJECT", *COLUMNS), *(_row(line, known) for line in found)]
-    has_projects = len({line.project_id for line in found}) > 1
-    has_what = any(row[4] for row in cells[1:])
-    kept = [index for index in range(len(cells[0])) if (index or has_projects) and (index != 4 or has_what)]  # noqa: PLR2004 - WHAT
-    return [tuple(row[index] for index in kept) for row in cells] if found else []
+def rows(found: Sequence[Line], known: Known) -> list[tuple[str, ...]]:
+    """Lay out shares, one row each, below a heading; columns that would tell nothing are left out."""
+    columns = [
+        (heading, *cells)
+        for heading, *cells in zip(COLUMNS, *(_row(line, known) for line in found), strict=True)
+        if not ((heading == "PROJECT" and len(set(cells)) == 1) or (heading == "WHAT" and not any(cells)))
+    ]
+    return list(zip(*columns, strict=True))
 
 
-def show(events: Sequence[CloudEvent], known: Known, *, nothing: str) -> list[str]:
+def show(found: Sequence[Line], known: Known, *, nothing: str) -> list[str]:
     """Write the table, the totals and the commands to type next; `nothing` where there are none."""
-    found = rows(events, known)
-    next_ = [visible(line) for line in next_steps(lines(events))]
-    return [*(table(found) if found else []), *([""] if found else []), totals(events) or nothing, *next_]
+    laid_out = [*table(rows(found, known)), ""] if found else []
+    return [*laid_out, totals(found) or nothing, *(visible(line) for line in next_steps(found))]
 
 
 def next_steps(found: Sequence[Line], *, width: int | None = None, is_cut: bool = False) -> Iterator[str]:
@@ -154,8 +160,7 @@ def next_steps(found: Sequence[Line], *, width: int | None = None, is_cut: bool 
         width: of the screen, in columns.
         is_cut: not every share is shown.
     """
-    settled = {line.share for line in found if line.fate in _SETTLED}
-    drifted = [line for line in found if line.fate == "drifted" and line.share not in settled]
+    drifted = still_drifted(found)
     held = [line for line in found if line.fate in _HELD]
     anew = [line for line in drifted if line.entry["decision"] in _SETTLES]
     kept = [line for line in drifted if line.entry["decision"] == "hold" and line.entry["member_status"] == "accepted"]
@@ -168,6 +173,12 @@ def next_steps(found: Sequence[Line], *, width: int | None = None, is_cut: bool 
         look = "reconcile" if drifted else "pending"
         why = ["doorman explain --project PROJECT IMAGE  # why, rule by rule"] if held else []
         yield from _heading("to see each share:", [f"doorman {look} | less -S", *why])
+
+
+def still_drifted(found: Sequence[Line]) -> list[Line]:
+    """Give what drifted and was not settled anew since."""
+    settled = {line.share for line in found if line.fate in _SETTLED}
+    return [line for line in found if line.fate == "drifted" and line.share not in settled]
 
 
 def _heading(text: str, commands: Iterable[str]) -> Iterator[str]:
@@ -191,15 +202,14 @@ def _commands(some: Sequence[Line], width: int | None, *, settle: str) -> Iterat
         yield command.replace(" --", " \\\n    --", 1) if width and len(command) + 2 > width else command
 
 
-def totals(events: Iterable[CloudEvent]) -> str:
+def totals(found: Sequence[Line]) -> str:
     """Count the shares, and how they ended."""
-    found = lines(events)
     if not found:
         return ""
     shares = {line.share for line in found}
     fates = Counter(line.fate for line in found)
     parts = [f"{count} {fate}" for fate, count in sorted(fates.items())]
-    return f"{len(shares)} share{'s' if len(shares) > 1 else ''}: {', '.join(parts)}"
+    return f"{counted(len(shares), 'share')}: {', '.join(parts)}"
 
 
 def decided_rows(event: CloudEvent, known: Known) -> list[str]:

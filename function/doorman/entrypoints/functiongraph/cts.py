@@ -11,6 +11,7 @@ import re
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 from doorman.errors import Rejected
@@ -56,9 +57,9 @@ def read_trace(
     Raises:
         Rejected: it would be a notification, but its `trace_id` can name no event, or a sender's would be too many.
     """
+    name = str(trace["trace_name"]).lower()
     if str(trace.get("service_type")).upper() != "IMS":
         return Ignored.OTHER_SERVICE
-    name = str(trace["trace_name"]).lower()
     if name != _SHARED and not (is_sender and name in _TAKEN_BACK):
         return Ignored.OTHER_OPERATION
     if _has_failed(trace):
@@ -74,14 +75,10 @@ def read_trace(
         return Ignored.NO_IMAGE_NAMED
     if is_sender and (count := len(receivers) * math.ceil(len(images) / MAX_IMAGES)) > MAX_RECEIVERS:
         raise Rejected(f"payload: leads to {count} notices; send what leads to at most {MAX_RECEIVERS}")
+    time = (_moment(trace.get("time")) or _moment(trace.get("record_time"))) if name == _SHARED else None
+    make = partial(CloudEvent, id=_trace_id(trace), source="/functiongraph/cts", type=EventType.NOTIFIED, time=time)
     return [
-        CloudEvent(
-            id=_trace_id(trace),
-            source="/functiongraph/cts",
-            type=EventType.NOTIFIED,
-            time=(_moment(trace.get("time")) or _moment(trace.get("record_time"))) if name == _SHARED else None,
-            data={"project_id": project, "images": images[start : start + MAX_IMAGES]},
-        )
+        make(data={"project_id": project, "images": images[start : start + MAX_IMAGES]})
         for project in receivers
         for start in range(0, len(images), MAX_IMAGES)
     ]

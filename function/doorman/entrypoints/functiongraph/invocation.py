@@ -6,7 +6,7 @@ The function of a project that shares only passes its traces on.
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 
@@ -31,6 +31,7 @@ from doorman.handlers.batching import Shared
 from doorman.handlers.bounds import Bounds
 from doorman.handlers.dispatch import Handler, handle_check, handle_sweep, handle_triage
 from doorman.handlers.forward import handle_forward
+from doorman.handlers.project_run import ProjectRun
 from doorman.handlers.projects import Projects
 from doorman.handlers.run import Run
 from doorman.models import CloudEvent, Handled
@@ -63,14 +64,15 @@ class Invocations:
         self._last: tuple[Grant | None, Projects] | None = None
         self._runs = Shared()
         self._is_sender = connections.settings.mode == "forward"
+        self._has_sink = bool(connections.settings.sink)
 
     async def answer(self, *, headers: Mapping[str, str], body: bytes) -> Reply:
         """Answer one `POST /invoke`; success is 200 and says what was done."""
-        waiting: list[CloudEvent] | None = None if self._connections.settings.sink else []
+        follow_ups: list[CloudEvent] = []
         grant = read_grant(headers)
         try:
             check_encoding(headers)
-            served, unwrapped = await self._read(grant, body, waiting)
+            served, unwrapped = await self._read(grant, body, follow_ups)
         except (Rejected, Unavailable) as error:
             return refuse(error, policy_digest=self._policy.digest)
         if unwrapped.ignored:
@@ -80,9 +82,12 @@ class Invocations:
         handlers = dict(HANDLERS)
         if self._is_sender:
             handlers[EventType.NOTIFIED] = handle_forward
-        if waiting is not None:
+        if not self._has_sink:
             handlers[TICK] = partial(self._share_run, grant)
-        return _sum_up(unwrapped, await _work_off_all(served, unwrapped.events, handlers, waiting))
+        replies = await work_off_all(served, unwrapped.events, handlers)
+        if follow_ups:
+            replies.append(await work_off(served, handle_follow_ups, follow_ups))
+        return _sum_up(unwrapped, replies)
 
     async def _examine(self, grant: Grant | None, served: Projects) -> Reply:
         """Look whether all is well, with the credentials of this call; each finding is a log line as well."""
@@ -97,26 +102,24 @@ class Invocations:
         self, grant: Grant | None, served: Projects, events: Sequence[CloudEvent]
     ) -> Sequence[Handled]:
         """Do the whole job once for all calls that come with the same credentials while another run is under way."""
-        (done, *_) = await self._runs.join(grant, partial(handle_run, served, events))
-        return [done, *(Handled(error=done.error) for _ in events[1:])]
+        once = Run(served, run_id=events[0].id)
+        return _share(await self._runs.join(grant, partial(_do, once)), events)
 
-    async def _read(
-        self, grant: Grant | None, body: bytes, waiting: list[CloudEvent] | None
-    ) -> tuple[Projects, Unwrapped]:
+    async def _read(self, grant: Grant | None, body: bytes, follow_ups: list[CloudEvent]) -> tuple[Projects, Unwrapped]:
         """Read a payload, which is not kept: it may be thirty times as large as its bytes."""
         payload = read_payload(body)
-        served = self._open(grant, waiting)
+        served = self._open(grant, follow_ups)
         if self._is_sender:
             return served, unwrap_for_sender(payload, receivers=self._connections.settings.identity.projects)
         return served, unwrap(payload, served=await _list_served(served))
 
-    def _open(self, grant: Grant | None, waiting: list[CloudEvent] | None) -> Projects:
-        """Find the projects that are served with these credentials; the last ones are kept, for their tokens."""
-        if waiting is None and self._last and self._last[0] == grant:
+    def _open(self, grant: Grant | None, follow_ups: list[CloudEvent]) -> Projects:
+        """Find the projects that are served with these credentials; with a sink the last ones are kept, for tokens."""
+        if self._last and self._last[0] == grant:
             return self._last[1]
-        sink = None if waiting is None else LoopbackSink(outer=LogSink(), go_on=waiting.append)
+        sink = None if self._has_sink else LoopbackSink(outer=LogSink(), go_on=follow_ups.append)
         served = open_projects(self._connections, self._policy, sink=sink, credentials=self._lend(grant))
-        if waiting is None:
+        if self._has_sink:
             self._last = (grant, served)
         return served
 
@@ -151,42 +154,40 @@ async def _list_served(served: Projects) -> set[str]:
     return {context.project_id for context in contexts}
 
 
-async def _work_off_all(
-    served: Projects,
-    events: Sequence[CloudEvent],
-    handlers: Mapping[str, Handler],
-    waiting: list[CloudEvent] | None,
-) -> list[Reply]:
-    """Work off the events, each for itself but for sweeps, and without a sink also those that follow from them."""
-    replies: list[Reply] = []
-    while events:
-        sweeps = sorted((event for event in events if event.type in _SWEEPS), key=lambda event: event.type != TICK)
-        groups = [[event] for event in events if event.type not in _SWEEPS] + ([sweeps] if sweeps else [])
-        projects = {_project_of(event) for event in events if event.type == EventType.NOTIFIED}
-        checks = sum(event.type == EventType.CHECK for event in events)
-        by_type: dict[str, Handler] = {**handlers, EventType.CHECK: partial(handle_check, bounds=Bounds(checks))}
-        if by_type[EventType.NOTIFIED] is handle_triage:
-            by_type[EventType.NOTIFIED] = partial(handle_triage, projects=len(projects))
-        replies += await asyncio.gather(*(work_off(served, by_type[group[0].type], group) for group in groups))
-        events = tuple(waiting or ())
-        if waiting:
-            waiting.clear()
-    return replies
+async def work_off_all(served: Projects, events: Sequence[CloudEvent], handlers: Mapping[str, Handler]) -> list[Reply]:
+    """Work off the events of one payload, each for itself but for sweeps; what they may cause is bounded together."""
+    sweeps = sorted((event for event in events if event.type in _SWEEPS), key=lambda event: event.type != TICK)
+    groups = [[event] for event in events if event.type not in _SWEEPS] + ([sweeps] if sweeps else [])
+    projects = {_project_of(event) for event in events if event.type == EventType.NOTIFIED}
+    checks = sum(event.type == EventType.CHECK for event in events)
+    by_type: dict[str, Handler] = {**handlers, EventType.CHECK: partial(handle_check, bounds=Bounds(checks))}
+    if by_type[EventType.NOTIFIED] is handle_triage:
+        by_type[EventType.NOTIFIED] = partial(handle_triage, projects=len(projects))
+    return list(await asyncio.gather(*(work_off(served, by_type[group[0].type], group) for group in groups)))
 
 
 def _project_of(event: CloudEvent) -> str:
     return str(event.data.get("project_id") if isinstance(event.data, dict) else event.id)
 
 
-async def handle_run(served: Projects, events: Sequence[CloudEvent]) -> Sequence[Handled]:
-    """Do the whole job once for all ticks, as `doorman run` does."""
+async def handle_follow_ups(served: Projects, events: Sequence[CloudEvent]) -> Sequence[Handled]:
+    """Follow to its end what the events of a payload led to, as `doorman run` does."""
+    once = Run(served, run_id=events[0].id, task=partial(ProjectRun.follow, events=events))
+    return _share(await _do(once, projects={event.data["project_id"] for event in events}), events)
+
+
+def _share(done: Handled, events: Sequence[CloudEvent]) -> Sequence[Handled]:
+    return [done, *(Handled(error=done.error) for _ in events[1:])]
+
+
+async def _do(once: Run, *, projects: Collection[str] = ()) -> Handled:
     with counting() as tally:
-        report = await Run(served, run_id=events[0].id).work()
+        report = await once.work(projects)
     counts = Counter(kind.type.split(".")[-2] for kind in report.told for _ in kind.data["images"])
     for trouble in report.troubles:
         logger().warning("run.trouble", project_id=trouble.project_id, error=trouble.message, images=trouble.images)
     error = Unavailable(report.troubles[0].message) if report.troubles else None
-    return [Handled(counts=counts, api_calls=tally.calls, error=error)]
+    return Handled(counts=counts, api_calls=tally.calls, error=error)
 
 
 def _sum_up(unwrapped: Unwrapped, replies: Sequence[Reply]) -> Reply:

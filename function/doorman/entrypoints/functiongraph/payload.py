@@ -91,12 +91,14 @@ def unwrap_for_sender(payload: Mapping[str, Any], *, receivers: Collection[str])
 
 def _read_all(payload: Mapping[str, Any], read: _Reader) -> Iterator[list[CloudEvent] | Ignored]:
     if payload.get("trigger_type") == "KAFKA":
-        return (_read_message(text, read) for text in _kafka_messages(payload))
-    if "record" in payload:
-        return (_read_message(text, read) for text in _smn_messages(payload))
-    if "lts" in payload:
-        return (_read_message(text, read) for text in _lts_messages(payload))
-    return iter([read(payload)])
+        messages = _kafka_messages(payload)
+    elif "record" in payload:
+        messages = _smn_messages(payload)
+    elif "lts" in payload:
+        messages = _lts_messages(payload)
+    else:
+        return iter([read(payload)])
+    return (_read_message(text, read) for text in messages)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
