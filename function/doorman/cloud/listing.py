@@ -119,9 +119,7 @@ class Listing:
                     return self._skip(request, error)
                 request = request.with_param("limit", str(max(limit // GROWTH, 1)))
             except Refused as error:
-                if not is_first:
-                    raise _MarkerLostError from error
-                raise explain(request, error) from error
+                raise (explain(request, error) if is_first else _MarkerLostError()) from error
             else:
                 larger = str(min(limit * GROWTH, self.service.page))
                 return Page(rows=page.rows, next=page.next and page.next.with_param("limit", larger))

@@ -54,6 +54,10 @@ class Observed:
     vaults: Sequence[Vault] | None = None
     vaults_error: str | None = None
 
+    def find(self, image_id: str) -> Share | None:
+        """Give the share of one image, whether it waits or not; None where the cloud knows none."""
+        return self.pending.get(image_id) or self.current.get(image_id)
+
 
 def merge_notices(notices: Iterable[Notice], *, now: datetime, window: float) -> dict[str, RequestedImage]:
     """Merge what notices ask, by image: the first to arrive is the cause.

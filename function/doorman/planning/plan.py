@@ -81,19 +81,36 @@ def make_plan(
     Args:
         max_images: images in one members call, and never more than one `job.check` can carry.
     """
+    later = {image: why for image, each in requested.items() if (why := _find_delay(each, observed, decided))}
+    here = {image: each for image, each in requested.items() if image not in later}
+    foreign = {image: share for image, share in observed.pending.items() if share.owner != project_id}
+    outcomes = [
+        before_call(each, observed.find(image), decided.get(image), project_id=project_id)
+        for image, each in here.items()
+        if image not in foreign
+    ]
+    waiting = [(each, foreign[image], decided[image]) for image, each in here.items() if image in foreign]
+    groups, told = _divide(waiting, observed.vaults, is_audit=is_audit)
+
+    def carry(image: str) -> CheckedShare:
+        return check_share(requested[image], foreign[image], decided[image])
+
+    calls = (
+        MembersCall(status=status, vault_id=vault, images=tuple(part))
+        for (status, vault), images in groups.items()
+        for part in _chunk(images, carry, max_images)
+    )
+    return Plan(calls=tuple(calls), outcomes=(*outcomes, *told), later=later)
+
+
+def _divide(
+    waiting: Sequence[tuple[RequestedImage, Share, Decision]], vaults: Sequence[Vault] | None, *, is_audit: bool
+) -> tuple[Mapping[tuple[Status, str | None], list[str]], Sequence[Outcome]]:
+    """Divide what waits by how it is to be settled: images by status and vault, and outcomes of what is not."""
     groups: dict[tuple[Status, str | None], list[str]] = {}
     outcomes: list[Outcome] = []
-    later = {image: why for image, each in requested.items() if (why := _find_delay(each, observed, decided))}
-    vaults = observed.vaults
-    for image, request in requested.items():
-        if image in later:
-            continue
-        share = observed.pending.get(image)
-        if share is None or share.owner == project_id:
-            current = share or observed.current.get(image)
-            outcomes.append(before_call(request, current, decided.get(image), project_id=project_id))
-            continue
-        decision = replace(decided[image], audit=True) if is_audit else decided[image]
+    for request, share, decided in waiting:
+        decision = replace(decided, audit=True) if is_audit else decided
         outcomes += trials(request, share, decision)
         vault, decision = place(request, share, decision, vaults)
         vaults = reserve(vaults, vault, share) if vault else vaults
@@ -101,17 +118,8 @@ def make_plan(
         if wanted is None or decision.audit:
             outcomes.append(hold(request, share, decision, vault))
         else:
-            groups.setdefault((wanted, vault), []).append(image)
-
-    def carry(image: str) -> CheckedShare:
-        return check_share(requested[image], observed.pending[image], decided[image])
-
-    calls = (
-        MembersCall(status=status, vault_id=vault, images=tuple(part))
-        for (status, vault), images in groups.items()
-        for part in _chunk(images, carry, max_images)
-    )
-    return Plan(calls=tuple(calls), outcomes=tuple(outcomes), later=later)
+            groups.setdefault((wanted, vault), []).append(share.image_id)
+    return groups, outcomes
 
 
 def place(

@@ -6,6 +6,7 @@ import secrets
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import aclosing
 from dataclasses import asdict
 from itertools import groupby
@@ -16,6 +17,7 @@ from textwrap import wrap
 from pydantic_core import to_json
 
 from doorman.bootstrap import connect, open_examination
+from doorman.cloud.auth.credentials import Credentials
 from doorman.entrypoints.cli.output import ask, read_text, say, say_lines
 from doorman.entrypoints.cli.session import add_files, log_beside, read_settings
 from doorman.errors import Misconfigured
@@ -101,17 +103,20 @@ async def look(arguments: Namespace, *, clock: Clock, kept: list[Exchange] | Non
         settings = read_settings(arguments, arguments.project)
         log_beside(settings)
         connections = connect(settings, clock=clock, kept=kept)
+        chosen = _choose(connections.credentials, set(arguments.project))
     except Misconfigured as error:
         return refuse_settings(str(error))
     async with aclosing(connections):
-        named = set(arguments.project)
-        chosen = [each for each in connections.credentials if not named or each.names & named]
-        if not chosen:
-            served = name_served(connections.credentials)
-            text = f"--project: {', '.join(sorted(named))} is not served by these settings: name {served}"
-            return refuse_settings(text)
         policy, warnings = _load(settings, clock)
         return await open_examination(connections, policy, credentials=chosen, warnings=warnings).look()
+
+
+def _choose(credentials: Sequence[Credentials], named: AbstractSet[str]) -> Sequence[Credentials]:
+    chosen = [each for each in credentials if not named or each.names & named]
+    if not chosen:
+        right = name_served(credentials)
+        raise Misconfigured(f"--project: {', '.join(sorted(named))} is not served by these settings: name {right}")
+    return chosen
 
 
 def _load(settings: Settings, clock: Clock) -> tuple[Policy | str, Sequence[str]]:
