@@ -22,7 +22,7 @@ lint: $(VENV)/dev.stamp
 	@$(BIN)/lint-imports --cache-dir .cache/imports
 
 unit: $(VENV)/dev.stamp
-	@$(BIN)/pytest --numprocesses auto $(COVER) -o cache_dir=.cache/pytest
+	@$(BIN)/pytest --numprocesses auto --dist worksteal $(COVER) -o cache_dir=.cache/pytest
 
 test-docs: $(VENV)/dev.stamp ## links, commands, settings and budgets of the pages, and the samples; seconds
 	@$(BIN)/pytest --no-cov tests/test_docs.py tests/test_house.py tests/test_examples.py tests/test_pipelines.py -o cache_dir=.cache/pytest
@@ -67,7 +67,7 @@ test-lowest: ## all tests with the lowest version of each dependency that pyproj
 	@$(MAKE) --no-print-directory VENV=$(LOWEST) $(LOWEST)/bin/python
 	@sed '1,/^dependencies/d; /^\[dependency-groups/,$$d' pyproject.toml | sed -nE 's/^  "([a-z0-9-]+)>=([0-9.]+),.*/\1==\2/p' > $(LOWEST)/pins.txt
 	@$(MAKE) --no-print-directory VENV=$(LOWEST) $(LOWEST)/dev.stamp
-	@$(LOWEST)/bin/pytest --numprocesses auto --ignore tests/container -o cache_dir=.cache/pytest # which compares with the pins
+	@$(LOWEST)/bin/pytest --numprocesses auto --dist worksteal --ignore tests/container -o cache_dir=.cache/pytest # which compares with the pins
 
 test-openstack: $(VENV)/dev.stamp ## on a real Keystone and Glance, installed below .cache at the first time
 	@$(BIN)/python tests/openstack/install.py

@@ -1,5 +1,6 @@
 """What tests share: a clock that never waits, the local cloud with one served project, and a recording sink."""
 
+import os
 from collections.abc import Iterator
 
 import hypothesis
@@ -14,6 +15,11 @@ from tests.builders import POLICY, RECEIVER, FakeClock, Play, RecordingSink, Sta
 # No deadline: how long one example takes says more about the machine than about the code. Fuzzing proper runs longer.
 hypothesis.settings.register_profile("doorman", deadline=None, max_examples=50)
 hypothesis.settings.load_profile("doorman")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Two workers more than processors: many tests wait for processes that they started."""
+    return (os.cpu_count() or 1) + 2
 
 
 @pytest.fixture(autouse=True)
