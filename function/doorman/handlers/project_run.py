@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
-from doorman.errors import Broken, Busy, DoormanError, Stopped, Unavailable
+from doorman.errors import Broken, Busy, DoormanError, Rejected, Stopped, Unavailable
 from doorman.events.messages import CheckData, EventType
 from doorman.events.writing import cause_of, read_check, read_notice
 from doorman.handlers.bounds import Bounds
@@ -47,7 +47,7 @@ class ProjectRun:
         context, cause: what it works with, and what their outcomes name as the cause.
         tasks: what runs beside each other. places: for the checks among them.
         troubles: what was given up.
-        running: the jobs that are not followed to their end, by ID.
+        running: the jobs that are not followed to their end, by the ID of the event that asks for it.
         shares: what was listed, by image.
         found: the shares to be seen to; None until the lists were read.
         open: tasks begun and not ended; those of a run that was cancelled stay so.
@@ -93,20 +93,21 @@ class ProjectRun:
         if images:
             await self._triage(Notice(project_id=self.project_id, images=tuple(images), cause=self.cause, sent_at=None))
 
-    async def follow(self, events: Sequence[CloudEvent]) -> None:
-        """Have done what these events, of all projects, ask of this one; their checks share what they may read."""
-        self._checks = max(1, sum(event.type == EventType.CHECK for event in events))
+    async def follow(self, events: Sequence[CloudEvent], *, checks: int) -> None:
+        """Have done what these events ask; so many checks, of other projects as well, share what they may read."""
+        self._checks = checks
         for event in events:
-            if event.data["project_id"] == self.project_id:
-                self._go_on(event)
+            self._go_on(event)
 
     def _go_on(self, event: CloudEvent) -> None:
-        if event.type == EventType.CHECK:
-            check = read_check(event, now=self.context.clock.now())
-            self.running[check.job_id] = check
-            self.begin(partial(self._check, check, cause_of(event)))
-        else:
-            self.begin(partial(self._triage, read_notice(event)))
+        try:
+            if event.type == EventType.CHECK:
+                self.running[event.id] = check = read_check(event, now=self.context.clock.now())
+                self.begin(partial(self._check, check, event))
+            else:
+                self.begin(partial(self._triage, read_notice(event)))
+        except Rejected as error:  # a stranger's claim that a step more takes out of its bounds
+            self.give_up(Unavailable(str(error)), event.data["images"])
 
     async def _end(self, task: Callable[[], Awaitable[None]]) -> None:
         try:
@@ -137,17 +138,16 @@ class ProjectRun:
         except Unavailable as error:
             self.give_up(error, left.images)
 
-    async def _check(self, check: CheckData, cause: Cause) -> None:
+    async def _check(self, check: CheckData, event: CloudEvent) -> None:
         async with self.places:
             try:
                 # A check only reads: it may end in the midst of its wait, and the job is named as running.
-                context = replace(self.context, clock=self._clock)
+                context, cause = replace(self.context, clock=self._clock), cause_of(event)
                 await self.persist(lambda: check_job(context, check, cause=cause, bounds=Bounds(self._checks)))
             except Unavailable as error:
                 self.give_up(error, check.images)
                 return
-        if self.running[check.job_id].attempt == check.attempt:
-            del self.running[check.job_id]
+        del self.running[event.id]
 
     async def persist(
         self, attempt: Callable[[], Awaitable[T]], *, is_worth_it: Callable[[Unavailable], bool] = lambda _: True

@@ -137,7 +137,7 @@ class Run:
 
 
 async def choose(served: Projects, projects: Collection[str]) -> tuple[Sequence[ProjectContext], Sequence[Unavailable]]:
-    """Choose those of the served projects that a person named (none: all), and say why others could not be found.
+    """Choose those of the served projects that a person named (none: all), and say why one could not be found.
 
     Raises:
         Misconfigured: one is named that is not served.
@@ -147,4 +147,5 @@ async def choose(served: Projects, projects: Collection[str]) -> tuple[Sequence[
     if strange and not errors:
         right = name_served([context.cloud.client.credentials for context in contexts])
         raise Misconfigured(f"--project: {strange[0]} is not served here: name {right}")
-    return [context for context in contexts if not projects or context.project_id in projects], errors
+    chosen = [context for context in contexts if not projects or context.project_id in projects]
+    return chosen, errors if strange or not projects else ()

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -143,6 +144,30 @@ def test_without_a_sink_each_project_is_followed(cloud: Cloud) -> None:
     assert reply.status == 200
     assert [cloud.member_status(image, project) for project, image in images.items()] == ["accepted"] * 2
     assert cloud.jobs.keys() == {call.path.rpartition("/")[2] for call in cloud.calls if "/jobs/" in call.path}
+
+
+def test_what_strangers_claim_stops_nothing_that_follows(cloud: Cloud, sink: str, told: list[CloudEvent]) -> None:
+    """Copies of a check are followed like it; one that a step more takes out of its bounds is given up alone."""
+    cloud.settings.job_seconds = 1
+    invoke(cloud, added(cloud.add_share(GOLDEN, RECEIVER)), environ={**OURS, "K_SINK": sink})
+    check = to_structured(told[1])
+    late = {**check, "id": "late", "data": {**check["data"], "attempt": 1_000_000}}
+    copies = [{"smn": {"message": json.dumps(each)}} for each in (check, {**check, "id": "copy"}, late)]
+    with capture_logs() as lines:
+        (reply,) = invoke(cloud, {"record": copies}, environ={**OURS, "DOORMAN_CHECK_BUDGET": "0"})
+    assert (reply.status, reply.text.partition(":")[0]) == (503, "data.attempt")
+    assert told_in(lines) == [("accepted", ["allowed_owner"])] * 2
+    assert {line["project_id"] for line in lines if line["event"] == "event.handled"} == {RECEIVER}
+
+
+def test_a_project_without_login_stops_no_other(cloud: Cloud, tmp_path: Path) -> None:
+    """Only a login can tell which project it is; what follows for another one is done all the same."""
+    golden = cloud.add_share(GOLDEN, RECEIVER)
+    auth = {key.removeprefix("OS_").lower(): value for key, value in OURS.items() if key != "OS_PROJECT_ID"}
+    entries = {"good": {"project_id": RECEIVER}, "bad": {"project_name": "x", "project_domain_name": "Default"}}
+    (tmp_path / "clouds.yaml").write_text(json.dumps({"clouds": {k: {"auth": auth | v} for k, v in entries.items()}}))
+    environ = {"OS_CLOUD": "good,bad", "OS_CLIENT_CONFIG_FILE": str(tmp_path / "clouds.yaml")}
+    assert [reply.status for reply in invoke(cloud, added(golden), environ=environ)] == [200]
 
 
 def test_without_a_sink_a_tick_is_the_whole_run(cloud: Cloud) -> None:

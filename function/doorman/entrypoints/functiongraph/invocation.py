@@ -6,7 +6,7 @@ The function of a project that shares only passes its traces on.
 
 import asyncio
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 
@@ -85,8 +85,11 @@ class Invocations:
         if not self._has_sink:
             handlers[TICK] = partial(self._share_run, grant)
         replies = await work_off_all(served, unwrapped.events, handlers)
-        if follow_ups:
-            replies.append(await work_off(served, handle_follow_ups, follow_ups))
+        by_project: dict[str, list[CloudEvent]] = {}
+        for event in follow_ups:
+            by_project.setdefault(event.data["project_id"], []).append(event)
+        follow = partial(handle_follow_ups, checks=sum(event.type == EventType.CHECK for event in follow_ups))
+        replies += await asyncio.gather(*(work_off(served, follow, events) for events in by_project.values()))
         return _sum_up(unwrapped, replies)
 
     async def _examine(self, grant: Grant | None, served: Projects) -> Reply:
@@ -170,24 +173,24 @@ def _project_of(event: CloudEvent) -> str:
     return str(event.data.get("project_id") if isinstance(event.data, dict) else event.id)
 
 
-async def handle_follow_ups(served: Projects, events: Sequence[CloudEvent]) -> Sequence[Handled]:
-    """Follow to its end what the events of a payload led to, as `doorman run` does."""
-    once = Run(served, run_id=events[0].id, task=partial(ProjectRun.follow, events=events))
-    return _share(await _do(once, projects={event.data["project_id"] for event in events}), events)
+async def handle_follow_ups(served: Projects, events: Sequence[CloudEvent], *, checks: int) -> Sequence[Handled]:
+    """Follow to its end what a payload led to for one project; in all it led to so many checks."""
+    once = Run(served, run_id=events[0].id, task=partial(ProjectRun.follow, events=events, checks=checks))
+    return _share(await _do(once, project_id=events[0].data["project_id"]), events)
 
 
 def _share(done: Handled, events: Sequence[CloudEvent]) -> Sequence[Handled]:
-    return [done, *(Handled(error=done.error) for _ in events[1:])]
+    return [done, *(Handled(project_id=done.project_id, error=done.error) for _ in events[1:])]
 
 
-async def _do(once: Run, *, projects: Collection[str] = ()) -> Handled:
+async def _do(once: Run, *, project_id: str | None = None) -> Handled:
     with counting() as tally:
-        report = await once.work(projects)
+        report = await once.work([project_id] if project_id else ())
     counts = Counter(kind.type.split(".")[-2] for kind in report.told for _ in kind.data["images"])
     for trouble in report.troubles:
         logger().warning("run.trouble", project_id=trouble.project_id, error=trouble.message, images=trouble.images)
     error = Unavailable(report.troubles[0].message) if report.troubles else None
-    return Handled(counts=counts, api_calls=tally.calls, error=error)
+    return Handled(project_id=project_id, counts=counts, api_calls=tally.calls, error=error)
 
 
 def _sum_up(unwrapped: Unwrapped, replies: Sequence[Reply]) -> Reply:
