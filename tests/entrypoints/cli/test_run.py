@@ -191,7 +191,7 @@ def test_wrong_settings_are_wrong_usage(
 ) -> None:
     """One line that names the variable or the file, and exit code 2."""
     monkeypatch.setenv(name, value)
-    assert main(["run"]) == 2
+    assert [main([command]) for command in ("run", "pending")] == [2, 2]
     assert capsys.readouterr().err.startswith(message)
 
 

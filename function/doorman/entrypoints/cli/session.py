@@ -7,7 +7,7 @@ from argparse import ArgumentParser, Namespace
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, closing, redirect_stdout, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TextIO, cast
@@ -119,7 +119,7 @@ async def open_projects(
 
 
 def read_settings(arguments: Namespace, projects: Sequence[str] = ()) -> Settings:
-    """Read the environment, with the arguments `os_cloud`, `policy` and `dry_run` in it.
+    """Read the environment, with the arguments `os_cloud` and `policy` in it; a dry run is in audit mode.
 
     Args:
         projects: what `--project` named.
@@ -127,10 +127,10 @@ def read_settings(arguments: Namespace, projects: Sequence[str] = ()) -> Setting
     Raises:
         Misconfigured: a variable is missing or wrong.
     """
-    mode = "audit" if getattr(arguments, "dry_run", False) else None
-    given = {"OS_CLOUD": arguments.os_cloud, "DOORMAN_POLICY": arguments.policy, "DOORMAN_MODE": mode}
+    given = {"OS_CLOUD": arguments.os_cloud, "DOORMAN_POLICY": arguments.policy}
     environ = {**os.environ, **{name: value for name, value in given.items() if value}}
-    return Settings.from_environ(_serve_named(environ, projects), is_sink_required=False)
+    settings = Settings.from_environ(_serve_named(environ, projects), is_sink_required=False)
+    return replace(settings, mode="audit") if getattr(arguments, "dry_run", False) else settings
 
 
 async def find_context(session: Session) -> ProjectContext:
