@@ -162,7 +162,7 @@ def _read_record(record: Mapping[str, Any]) -> Mapping[str, Any]:
     attributes = {name.removeprefix("ce_"): value for name, value in told.items() if name.startswith("ce_")}
     body = payload.encode() if isinstance(payload, str) else b"" if payload is None else to_json(payload)
     try:
-        return _read_message(told.get("content-type", "" if attributes else _STRUCTURED), attributes, body)
+        return _read_message(told.get("content-type", "") if attributes else _STRUCTURED, attributes, body)
     except Rejected:
         return {}  # such as a tombstone
 
