@@ -199,10 +199,20 @@ async def test_an_event_that_comes_again_meanwhile_waits_for_the_message() -> No
     assert house.service.titles == ["Doorman: 1 failed"]
 
 
+async def test_a_report_of_nothing_is_logged_with_its_project() -> None:
+    """And wakes nobody."""
+    house, empty = House(), sample("pending")
+    empty["data"]["images"] = []
+    with capture_logs() as lines:
+        await house.hand(from_structured(empty | {"daily": "true"}))
+    handled = [line["project_id"] for line in lines if line["event"] == "event.handled"]
+    assert (handled, house.service.titles) == ([empty["data"]["project_id"]], [])
+
+
 async def test_a_caller_that_goes_away_takes_nobody_with_it() -> None:
     """The message is sent all the same."""
     house = House()
-    news = read_news(event("failed"))
+    _, news = read_news(event("failed"))
     announcer = Announcer(house.service, names={}, clock=house.clock)
     gone, stays = (asyncio.create_task(announcer.tell(news)) for _ in range(2))
     await asyncio.sleep(0)

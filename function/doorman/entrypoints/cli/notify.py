@@ -71,7 +71,7 @@ async def tell(
     Returns:
         Whether every channel took its message. What one did not take is told it the next time.
     """
-    news = [each for event in events for each in read_news(event)]
+    news = [each for event in events for each in read_news(event)[1]]
     keys = read_keys(state)
     heard = {key for key in keys_of_people(keys) if key.partition(" ")[0] in services}
     is_done = True
