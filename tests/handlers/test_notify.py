@@ -146,6 +146,16 @@ async def test_a_week_of_cron(tmp_path: Path) -> None:
     assert [message.title for message in house.service.messages[22:]] == ["Doorman: 1 held"]
 
 
+async def test_a_project_that_cannot_be_read_is_told_at_each_run(tmp_path: Path) -> None:
+    """What was told does not grow by it."""
+    house, state, unread = House(), tmp_path / "told.json", sample("pending")
+    unread["data"] |= {"images": [], "error": "denied"}
+    for number in range(2):
+        events = [from_structured(unread | {"id": f"report-{number}"})]
+        assert await tell(events, {"ops": house.service}, names={}, state=str(state), is_whole=False)
+    assert (len(house.service.messages), state.read_text()) == (2, '{"keys": []}')
+
+
 async def test_what_comes_together_is_one_message() -> None:
     """The reports of all projects, and a batch; each thing counts once, however often and by whomever it is told."""
     house = House()

@@ -88,7 +88,7 @@ async def tell(
 
 
 def _keys(name: str, news: Iterable[News]) -> set[str]:
-    return {f"{name} {each.mark}" for each in news}
+    return {f"{name} {each.mark}" for each in news if each.image_id}  # what cannot be read is told at each run
 
 
 async def _send(service: Service, news: list[News], names: Mapping[str, str]) -> bool:
