@@ -89,6 +89,7 @@ def test_no_letter_is_lost_in_another() -> None:
         {"payload": ""},
         {"payload": "[]"},
         {"headers": ["content-type", "text/plain"], "payload": "x"},
+        {"headers": ["content-type", "application/json"], "payload": "{}"},
     ],
 )
 def test_a_record_without_an_event_stops_nothing(fields: dict[str, Any]) -> None:

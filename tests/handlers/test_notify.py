@@ -146,6 +146,16 @@ async def test_a_week_of_cron(tmp_path: Path) -> None:
     assert [message.title for message in house.service.messages[22:]] == ["Doorman: 1 held"]
 
 
+async def test_a_project_that_cannot_be_read_is_told_at_each_run(tmp_path: Path) -> None:
+    """What was told does not grow by it."""
+    house, state, unread = House(), tmp_path / "told.json", sample("pending")
+    unread["data"] |= {"images": [], "error": "denied"}
+    for number in range(2):
+        events = [from_structured(unread | {"id": f"report-{number}"})]
+        assert await tell(events, {"ops": house.service}, names={}, state=str(state), is_whole=False)
+    assert (len(house.service.messages), state.read_text()) == (2, '{"keys": []}')
+
+
 async def test_what_comes_together_is_one_message() -> None:
     """The reports of all projects, and a batch; each thing counts once, however often and by whomever it is told."""
     house = House()
@@ -199,10 +209,20 @@ async def test_an_event_that_comes_again_meanwhile_waits_for_the_message() -> No
     assert house.service.titles == ["Doorman: 1 failed"]
 
 
+async def test_a_report_of_nothing_is_logged_with_its_project() -> None:
+    """And wakes nobody."""
+    house, empty = House(), sample("pending")
+    empty["data"]["images"] = []
+    with capture_logs() as lines:
+        await house.hand(from_structured(empty | {"daily": "true"}))
+    handled = [line["project_id"] for line in lines if line["event"] == "event.handled"]
+    assert (handled, house.service.titles) == ([empty["data"]["project_id"]], [])
+
+
 async def test_a_caller_that_goes_away_takes_nobody_with_it() -> None:
     """The message is sent all the same."""
     house = House()
-    news = read_news(event("failed"))
+    _, news = read_news(event("failed"))
     announcer = Announcer(house.service, names={}, clock=house.clock)
     gone, stays = (asyncio.create_task(announcer.tell(news)) for _ in range(2))
     await asyncio.sleep(0)

@@ -46,7 +46,7 @@ def sample(name: str) -> dict[str, Any]:
 
 def told(event: dict[str, Any], **extensions: str) -> list[News]:
     """Read what one event tells."""
-    return read_news(from_structured(event | extensions))
+    return read_news(from_structured(event | extensions))[1]
 
 
 def message(*several: list[News], limit: int = 3000) -> Message:
@@ -192,7 +192,7 @@ def test_what_was_told_is_known_again() -> None:
 def test_what_tells_people_nothing() -> None:
     """Events that Doorman takes itself, and those of others."""
     assert told(sample("decided")) == []
-    assert read_news(CloudEvent(id="1", source="/x", type="com.example")) == []
+    assert read_news(CloudEvent(id="1", source="/x", type="com.example")) == (None, [])
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ def opened(service: str, receiver: Receiver) -> Service:
 def sample(name: str, limit: int) -> Message:
     """Write the message for one sample of what Doorman tells."""
     event = json.loads((TOLD / f"{name.replace('drifted', 'rejected')}.json").read_text("utf-8"))
-    news = read_news(from_structured(event | {"type": event["type"].replace("rejected", name)}))
+    _, news = read_news(from_structured(event | {"type": event["type"].replace("rejected", name)}))
     return write_message(news, names=NAMES, limit=limit)
 
 

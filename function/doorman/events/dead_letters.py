@@ -161,8 +161,10 @@ def _read_record(record: Mapping[str, Any]) -> Mapping[str, Any]:
     told = {str(n).lower(): str(v) for n, v in zip(headers[::2], headers[1::2], strict=False) if v is not None}
     attributes = {name.removeprefix("ce_"): value for name, value in told.items() if name.startswith("ce_")}
     body = payload.encode() if isinstance(payload, str) else b"" if payload is None else to_json(payload)
+    media = told.get("content-type", "" if attributes else _STRUCTURED)
+    is_whole = not attributes and b'"specversion"' in body  # whatever a producer's header calls it
     try:
-        return _read_message(told.get("content-type", "" if attributes else _STRUCTURED), attributes, body)
+        return _read_message(_STRUCTURED if is_whole else media, attributes, body)
     except Rejected:
         return {}  # such as a tombstone
 

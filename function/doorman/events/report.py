@@ -99,7 +99,7 @@ class Archive:
             entries = [
                 (data["project_id"], entry["image_id"], _moment(kind, at, data, entry)) for entry in data["images"]
             ]
-        except (Rejected, ValueError, LookupError, TypeError, AttributeError):
+        except (Rejected, ValueError, LookupError, TypeError, AttributeError, RecursionError):
             self.strange += 1
             return
         self._seen.add(event_id or line)
@@ -136,7 +136,7 @@ def _unwrap(value: Mapping[str, Any]) -> tuple[str, str, str, Mapping[str, Any]]
     Raises:
         Rejected, LookupError, TypeError, ValueError: it is none of ours.
     """
-    if "event" not in value:
+    if "specversion" in value or "event" not in value:
         event = read_kept(value, "line")
         kind = EventType(event["type"])
         return _KINDS.get(kind, ""), str(event["id"]), _time(event.get("time")), event["data"]

@@ -92,10 +92,10 @@ async def handle_notify(
     """
     if name not in announcers:
         raise Rejected(f"path: {name[:40]!r} is no channel of DOORMAN_CHANNELS: end it with {', '.join(announcers)}")
-    news = [read_news(event) for event in events]
+    told = [read_news(event) for event in events]
     error = None
     try:
-        await announcers[name].tell(chain.from_iterable(news))
+        await announcers[name].tell(chain.from_iterable(news for _, news in told))
     except Unavailable as failure:
         error = failure
-    return [Handled(project_id=some[0].project_id, error=error) if some else Handled() for some in news]
+    return [Handled(project_id=project_id, error=error if news else None) for project_id, news in told]

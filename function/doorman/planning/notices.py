@@ -89,15 +89,15 @@ class Message:
     severity: Severity
 
 
-def read_news(event: CloudEvent) -> list[News]:
-    """Read what an event tells people; nothing where it is of a type that tells them nothing.
+def read_news(event: CloudEvent) -> tuple[str | None, list[News]]:
+    """Read of which project an event tells people, and what; None where it is of a type that tells them nothing.
 
     Raises:
         Rejected: its data is wrong; the text names the first field.
     """
     word = _WORDS.get(event.type)
     if word is None:
-        return []
+        return None, []
     data, is_daily = _read_data(event, PendingData if word == "pending" else OutcomeData), "daily" in event.extensions
     tell = partial(News, word=word, project_id=data.project_id, is_daily=is_daily)
     news = [
@@ -116,7 +116,7 @@ def read_news(event: CloudEvent) -> list[News]:
     ]
     if isinstance(data, PendingData) and data.error:
         news.append(tell(mark=f"{event.id} unread", severity="error", detail=data.error))
-    return news
+    return data.project_id, news
 
 
 def _read_data(event: CloudEvent, model: type[OutcomeData | PendingData]) -> OutcomeData | PendingData:

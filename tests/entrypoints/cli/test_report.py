@@ -64,7 +64,7 @@ def archive(tmp_path: Path) -> str:
     lines = [
         json.dumps(each) for each in (*STORIES, STORIES[0], {"type": "dev.doorman.job.check.v1", "id": "1", "data": 0})
     ]
-    path.write_text("\n".join([*lines, "", "no json", "5", '{"event": "event.handled"}', ""]))
+    path.write_text("\n".join([*lines, "", "no json", "[" * 10**5, "5", '{"event": "event.handled"}', ""]))
     return str(path)
 
 
@@ -75,7 +75,7 @@ def test_the_counts(archive: str, capsys: pytest.CaptureFixture[str]) -> None:
     lines = told.out.splitlines()
     assert lines[:3] == ["5 shares", "", "OUTCOME   SHARES"]
     assert sorted(lines[3:8]) == [f"{kind:8}  1" for kind in sorted(TAKEN.values())]
-    assert told.err == "doorman: 3 lines were none of Doorman's\n"
+    assert told.err == "doorman: 4 lines were none of Doorman's\n"
     assert main(["report", archive, "--markdown"]) == 0
     assert "| job_failed (IMG.0046) | 1 |" in capsys.readouterr().out.splitlines()
 
@@ -123,7 +123,7 @@ def test_every_form_of_archive_tells_the_same(
     decided, accepted = STORIES[1], STORIES[0]
     headers = ["ce_specversion", "1.0", "ce_id", "7", "ce_type", accepted["type"], "ce_time", accepted["time"]]
     kafka = [
-        {"topic": "t", "payload": json.dumps(decided)},
+        {"topic": "t", "headers": ["content-type", "application/json"], "payload": json.dumps(decided)},
         {"topic": "t", "headers": headers, "payload": json.dumps(accepted["data"])},
     ]
     log = [
@@ -137,7 +137,7 @@ def test_every_form_of_archive_tells_the_same(
         },
     ]
     stories = []
-    for lines in ([decided, accepted], kafka, log):
+    for lines in ([{**decided, "event": "an extension"}, accepted], kafka, log):
         monkeypatch.setattr(sys, "stdin", io.StringIO("\n".join(map(json.dumps, lines))))
         assert main(["report", "-", "--image", image_id(1)]) == 0
         stories.append(capsys.readouterr().out.replace("; policy abc", ""))

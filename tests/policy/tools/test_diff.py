@@ -153,6 +153,22 @@ def test_owners_whose_rules_are_as_they_were_cost_nothing(monkeypatch: pytest.Mo
     assert (told > 4, cost < 100) == (True, True)
 
 
+def test_what_was_found_before_the_steps_ran_out_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where all of it is about one owner."""
+    monkeypatch.setattr("doorman.policy.tools.diff.MAX_STEPS", 100)
+    old = many(20, 1, of_each=1)
+    compared = compare_policies(load(old), load(old.replace("accept", "hold")), now=DAY)
+    assert (len(compared.changes) > 0, compared.is_whole) == (True, False)
+
+
+@pytest.mark.parametrize(("named", "other"), [("encrypted: false", "encrypted true"), ("kind: server", "kind data")])
+def test_values_that_no_rule_names_are_looked_at(named: str, other: str) -> None:
+    """Also of a fact that has only a few, of which the usual one is named."""
+    base = BASE.replace(", os_type: Linux", "")
+    shown = told(base, base.replace("base]", f"base], {named}"))
+    assert (f"owner bbb, name base, {other}", "accept -> hold") in shown
+
+
 def test_real_shares_are_compared_as_they_are() -> None:
     """Each is known by its image."""
     real = Share(image_id=IMAGE, project_id="p", owner="aaa", full_ecs=None)

@@ -71,7 +71,7 @@ async def tell(
     Returns:
         Whether every channel took its message. What one did not take is told it the next time.
     """
-    news = [each for event in events for each in read_news(event)]
+    news = [each for event in events for each in read_news(event)[1]]
     keys = read_keys(state)
     heard = {key for key in keys_of_people(keys) if key.partition(" ")[0] in services}
     is_done = True
@@ -88,7 +88,7 @@ async def tell(
 
 
 def _keys(name: str, news: Iterable[News]) -> set[str]:
-    return {f"{name} {each.mark}" for each in news}
+    return {f"{name} {each.mark}" for each in news if each.image_id}  # what cannot be read is told at each run
 
 
 async def _send(service: Service, news: list[News], names: Mapping[str, str]) -> bool:

@@ -70,11 +70,11 @@ def read_events(events: Sequence[CloudEvent]) -> Sequence[Story]:
 
 def _read_archive(files: Sequence[str]) -> Archive:
     archive = Archive()
-    try:
-        with fileinput.input(files, encoding="utf-8", errors="replace") as lines:
+    with fileinput.input(files, encoding="utf-8", errors="replace") as lines:
+        try:
             archive.read(lines)
-    except OSError as error:
-        raise Misconfigured(f"{error.filename}: cannot be read: {error.strerror}") from error
+        except OSError as error:
+            raise Misconfigured(f"{error.filename or lines.filename()}: cannot be read: {error.strerror}") from error
     return archive
 
 

@@ -16,7 +16,7 @@ from doorman.policy.decision import Decision, decide
 from doorman.policy.document.strict import unwrap
 from doorman.policy.policy import Policy, Rule
 from doorman.policy.tools.share_file import Facts
-from doorman.policy.tools.ways import Box, Space, TooLargeError
+from doorman.policy.tools.ways import Box, Space
 
 MAX_STEPS: Final = 300_000
 """Rules that are asked on all ways together; beyond, a comparison is not whole."""
@@ -69,13 +69,9 @@ def compare_policies(old: Policy, new: Policy, *, now: datetime) -> Comparison:
     """Compare two policies over all shares that there could be."""
     both, plain, steps = (old, new), _make_plain(now), iter(range(MAX_STEPS))
     found: dict[Share, Change] = {}
-    is_whole = True
-    try:
-        for owners in _group_owners(both, plain):
-            found |= {each.share: each for each in _Group(both, owners, plain, now).compare(steps)}
-    except TooLargeError:
-        is_whole = False
-    return Comparison(changes=tuple(found.values()), is_whole=is_whole)
+    for owners in _group_owners(both, plain):
+        found |= {each.share: each for each in _Group(both, owners, plain, now).compare(steps)}
+    return Comparison(changes=tuple(found.values()), is_whole=next(steps, None) is not None)
 
 
 def _make_plain(now: datetime) -> Share:
@@ -110,11 +106,7 @@ class _Group:
         self._sides = [[rule for rule in policy.rules_for(owners[0]) if not rule.audit] for policy in both]
 
     def compare(self, steps: Iterator[int]) -> Iterator[Change]:
-        """Give what differs.
-
-        Raises:
-            TooLargeError: the steps have run out.
-        """
+        """Give what differs, as far as the steps go."""
         found: dict[Share, Change] = {}
         for share in self._find(steps):
             before, after = ([replace(each, facts={}, failed_condition=None)] for each in self._decide(share))

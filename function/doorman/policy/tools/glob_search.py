@@ -5,7 +5,7 @@ Walks the patterns side by side, one character after the other, as a machine tha
 
 import re
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from string import printable
 from typing import Final
@@ -27,28 +27,24 @@ def find_texts(globs: Sequence[str]) -> list[str]:
     letters: dict[frozenset[str], str] = {}
     for letter in ("x", *"".join(globs), *printable):
         letters.setdefault(frozenset(token for token in tokens if fnmatchcase(letter, token)), letter)
-    start = _close(((number, 0) for number in range(len(patterns))), patterns)
+    # what is reached without a character, over a `*`
+    ahead: dict[Place, frozenset[Place]] = {}
+    for number, each in enumerate(patterns):
+        for at in range(len(each), -1, -1):
+            ahead[number, at] = frozenset({(number, at)}).union(
+                ahead[number, at + 1] if each[at:][:1] == [_STAR] else ()
+            )
+    start = frozenset[Place]().union(*(ahead[number, 0] for number in range(len(patterns))))
     found: dict[frozenset[int], str] = {}
     seen, waiting = {start}, deque([(start, "")])
     while waiting and len(seen) < MAX_STATES:
         state, text = waiting.popleft()
         found.setdefault(frozenset(number for number, at in state if at == len(patterns[number])), text)
+        asked = ((number, at, patterns[number][at]) for number, at in state if at < len(patterns[number]))
+        moves = [(token, ahead[number, at + (token != _STAR)]) for number, at, token in asked]
         for matched, letter in letters.items():
-            open_ = [(number, at, patterns[number][at]) for number, at in state if at < len(patterns[number])]
-            moved = ((number, at + (token != _STAR)) for number, at, token in open_ if token in matched)
-            following = _close(moved, patterns)
+            following = frozenset[Place]().union(*(places for token, places in moves if token in matched))
             if following not in seen:
                 seen.add(following)
                 waiting.append((following, text + letter))
     return list(found.values())
-
-
-def _close(places: Iterable[Place], patterns: Sequence[Sequence[str]]) -> frozenset[Place]:
-    """Add the places that are reached without a character, over a `*`."""
-    found = set(places)
-    for number, at in tuple(found):
-        following = at
-        while patterns[number][following : following + 1] == [_STAR]:
-            following += 1
-            found.add((number, following))
-    return frozenset(found)

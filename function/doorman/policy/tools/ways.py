@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import combinations
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, get_args
 
-from doorman.models import Action, Share
+from doorman.models import Action, Kind, Share
 from doorman.policy.conditions import PATTERNS, SYSTEMS, Condition
 from doorman.policy.policy import Rule, VaultRule
 from doorman.policy.tools.glob_search import find_texts
@@ -21,13 +21,11 @@ MIXED: Final = 6
 
 _GLOB: Final = re.compile(r"\[!?(.)[^]]*\]|[*?]")
 _ALWAYS_KNOWN: Final = frozenset({"image_id", "project_id"})
+_OTHERS: Final[dict[str, tuple[Any, ...]]] = {"encrypted": (True,), "kind": get_args(Kind)}
+"""Values of facts that have only these, of which a rule may name just the plain one."""
 
 Box = dict[str, tuple[int, ...]]
 """Fact to what is left of the classes of its values."""
-
-
-class TooLargeError(Exception):
-    """There are more ways than anybody wants to wait for."""
 
 
 class _Asked(NamedTuple):
@@ -60,11 +58,8 @@ class Space:
         """Give the boxes; a full-ECS image is looked at for each project, since its vault may hang on that.
 
         Args:
-            steps: one is taken for each rule that is asked.
+            steps: one is taken for each rule that is asked; where there are no more, what is left is left out.
             changed: only what one of these rules might match is looked at; None: all is.
-
-        Raises:
-            TooLargeError: the steps have run out.
         """
         whole = {fact: tuple(range(len(each))) for fact, each in self.classes.items()}
         server = next(index for index, each in enumerate(self.classes["full_ecs"]) if each == [True])
@@ -89,7 +84,7 @@ class Space:
     def _divide(
         self, fact: str, values: Iterable[Any], asked: Sequence[Condition], vaults: Sequence[VaultRule]
     ) -> None:
-        """Put the values together that no condition tells apart; of mixed texts, those that are like none of them."""
+        """Put the values together that no condition tells apart; of others, those that are like none of them."""
         found: dict[tuple[Any, ...], list[Any]] = {}
 
         def sign(value: Any) -> tuple[Any, ...]:
@@ -99,8 +94,8 @@ class Space:
 
         for value in dict.fromkeys(values):
             found.setdefault(sign(value), []).append(value)
-        for text in _mix_texts(asked):
-            found.setdefault(sign(text), [text])
+        for value in (*_mix_texts(asked), *_OTHERS.get(fact, ())):
+            found.setdefault(sign(value), [value])
         self.classes[fact] = list(found.values())
         self._says |= {id(each): [said[0][number] for said in found] for number, each in enumerate(asked)}
 
@@ -174,7 +169,7 @@ def _walk(rules: Sequence[_Asked], whole: Box, steps: Iterator[int]) -> Iterator
             yield box
             continue
         if next(steps, None) is None:
-            raise TooLargeError
+            return
         rule = rules[index]
         for verdict, part in _split(rule, box, counts_doubt=rule.action not in doubts):
             if verdict:
