@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 COVER ?= --cov --cov-report=term
 
 .DEFAULT_GOAL := help
-.PHONY: audit bench chaos fuzz soak help demo test lint unit test-openstack test-container test-docs test-lowest test-page test-wheel test-asyncapi asyncapi completion sbom clean week
+.PHONY: audit bench chaos fuzz soak help demo test lint unit test-openstack test-container test-docs test-lowest test-page test-wheel test-asyncapi asyncapi completion sbom clean properties week
 
 help: ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -86,6 +86,9 @@ chaos: $(VENV)/dev.stamp ## 5,000 shares, 20 kills, 20 % faults; SEED=7 plays an
 fuzz: $(VENV)/dev.stamp ## a minute of mutants for everything that reads foreign bytes; SEED=7 plays others
 	@$(BIN)/python -m tests.fuzz.fuzz $(if $(SEED),--seed $(SEED)) $(if $(INPUTS),--inputs $(INPUTS))
 
+properties: $(VENV)/dev.stamp ## what holds for every input, with 2,000 of each kind that were not drawn before
+	@$(BIN)/pytest --no-cov --numprocesses auto -m hypothesis --hypothesis-profile soak -o cache_dir=.cache/pytest
+
 week: $(VENV)/dev.stamp ## what people are told in a week, with a tick every five minutes
 	@TICK=5 $(BIN)/pytest --no-cov -o cache_dir=.cache/pytest tests/handlers/test_notify.py
 
@@ -93,7 +96,7 @@ SOAK := .cache/soak.txt
 soak: ## what takes hours: ten storms of 5,000 shares, a million mutants, the lowest versions; says what it found last
 	@mkdir -p .cache && if [ -e $(SOAK) ]; then echo "the last time:" && cat $(SOAK); else echo "not run here before"; fi
 	@echo "$$(date -u +%FT%TZ) began at $$(git describe --always --dirty)" > $(SOAK)
-	@for each in $(patsubst %,chaos:SEED=%,1 2 3 4 5 6 7 8 9 10) fuzz:INPUTS=1000000 week: test-lowest:; do \
+	@for each in $(patsubst %,chaos:SEED=%,1 2 3 4 5 6 7 8 9 10) fuzz:INPUTS=1000000 properties: week: test-lowest:; do \
 	  $(MAKE) --no-print-directory $$(echo "$$each" | tr : ' ') && found=held || found='DID NOT HOLD'; \
 	  echo "$$(date -u +%FT%TZ) $$each $$found" >> $(SOAK); \
 	done; cat $(SOAK); ! grep -q NOT $(SOAK)

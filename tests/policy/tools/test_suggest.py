@@ -1,6 +1,7 @@
 """Suggests a first policy: it accepts exactly what is accepted, whatever stands beside it, and explains itself."""
 
 from datetime import UTC, date, datetime
+from typing import Literal
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -110,3 +111,50 @@ def test_it_explains_itself() -> None:
 def test_nothing_accepted_is_a_policy_without_rules() -> None:
     """The empty page is a policy, too."""
     assert load(suggest([], vaults=[], today=TODAY)).rules == ()
+
+
+def test_the_narrowest_rule_that_fits_is_written() -> None:
+    """A name that begins another share is written whole; one that is refused elsewhere, or none, goes by its ID."""
+    here, there, other = "c" * 32, "d" * 32, "e" * 32
+    told: list[tuple[int, str, str | None, Literal["pending", "accepted", "rejected"], bool | None]] = [
+        (1, here, "golden-1", "accepted", False),
+        (2, here, "golden-*", "pending", None),
+        (3, here, "scratch", "rejected", None),
+        (4, here, "scratch", "accepted", False),
+        (5, here, "base-1", "accepted", True),
+        (5, there, "base-1", "pending", True),
+        (6, there, "base-2", "accepted", True),
+        (7, here, None, "accepted", False),
+        (5, other, "base-1", "pending", True),
+    ]
+    shares = [
+        Share(image_id=image_id(n), project_id=project, owner=OWNERS[0], name=name, member_status=status, full_ecs=full)
+        for n, project, name, status, full in told
+    ]
+    lines = suggest(shares, vaults=[VAULT], today=TODAY).splitlines()
+    owner, accept = f"    owners: [{OWNERS[0]}]", "    decision: accept"
+    assert lines[lines.index("rules:") :] == [
+        "rules:",
+        "  - name: base-images",
+        owner,
+        f"    projects: [{here}]  # elsewhere not all of these images are accepted",
+        "    images:",
+        "      names: [base-*, golden-1]",
+        accept,
+        "  - name: single-images",
+        owner,
+        f"    projects: [{here}]  # elsewhere not all of these images are accepted",
+        "    images:",
+        "      # no pattern tells these from what is not accepted; better ask their owner for other names",
+        f"      ids: [{image_id(4)}, {image_id(7)}]",
+        accept,
+        "  - name: base-images-2",
+        owner,
+        f"    projects: [{there}]  # elsewhere not all of these images are accepted",
+        "    images:",
+        "      names: [base-2]",
+        accept,
+        "",
+        "vaults:  # no cloud tells which vault took an image: of all that are there, the one with the most room",
+        f"  - candidates: [{VAULT}]",
+    ]
