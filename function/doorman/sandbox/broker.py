@@ -89,7 +89,7 @@ class Broker:
     @property
     def events(self) -> list[Event]:
         """All events that came in, in their order."""
-        return [arrival.event for arrival in self.arrivals]
+        return [arrival.event for arrival in self.arrivals.copy()]
 
     @property
     def is_idle(self) -> bool:
