@@ -191,11 +191,8 @@ class TestSender:
     def test_a_url_is_enough(self) -> None:
         """No login, no endpoint; the receivers, where they are named."""
         settings = self.read(K_SINK="https://broker.test/", OS_PROJECT_ID="a,b")
-        assert (settings.mode, settings.sink, settings.identity.projects) == (
-            "forward",
-            "https://broker.test/",
-            ("a", "b"),
-        )
+        found = (settings.mode, settings.sink, settings.identity.projects)
+        assert found == ("forward", "https://broker.test/", ("a", "b"))
 
     def test_what_is_missing(self) -> None:
         """A sink always; for a topic also where the cloud is."""

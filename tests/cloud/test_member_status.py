@@ -53,11 +53,8 @@ async def test_every_status(state: State, cloud: Cloud, count: int) -> None:
     found = await read_current(cloud, list(wanted))
     assert statuses(found) == wanted
     assert list(found) == list(wanted)
-    assert {(share.name, share.owner) for share in found.values() if share} == {
-        ("pending", GOLDEN),
-        ("accepted", GOLDEN),
-        ("rejected", GOLDEN),
-    }
+    told = {(share.name, share.owner) for share in found.values() if share}
+    assert told == {("pending", GOLDEN), ("accepted", GOLDEN), ("rejected", GOLDEN)}
 
 
 async def test_few_are_read_by_rows_and_many_by_lists(state: State, cloud: Cloud) -> None:

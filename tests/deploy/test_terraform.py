@@ -97,15 +97,13 @@ def test_values_that_only_together_are_bad(workspace: Workspace, values: dict[st
 
 SLIPS = {
     "resources": [
-        ('resource "opentelekomcloud_lts_group_v2"', 'resource "opentelekomcloud_lts_group"', "Invalid resource type"),
+        ('resource "opentelekomcloud_lts_group_v2"', 'resource "opentelekomcloud_lts_group"', "Invalid resource type")
     ],
     "references": [
         ("var.sweep_every", "var.sweep", "Reference to undeclared input variable"),
         ("fgs_function_v2.doorman.urn", "fgs_function_v2.doorman.arn", "Unsupported attribute"),
     ],
-    "blocks": [
-        ("on_failure {", "on_error {", 'Blocks of type "on_error" are not expected here.'),
-    ],
+    "blocks": [("on_failure {", "on_error {", 'Blocks of type "on_error" are not expected here.')],
     "arguments": [
         ("memory_size ", "memory ", 'An argument named "memory" is not expected here.'),
         ('app         = "default"', 'application = "default"', 'An argument named "application" is not expected here.'),

@@ -6,14 +6,7 @@ from typing import Any
 import pytest
 
 from doorman.errors import Rejected
-from doorman.events.messages import (
-    OUTCOMES,
-    CheckData,
-    CheckedShare,
-    EventType,
-    NotifiedData,
-    validate,
-)
+from doorman.events.messages import OUTCOMES, CheckData, CheckedShare, EventType, NotifiedData, validate
 from doorman.events.outcomes import event_type
 from doorman.events.schemas import DATA, OutcomeData
 from doorman.models import OutcomeType

@@ -142,10 +142,8 @@ class TestOutcomes:
     def test_one_event_per_type(self) -> None:
         """Whatever the order in which they were found; the images sorted by ID."""
         events = said(outcome(3), outcome(2, OutcomeType.HELD), outcome(1))
-        assert [(event.type, [entry["image_id"] for entry in event.data["images"]]) for event in events] == [
-            (EventType.ACCEPTED, [image_id(1), image_id(3)]),
-            (EventType.HELD, [image_id(2)]),
-        ]
+        found = [(event.type, [entry["image_id"] for entry in event.data["images"]]) for event in events]
+        assert found == [(EventType.ACCEPTED, [image_id(1), image_id(3)]), (EventType.HELD, [image_id(2)])]
 
     @pytest.mark.parametrize("kind", OutcomeType)
     def test_severity(self, kind: OutcomeType) -> None:
@@ -179,10 +177,8 @@ class TestOutcomes:
         assert commands[Reason.OWNER_NOT_ALLOWED] == (
             f"doorman approve {image_id(list(Reason).index(Reason.OWNER_NOT_ALLOWED))} --project receiver --reason TEXT"
         )
-        assert {reason for reason, command in commands.items() if "--vault VAULT" in command} == {
-            Reason.VAULT_MISSING,
-            Reason.VAULT_FAILED,
-        }
+        found = {reason for reason, command in commands.items() if "--vault VAULT" in command}
+        assert found == {Reason.VAULT_MISSING, Reason.VAULT_FAILED}
 
     def test_first_cause_is_the_events(self) -> None:
         """Where a batch serves several events the first to arrive is the cause, and each entry has its own."""
@@ -307,11 +303,7 @@ WORST = cause_of(
         id="😀" * 58,
         source="/x",
         type="x",
-        extensions={
-            "correlationid": "😀" * 58,
-            "traceparent": f"00-{'a' * 32}-{'b' * 16}-01",
-            "tracestate": "€" * 56,
-        },
+        extensions={"correlationid": "😀" * 58, "traceparent": f"00-{'a' * 32}-{'b' * 16}-01", "tracestate": "€" * 56},
     )
 )
 """A cause that passes on as much as any may."""
@@ -338,10 +330,7 @@ OUTCOMES = st.builds(
 
 @settings(max_examples=25)
 @given(st.lists(OUTCOMES, max_size=60, unique_by=lambda outcome: outcome.image_id), st.none() | st.just("j"))
-def test_no_entry_is_lost_and_no_event_is_too_large(
-    outcomes: list[Outcome],
-    job_id: str | None,
-) -> None:
+def test_no_entry_is_lost_and_no_event_is_too_large(outcomes: list[Outcome], job_id: str | None) -> None:
     """Every outcome is told exactly once, in events that brokers take and that keep to their published data."""
     events = said(*outcomes, causes=[WORST, CAUSE, OTHER], job_id=job_id)
     found = [(event.type, entry["image_id"]) for event in events for entry in event.data["images"]]

@@ -178,12 +178,7 @@ class TestWriting:
         cause = Cause(id="1", correlation="2", traceparent=TRACE, tracestate="a=1")
         told = share_notified_event(WRITER, [ONE], cause=cause, now=START, tries=2, tried_vaults=("v",))
         assert told.subject == ONE
-        assert told.extensions == {
-            "causationid": "1",
-            "correlationid": "2",
-            "traceparent": TRACE,
-            "tracestate": "a=1",
-        }
+        assert told.extensions == {"causationid": "1", "correlationid": "2", "traceparent": TRACE, "tracestate": "a=1"}
         assert told.data == {"project_id": "receiver", "images": [ONE], "tries": 2, "tried_vaults": ["v"]}
 
     def test_hand_over(self) -> None:

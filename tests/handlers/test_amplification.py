@@ -81,10 +81,8 @@ async def test_few_jobs_that_the_cloud_does_not_know_are_asked_for() -> None:
     for image in images:
         chain.cloud.unshare(image, RECEIVER)
     reply = await chain.post(EventType.CHECK, checks(100, images))
-    assert (reply.status, reply.text) == (
-        503,
-        "checks of too many jobs that the cloud does not know: send them one by one",
-    )
+    found = (reply.status, reply.text)
+    assert found == (503, "checks of too many jobs that the cloud does not know: send them one by one")
     assert calls(chain) <= WALK + 60
     before = calls(chain)
     copies = [{**checks(1, images)[0], "id": str(number)} for number in range(100)]

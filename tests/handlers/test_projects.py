@@ -34,11 +34,8 @@ async def test_context_of_a_served_project(play: Play, sink: RecordingSink) -> N
     context = await served.context(RECEIVER)
     assert await served.context(RECEIVER) is context
     assert not play.state.calls
-    assert (context.project_id, context.cloud.service.has_jobs, context.writer.source) == (
-        RECEIVER,
-        False,
-        f"/doorman/eu-nl/{RECEIVER}",
-    )
+    found = (context.project_id, context.cloud.service.has_jobs, context.writer.source)
+    assert found == (RECEIVER, False, f"/doorman/eu-nl/{RECEIVER}")
     assert (context.sink, context.clock, context.policy.digest) == (sink, play.clock, served.policy_digest)
     assert context.writer.policy_digest == served.policy_digest
     assert served.now() == START

@@ -88,10 +88,8 @@ async def test_images_are_notified_again(results: Results, sink: RecordingSink) 
     """With one try more, so that this ends, and in smaller groups: each keeps its own cause."""
     await results.repeat([ONE, TWO])
     notices = [(read_notice(event), event.extensions["causationid"]) for event in sink.events]
-    assert [(notice.images, notice.tries, notice.tried_vaults, cause) for notice, cause in notices] == [
-        ((ONE,), 2, ("a", "b"), "cause-2"),
-        ((TWO,), 2, ("b", "c"), "cause-1"),
-    ]
+    found = [(notice.images, notice.tries, notice.tried_vaults, cause) for notice, cause in notices]
+    assert found == [((ONE,), 2, ("a", "b"), "cause-2"), ((TWO,), 2, ("b", "c"), "cause-1")]
     assert results.ended == {ONE: Onward.REPEATED, TWO: Onward.REPEATED}
 
 

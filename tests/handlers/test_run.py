@@ -46,11 +46,8 @@ async def test_a_run_settles_what_waits_and_tells_every_share_once() -> None:
     assert report == Report(told=report.told)
     assert report.is_faultless
     assert chain.cloud.member_status(own, "elsewhere") == "pending"
-    assert [chain.cloud.member_status(image, "receiver") for image in (golden, banned, stranger)] == [
-        "accepted",
-        "rejected",
-        "pending",
-    ]
+    found = [chain.cloud.member_status(image, "receiver") for image in (golden, banned, stranger)]
+    assert found == ["accepted", "rejected", "pending"]
 
 
 async def test_a_second_run_finds_only_what_is_held() -> None:

@@ -36,12 +36,8 @@ async def test_above_the_bound_a_tick_only_emits() -> None:
     spread = chain.of(EventType.SWEEP)
     assert [event.data["projects"] for event in spread] == [PROJECTS[0::3], PROJECTS[1::3], PROJECTS[2::3]]
     assert {event.source for event in spread} == {"/doorman/eu-de/-"}
-    assert spread[0].extensions == {
-        "causationid": "tick-1",
-        "correlationid": "tick-1",
-        "scope": "pending",
-        "daily": "true",
-    }
+    found = spread[0].extensions
+    assert found == {"causationid": "tick-1", "correlationid": "tick-1", "scope": "pending", "daily": "true"}
     assert (list(chain.cloud.calls), [line["spread"] for line in log]) == ([], [7])
     await chain.settle()
     reports = chain.of(EventType.PENDING)

@@ -41,12 +41,8 @@ async def test_a_mixed_batch_takes_one_call_per_status_and_vault_and_one_outcome
             (lost, "skipped", "not_shared"),
         ]
     )
-    assert [chain.cloud.member_status(image, "receiver") for image in (golden, banned, stranger, whole)] == [
-        "accepted",
-        "rejected",
-        "pending",
-        "accepted",
-    ]
+    found = [chain.cloud.member_status(image, "receiver") for image in (golden, banned, stranger, whole)]
+    assert found == ["accepted", "rejected", "pending", "accepted"]
 
 
 async def test_what_the_event_claims_decides_nothing() -> None:
@@ -315,8 +311,5 @@ async def test_a_share_on_trial_has_ended_when_both_events_were_taken() -> None:
     other = chain.share()
     assert (await chain.notify(other)).status == 204
     await chain.settle()
-    assert {(each, fate) for each, fate, _ in chain.told()} == {
-        (image, "audited"),
-        (other, "audited"),
-        (other, "accepted"),
-    }
+    found = {(each, fate) for each, fate, _ in chain.told()}
+    assert found == {(image, "audited"), (other, "audited"), (other, "accepted")}

@@ -17,11 +17,7 @@ REVOCATION = 1.1
 """Keystone revokes all tokens of the current second, also those that are issued a moment later."""
 
 SECRET = "secret-of-the-test-cloud"
-USERS = {
-    "reader": ("reader", RECEIVER),
-    "doorman": ("member", RECEIVER),
-    **{name: ("member", name) for name in OWNERS},
-}
+USERS = {"reader": ("reader", RECEIVER), "doorman": ("member", RECEIVER), **{name: ("member", name) for name in OWNERS}}
 """Every user with the role and the project that it has; `stranger` has none."""
 
 

@@ -138,11 +138,8 @@ def test_shares_are_decided(policy: Policy) -> None:
         unreadable=frozenset({image_id(6)}),
     )
     decided = decide(observed, policy, project_id=RECEIVER, now=START)
-    assert {image: decision.action for image, decision in decided.items()} == {
-        ONE: "accept",
-        THREE: "reject",
-        image_id(5): "hold",
-    }
+    found = {image: decision.action for image, decision in decided.items()}
+    assert found == {ONE: "accept", THREE: "reject", image_id(5): "hold"}
 
 
 def test_image_without_owner_is_not_accepted(policy: Policy) -> None:

@@ -58,13 +58,7 @@ def test_clock(date_header: str | None, mark: Mark, text: str) -> None:
         ),
         (["member"], [("PUT", "/v2/images/{image_id}/members/*")], "glance", Mark.OK, ALLOWED),
         ([], [("PUT", "/v2/**")], "glance", Mark.OK, ALLOWED),
-        (
-            ["member"],
-            [("GET", "/v2/**"), ("PUT", "/v2/images/*")],
-            "glance",
-            Mark.MEND,
-            DENIED,
-        ),
+        (["member"], [("GET", "/v2/**"), ("PUT", "/v2/images/*")], "glance", Mark.MEND, DENIED),
     ],
 )
 def test_settling(roles: list[str], rules: list[tuple[str, str]] | None, api: str, mark: Mark, text: str) -> None:

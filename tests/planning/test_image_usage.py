@@ -105,11 +105,6 @@ async def test_it_is_read_from_the_cloud() -> None:
     ((context,), _) = await chain.served.contexts()
     uses, withdrawn = await review_use(context, await review(context))
     assert sorted((use.server.image_id, use.reason.value) for use in uses) == sorted(
-        [
-            (bad, "rejected_by_rule"),
-            (bad, "rejected_by_rule"),
-            (waiting, "owner_not_allowed"),
-            (gone, "withdrawn"),
-        ]
+        [(bad, "rejected_by_rule"), (bad, "rejected_by_rule"), (waiting, "owner_not_allowed"), (gone, "withdrawn")]
     )
     assert withdrawn == [gone]

@@ -113,11 +113,7 @@ def test_conditions_are_told_in_words() -> None:
 
 @pytest.mark.parametrize(
     ("facts", "text"),
-    [
-        ({"tags": frozenset({"b", "a"})}, "a, b"),
-        ({"tags": frozenset[str]()}, "none"),
-        ({"tags": None}, "unknown"),
-    ],
+    [({"tags": frozenset({"b", "a"})}, "a, b"), ({"tags": frozenset[str]()}, "none"), ({"tags": None}, "unknown")],
 )
 def test_tags_are_told_in_order(facts: dict[str, Any], text: str) -> None:
     """A set is told sorted, an empty one as none."""

@@ -121,13 +121,8 @@ def _faults_or_none(text: str) -> tuple[Fault, ...]:
 def test_the_smallest_policy_holds_everything() -> None:
     """A version alone is a policy: it enforces, has no rules, and holds by default."""
     policy = load("version: 1")
-    assert (policy.mode, policy.default, policy.rules, policy.vaults, policy.accepts_per_owner) == (
-        "enforce",
-        "hold",
-        (),
-        (),
-        None,
-    )
+    found = (policy.mode, policy.default, policy.rules, policy.vaults, policy.accepts_per_owner)
+    assert found == ("enforce", "hold", (), (), None)
 
 
 def test_json_is_yaml() -> None:
@@ -141,10 +136,7 @@ def test_json_is_yaml() -> None:
                 {"name": "known-bad", "owners": ["0b1c2d3e4f5061728394a5b6c7d8e9f0"], "decision": "reject"},
             ],
             "vaults": [
-                {
-                    "owners": ["9c61004714024f9586705d090530f9fa"],
-                    "vault": "d14r5tef-1bc3-4c4f-823e-3e471rg65e65",
-                },
+                {"owners": ["9c61004714024f9586705d090530f9fa"], "vault": "d14r5tef-1bc3-4c4f-823e-3e471rg65e65"},
                 {"vault": "8f0c3b52-7d0e-4b8e-9a55-0d6f0a3f3c11"},
             ],
         }
@@ -248,11 +240,7 @@ def test_the_sweep_tells_of_drift_and_leaves_it_unless_the_policy_says_otherwise
         load(f"version: 1\n{more}")
         for more in ("", "reconcile: {tell: true}", "reconcile: {enforce: true}", "reconcile: {tell: false}")
     )
-    assert [(each.tells_drift, each.settles_anew) for each in (plain, same, strict, silent)] == [
-        (True, False),
-        (True, False),
-        (True, True),
-        (False, False),
-    ]
+    found = [(each.tells_drift, each.settles_anew) for each in (plain, same, strict, silent)]
+    assert found == [(True, False), (True, False), (True, True), (False, False)]
     assert plain.digest == same.digest
     assert len({plain.digest, strict.digest, silent.digest}) == 3

@@ -158,8 +158,7 @@ def test_kinds_of_sinks(clock: FakeClock, sink: str, kind: type) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "asked"),
-    [("http://sink.test/x", True), ("http://127.0.0.1:9/", False), ("http://sink.test:x", False)],
+    ("url", "asked"), [("http://sink.test/x", True), ("http://127.0.0.1:9/", False), ("http://sink.test:x", False)]
 )
 def test_senders_heed_the_proxies(monkeypatch: pytest.MonkeyPatch, url: str, asked: bool) -> None:  # noqa: FBT001 - a parameter
     """What the commands send goes by the same proxies; a URL that is none is told when it is sent to."""

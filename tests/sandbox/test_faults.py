@@ -20,11 +20,8 @@ def test_error_answers(api: Api, cloud: Cloud) -> None:
     cloud.faults.add("html", status=502, times=1)
     cloud.faults.add("garbage", times=1)
     throttled, coded, flow, page, garbage, good = (api("GET", "/v2/cloudimages") for _ in range(6))
-    assert (throttled.status_code, throttled.headers["retry-after"], throttled.json()["error"]["code"]) == (
-        429,
-        "2",
-        429,
-    )
+    found = (throttled.status_code, throttled.headers["retry-after"], throttled.json()["error"]["code"])
+    assert found == (429, "2", 429)
     assert (coded.status_code, coded.json()["error"]["code"]) == (400, "IMG.0064")
     assert (flow.status_code, flow.json()["error"]["code"]) == (400, "IMG.0060")
     assert (page.status_code, page.headers["content-type"]) == (502, "text/html")
@@ -68,11 +65,8 @@ def test_which_requests(api: Api, cloud: Cloud) -> None:
     """A fault names verb and path; the first that applies wins, and the admin API is spared."""
     cloud.faults.add("status", method="GET", path="^/v2/cloudimages$", status=500)
     cloud.faults.add("status", status=503)
-    assert [api("GET", path).status_code for path in ("/v2/cloudimages", "/v2/images", "/sandbox/state")] == [
-        500,
-        503,
-        200,
-    ]
+    found = [api("GET", path).status_code for path in ("/v2/cloudimages", "/v2/images", "/sandbox/state")]
+    assert found == [500, 503, 200]
 
 
 def test_random_faults_are_repeatable() -> None:

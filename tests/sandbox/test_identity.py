@@ -5,11 +5,7 @@ from tests.builders import FakeClock, password_login
 from tests.sandbox.asking import ME, OWNER, Api
 
 REFUSED = {
-    "error": {
-        "code": 401,
-        "message": "The request you have made requires authentication.",
-        "title": "Unauthorized",
-    }
+    "error": {"code": 401, "message": "The request you have made requires authentication.", "title": "Unauthorized"}
 }
 
 

@@ -50,11 +50,8 @@ def test_who_sees_what(api: Api, sharer: Api, cloud: Cloud, path: str) -> None:
     pending, accepted, rejected = (cloud.add_share(OWNER, ME, status=s) for s in ("pending", "accepted", "rejected"))
     private = cloud.add_image(OWNER, visibility="private").id
     onlooker = Api(cloud).login("onlooker", OTHER)
-    assert [ids(api, path, member_status=s) for s in ("pending", "accepted", "rejected")] == [
-        [pending],
-        [accepted],
-        [rejected],
-    ]
+    found = [ids(api, path, member_status=s) for s in ("pending", "accepted", "rejected")]
+    assert found == [[pending], [accepted], [rejected]]
     assert sorted(ids(api, path, member_status="all")) == sorted([pending, accepted, rejected])
     assert sorted(ids(sharer, path, member_status="rejected")) == sorted([pending, accepted, rejected])
     assert ids(sharer, path, visibility="private") == [private]
@@ -103,12 +100,8 @@ def test_fields(api: Api, cloud: Cloud) -> None:
     cloud.add_share(OWNER, ME, name="Grün", size_gb=2, properties={"__os_type": "Windows", "os_hash_value": "ab"})
     (ims,) = api("GET", "/v2/cloudimages", params=PENDING).json()["images"]
     (native,) = api("GET", "/v2/images", params=PENDING).json()["images"]
-    assert (ims["name"], ims["owner"], ims["__image_size"], ims["__os_type"]) == (
-        "Grün",
-        OWNER,
-        "2147483648",
-        "Windows",
-    )
+    found = (ims["name"], ims["owner"], ims["__image_size"], ims["__os_type"])
+    assert found == ("Grün", OWNER, "2147483648", "Windows")
     assert (ims["created_at"], ims["__imagetype"]) == ("2026-01-02T03:04:05Z", "shared")
     assert (native["size"], native["os_hash_value"], native["visibility"]) == (2147483648, "ab", "shared")
 

@@ -50,10 +50,8 @@ def test_below_a_prefix(api: Api, cloud: Cloud, share: str) -> None:
     assert api("GET", f"/image/v2/images/{share}").status_code == 200
     assert settle(api, share, {"status": "accepted"}) == 200
     assert api("PUT", f"/image/v2/images/{share}/members/{ME}", json={"status": "rejected"}).status_code == 200
-    assert [call.path for call in cloud.writes] == [
-        f"/v2/images/{share}/members/{ME}",
-        f"/image/v2/images/{share}/members/{ME}",
-    ]
+    found = [call.path for call in cloud.writes]
+    assert found == [f"/v2/images/{share}/members/{ME}", f"/image/v2/images/{share}/members/{ME}"]
 
 
 def test_scripted_refusal(api: Api, cloud: Cloud, share: str) -> None:

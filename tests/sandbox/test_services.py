@@ -101,11 +101,8 @@ def test_invocation(cloud: Cloud, container: Container) -> None:
     """An invocation is taken with 202, the container is initialized once and lent a token of its agency."""
     answers = [ask(cloud, INVOKE, {"n": n}) for n in range(2)]
     assert [(a.status_code, a.json().keys() == {"request_id"}) for a in answers] == [(202, True)] * 2
-    assert [(path, body) for path, _, body in container.got] == [
-        ("/init", {}),
-        ("/invoke", {"n": 0}),
-        ("/invoke", {"n": 1}),
-    ]
+    found = [(path, body) for path, _, body in container.got]
+    assert found == [("/init", {}), ("/invoke", {"n": 0}), ("/invoke", {"n": 1})]
     headers = container.got[1][1]
     lent = cloud.directory.tokens[headers["x-cff-auth-token"]]
     assert (lent.project_id, headers["x-cff-project-id"], headers["x-cff-security-access-key"]) == (ME, ME, "null")
@@ -189,12 +186,8 @@ def test_admin_adjusts(anonymous: Api, api: Api, cloud: Cloud) -> None:
     anonymous("DELETE", "/sandbox/jobs", json={"job_id": job_id})
     assert (cloud.member_status(share, ME), cloud.jobs) == ("accepted", {})
     (call,) = anonymous("GET", "/sandbox/calls", params={"writes": 1}).json()["calls"]
-    assert (call["path"], call["project_id"], call["status"], call["body"]) == (
-        "/v1/cloudimages/members",
-        ME,
-        200,
-        body,
-    )
+    found = (call["path"], call["project_id"], call["status"], call["body"])
+    assert found == ("/v1/cloudimages/members", ME, 200, body)
     assert anonymous("DELETE", "/sandbox/calls").status_code == 204
     assert anonymous("GET", "/sandbox/calls").json() == {"count": 0, "calls": []}
     assert cloud.calls_to("GET", "/v2/images") == []

@@ -18,13 +18,7 @@ POLICY = "version: 1\ndefault: hold\nrules: []\n"
 @cache
 def filled_in() -> str:
     """Give the template with made-up values and without its comments, which mutants must not depend on."""
-    text = fill(
-        TEMPLATE.read_text("utf-8"),
-        namespace="doorman",
-        image=IMAGE,
-        kafka="kafka.kafka:9092",
-        policy=POLICY,
-    )
+    text = fill(TEMPLATE.read_text("utf-8"), namespace="doorman", image=IMAGE, kafka="kafka.kafka:9092", policy=POLICY)
     return re.sub(r"(?m) +#.*$", "", re.sub(r"(?m)^ *#.*\n", "", text))
 
 

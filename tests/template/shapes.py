@@ -124,12 +124,7 @@ kind(
     "eventing.knative.dev/v1",
     "Trigger",
     metadata=metadata(),
-    spec=shape(
-        broker=Name,
-        filters=many(Filter, 1),
-        subscriber=Destination,
-        delivery=Delivery,
-    ),
+    spec=shape(broker=Name, filters=many(Filter, 1), subscriber=Destination, delivery=Delivery),
 )
 Overrides = shape(extensions=dict[f.Attribute, str])
 kind(
@@ -156,12 +151,7 @@ kind(
     "eventing.knative.dev/v1beta2",
     "EventType",
     metadata=metadata(),
-    spec=shape(
-        type=f.NonEmpty,
-        schema_=(f.NonEmpty, Field(alias="schema")),
-        description=f.NonEmpty,
-        reference=Ref,
-    ),
+    spec=shape(type=f.NonEmpty, schema_=(f.NonEmpty, Field(alias="schema")), description=f.NonEmpty, reference=Ref),
 )
 
 # one container, as the pod security standard `restricted` wants it, with the image's own user
@@ -293,9 +283,4 @@ Alert = shape(
     annotations=dict[str, str],
 )
 Group = shape(name=f.NonEmpty, rules=many(Record | Alert, 1))
-kind(
-    "monitoring.coreos.com/v1",
-    "PrometheusRule",
-    metadata=metadata(),
-    spec=shape(groups=many(Group, 1)),
-)
+kind("monitoring.coreos.com/v1", "PrometheusRule", metadata=metadata(), spec=shape(groups=many(Group, 1)))

@@ -116,10 +116,8 @@ def test_the_cron_overlay_is_the_sample_in_a_namespace_of_its_own() -> None:
         made = made.replace(word, value)
     documents = parsed(made)
     assert [*documents] == [("Namespace", "doorman"), ("ConfigMap", "doorman-policy"), ("CronJob", "doorman")]
-    assert [read(each).metadata.model_dump().get("namespace") for each in documents.values()] == [
-        None,
-        *["doorman"] * 2,
-    ]
+    found = [read(each).metadata.model_dump().get("namespace") for each in documents.values()]
+    assert found == [None, *["doorman"] * 2]
     sample = parsed((ROOT / "examples" / "kubernetes" / "cronjob.yaml").read_text("utf-8"))
     pods = [
         each["CronJob", "doorman"]["spec"]["jobTemplate"]["spec"]["template"]["spec"] for each in (documents, sample)

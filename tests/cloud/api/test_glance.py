@@ -12,9 +12,7 @@ from tests.builders import image_id
 
 ONE, TWO = image_id(1), image_id(2)
 FIRST = Request(
-    method="GET",
-    path="/v2/images",
-    params=(("member_status", "pending"), ("visibility", "shared"), ("limit", "1000")),
+    method="GET", path="/v2/images", params=(("member_status", "pending"), ("visibility", "shared"), ("limit", "1000"))
 )
 HIDDEN = FIRST.with_param("os_hidden", "true")
 SERVICE = glance.Glance()
@@ -35,10 +33,8 @@ def test_first_page() -> None:
 def test_filters() -> None:
     """One image, in both lists."""
     one = (("member_status", "rejected"), ("visibility", "shared"), ("id", ONE), ("limit", "1000"))
-    assert [asked.params for asked in SERVICE.list_shares("rejected", image_id=ONE)] == [
-        one,
-        (*one, ("os_hidden", "true")),
-    ]
+    found = [asked.params for asked in SERVICE.list_shares("rejected", image_id=ONE)]
+    assert found == [one, (*one, ("os_hidden", "true"))]
 
 
 def following(link: str) -> dict[str, str]:

@@ -104,12 +104,7 @@ class TestMembers:
         body = {"images": [ONE, TWO], "project_id": "receiver", "status": "accepted"}
         assert asked == Request(method="PUT", path="/v1/cloudimages/members", json=body)
         with_vault = SERVICE.settle([ONE], project_id="receiver", status="rejected", vault_id="v")
-        assert with_vault.json == {
-            "images": [ONE],
-            "project_id": "receiver",
-            "status": "rejected",
-            "vault_id": "v",
-        }
+        assert with_vault.json == {"images": [ONE], "project_id": "receiver", "status": "rejected", "vault_id": "v"}
 
     def test_job_id(self) -> None:
         """The job to follow."""
@@ -141,10 +136,8 @@ class TestJobs:
 
     def test_endpoints(self) -> None:
         """The classic one first."""
-        assert [request.path for request in ims.show_job("j", project_id="p")] == [
-            "/v1/p/jobs/j",
-            "/v1/cloudimages/job/j",
-        ]
+        found = [request.path for request in ims.show_job("j", project_id="p")]
+        assert found == ["/v1/p/jobs/j", "/v1/cloudimages/job/j"]
 
     def test_sample(self) -> None:
         """The reference's own."""

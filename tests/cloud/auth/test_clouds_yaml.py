@@ -82,11 +82,8 @@ def test_secure_yaml_lies_on_top() -> None:
 )
 def test_keys_are_found_in_both_spellings(entry: str) -> None:
     """AK/SK stand beside `auth` or in it, in the short or the long spelling."""
-    assert read(f"clouds: {{otc: {entry}}}").values == {
-        "OS_ACCESS_KEY": "AK",
-        "OS_SECRET_KEY": "SK",
-        "OS_SECURITY_TOKEN": "ST",
-    }
+    found = read(f"clouds: {{otc: {entry}}}").values
+    assert found == {"OS_ACCESS_KEY": "AK", "OS_SECRET_KEY": "SK", "OS_SECURITY_TOKEN": "ST"}
 
 
 def test_environment_fills_the_gaps() -> None:

@@ -123,11 +123,7 @@ async def test_a_login_stays_one_and_keys_stay_keys(world: World, tmp_path: Path
     """An entry that changes from the one to the other while we run needs a restart, and says so."""
     login, keys = 'auth_url: "https://iam.test/v3", user_id: u1, password: x', "ak: AK, sk: SK"
     file = tmp_path / "clouds.yaml"
-    environ = {
-        "OS_CLOUD": entry,
-        "OS_CLIENT_CONFIG_FILE": str(file),
-        "OS_IMAGE_ENDPOINT_OVERRIDE": "https://ims.test",
-    }
+    environ = {"OS_CLOUD": entry, "OS_CLIENT_CONFIG_FILE": str(file), "OS_IMAGE_ENDPOINT_OVERRIDE": "https://ims.test"}
     file.write_text(CLOUDS % "x")
     world.keystone.is_trusted = False
     (credentials,) = make(world, environ)

@@ -57,10 +57,7 @@ def test_agency_takes_two_steps() -> None:
     assert login_body(account(project, agency=agency))["auth"]["scope"] == {"domain": {"name": "OTC1"}}
     assert agency_body(agency, project) == {
         "auth": {
-            "identity": {
-                "methods": ["assume_role"],
-                "assume_role": {"domain_name": "OTC2", "xrole_name": "doorman"},
-            },
+            "identity": {"methods": ["assume_role"], "assume_role": {"domain_name": "OTC2", "xrole_name": "doorman"}},
             "scope": {"project": {"id": "p2"}},
         }
     }

@@ -211,10 +211,8 @@ def test_several_projects_with_a_profile_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "clouds-public.yaml").write_text(yaml.safe_dump(vendors))
     write(tmp_path, yaml.safe_load(f"{{profile: mine, auth: {{{USER_ALONE}, project_id: [p1, p2]}}}}"))
     accounts = CloudFiles.find(Identity(), folders=(tmp_path,)).accounts("it")
-    assert [(each.auth_url, each.region, each.project.id) for each in accounts] == [
-        ("https://mine.test/v3", "here", "p1"),
-        ("https://mine.test/v3", "here", "p2"),
-    ]
+    found = [(each.auth_url, each.region, each.project.id) for each in accounts]
+    assert found == [("https://mine.test/v3", "here", "p1"), ("https://mine.test/v3", "here", "p2")]
 
 
 def test_environment_fills_the_gaps(tmp_path: Path) -> None:
@@ -246,10 +244,7 @@ def test_environment_fills_the_gaps(tmp_path: Path) -> None:
             "{auth_type: v3applicationcredential, auth: {application_credential_name: n}}",
             "auth.application_credential_name: this login needs more:",
         ),
-        (
-            f"{{auth_type: v3oidcdeviceauthz, auth: {{{OIDC_DEVICE}}}}}",
-            "auth_type: v3oidcdeviceauthz is no login",
-        ),
+        (f"{{auth_type: v3oidcdeviceauthz, auth: {{{OIDC_DEVICE}}}}}", "auth_type: v3oidcdeviceauthz is no login"),
         (
             "{auth_type: v3oidcpassword, auth: {}}",
             "auth_type: this login needs more: You have to specify either an 'access-token-endpoint'",
@@ -267,10 +262,7 @@ def test_environment_fills_the_gaps(tmp_path: Path) -> None:
             "{username: u, auth: {username: u, user_domain_name: d, project_id: p1, auth_url: x}}",
             "username: this login needs more: auth.password",
         ),
-        (
-            f"{{username: u, auth: {{{USER_ALONE}, auth_url: x}}}}",
-            "project_id is missing: shares belong to a project",
-        ),
+        (f"{{username: u, auth: {{{USER_ALONE}, auth_url: x}}}}", "project_id is missing: shares belong to a project"),
         (
             f"{{username: u, profile: nowhere, auth: {{{USUAL}}}}}",
             "username: openstacksdk cannot read it (ConfigurationWarning: vendor profile nowhere)",

@@ -62,10 +62,8 @@ async def test_living_token_outlasts_an_outage() -> None:
     world.clock.seconds = 999.0
     late = (await source.current()).value
     world.clock.seconds = 1000.0
-    assert (late, await fails(source.current())) == (
-        "token-1",
-        "Keystone at https://iam.test/v3/auth/tokens answered 503",
-    )
+    found = (late, await fails(source.current()))
+    assert found == ("token-1", "Keystone at https://iam.test/v3/auth/tokens answered 503")
 
 
 async def test_useless_renewals_stop(world: World) -> None:
@@ -99,10 +97,8 @@ async def test_account_is_read_anew_for_every_login(world: World) -> None:
     await source.renew(await source.current())
     world.clock.seconds = 3600.0
     message = await fails(source.current())
-    assert ([body["identity"]["password"]["user"]["password"] for body in world.keystone.logins], message) == (
-        ["old", "new"],
-        "clouds.yaml cannot be read: FileNotFoundError",
-    )
+    found = ([body["identity"]["password"]["user"]["password"] for body in world.keystone.logins], message)
+    assert found == (["old", "new"], "clouds.yaml cannot be read: FileNotFoundError")
 
 
 async def test_agency_logs_in_with_our_own_token(world: World) -> None:

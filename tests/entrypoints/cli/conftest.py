@@ -15,6 +15,13 @@ from doorman.sandbox.cloud import create_app
 from doorman.sandbox.serving import serve
 from doorman.sandbox.state import Cloud
 from tests.chain import POLICY
+from tests.entrypoints.cli.command import Command
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str]) -> Command:
+    """The command, and what it writes."""
+    return Command(capsys)
 
 
 @pytest.fixture

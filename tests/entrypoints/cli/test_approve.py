@@ -11,6 +11,7 @@ import pytest
 from doorman.entrypoints.cli.main import main
 from doorman.sandbox.state import Cloud
 from tests.chain import BAD, GOLDEN, POLICY, SECOND_VAULT, STRANGER, VAULT
+from tests.entrypoints.cli.command import Command
 
 NOBODY = "99999999-0000-4000-8000-000000000000"
 ASKED = ("--project", "receiver", "--reason", "ticket 4711")
@@ -22,52 +23,37 @@ def type_in(monkeypatch: pytest.MonkeyPatch, answer: str) -> None:
 
 
 @pytest.mark.usefixtures("sink")
-def test_a_held_share_is_accepted_by_hand(
-    cloud: Cloud, taken: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_held_share_is_accepted_by_hand(cloud: Cloud, taken: list[dict[str, Any]], command: Command) -> None:
     """The outcome names the person as Keystone does, the reason in the person's own words, and why it was decided."""
     stranger, other = cloud.add_share(STRANGER, "receiver"), cloud.add_share(STRANGER, "receiver")
-    assert main(["approve", stranger.upper(), stranger, *ASKED, "--yes", "--json"]) == 0
-    shown = capsys.readouterr()
+    shown = command("approve", stranger.upper(), stranger, *ASKED, "--yes", "--json")
     decided, told = (json.loads(line) for line in shown.out.splitlines())
     assert (decided["type"], shown.err) == ("dev.doorman.share.decided.v1", "")
     assert told["type"] == "dev.doorman.share.accepted.v1"
     data = {key: told["data"][key] for key in ("actor", "reason", "project_id")}
     assert data == {"actor": "doorman", "reason": "ticket 4711", "project_id": "receiver"}
     (entry,) = told["data"]["images"]
-    assert [entry[key] for key in ("image_id", "rule", "reason", "decision", "member_status")] == [
-        stranger,
-        "by hand",
-        "decided_by_person",
-        "accept",
-        "accepted",
-    ]
-    assert [event["type"] for event in taken] == [
-        "dev.doorman.share.decided.v1",
-        "dev.doorman.share.accepted.v1",
-    ]
+    found = [entry[key] for key in ("image_id", "rule", "reason", "decision", "member_status")]
+    assert found == [stranger, "by hand", "decided_by_person", "accept", "accepted"]
+    assert [event["type"] for event in taken] == ["dev.doorman.share.decided.v1", "dev.doorman.share.accepted.v1"]
     assert cloud.member_status(stranger, "receiver") == "accepted"
     assert cloud.member_status(other, "receiver") == "pending"
 
 
-def test_several_are_rejected_at_once_whatever_the_policy_says(
-    cloud: Cloud, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_several_are_rejected_at_once_whatever_the_policy_says(cloud: Cloud, command: Command) -> None:
     """An allowed owner's share as well as one that is accepted already."""
     golden, accepted = cloud.add_share(GOLDEN, "receiver"), cloud.add_share(GOLDEN, "receiver", status="accepted")
-    assert main(["reject", golden, accepted, *ASKED, "--yes"]) == 0
-    assert capsys.readouterr().out.splitlines()[-1] == "2 shares: 2 rejected"
+    assert command("reject", golden, accepted, *ASKED, "--yes").out.splitlines()[-1] == "2 shares: 2 rejected"
     assert {cloud.member_status(image, "receiver") for image in (golden, accepted)} == {"rejected"}
 
 
 def test_without_yes_it_shows_what_it_will_do_and_asks(
-    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, command: Command
 ) -> None:
     """How the shares stand and what the policy would do stand above the question; no means no."""
     bad = cloud.add_share(BAD, "receiver", name="tool")
     type_in(monkeypatch, "n\n")
-    assert main(["approve", bad, NOBODY, *ASKED]) == 1
-    told = capsys.readouterr()
+    told = command("approve", bad, NOBODY, *ASKED, code=1)
     assert told.err.splitlines()[:-1] == [
         f"{bad}  tool",
         "  Ubuntu 22.04 server, 40 GB, 0 days old",
@@ -85,14 +71,11 @@ def test_without_yes_it_shows_what_it_will_do_and_asks(
     assert (told.out, cloud.writes) == ("", [])
 
 
-def test_yes_does_it_whatever_the_policy_says(
-    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_yes_does_it_whatever_the_policy_says(cloud: Cloud, monkeypatch: pytest.MonkeyPatch, command: Command) -> None:
     """As an answer to the question."""
     bad = cloud.add_share(BAD, "receiver")
     type_in(monkeypatch, "yes\n")
-    assert main(["approve", bad, *ASKED]) == 0
-    assert capsys.readouterr().out.splitlines()[-1] == "1 share: 1 accepted"
+    assert command("approve", bad, *ASKED).out.splitlines()[-1] == "1 share: 1 accepted"
 
 
 def test_a_whole_server_goes_into_the_named_vault(cloud: Cloud) -> None:
@@ -106,13 +89,11 @@ def test_a_whole_server_goes_into_the_named_vault(cloud: Cloud) -> None:
     assert [job.vault_id for job in cloud.jobs.values()] == [SECOND_VAULT, VAULT]
 
 
-def test_what_is_so_already_is_done_and_what_is_gone_is_not(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_so_already_is_done_and_what_is_gone_is_not(cloud: Cloud, command: Command) -> None:
     """A second approval changes nothing and is no failure; an image that is not shared is one."""
     stranger = cloud.add_share(STRANGER, "receiver", status="accepted")
-    assert main(["approve", stranger, *ASKED, "--yes"]) == 0
-    assert "already_settled" in capsys.readouterr().out
-    assert main(["approve", NOBODY, *ASKED, "--yes"]) == 1
-    _, row, _, totals = capsys.readouterr().out.splitlines()
+    assert "already_settled" in command("approve", stranger, *ASKED, "--yes").out
+    _, row, _, totals = command("approve", NOBODY, *ASKED, "--yes", code=1).out.splitlines()
     assert (row.split(), totals) == ([NOBODY, "-", "-", "-", "-", "not_shared", "skipped"], "1 share: 1 skipped")
     assert cloud.writes == []
 
@@ -132,29 +113,21 @@ def test_what_is_so_already_is_done_and_what_is_gone_is_not(cloud: Cloud, capsys
     ],
 )
 @pytest.mark.usefixtures("cloud")
-def test_wrong_usage(
-    words: tuple[str, ...], message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_wrong_usage(words: tuple[str, ...], message: str, monkeypatch: pytest.MonkeyPatch, command: Command) -> None:
     """One line that names the argument, and exit code 2."""
     monkeypatch.setattr("sys.stdin", io.StringIO())
-    assert main([*words]) == 2
-    assert capsys.readouterr().err.splitlines()[-1].startswith(f"doorman: {message}")
+    assert command(*words, code=2).err.splitlines()[-1].startswith(f"doorman: {message}")
 
 
-def test_a_refused_login_is_said_in_one_line(
-    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_refused_login_is_said_in_one_line(cloud: Cloud, monkeypatch: pytest.MonkeyPatch, command: Command) -> None:
     """The person's credentials do not open a project that is known by name: nothing can be told of it."""
     monkeypatch.setenv("OS_PROJECT_ID", "")
     monkeypatch.setenv("OS_PROJECT_NAME", "elsewhere")
-    assert main(["approve", NOBODY, *ASKED, "--yes"]) == 1
-    assert capsys.readouterr().err.startswith("doorman: login refused by Keystone")
+    assert command("approve", NOBODY, *ASKED, "--yes", code=1).err.startswith("doorman: login refused by Keystone")
     assert cloud.writes == []
 
 
-def test_a_signature_names_nobody(
-    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_signature_names_nobody(cloud: Cloud, monkeypatch: pytest.MonkeyPatch, command: Command) -> None:
     """With AK/SK there is no login that Keystone could name, and $LOGNAME proves nothing; nor is anybody told."""
     monkeypatch.setenv("LOGNAME", "somebody-else")
     (user,) = cloud.directory.users.values()
@@ -163,25 +136,25 @@ def test_a_signature_names_nobody(
     keys = {"OS_AUTH_TYPE": "aksk", "OS_ACCESS_KEY": "AK", "OS_SECRET_KEY": "SK", "OS_IMAGE_ENDPOINT_OVERRIDE": url}
     for name, value in keys.items():
         monkeypatch.setenv(name, value)
-    assert main(["reject", cloud.add_share(STRANGER, "receiver"), *ASKED, "--yes", "--json"]) == 0
-    told = capsys.readouterr()
+    told = command("reject", cloud.add_share(STRANGER, "receiver"), *ASKED, "--yes", "--json")
     actors = {json.loads(line)["data"]["actor"] for line in told.out.splitlines()}
     assert actors == {"unknown: a signature names nobody"}
     assert told.err == "doorman: nobody else was told: K_SINK is not set, so keep this output as the record\n"
 
 
 def test_in_audit_mode_nothing_is_changed_and_that_is_said(
-    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, command: Command
 ) -> None:
     """The kill switch holds for people as well."""
     monkeypatch.setenv("DOORMAN_MODE", "audit")
-    assert main(["approve", cloud.add_share(STRANGER, "receiver"), *ASKED, "--yes"]) == 1
-    assert capsys.readouterr().err.startswith("doorman: nothing was changed: Doorman is in audit mode")
+    assert command("approve", cloud.add_share(STRANGER, "receiver"), *ASKED, "--yes", code=1).err.startswith(
+        "doorman: nothing was changed: Doorman is in audit mode"
+    )
     assert cloud.writes == []
 
 
 def test_what_the_policy_would_do_rests_on_whole_facts(
-    cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Command
 ) -> None:
     """Whether an image is full-ECS is asked of the cloud, whatever the share's status."""
     (tmp_path / "policy.yaml").write_text(
@@ -189,8 +162,7 @@ def test_what_the_policy_would_do_rests_on_whole_facts(
     )
     images = [cloud.add_share(GOLDEN, "receiver", name="n", status=status) for status in ("pending", "rejected")]
     type_in(monkeypatch, "n\n")
-    assert main(["reject", *images, *ASKED]) == 1
-    lines = capsys.readouterr().err.splitlines()
+    lines = command("reject", *images, *ASKED, code=1).err.splitlines()
     assert [lines[0], lines[2], lines[7], lines[3]] == [
         f"{images[0]}  n",
         f"  of {GOLDEN}, stands as pending",
@@ -200,15 +172,14 @@ def test_what_the_policy_would_do_rests_on_whole_facts(
 
 
 def test_a_share_of_which_nothing_is_known_is_not_decided(
-    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, command: Command
 ) -> None:
     """The cloud shows the member row and not the image: without an owner no rule can say anything."""
     hidden = cloud.add_share(GOLDEN, "receiver")
     monkeypatch.setenv("DOORMAN_API", "glance")
     cloud.faults.add("status", method="GET", path=f"/v2/images/{hidden}$", status=404)
     type_in(monkeypatch, "n\n")
-    assert main(["reject", hidden, *ASKED]) == 1
-    assert capsys.readouterr().err.splitlines()[:4] == [
+    assert command("reject", hidden, *ASKED, code=1).err.splitlines()[:4] == [
         f"{hidden}  -",
         "  nothing is known of what it is",
         "  of -, stands as pending",

@@ -26,6 +26,7 @@ from doorman.runtime.clock import SystemClock
 from doorman.sandbox.serving import serve
 from doorman.sandbox.state import Cloud
 from tests.builders import GOLDEN, POLICY
+from tests.entrypoints.cli.command import Command
 from tests.runtime.test_http import Server, server
 
 __all__ = ["server"]
@@ -113,24 +114,20 @@ def line(found: list[Finding], check: Check) -> Finding:
     return next(finding for finding in found if finding.check is check)
 
 
-def test_all_is_well(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
+def test_all_is_well(stage: Stage, command: Command) -> None:
     """Every check has its line; nothing is written anywhere, and the sink takes one event of a harmless type."""
-    assert main(["doctor", "--json"]) == 0
-    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    found = [json.loads(line) for line in command("doctor", "--json").out.splitlines()]
     assert {each["check"] for each in found} == set(Check)
-    assert {each["check"]: each["mark"] for each in found if each["mark"] != "ok"} == {
-        "settle": "unknown",
-        "policy": "note",
-    }
+    told = {each["check"]: each["mark"] for each in found if each["mark"] != "ok"}
+    assert told == {"settle": "unknown", "policy": "note"}
     assert stage.cloud.writes == []
     assert {call.method for call in stage.cloud.calls if not call.path.endswith("/auth/tokens")} == {"GET"}
 
 
-def test_what_people_see(stage: Stage, taken: list[dict[str, object]], capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_people_see(stage: Stage, taken: list[dict[str, object]], command: Command) -> None:
     """A line for each thing, in the project's part; below a fault its remedy; at the end what to mend first."""
     stage.set(OS_PASSWORD="wrong")
-    assert main(["doctor"]) == 1
-    out = capsys.readouterr().out
+    out = command("doctor", code=1).out
     assert "\nproject receiver\n" in out
     assert "\nmend    login         login refused by Keystone" in out
     assert "\n                      -> check user name, password and the user's domain" in out
@@ -141,21 +138,19 @@ def test_what_people_see(stage: Stage, taken: list[dict[str, object]], capsys: p
     assert [event["type"] for event in taken] == ["dev.doorman.doctor.v1"]
     assert "secret" not in out
     stage.set(OS_PASSWORD="secret")
-    assert main(["doctor"]) == 0
-    out = capsys.readouterr().out
+    out = command("doctor").out
     assert "1 project, DOORMAN_API=ims" in out
     assert "UTC, and was made for 24 hours\n" in out
     assert out.endswith("\nnothing to mend; not known: settle\n")
 
 
 def test_on_a_terminal_no_line_is_wider_than_it(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, command: Command
 ) -> None:
     """What goes on stands below its beginning, and nothing is lost."""
     stage.set(OS_PASSWORD="wrong", COLUMNS="60")
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    assert main(["doctor"]) == 1
-    lines = re.sub(r"\x1b\[\d*m", "", capsys.readouterr().out).splitlines()
+    lines = re.sub(r"\x1b\[\d*m", "", command("doctor", code=1).out).splitlines()
     assert [line for line in lines if len(line) > 60] == []
     first = next(place for place, line in enumerate(lines) if line.startswith("-       not looked at"))
     assert lines[first + 1].startswith(f"{'':8}settle, list")
@@ -391,15 +386,14 @@ def test_an_override_without_a_region(stage: Stage) -> None:
 @pytest.mark.parametrize(("answer", "is_written"), [("y", True), ("n", False)])
 def test_record(
     stage: Stage,
-    capsys: pytest.CaptureFixture[str],
+    command: Command,
     answer: str,
     is_written: bool,  # noqa: FBT001 - a table
 ) -> None:
     """What is to be written is shown, and written where a person agrees; the recording holds nothing that is theirs."""
     folder = stage.folder / "deep" / "recorded"
     stage.patch.setattr("sys.stdin", io.StringIO(f"{answer}\n"))
-    assert main(["doctor", "--record", str(folder)]) == 0
-    err = capsys.readouterr().err
+    err = command("doctor", "--record", str(folder)).err
     assert f"answers to {folder}/recording.json? IDs, names and hosts in them are made up [y/N]" in err
     assert (folder / "recording.json").exists() == is_written
     shown = err[: err.rindex("}\n") + 1]

@@ -15,6 +15,7 @@ from doorman.entrypoints.cli.main import COMMANDS, main
 from doorman.errors import Misconfigured, Rejected, Unavailable
 from doorman.policy.document.faults import BrokenFile, Fault
 from doorman.version import VERSION
+from tests.entrypoints.cli.command import Command
 
 ROOT = Path(__file__).parents[3]
 START = "import sys; from doorman.entrypoints.cli.main import main; sys.exit(main())"
@@ -54,11 +55,7 @@ def test_a_command_gets_its_arguments_and_gives_its_code(monkeypatch: pytest.Mon
     ],
 )
 def test_an_error_is_one_clear_line(
-    error: BaseException,
-    code: int,
-    line: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    error: BaseException, code: int, line: str, monkeypatch: pytest.MonkeyPatch, command: Command
 ) -> None:
     """On stderr, without a stack trace; a broken file has one line for each fault."""
 
@@ -66,8 +63,7 @@ def test_an_error_is_one_clear_line(
         raise error
 
     install(monkeypatch, run)
-    assert main(["send"]) == code
-    assert capsys.readouterr() == ("", line)
+    assert command("send", code=code) == ("", line)
 
 
 def test_a_reader_that_goes_away_ends_it_quietly() -> None:
@@ -114,9 +110,7 @@ def test_a_full_disk_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     assert (ended.value.code, capsys.readouterr().err) == (1, "doorman: No space left on device\n" * 2)
 
 
-def test_it_speaks_to_terminals_without_unicode(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_it_speaks_to_terminals_without_unicode(monkeypatch: pytest.MonkeyPatch, command: Command) -> None:
     """What the terminal cannot show is escaped, no crash."""
     raw = io.BytesIO()
 

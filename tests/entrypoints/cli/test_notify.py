@@ -9,6 +9,7 @@ import pytest
 from doorman.entrypoints.cli.main import main
 from doorman.sandbox.state import Cloud
 from tests.chain import STRANGER
+from tests.entrypoints.cli.command import Command
 from tests.receiver import Receiver, receiving
 
 SECRET = "s3cret"
@@ -108,12 +109,11 @@ def test_a_run_that_could_not_look_forgets_nothing(
     ],
 )
 def test_what_is_missing_is_named(
-    words: list[str], variable: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    words: list[str], variable: str, said: str, monkeypatch: pytest.MonkeyPatch, command: Command
 ) -> None:
     """Before anything is done."""
     monkeypatch.setenv("DOORMAN_CHANNELS", variable)
-    assert main(words) == 2
-    assert capsys.readouterr().err.splitlines() == [said]
+    assert command(*words, code=2).err.splitlines() == [said]
 
 
 def test_a_wrong_file_is_told_with_line_and_column(

@@ -41,8 +41,5 @@ def test_a_name_makes_no_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> 
 
 def test_a_table_cuts_nothing() -> None:
     """Columns are as wide as their widest cell, without blanks at the end; names are escaped first."""
-    assert table([["image", "owner"], ["a\x07", "a-very-long-owner"], ["golden", ""]]) == [
-        "image   owner",
-        "a\\x07   a-very-long-owner",
-        "golden",
-    ]
+    found = table([["image", "owner"], ["a\x07", "a-very-long-owner"], ["golden", ""]])
+    assert found == ["image   owner", "a\\x07   a-very-long-owner", "golden"]

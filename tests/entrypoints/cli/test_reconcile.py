@@ -10,6 +10,7 @@ import pytest
 from doorman.entrypoints.cli.main import main
 from doorman.sandbox.state import Cloud
 from tests.chain import BAD, GOLDEN, POLICY, STRANGER
+from tests.entrypoints.cli.command import Command
 
 
 def settled(cloud: Cloud) -> dict[str, str]:
@@ -24,13 +25,10 @@ def settled(cloud: Cloud) -> dict[str, str]:
 
 
 @pytest.mark.usefixtures("sink")
-def test_drift_is_told_and_nothing_is_changed(
-    cloud: Cloud, taken: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_drift_is_told_and_nothing_is_changed(cloud: Cloud, taken: list[dict[str, Any]], command: Command) -> None:
     """One row a share with how it stands; the exit code says that something stands otherwise; the sink hears of it."""
     images = settled(cloud)
-    assert main(["reconcile"]) == 1
-    lines = capsys.readouterr().out.splitlines()
+    lines = command("reconcile", code=1).out.splitlines()
     assert sorted(line.split()[0] for line in lines[1:5]) == sorted(images[key] for key in images if key != "fine")
     assert lines[6] == "4 shares: 4 drifted"
     assert sum(line.endswith("drifted (accepted)") for line in lines) == 2
@@ -38,11 +36,10 @@ def test_drift_is_told_and_nothing_is_changed(
     assert [event["type"] for event in taken] == ["dev.doorman.share.drifted.v1"]
 
 
-def test_enforced_it_settles_what_the_policy_decides(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
+def test_enforced_it_settles_what_the_policy_decides(cloud: Cloud, command: Command) -> None:
     """What the policy would leave to a person stays as somebody settled it, and is still told."""
     images = settled(cloud)
-    assert main(["reconcile", "--enforce", "--yes"]) == 1
-    assert capsys.readouterr().out.splitlines()[-4:] == [
+    assert command("reconcile", "--enforce", "--yes", code=1).out.splitlines()[-4:] == [
         "4 shares: 1 accepted, 4 drifted, 1 rejected",
         "",
         "to reject what was accepted and would be held:",
@@ -61,13 +58,12 @@ def test_enforced_it_settles_what_the_policy_decides(cloud: Cloud, capsys: pytes
 
 @pytest.mark.usefixtures("sink")
 def test_before_it_settles_anew_it_shows_and_asks(
-    cloud: Cloud, taken: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    cloud: Cloud, taken: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, command: Command
 ) -> None:
     """After the answer no nothing is written or told; where nothing drifted nobody is asked."""
     bad = cloud.add_share(BAD, "receiver", status="accepted")
     monkeypatch.setattr("sys.stdin", io.StringIO("n\ny\n"))
-    assert main(["reconcile", "--enforce"]) == 1
-    told = capsys.readouterr()
+    told = command("reconcile", "--enforce", code=1)
     assert "1 share: 1 drifted" in told.out
     assert told.err == "settle anew what the policy accepts or rejects? [y/N] doorman: nothing was changed\n"
     assert (cloud.writes, taken) == ([], [])
@@ -77,35 +73,29 @@ def test_before_it_settles_anew_it_shows_and_asks(
 
 
 def test_where_nothing_would_be_settled_nobody_is_asked(
-    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, command: Command
 ) -> None:
     """What the policy would hold stays as it is, whatever the answer."""
     cloud.add_share(STRANGER, "receiver", status="accepted")
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
-    assert main(["reconcile", "--enforce"]) == 1
-    told = capsys.readouterr()
+    told = command("reconcile", "--enforce", code=1)
     assert "1 share: 1 drifted" in told.out
     assert told.err == "doorman: nothing was changed\n"
     assert cloud.writes == []
 
 
-def test_what_a_person_keeps_out_is_no_failure(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_a_person_keeps_out_is_no_failure(cloud: Cloud, command: Command) -> None:
     """It is listed, since the policy would hold it, with the fact that a person may have wanted it."""
     cloud.add_share(STRANGER, "receiver", status="rejected")
-    assert main(["reconcile", "--json"]) == 0
-    (entry,) = json.loads(capsys.readouterr().out)["data"]["images"]
+    (entry,) = json.loads(command("reconcile", "--json").out)["data"]["images"]
     assert (entry["reason"], entry["facts"]["person"]) == ("owner_not_allowed", "possible")
 
 
-def test_nothing_drifted(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_drifted(cloud: Cloud, command: Command) -> None:
     """Said in words."""
     cloud.add_share(GOLDEN, "receiver", status="accepted")
-    assert main(["reconcile", "--usage"]) == 0
-    assert capsys.readouterr().out.splitlines() == [
-        "nothing drifted",
-        "",
-        "no server was booted from a share that should not be used",
-    ]
+    found = command("reconcile", "--usage").out.splitlines()
+    assert found == ["nothing drifted", "", "no server was booted from a share that should not be used"]
 
 
 def test_the_file_alone_does_not_make_the_command_write(cloud: Cloud, tmp_path: Path) -> None:
@@ -116,14 +106,13 @@ def test_the_file_alone_does_not_make_the_command_write(cloud: Cloud, tmp_path: 
     assert cloud.writes == []
 
 
-def test_usage_lists_servers(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
+def test_usage_lists_servers(cloud: Cloud, command: Command) -> None:
     """With the image, whose it is, how it stands, and why it should not be used; a withdrawn share is drift as well."""
     images = settled(cloud)
     gone = cloud.add_share(GOLDEN, "receiver", status="accepted")
     cloud.unshare(gone, "receiver")
     servers = {key: cloud.add_server("receiver", image).id for key, image in {**images, "gone": gone}.items()}
-    assert main(["reconcile", "--usage"]) == 1
-    told = capsys.readouterr().out
+    told = command("reconcile", "--usage", code=1).out
     rows = {line.split()[1]: line.split()[-2:] for line in told[told.index("PROJECT") :].splitlines()[1:]}
     assert rows == {
         servers["bad"]: ["accepted", "rejected_by_rule"],
@@ -133,8 +122,7 @@ def test_usage_lists_servers(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -
         servers["gone"]: ["-", "withdrawn"],
     }
     assert "drifted (gone)" in told
-    assert main(["reconcile", "--usage", "--json"]) == 1
-    types = [json.loads(line)["type"] for line in capsys.readouterr().out.splitlines()]
+    types = [json.loads(line)["type"] for line in command("reconcile", "--usage", "--json", code=1).out.splitlines()]
     assert types.count("dev.doorman.share.used.v1") == 1
 
 

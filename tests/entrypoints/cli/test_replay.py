@@ -21,6 +21,7 @@ from starlette.routing import Route
 from doorman.entrypoints.cli.dead_letter_sink import create_app
 from doorman.entrypoints.cli.main import main
 from doorman.sandbox.serving import serve
+from tests.entrypoints.cli.command import Command
 from tests.events.test_dead_letters import DIED, EVENT
 
 STRUCTURED = {"content-type": "application/cloudevents+json"}
@@ -63,10 +64,9 @@ def broker(sent: list[dict[str, Any]]) -> Iterator[str]:
         yield url
 
 
-def test_it_shows_why_each_died_and_sends_nothing(file: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_shows_why_each_died_and_sends_nothing(file: str, command: Command) -> None:
     """Dry is what it does without being told otherwise."""
-    assert main(["replay", file]) == 0
-    lines = capsys.readouterr().out.splitlines()
+    lines = command("replay", file).out.splitlines()
     assert lines[0].split() == ["ID", "TYPE", "PROJECT", "IMAGES", "CODE", "WHY", "SAID"]
     said = "not possible at that time: send it again  the cloud cannot be reached"
     assert re.sub(" {2,}", "  ", lines[1]) == f"e1  t  receiver  1  503  {said}"
@@ -74,12 +74,9 @@ def test_it_shows_why_each_died_and_sends_nothing(file: str, capsys: pytest.Capt
     assert lines[3] == "2 dead letters: nothing was sent, --send sends them again"
 
 
-def test_it_sends_them_as_they_were(
-    file: str, broker: str, sent: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_it_sends_them_as_they_were(file: str, broker: str, sent: list[dict[str, Any]], command: Command) -> None:
     """Without what the broker had added, with the same id; what is not taken fails the command."""
-    assert main(["replay", file, "--send", "--to", broker]) == 1
-    lines = capsys.readouterr().out.splitlines()
+    lines = command("replay", file, "--send", "--to", broker, code=1).out.splitlines()
     assert [line.split("  ")[-1].strip() for line in lines[:3]] == ["SENT", "sent (202)", "not taken (503)"]
     assert lines[3] == "2 dead letters"
     assert sent == [EVENT]
@@ -94,10 +91,9 @@ def test_one_alone_to_the_sink_of_the_environment(
     assert sent == [EVENT]
 
 
-def test_json_for_programs(file: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_for_programs(file: str, command: Command) -> None:
     """One object a letter."""
-    assert main(["replay", file, "--json", "--only", "e1"]) == 0
-    assert json.loads(capsys.readouterr().out) == {
+    assert json.loads(command("replay", file, "--json", "--only", "e1").out) == {
         "id": "e1",
         "source": "/s",
         "type": "t",
@@ -110,25 +106,20 @@ def test_json_for_programs(file: str, capsys: pytest.CaptureFixture[str]) -> Non
     }
 
 
-def test_they_are_fetched_from_a_url(broker: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_they_are_fetched_from_a_url(broker: str, command: Command) -> None:
     """Such as the page of the sandbox's broker, or our own collector."""
-    assert main(["replay", f"{broker}/dead-letters"]) == 0
-    assert capsys.readouterr().out.splitlines()[-1].startswith("1 dead letter: ")
-    assert main(["replay", f"{broker}/broken"]) == 1
-    assert "answered 500" in capsys.readouterr().err
-    assert main(["replay", "http://127.0.0.1:9/"]) == 1
-    assert "cannot be fetched" in capsys.readouterr().err
+    assert command("replay", f"{broker}/dead-letters").out.splitlines()[-1].startswith("1 dead letter: ")
+    assert "answered 500" in command("replay", f"{broker}/broken", code=1).err
+    assert "cannot be fetched" in command("replay", "http://127.0.0.1:9/", code=1).err
 
 
-def test_strange_data_is_shown_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_strange_data_is_shown_too(tmp_path: Path, command: Command) -> None:
     """A malformed event may be the very reason; an empty file has nothing to tell."""
     path = tmp_path / "dead.json"
     path.write_text(json.dumps({"id": "e3", "type": "t", "data": 5}))
-    assert main(["replay", str(path)]) == 0
-    assert capsys.readouterr().out.splitlines()[1].split()[:5] == ["e3", "t", "-", "-", "-"]
+    assert command("replay", str(path)).out.splitlines()[1].split()[:5] == ["e3", "t", "-", "-", "-"]
     path.write_text("")
-    assert main(["replay", str(path)]) == 0
-    assert capsys.readouterr().out == "0 dead letters\n"
+    assert command("replay", str(path)).out == "0 dead letters\n"
 
 
 @pytest.mark.parametrize(
@@ -143,35 +134,37 @@ def test_strange_data_is_shown_too(tmp_path: Path, capsys: pytest.CaptureFixture
         (("/nowhere/x", "--collect", "0"), "/nowhere/x: cannot be written"),
     ],
 )
-def test_wrong_usage(words: tuple[str, ...], message: str, file: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_usage(words: tuple[str, ...], message: str, file: str, command: Command) -> None:
     """One line that names the argument."""
-    assert main(["replay", *(file if word == "FILE" else word for word in words)]) == 2
-    assert capsys.readouterr().err.startswith(f"doorman: {message}")
+    assert command("replay", *(file if word == "FILE" else word for word in words), code=2).err.startswith(
+        f"doorman: {message}"
+    )
 
 
-def test_a_record_without_an_event_is_not_sent(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_record_without_an_event_is_not_sent(tmp_path: Path, command: Command) -> None:
     """It is shown, and fails the command, so that nobody takes it for sent."""
     path = tmp_path / "dead.jsonl"
     path.write_text(json.dumps({"topic": "t", "key": "k", "payload": None}))
-    assert main(["replay", str(path), "--send", "--to", "http://127.0.0.1:9/"]) == 1
-    assert capsys.readouterr().out.splitlines()[1].endswith("not sent (no event)")
+    assert (
+        command("replay", str(path), "--send", "--to", "http://127.0.0.1:9/", code=1)
+        .out.splitlines()[1]
+        .endswith("not sent (no event)")
+    )
 
 
 @pytest.mark.parametrize("path", ["", "broken", "dead"])
-def test_no_password_is_shown(path: str, broker: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_password_is_shown(path: str, broker: str, command: Command) -> None:
     """Neither of where they are fetched, whatever goes wrong there, nor of where they are sent."""
     url = f"{broker.replace('//', '//user:pass-word@')}/{path}"
     assert main(["replay", url]) == 1
-    assert main(["replay", "http://user:pass-word/@127.0.0.1:1/"]) == 1
-    shown = capsys.readouterr()
+    shown = command("replay", "http://user:pass-word/@127.0.0.1:1/", code=1)
     assert "***@127.0.0.1" in shown.err
     assert "word" not in shown.out + shown.err
 
 
-def test_a_broker_that_is_gone(file: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_broker_that_is_gone(file: str, command: Command) -> None:
     """Nothing was sent, and that is said."""
-    assert main(["replay", file, "--send", "--to", "http://127.0.0.1:9/"]) == 1
-    assert "not sent (ConnectError)" in capsys.readouterr().out
+    assert "not sent (ConnectError)" in command("replay", file, "--send", "--to", "http://127.0.0.1:9/", code=1).out
 
 
 def test_from_stdin(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from doorman.entrypoints.cli.main import main
 from doorman.sandbox.state import Cloud
 from tests.builders import image_id
 from tests.chain import BAD, GOLDEN, POLICY, STRANGER
+from tests.entrypoints.cli.command import Command
 
 WHY = "allowed_owner; rule golden; owner golden-owner"
 EVIL = "<script>alert(1)</script>\u202e"
@@ -68,19 +69,17 @@ def archive(tmp_path: Path) -> str:
     return str(path)
 
 
-def test_the_counts(archive: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_counts(archive: str, command: Command) -> None:
     """How each share stands is what was told of it last; a decision of which nothing came is said."""
-    assert main(["report", archive]) == 0
-    told = capsys.readouterr()
+    told = command("report", archive)
     lines = told.out.splitlines()
     assert lines[:3] == ["5 shares", "", "OUTCOME   SHARES"]
     assert sorted(lines[3:8]) == [f"{kind:8}  1" for kind in sorted(TAKEN.values())]
     assert told.err == "doorman: 4 lines were none of Doorman's\n"
-    assert main(["report", archive, "--markdown"]) == 0
-    assert "| job_failed (IMG.0046) | 1 |" in capsys.readouterr().out.splitlines()
+    assert "| job_failed (IMG.0046) | 1 |" in command("report", archive, "--markdown").out.splitlines()
 
 
-def test_what_differs_from_share_to_share_is_not_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_differs_from_share_to_share_is_not_counted(tmp_path: Path, command: Command) -> None:
     """Shares that are too old, each by its own age, have one reason."""
     path = tmp_path / "archive.json"
     old = [
@@ -88,36 +87,32 @@ def test_what_differs_from_share_to_share_is_not_counted(tmp_path: Path, capsys:
         for age in range(91, 99)
     ]
     path.write_text(json.dumps(event("held", "02T10:00", *old)))
-    assert main(["report", str(path), "--markdown"]) == 0
-    assert "| image_not_allowed (age_days) | 8 |" in capsys.readouterr().out.splitlines()
+    assert "| image_not_allowed (age_days) | 8 |" in command("report", str(path), "--markdown").out.splitlines()
 
 
-def test_the_story_of_one_image(archive: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_story_of_one_image(archive: str, command: Command) -> None:
     """Who let it in, when, by which rule, on which facts, with which policy."""
-    assert main(["report", archive, "--image", image_id(1).upper()]) == 0
-    assert capsys.readouterr().out.splitlines()[:3] == [
+    assert command("report", archive, "--image", image_id(1).upper()).out.splitlines()[:3] == [
         f"image {image_id(1)} in project receiver: accepted",
         f"  2026-01-02T10:00:00Z  decided to accept: {WHY}; facts: owner: golden-owner; policy abc",
         f"  2026-01-02T10:01:00Z  accepted: {WHY}; policy abc",
     ]
-    assert main(["report", archive, "--image", image_id(5)]) == 0
-    assert "by ann: ticket 4711" in capsys.readouterr().out
-    assert main(["report", archive, "--image", image_id(2)]) == 0
-    assert "nothing in these files says what became of it" in capsys.readouterr().out
-    assert main(["report", archive, "--image", image_id(9)]) == 1
-    assert "nothing in these files tells of this image" in capsys.readouterr().out
+    assert "by ann: ticket 4711" in command("report", archive, "--image", image_id(5)).out
+    assert "nothing in these files says what became of it" in command("report", archive, "--image", image_id(2)).out
+    assert (
+        "nothing in these files tells of this image" in command("report", archive, "--image", image_id(9), code=1).out
+    )
 
 
-def test_a_row_a_share(archive: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_row_a_share(archive: str, command: Command) -> None:
     """A spreadsheet takes no sharer's words for a formula."""
-    assert main(["report", archive, "--csv"]) == 0
-    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    rows = list(csv.DictReader(io.StringIO(command("report", archive, "--csv").out)))
     assert {row["image"]: row["outcome"] for row in rows} == {image_id(key): fate for key, fate in TAKEN.items()}
     assert {row["name"] for row in rows} == {"", "'=1+1", "<script>alert(1)</script>\\u202e"}
 
 
 def test_every_form_of_archive_tells_the_same(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`kcat -J` in binary and structured mode, and log lines from stdin."""
     decided, accepted = STORIES[1], STORIES[0]
@@ -139,8 +134,7 @@ def test_every_form_of_archive_tells_the_same(
     stories = []
     for lines in ([{**decided, "event": "an extension"}, accepted], kafka, log):
         monkeypatch.setattr(sys, "stdin", io.StringIO("\n".join(map(json.dumps, lines))))
-        assert main(["report", "-", "--image", image_id(1)]) == 0
-        stories.append(capsys.readouterr().out.replace("; policy abc", ""))
+        stories.append(command("report", "-", "--image", image_id(1)).out.replace("; policy abc", ""))
     assert stories[0] == stories[1] == stories[2]
 
 
@@ -198,16 +192,14 @@ def test_a_run_writes_it_in_one_go(cloud: Cloud, tmp_path: Path) -> None:
     assert text.count(">decided to accept<") == text.count(">decided to reject<") == 1
 
 
-def test_a_run_that_cannot_write_it_settles_nothing(
-    cloud: Cloud, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_run_that_cannot_write_it_settles_nothing(cloud: Cloud, tmp_path: Path, command: Command) -> None:
     """It is found out first; so is what `--state` cannot write. A page that is there survives a run that fails."""
     image = cloud.add_share(GOLDEN, "receiver")
     nowhere = tmp_path / "no" / "file"
-    assert main(["run", "--report", str(nowhere)]) == 2
-    assert capsys.readouterr() == ("", f"doorman: {nowhere}: cannot be written: No such file or directory\n")
-    assert main(["run", "--state", str(nowhere)]) == 2
-    assert capsys.readouterr() == ("", f"doorman: --state: {nowhere} cannot be written: No such file or directory\n")
+    found = command("run", "--report", str(nowhere), code=2)
+    assert found == ("", f"doorman: {nowhere}: cannot be written: No such file or directory\n")
+    told = command("run", "--state", str(nowhere), code=2)
+    assert told == ("", f"doorman: --state: {nowhere} cannot be written: No such file or directory\n")
     page = tmp_path / "page.html"
     page.write_text("yesterday's")
     assert main(["run", "--report", str(page), "--policy", str(nowhere)]) == 2
@@ -247,25 +239,21 @@ def test_what_is_missing_is_said(
         (("--image", "foo"), 2, "--image: 'foo' is no image ID (a UUID)"),
     ],
 )
-def test_what_cannot_be_told(
-    words: tuple[str, ...], code: int, line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_cannot_be_told(words: tuple[str, ...], code: int, line: str, tmp_path: Path, command: Command) -> None:
     """Files of others, and an image that is none, make no empty tables."""
     file = tmp_path / "strange"
     file.write_text('{"a": 1}\n')
-    assert main(["report", str(file), *words]) == code
-    assert capsys.readouterr() == ("", f"doorman: {line.replace('strange', str(file))}\n")
+    assert command("report", str(file), *words, code=code) == ("", f"doorman: {line.replace('strange', str(file))}\n")
 
 
 @pytest.mark.parametrize(
     "line", ["", '{"event": "event.handled", "level": "info", "timestamp": "2026-01-02T10:00:00Z"}']
 )
-def test_nothing_is_a_report_too(line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_is_a_report_too(line: str, tmp_path: Path, command: Command) -> None:
     """A quiet week is no fault: an empty archive, and a log without an event, say so, and make an empty page."""
     file, page = tmp_path / "quiet", tmp_path / "report.html"
     file.write_text(line)
-    assert main(["report", str(file)]) == 0
-    assert capsys.readouterr() == ("0 shares: no event in these files tells of one\n", "")
+    assert command("report", str(file)) == ("0 shares: no event in these files tells of one\n", "")
     assert main(["report", str(file), "--html", str(page)]) == 0
     assert "What became of 0 shares" in page.read_text()
 
@@ -278,9 +266,7 @@ def test_a_page_has_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arc
     assert "The latest 1; of the others" in page.read_text()
 
 
-def test_the_five_usual_questions_are_answered(
-    archive: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_five_usual_questions_are_answered(archive: str, tmp_path: Path, command: Command) -> None:
     """The commands of docs/evidence.md, on an archive of ours."""
     page = (Path(__file__).parents[3] / "docs" / "evidence.md").read_text("utf-8")
     (block,) = re.findall(r"(?ms)^```sh\n(.*?)^```", page)
@@ -289,8 +275,7 @@ def test_the_five_usual_questions_are_answered(
     told = []
     for line in block.splitlines():
         words = shlex.split(re.split(r" [#|>] ?", line)[0])
-        assert main([ours.get(word, word) for word in words[1:]]) == 0
-        told.append(capsys.readouterr().out)
+        told.append(command(*[ours.get(word, word) for word in words[1:]]).out)
     assert f"image {image_id(1)} in project receiver: accepted" in told[0]
     assert told[1].startswith("5 shares\n\n| OUTCOME | SHARES |\n")
     assert [row["person"] for row in csv.DictReader(io.StringIO(told[2])) if row["person"]] == ["ann: ticket 4711"]

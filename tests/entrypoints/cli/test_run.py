@@ -32,6 +32,7 @@ from doorman.sandbox.serving import serve
 from doorman.sandbox.state import Cloud
 from tests.builders import RecordingSink
 from tests.chain import BAD, GOLDEN, STRANGER, Chain
+from tests.entrypoints.cli.command import Command
 from tests.entrypoints.cli.test_main import ROOT, START
 from tests.terminal import Screen
 
@@ -47,11 +48,10 @@ def share_three(cloud: Cloud) -> tuple[str, str, str]:
     )
 
 
-def test_a_run_shows_every_share_and_the_totals(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_shows_every_share_and_the_totals(cloud: Cloud, command: Command) -> None:
     """Decisions stand before their calls; then one row a share, nothing truncated; held ones do not make it fail."""
     golden, banned, stranger = share_three(cloud)
-    assert main(["run"]) == 0
-    told = capsys.readouterr()
+    told = command("run")
     lines = told.out.splitlines()
     assert sorted(lines[:2]) == [
         f"accepting {golden} (golden) of {GOLDEN} for receiver: golden-images, allowed_owner",
@@ -73,25 +73,20 @@ def test_a_run_shows_every_share_and_the_totals(cloud: Cloud, capsys: pytest.Cap
     assert told.err == ""
 
 
-def test_a_dry_run_and_pending_look_the_same_and_write_nothing(
-    cloud: Cloud, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_dry_run_and_pending_look_the_same_and_write_nothing(cloud: Cloud, command: Command) -> None:
     """Both show the decisions in the table of a real run; the cloud's log shows no write."""
     share_three(cloud)
-    assert main(["pending"]) == 0
-    pending = capsys.readouterr().out
-    assert main(["run", "--dry-run"]) == 0
-    assert capsys.readouterr().out == pending + "dry run: nothing was changed\n"
+    pending = command("pending").out
+    assert command("run", "--dry-run").out == pending + "dry run: nothing was changed\n"
     assert "3 shares: 1 would be accepted, 1 would be held, 1 would be rejected" in pending.splitlines()
     assert cloud.writes == []
 
 
-def test_json_is_one_event_a_line(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_is_one_event_a_line(cloud: Cloud, command: Command) -> None:
     """Programs get the outcome events as CloudEvents in structured mode and nothing else."""
     images = share_three(cloud)
     for words, types in ((["pending"], {"audited"}), (["run"], {"accepted", "rejected", "held", "decided"})):
-        assert main([*words, "--json"]) == 0
-        events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        events = [json.loads(line) for line in command(*words, "--json").out.splitlines()]
         assert {event["type"] for event in events} == {f"dev.doorman.share.{word}.v1" for word in types}
         assert {event["specversion"] for event in events} == {"1.0"}
         told = [event for event in events if event["type"] != EventType.DECIDED]
@@ -99,10 +94,9 @@ def test_json_is_one_event_a_line(cloud: Cloud, capsys: pytest.CaptureFixture[st
         assert len({event["id"] for event in events}) == len(events)
 
 
-def test_nothing_waits(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_waits(cloud: Cloud, command: Command) -> None:
     """An empty list is said in words."""
-    assert main(["pending"]) == 0
-    assert capsys.readouterr().out == "no shares wait\n"
+    assert command("pending").out == "no shares wait\n"
 
 
 @pytest.mark.usefixtures("sink")
@@ -112,13 +106,8 @@ def test_outcomes_go_to_the_sink_as_well(cloud: Cloud, taken: list[dict[str, Any
     assert main(["pending"]) == 0
     assert taken == []
     assert main(["run"]) == 0
-    assert sorted(event["type"].split(".")[-2] for event in taken) == [
-        "accepted",
-        "decided",
-        "decided",
-        "held",
-        "rejected",
-    ]
+    found = sorted(event["type"].split(".")[-2] for event in taken)
+    assert found == ["accepted", "decided", "decided", "held", "rejected"]
 
 
 def test_what_the_sink_does_not_take_is_shown_and_fails_the_run(
@@ -142,38 +131,39 @@ def test_what_the_sink_does_not_take_is_shown_and_fails_the_run(
     ]
 
 
-def test_a_failed_share_fails_the_run(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failed_share_fails_the_run(cloud: Cloud, command: Command) -> None:
     """The error code of the cloud stands beside the reason."""
     cloud.fail_image(cloud.add_share(GOLDEN, "receiver", name="golden"), "IMG.0001")
-    assert main(["run"]) == 1
-    assert "job_failed (IMG.0001)  failed" in capsys.readouterr().out
+    assert "job_failed (IMG.0001)  failed" in command("run", code=1).out
 
 
 def test_projects_are_a_column_where_there_are_several(
-    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, command: Command
 ) -> None:
     """Without projects in the environment those of the command are served; with them it narrows."""
     images = [cloud.add_share(GOLDEN, project) for project in ("receiver", "second")]
-    assert main(["pending", "--project", "second"]) == 2
-    assert "--project: second is not served here: name one of receiver\n" in capsys.readouterr().err
+    assert (
+        "--project: second is not served here: name one of receiver\n"
+        in command("pending", "--project", "second", code=2).err
+    )
     monkeypatch.setenv("OS_PROJECT_ID", "")
-    assert main(["run", "--project", "second", "--project", "receiver"]) == 0
-    lines = [line.split()[:2] for line in capsys.readouterr().out.splitlines()[2:5]]
+    lines = [
+        line.split()[:2]
+        for line in command("run", "--project", "second", "--project", "receiver").out.splitlines()[2:5]
+    ]
     assert lines == [["PROJECT", "IMAGE"], ["receiver", images[0]], ["second", images[1]]]
 
 
 def test_a_project_that_cannot_be_read_fails_the_run(
-    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, command: Command
 ) -> None:
     """The others are settled; stderr names the one."""
     monkeypatch.setenv("OS_PROJECT_ID", "receiver,foreign")
     cloud.add_share(GOLDEN, "receiver")
-    assert main(["run"]) == 1
-    told = capsys.readouterr()
+    told = command("run", code=1)
     assert told.out.splitlines()[-1] == "1 share: 1 accepted"
     assert told.err.startswith("doorman: project foreign: ")
-    assert main(["run"]) == 1
-    told = capsys.readouterr()
+    told = command("run", code=1)
     assert (told.out, told.err[:25]) == ("", "doorman: project foreign:")
 
 
@@ -246,13 +236,8 @@ def test_a_reader_that_goes_away_loses_nothing(cloud: Cloud) -> None:
         assert process.wait(60) == 1
     assert note == b"doorman: stdout takes no more (Broken pipe), so the rest follows here"
     events = [json.loads(line) for line in (*first, *rest)]
-    assert sorted(event["type"].split(".")[-2] for event in events) == [
-        "accepted",
-        "decided",
-        "decided",
-        "held",
-        "rejected",
-    ]
+    found = sorted(event["type"].split(".")[-2] for event in events)
+    assert found == ["accepted", "decided", "decided", "held", "rejected"]
     assert [cloud.member_status(image, "receiver") for image in images] == ["accepted", "rejected", "pending"]
 
 

@@ -42,8 +42,5 @@ def test_an_installation_without_the_sandbox_says_so(
     monkeypatch.setitem(sys.modules, "doorman.sandbox", None)
     assert (main(["sandbox"]), capsys.readouterr()) == (
         2,
-        (
-            "",
-            "doorman: sandbox: not part of the functions' image; install Doorman from its wheel or checkout\n",
-        ),
+        ("", "doorman: sandbox: not part of the functions' image; install Doorman from its wheel or checkout\n"),
     )

@@ -17,6 +17,7 @@ from doorman.sandbox.state import Cloud
 from tests import terminal
 from tests.builders import START, image_id
 from tests.chain import BAD, GOLDEN, POLICY, STRANGER, VAULT
+from tests.entrypoints.cli.command import Command
 from tests.terminal import Screen
 
 SHARE = Share(image_id=image_id(0), project_id="receiver", full_ecs=False)
@@ -186,25 +187,21 @@ def test_plain_text_where_rich_is_not(why: str, cloud: Cloud, monkeypatch: pytes
 
 
 def test_what_was_told_is_not_told_again(
-    cloud: Cloud, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    cloud: Cloud, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The state remembers what stands now: what is over is forgotten, what could not be looked at is not."""
     state = str(tmp_path / "told.json")
     first = cloud.add_share(STRANGER, "receiver")
     words = ["pending", "--state", state, "--new", "--fail-on", "held"]
-    assert main(words) == 1
-    assert first in capsys.readouterr().out
-    assert main(words) == 0
-    assert capsys.readouterr().out == "no shares wait\n"
+    assert first in command(*words, code=1).out
+    assert command(*words).out == "no shares wait\n"
     second = cloud.add_share(STRANGER, "receiver")
-    assert main([*words, "--json"]) == 1
-    (event,) = map(json.loads, capsys.readouterr().out.splitlines())
+    (event,) = map(json.loads, command(*words, "--json", code=1).out.splitlines())
     assert sorted(entry["image_id"] for entry in event["data"]["images"]) == sorted([first, second])
     monkeypatch.setenv("OS_PROJECT_ID", "foreign")
     assert main(words) == 1
     monkeypatch.setenv("OS_PROJECT_ID", "receiver")
-    assert main([*words, "--json"]) == 0
-    assert capsys.readouterr().out == ""
+    assert command(*words, "--json").out == ""
     cloud.unshare(first, "receiver")
     cloud.unshare(second, "receiver")
     assert main(words) == 0
@@ -221,17 +218,12 @@ def test_what_was_told_is_not_told_again(
 )
 @pytest.mark.usefixtures("cloud")
 def test_a_wrong_state_is_wrong_usage(
-    words: list[str],
-    message: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    words: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Command
 ) -> None:
     """One line that names the argument and the file."""
     monkeypatch.chdir(tmp_path)
     Path("wrong.json").write_text("[]")
-    assert main(["pending", *words]) == 2
-    assert capsys.readouterr().err.startswith(f"doorman: {message}")
+    assert command("pending", *words, code=2).err.startswith(f"doorman: {message}")
 
 
 @pytest.mark.parametrize(("asked", "code"), [("failed", 0), ("held", 1), ("drifted", 0)])
@@ -250,13 +242,10 @@ def test_an_image_is_described_by_what_is_known() -> None:
     )
 
 
-def test_a_vault_is_asked_for_where_one_is_missing(
-    cloud: Cloud, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_vault_is_asked_for_where_one_is_missing(cloud: Cloud, tmp_path: Path, command: Command) -> None:
     """What a real run would hold for want of a vault is shown so, and the command asks for one."""
     (tmp_path / "policy.yaml").write_text(POLICY[: POLICY.index("vaults:")])
     image = cloud.add_share(GOLDEN, "receiver", full_ecs=True)
-    assert main(["pending"]) == 0
-    *_, totals, _, _, command = capsys.readouterr().out.splitlines()
+    *_, totals, _, _, typed = command("pending").out.splitlines()
     assert totals == "1 share: 1 would be held"
-    assert command == f"  doorman approve {image} --project receiver --vault VAULT --reason TEXT"
+    assert typed == f"  doorman approve {image} --project receiver --vault VAULT --reason TEXT"

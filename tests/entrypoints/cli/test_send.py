@@ -14,6 +14,7 @@ from starlette.routing import Route
 from doorman.entrypoints.cli.main import main
 from doorman.sandbox.serving import serve
 from doorman.version import USER_AGENT
+from tests.entrypoints.cli.command import Command
 
 EVENT = {"specversion": "1.0", "id": "1", "source": "/test", "type": "t"}
 REQUEST = "POST /x HTTP/1.1\nContent-Type: application/json\nce-specversion: 1.0\nce-id: 7\n\n{}"
@@ -53,14 +54,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_each_file_is_posted_in_its_form(
-    folder: Path, door: str, came: list[Any], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_each_file_is_posted_in_its_form(folder: Path, door: str, came: list[Any], command: Command) -> None:
     """Structured, batched and binary, with our name on it, also those that Windows wrote; bytes stay as they are."""
     assert folder.is_dir()
     files = ["one.json", "two.json", "raw.http", "windows.json", "umlaut.http"]
-    assert main(["send", *files, "--to", f"{door}/doorman/default"]) == 0
-    assert capsys.readouterr().out.splitlines() == [f"{file}: 204 No Content" for file in files]
+    assert command("send", *files, "--to", f"{door}/doorman/default").out.splitlines() == [
+        f"{file}: 204 No Content" for file in files
+    ]
     path = "/doorman/default"
     assert came == [
         (path, USER_AGENT, "application/cloudevents+json", None, json.dumps(EVENT).encode()),
@@ -72,16 +72,13 @@ def test_each_file_is_posted_in_its_form(
 
 
 def test_what_is_refused_is_shown_with_its_reason(
-    folder: Path, door: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    folder: Path, door: str, monkeypatch: pytest.MonkeyPatch, command: Command
 ) -> None:
     """Malformed files are sent as they are; the others go on. K_SINK says where to."""
     assert folder.is_dir()
     monkeypatch.setenv("K_SINK", door)
-    assert main(["send", "bad.json", "one.json"]) == 1
-    assert capsys.readouterr().out.splitlines() == [
-        "bad.json: 400 Bad Request: body: not JSON",
-        "one.json: 204 No Content",
-    ]
+    found = command("send", "bad.json", "one.json", code=1).out.splitlines()
+    assert found == ["bad.json: 400 Bad Request: body: not JSON", "one.json: 204 No Content"]
 
 
 def test_the_default_is_called_one(
@@ -106,11 +103,10 @@ def test_the_default_is_called_one(
         ("user:pass-word@127.0.0.1", "missing an 'http://' or 'https://' protocol"),
     ],
 )
-def test_where_nobody_is_it_is_said(url: str, text: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_where_nobody_is_it_is_said(url: str, text: str, folder: Path, command: Command) -> None:
     """No stack trace for a wrong address, and no password."""
     assert folder.is_dir()
-    assert main(["send", "one.json", "--to", url]) == 1
-    line = capsys.readouterr().out
+    line = command("send", "one.json", "--to", url, code=1).out
     assert line.startswith("one.json: not sent to ")
     assert text in line
     assert "word" not in line

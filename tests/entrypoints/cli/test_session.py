@@ -9,6 +9,7 @@ import pytest
 from doorman.entrypoints.cli.main import main
 from doorman.sandbox.state import Cloud
 from tests.chain import GOLDEN
+from tests.entrypoints.cli.command import Command
 
 LOGIN = "auth_url: %s, username: doorman, password: secret, user_domain_name: Default"
 CLOUDS = """
@@ -62,20 +63,21 @@ def test_projects(words: tuple[str, ...], names: list[str], capsys: pytest.Captu
 
 
 @pytest.mark.usefixtures("clouds")
-def test_policy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_policy(tmp_path: Path, command: Command) -> None:
     """A policy file given with the command counts before the environment's."""
     (tmp_path / "other.yaml").write_text("version: 1\ndefault: reject\nrules: []\n")
-    assert main(["pending", "--json", "--os-cloud", "team-a", "--policy", str(tmp_path / "other.yaml")]) == 0
-    (event,) = map(json.loads, capsys.readouterr().out.splitlines())
+    (event,) = map(
+        json.loads,
+        command("pending", "--json", "--os-cloud", "team-a", "--policy", str(tmp_path / "other.yaml")).out.splitlines(),
+    )
     assert [image["decision"] for image in event["data"]["images"]] == ["reject"]
 
 
 @pytest.mark.usefixtures("clouds")
-def test_a_person_names_one_project(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_person_names_one_project(command: Command) -> None:
     """An entry that serves several does not say in which of them a share is settled."""
     words = ["approve", "0" * 8 + "-0000-4000-8000-" + "0" * 12, "--reason", "x", "--yes", "--os-cloud", "both"]
-    assert main([*words, "--project", "both"]) == 2
-    assert capsys.readouterr().err == (
+    assert command(*words, "--project", "both", code=2).err == (
         "doorman: --project: names several projects: receiver, second; name one of them\n"
     )
 
@@ -94,8 +96,7 @@ def test_the_environment_may_name_none(
 
 
 @pytest.mark.usefixtures("clouds")
-def test_notes_stand_beside_the_answer(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_notes_stand_beside_the_answer(monkeypatch: pytest.MonkeyPatch, command: Command) -> None:
     """What a person should know of their settings goes to stderr."""
     monkeypatch.setenv("DOORMAN_SERVICE_HOST", "10.0.0.1")
-    assert main(["pending", "--os-cloud", "team-a"]) == 0
-    assert "unknown variables, ignored: DOORMAN_SERVICE_HOST" in capsys.readouterr().err
+    assert "unknown variables, ignored: DOORMAN_SERVICE_HOST" in command("pending", "--os-cloud", "team-a").err

@@ -78,10 +78,8 @@ def test_a_share_is_read_however_the_trace_spells_it(changes: dict[str, Any]) ->
 def test_each_served_project_gets_its_own_notification() -> None:
     """One trace may share with many projects; those that are not served are ignored."""
     shared = trace(request={"images": [IMAGE, OTHER_IMAGE], "projects": ["mine", "theirs", "mine-too"]})
-    assert read_trace(shared, {"mine", "mine-too"}) == [
-        notified("mine", [IMAGE, OTHER_IMAGE]),
-        notified("mine-too", [IMAGE, OTHER_IMAGE]),
-    ]
+    found = read_trace(shared, {"mine", "mine-too"})
+    assert found == [notified("mine", [IMAGE, OTHER_IMAGE]), notified("mine-too", [IMAGE, OTHER_IMAGE])]
 
 
 def test_more_images_than_an_event_carries_are_spread_over_several() -> None:

@@ -9,13 +9,7 @@ from uuid import UUID
 import pytest
 
 from doorman.entrypoints.functiongraph.cts import MAX_RECEIVERS, Ignored
-from doorman.entrypoints.functiongraph.payload import (
-    MAX_PAYLOAD,
-    Unwrapped,
-    read_payload,
-    unwrap,
-    unwrap_for_sender,
-)
+from doorman.entrypoints.functiongraph.payload import MAX_PAYLOAD, Unwrapped, read_payload, unwrap, unwrap_for_sender
 from doorman.errors import Rejected
 from doorman.events.cloudevents import to_structured
 from doorman.events.messages import TICK, EventType
@@ -241,10 +235,8 @@ def test_a_malformed_sweep_takes_no_neighbour_with_it() -> None:
     sweep = to_structured(CloudEvent(id="1", source="/s", type=EventType.SWEEP, data={"projects": ["p"]}))
     bad = {**sweep, "data": {"projects": []}}
     unwrapped = read(kafka({"messages": [json.dumps(sweep), json.dumps(bad)]}))
-    assert ([event.data for event in unwrapped.events], unwrapped.ignored) == (
-        [{"projects": ["p"]}],
-        (Ignored.NOT_AN_EVENT,),
-    )
+    found = ([event.data for event in unwrapped.events], unwrapped.ignored)
+    assert found == ([{"projects": ["p"]}], (Ignored.NOT_AN_EVENT,))
     with pytest.raises(Rejected, match=r"^data\.projects: List should have at least 1 item"):
         read(bad)
 

@@ -81,8 +81,7 @@ def test_another_vault_is_another_end() -> None:
 
 
 @pytest.mark.parametrize(
-    ("new", "differs"),
-    [("{candidates: [v1]}", False), ("{tags: {a: b}}", True), ("{vault: v1}, {vault: v2}", True)],
+    ("new", "differs"), [("{candidates: [v1]}", False), ("{tags: {a: b}}", True), ("{vault: v1}, {vault: v2}", True)]
 )
 def test_another_way_to_choose_a_vault_shows(new: str, *, differs: bool) -> None:
     """A choice is compared by what it chooses among; a single candidate is the same vault."""

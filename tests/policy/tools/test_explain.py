@@ -63,12 +63,8 @@ def test_programs_get_everything_as_plain_values() -> None:
         "trials": [{"rule": "stricter", "decision": "reject", "reason": "rejected_by_rule"}],
     }
     assert [rule["verdict"] for rule in rules] == ["failed", "failed", "failed", "tried", "matched", "not reached"]
-    assert rules[4]["conditions"][1] == {
-        "condition": "images.names",
-        "wanted": "golden-*",
-        "seen": "golden-1",
-        "holds": True,
-    }
+    found = rules[4]["conditions"][1]
+    assert found == {"condition": "images.names", "wanted": "golden-*", "seen": "golden-1", "holds": True}
 
 
 def test_vault_entries_are_described() -> None:

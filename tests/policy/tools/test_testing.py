@@ -51,11 +51,7 @@ cases:
                 "tried is none, expected trial",
             ),
         ),
-        (
-            "golden images are held",
-            9,
-            ("decision is accept, expected hold", "tried is trial, expected other"),
-        ),
+        ("golden images are held", 9, ("decision is accept, expected hold", "tried is trial, expected other")),
     ]
 
 
