@@ -217,11 +217,6 @@ def test_longer_extension_names() -> None:
 class TestLogin:
     """Most of it is the identity's concern."""
 
-    def test_missing(self) -> None:
-        """The variable is named."""
-        assert "OS_PASSWORD" in refusal(OS_PASSWORD="")
-        assert "OS_PROJECT_ID" in refusal(OS_PROJECT_ID="")
-
     def test_none_at_all(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """The ways in are named, and the entries of the clouds.yaml in sight."""
         monkeypatch.chdir(tmp_path)

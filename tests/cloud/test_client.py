@@ -189,17 +189,11 @@ async def test_perhaps_passing_refusal(clock: FakeClock) -> None:
     assert await error_of(Script([code("0064")]), clock, PUT) == (*refusal, 1)
 
 
-@pytest.mark.parametrize("refusal", [403, 404, 409, code("0182"), code("0027"), code("0067")])
+@pytest.mark.parametrize("refusal", [401, 403, 404, 409, code("0182"), code("0027"), code("0067")])
 async def test_refusal(clock: FakeClock, refusal: Any) -> None:
-    """It is told at once."""
+    """It is told at once, also of a login: who may renew it has done so already."""
     kind, _, attempts = await error_of(Script([refusal]), clock)
-    assert (kind, attempts, clock.seconds) == (Refused, 1, 0.0)
-
-
-async def test_login_that_is_refused(clock: FakeClock) -> None:
-    """Who may renew it has done so already."""
-    kind, text, attempts = await error_of(Script([401]), clock)
-    assert (kind, text, attempts) == (Denied, "the cloud refuses our login (401); check the credentials", 1)
+    assert (kind, attempts, clock.seconds) == (Denied if refusal == 401 else Refused, 1, 0.0)
 
 
 async def test_asked_pause_is_kept(clock: FakeClock) -> None:

@@ -59,12 +59,6 @@ def markers(script: Script) -> list[str | None]:
 class TestPending:
     """What waits for a decision."""
 
-    async def test_nothing(self, state: State, cloud: Cloud) -> None:
-        """One call says so."""
-        with counting() as tally:
-            assert await cloud.pending() == {}
-        assert tally.calls == 1
-
     async def test_whole_servers(self, state: State, cloud: Cloud) -> None:
         """They are told by a filter, which is asked for only where an image does not say itself."""
         plain, whole = (state.add_share(GOLDEN, RECEIVER, full_ecs=kind) for kind in (False, True))
@@ -270,12 +264,6 @@ class TestJobs:
 
 class TestVaults:
     """Where backups can go."""
-
-    async def test_all_pages(self, state: State, cloud: Cloud) -> None:
-        """However many there are."""
-        for number in range(1001):
-            state.add_vault(RECEIVER, f"v{number}")
-        assert len(await cloud.vaults()) == 1001
 
     async def test_page_with_unreadable_rows(self, clock: FakeClock) -> None:
         """The next page is asked for by rows, not by what could be read of them."""

@@ -38,15 +38,10 @@ def data(**changes: Any) -> dict[str, Any]:
     ("body", "field"),
     [
         (event(id=None), "id"),
-        (event(specversion="0.3"), "specversion"),
         (event(type="dev.doorman.unknown.v1"), "type"),
-        (event(time="yesterday"), "time"),
         (event(data=None), "data"),
-        (data(images=[]), "data.images"),
         (data(images=["../../../v1/cloudimages/members"]), "data.images[0]"),
         (data(project_id="not-served"), "data.project_id"),
-        (data(tries=0), "data.tries"),
-        (data(tried_vaults=["a/b"]), "data.tried_vaults[0]"),
     ],
 )
 async def test_a_malformed_event_is_refused_by_the_name_of_its_field(body: dict[str, Any], field: str) -> None:
@@ -57,15 +52,6 @@ async def test_a_malformed_event_is_refused_by_the_name_of_its_field(body: dict[
     assert len(reply.text.encode()) <= 512
     assert not chain.cloud.writes
     assert not chain.tray.events
-
-
-async def test_deep_nesting_and_half_a_body_are_refused() -> None:
-    """A body that no parser should follow is a 400 like any other."""
-    chain = Chain()
-    for body in (b"[" * 100_000, b'{"specversion": "1.0"', b"\xff", b""):
-        headers = {"content-type": "application/cloudevents+json"}
-        reply = await answer(chain.served, handle_triage, headers=headers, body=body)
-        assert (reply.status, reply.text.split(":")[0]) == (400, "body")
 
 
 async def test_a_batch_with_one_bad_member_is_refused_whole() -> None:

@@ -16,16 +16,6 @@ from tests.chain import BAD, GOLDEN, POLICY, SECOND_VAULT, STRANGER, VAULT, Chai
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_job_that_succeeds_without_settling_is_told_as_failed() -> None:
-    """A success whose image is still pending is no success."""
-    chain = Chain()
-    image, good = chain.share(), chain.share()
-    chain.cloud.fail_image(image, "IMG.0007", at="silent")
-    await chain.notify(image, good)
-    await chain.settle()
-    assert chain.told() == sorted([(image, "failed", "still_pending"), (good, "accepted", "allowed_owner")])
-
-
 @pytest.mark.parametrize(
     "settings",
     [
@@ -106,16 +96,6 @@ async def test_a_forged_check_of_many_images_is_read_by_lists() -> None:
     refused = [chain.share(BAD, status="rejected") for _ in range(12)]
     await chain.check(*pending, *refused)
     assert chain.told() == sorted((image, "rejected", "rejected_by_rule") for image in refused)
-
-
-async def test_an_image_unshared_in_the_middle_is_told_as_gone() -> None:
-    """The owner may take a share back at any moment: that is no failure of ours."""
-    chain = Chain()
-    image, other = chain.share(), chain.share()
-    await chain.notify(image, other)
-    chain.cloud.unshare(image, "receiver")
-    await chain.settle()
-    assert chain.told() == sorted([(image, "skipped", "not_shared"), (other, "accepted", "allowed_owner")])
 
 
 async def test_the_outcome_of_a_job_has_the_same_id_however_often_it_is_told() -> None:

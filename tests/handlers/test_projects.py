@@ -97,10 +97,7 @@ async def test_one_failing_project_does_not_stop_the_others(play: Play) -> None:
 class BrokenCredentials:
     """Credentials with a defect, the first time."""
 
-    def __init__(self) -> None:
-        self.calls = 0
-        self.auth = None
-        self.region = None
+    calls, auth, region = 0, None, None
 
     async def project_id(self) -> str:
         """Fail once."""
@@ -144,15 +141,9 @@ async def test_each_project_has_one_batcher(play: Play) -> None:
     first, second = [await served.context(project) for project in (RECEIVER, "b")]
     assert served.batcher(first) is served.batcher(first) is not served.batcher(second)
     image = play.state.add_share(GOLDEN, RECEIVER)
-    answer = await join(served, first, image)
-    assert answer == {image: "submitted"}
-
-
-async def join(served: Projects, context: ProjectContext, image: str) -> dict[str, object]:
-    """Have one image worked off."""
-    notice = Notice(project_id=context.project_id, images=(image,), cause=CAUSE, sent_at=None)
-    ended, _ = await served.batcher(context).join(notice)
-    return dict(ended)
+    notice = Notice(project_id=RECEIVER, images=(image,), cause=CAUSE, sent_at=None)
+    ended, _ = await served.batcher(first).join(notice)
+    assert ended == {image: "submitted"}
 
 
 @pytest.mark.parametrize(

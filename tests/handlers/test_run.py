@@ -17,7 +17,7 @@ from doorman.models import CloudEvent
 from doorman.sandbox.cloud import create_app
 from doorman.sinks.loopback import LoopbackSink
 from tests.builders import BAD, RECEIVER, Play, RecordingSink
-from tests.chain import GOLDEN, SECOND_VAULT, STRANGER, VAULT, Chain
+from tests.chain import GOLDEN, STRANGER, VAULT, Chain
 
 pytestmark = pytest.mark.anyio
 
@@ -219,16 +219,6 @@ async def test_one_event_is_told_and_followed_once() -> None:
         await loopback.emit(event)
     assert (sink.events, gone_on.events) == (events[1:], events[:1])
     assert (loopback.told, loopback.untold) == ({events[1].id: events[1]}, {})
-
-
-async def test_a_failed_vault_is_followed_by_the_next_one() -> None:
-    """The vaults are tried in order, each in a job of its own."""
-    chain = Chain()
-    chain.cloud.fail_vault(VAULT, "IMG.0182")
-    whole = chain.share(full_ecs=True)
-    await run(chain)
-    assert chain.told() == [(whole, "accepted", "allowed_owner")]
-    assert [job.vault_id for job in chain.cloud.jobs.values()] == [VAULT, SECOND_VAULT]
 
 
 async def test_a_job_longer_than_the_check_budget_is_followed_on() -> None:

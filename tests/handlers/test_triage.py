@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Collection
-from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -11,7 +10,8 @@ from doorman.cloud.project import Cloud
 from doorman.errors import Unavailable
 from doorman.events.messages import EventType
 from doorman.handlers.triage import triage
-from doorman.models import Cause, MemberStatus, Notice, Share
+from doorman.models import MemberStatus, Notice, Share
+from tests.builders import CAUSE
 from tests.chain import BAD, GOLDEN, POLICY, RECEIVER, SECOND_VAULT, STRANGER, VAULT, Chain
 
 pytestmark = pytest.mark.anyio
@@ -271,13 +271,10 @@ async def test_a_share_pending_by_its_own_row_is_decided_by_a_fresh_list(looks: 
     """The list is read once more; a share that it still lacks is worth another delivery, however old the event."""
     chain = Chain()
     image = chain.share()
-    context = await chain.served.context(RECEIVER)
-    lagging = LaggingCloud(project_id=RECEIVER, client=context.cloud.client, service=context.cloud.service)
+    await chain.swap(LaggingCloud)
     LaggingCloud.looks = looks
-    ended = await triage(
-        replace(context, cloud=lagging),
-        [Notice(project_id=RECEIVER, images=(image,), cause=Cause(id="n", correlation="n"), sent_at=None)],
-    )
+    notice = Notice(project_id=RECEIVER, images=(image,), cause=CAUSE, sent_at=None)
+    ended = await triage(await chain.served.context(RECEIVER), [notice])
     assert [isinstance(word, Unavailable) for word in ended.values()] == [not calls]
     assert chain.members_calls() == calls
 

@@ -180,14 +180,3 @@ class TestUntold:
         await chain.settle()
         assert decided_before(chain)
         assert {event.type for event in chain.outcomes()} <= OUTCOMES
-
-
-async def test_hidden_images_are_settled() -> None:
-    """On plain OpenStack an owner may hide an image at any time: sweep and event find it all the same."""
-    chain = Chain(DOORMAN_API="glance")
-    hidden, banned = chain.share(), chain.share(BAD)
-    for image in (hidden, banned):
-        chain.cloud.hide(image)
-    await chain.tick()
-    await chain.settle()
-    assert chain.told() == sorted([(hidden, "accepted", "allowed_owner"), (banned, "rejected", "rejected_by_rule")])

@@ -1,6 +1,5 @@
 """What was settled earlier against today's policy: what counts as drift, how the sweep tells it, and what it does."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -8,13 +7,12 @@ import pytest
 from doorman.cloud.project import Cloud
 from doorman.errors import Unavailable
 from doorman.events.messages import EventType
-from doorman.handlers.context import ProjectContext
 from doorman.handlers.sweep import Swept, sweep
 from doorman.models import Action, MemberStatus, OutcomeType, Reason, Share, Status
 from doorman.planning.drift import Drift, conclude_drift, find_drift
 from doorman.policy.decision import Decision
 from doorman.policy.policy import load
-from tests.builders import CAUSE, START, RecordingSink, State, image_id
+from tests.builders import CAUSE, START, image_id
 from tests.chain import BAD, GOLDEN, POLICY, RECEIVER, STRANGER, Chain
 
 HELD = "owner-by-hand"
@@ -158,13 +156,10 @@ class HalfBlind(Cloud):
 
 
 @pytest.mark.anyio
-async def test_a_tick_goes_on_where_drift_cannot_be_read(
-    context: ProjectContext, sink: RecordingSink, state: State
-) -> None:
+async def test_a_tick_goes_on_where_drift_cannot_be_read() -> None:
     """What waits is notified and listed all the same; the next tick looks again."""
-    state.add_share(GOLDEN, RECEIVER)
-    blind = replace(
-        context, cloud=HalfBlind(project_id=RECEIVER, client=context.cloud.client, service=context.cloud.service)
-    )
-    assert await sweep(blind, cause=CAUSE) == Swept(pending=1, notified=1)
-    assert sink.types() == ["notified", "pending"]
+    chain = Chain()
+    chain.share()
+    await chain.swap(HalfBlind)
+    assert await sweep(await chain.served.context(RECEIVER), cause=CAUSE) == Swept(pending=1, notified=1)
+    assert chain.tray.types() == ["notified", "pending"]

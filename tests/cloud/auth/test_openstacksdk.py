@@ -1,6 +1,5 @@
 """Logins that our own reader does not know: read by openstacksdk, made by keystoneauth1, same credentials."""
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,6 @@ from tests.fake_identity import OIDC, USER, FakeIdentity
 
 pytestmark = pytest.mark.anyio
 
-INSTALL = "this login needs openstacksdk: pip install 'openstacksdk>=4.4,<5'"
 USER_ALONE = "username: u, password: p, user_domain_name: d"
 USUAL = f"{USER_ALONE}, project_id: p1"
 REGIONS = (
@@ -285,10 +283,3 @@ def test_environment_fills_the_gaps(tmp_path: Path) -> None:
 def test_what_neither_honours(tmp_path: Path, entry: str, message: str) -> None:
     """It is refused by the name of its key, and with no value of the entry."""
     assert refusal(tmp_path, entry).startswith(message)
-
-
-def test_without_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One message names the key that asks for it, and what to install; `test_corpus` holds the environment's."""
-    monkeypatch.setitem(sys.modules, "openstack.config", None)
-    assert refusal(tmp_path, "{auth_type: v3token, auth: {}}") == f"auth_type: {INSTALL}"
-    assert refusal(tmp_path, f"{{auth: {{{USUAL}, trust_id: t}}}}") == f"auth.trust_id: {INSTALL}"

@@ -94,11 +94,6 @@ def test_json_is_one_event_a_line(cloud: Cloud, command: Command) -> None:
         assert len({event["id"] for event in events}) == len(events)
 
 
-def test_nothing_waits(cloud: Cloud, command: Command) -> None:
-    """An empty list is said in words."""
-    assert command("pending").out == "no shares wait\n"
-
-
 @pytest.mark.usefixtures("sink")
 def test_outcomes_go_to_the_sink_as_well(cloud: Cloud, taken: list[dict[str, Any]]) -> None:
     """A run tells K_SINK its decisions and outcomes; `pending` tells nobody but the one who asked."""

@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import functions_framework.aio
 import httpx
 import pytest
 
@@ -24,6 +23,7 @@ from doorman.sandbox.serving import serve
 from doorman.sandbox.state import Cloud
 from tests.chain import GOLDEN, POLICY
 from tests.test_functions import SOURCE as MAIN
+from tests.test_functions import loaded
 
 UID = 1003
 """The user and group that the engine runs containers as."""
@@ -158,11 +158,7 @@ def test_the_first_invocation_is_answered_in_time(cloud: Cloud, image: Path) -> 
 
 def load(monkeypatch: pytest.MonkeyPatch, **environ: str) -> httpx.AsyncClient:
     """Load the target by its path, as the framework does, with these settings; gives a client of it."""
-    for name, value in {"FUNCTION_TARGET": "", **environ}.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(sys, "modules", dict(sys.modules))
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    app = functions_framework.aio.create_asgi_app("functiongraph", MAIN)  # type: ignore[no-untyped-call]
+    app = loaded("functiongraph", {"FUNCTION_TARGET": "", **environ}, monkeypatch)
     return httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://door.test")
 
 
@@ -193,20 +189,10 @@ async def test_a_sender_starts_without_policy_and_login(monkeypatch: pytest.Monk
     assert found == [(200, ""), (200, '{"events":0,"ignored":["other_type"]}')]
 
 
-def test_without_login_the_image_service_must_be_named(tmp_path: Path) -> None:
+def test_without_login_the_image_service_must_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keys that come with a call know no catalog: the start says so."""
     policy = tmp_path / "policy.yaml"
     policy.write_text(POLICY)
-    options = ["--source", str(MAIN), "--target", "functiongraph", "--port", "0"]
-    ended = subprocess.run(
-        [sys.executable, "-c", COMMAND, *options],
-        env={"PATH": os.environ["PATH"], "DOORMAN_POLICY": str(policy)},
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
-    assert ended.returncode != 0
-    assert ended.stderr == (
-        "doorman: OS_IMAGE_ENDPOINT_OVERRIDE: missing; credentials that come with each call know no catalog\n"
-    )
+    message = "^doorman: OS_IMAGE_ENDPOINT_OVERRIDE: missing; credentials that come with each call know no catalog$"
+    with pytest.raises(SystemExit, match=message):
+        load(monkeypatch, DOORMAN_POLICY=str(policy))
