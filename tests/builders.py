@@ -92,6 +92,13 @@ def password_login(
     }
 
 
+def trace(*images: str, project: str = RECEIVER, **changes: Any) -> dict[str, Any]:
+    """Write the trace of a share, as the sharer's audit service would."""
+    request = {"images": list(images), "projects": [project]}
+    told = {"trace_id": "trace-1", "trace_name": "addMember", "service_type": "IMS", "code": 200}
+    return {**told, "request": request, "user": {"name": "alice"}, **changes}
+
+
 def whole(event: CloudEvent) -> CloudEvent:
     """Give an event that was read with its data."""
     return replace(event, data=data_of(event))

@@ -214,18 +214,10 @@ doorman send events/none.json && terraform apply
 In a `make nothing` way.
 """
     found = [fault for line in [*blocks(text), *spans(text)] for fault in faults("LICENSE", line)]
-    assert [fault.partition(":")[0] for fault in found] == [
-        "wget",
-        "doorman nonsense",
-        "doorman run --dry",
-        "rot13",
-        "make nowhere",
-        "python -m doorman.nowhere",
-        "events/none.json",
-        "terraform",
-        "doorman policy lint",
-        "make nothing",
-    ]
+    assert ", ".join(fault.partition(":")[0] for fault in found) == (
+        "wget, doorman nonsense, doorman run --dry, rot13, make nowhere, python -m doorman.nowhere, events/none.json, "
+        "terraform, doorman policy lint, make nothing"
+    )
 
 
 def test_every_setting_is_described() -> None:

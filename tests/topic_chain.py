@@ -14,7 +14,7 @@ from doorman.sandbox.cloud import create_app
 from doorman.sandbox.processes import Function
 from doorman.sandbox.serving import serve
 from doorman.sandbox.state import Cloud
-from tests.builders import BAD, GOLDEN, POLICY, STRANGER
+from tests.builders import BAD, GOLDEN, POLICY, STRANGER, trace
 
 PROJECT = "receiver"
 FUNCTION = f"urn:fss:eu-de:{PROJECT}:function:default:doorman:latest"
@@ -23,17 +23,8 @@ FATES = {GOLDEN: "accepted", BAD: "rejected", STRANGER: "held"}
 
 
 def write_trace(images: Sequence[str], trace_id: str) -> dict[str, Any]:
-    """Write the trace of a share."""
-    trace = {
-        "trace_id": trace_id,
-        "trace_name": "addMember",
-        "service_type": "IMS",
-        "code": 200,
-        "time": int(time.time() * 1000),
-        "request": {"images": list(images), "projects": [PROJECT]},
-        "user": {"name": "jane.roe"},
-    }
-    return {"cts": trace}
+    """Write the trace of a share that was made just now."""
+    return {"cts": trace(*images, trace_id=trace_id, time=int(time.time() * 1000), user={"name": "jane.roe"})}
 
 
 @contextmanager

@@ -225,15 +225,12 @@ class TestRows:
         )
 
 
-class TestSettling:
-    """The calls that write."""
-
-    async def test_refused_at_once(self, clock: FakeClock) -> None:
-        """A missing right is told as a refusal; of an image that is gone the row will tell."""
-        cloud, _ = scripted(clock, 403, 404, service=Glance())
-        with pytest.raises(Refused):
-            await cloud.settle([UNKNOWN], status="accepted")
-        assert await cloud.settle([UNKNOWN], status="accepted") == ""
+async def test_refused_at_once(clock: FakeClock) -> None:
+    """A missing right is told as a refusal; of an image that is gone the row will tell."""
+    cloud, _ = scripted(clock, 403, 404, service=Glance())
+    with pytest.raises(Refused):
+        await cloud.settle([UNKNOWN], status="accepted")
+    assert await cloud.settle([UNKNOWN], status="accepted") == ""
 
 
 class TestJobs:

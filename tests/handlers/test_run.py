@@ -95,11 +95,11 @@ def seed(chain: Chain, projects: Sequence[str], shares: int) -> None:
 
 
 async def test_the_fates_are_those_of_the_event_chain() -> None:
-    """1,000 shares in 20 projects end as they do behind a broker: sweep, triage, check_job."""
+    """400 shares in 20 projects end as they do behind a broker: sweep, triage, check_job."""
     projects = [f"project-{number}" for number in range(20)]
     by_events, at_once = (Chain(OS_PROJECT_ID=",".join(projects)) for _ in range(2))
     for chain in (by_events, at_once):
-        seed(chain, projects, 1000)
+        seed(chain, projects, 400)
     await by_events.tick()
     await by_events.settle()
     report = await run(at_once)
@@ -110,7 +110,7 @@ async def test_the_fates_are_those_of_the_event_chain() -> None:
         for entry in digest.data["images"]
     ]
     assert at_once.told() == sorted(by_events.told() + held)
-    assert len({image for image, _, _ in at_once.told()}) == 1000
+    assert len({image for image, _, _ in at_once.told()}) == 400
     assert (report.troubles, report.untold, report.running) == ((), (), ())
     members = [
         {

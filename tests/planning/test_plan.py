@@ -126,13 +126,10 @@ def decide_one(one: Share, policy: str = POLICY) -> Any:
     return decide(Observed(pending={one.image_id: one}), load(policy), project_id=RECEIVER, now=START)[one.image_id]
 
 
-class TestAudit:
-    """Everything is decided, nothing is written."""
-
-    def test_missing_vault(self) -> None:
-        """Told as the reason why it would have been held."""
-        drawn = plan(share(1, full_ecs=True), policy=POLICY.partition("vaults:")[0], is_audit=True)
-        assert told(drawn) == [(ONE, OutcomeType.AUDITED, Reason.VAULT_MISSING)]
+def test_missing_vault() -> None:
+    """Told as the reason why it would have been held."""
+    drawn = plan(share(1, full_ecs=True), policy=POLICY.partition("vaults:")[0], is_audit=True)
+    assert told(drawn) == [(ONE, OutcomeType.AUDITED, Reason.VAULT_MISSING)]
 
 
 class TestSize:

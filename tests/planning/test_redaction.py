@@ -56,31 +56,11 @@ def test_an_answer() -> None:
     }
     body = {"images": [row], "next": f"/v2/images?marker={image_id(1)}", "first": "/v2/images", "schema": "x"}
     found = REDACTOR.answer("GET", "/v2/images", 200, json.dumps(body).encode())
-    assert found == {
-        "method": "GET",
-        "url": "/v2/images",
-        "status": 200,
-        "body": {
-            "images": [
-                {
-                    "id": NAME(image_id(1)),
-                    "name": NAME("active"),
-                    "owner": NAME(OWNER),
-                    "status": "active",
-                    "visibility": NAME("secret-word"),
-                    "created_at": "2026-01-31T08:30:00Z",
-                    "updated_at": None,
-                    "min_disk": 40,
-                    "__image_size": "1073741824",
-                    "min_ram": None,
-                    "os_hidden": False,
-                    "tags": [NAME("team"), None, None],
-                    "__backup_id": "",
-                }
-            ],
-            "next": f"/v2/images?marker={NAME(image_id(1))}",
-        },
-    }
+    kept = {key: value for key, value in row.items() if key != "description"}
+    names = {"id": NAME(image_id(1)), "name": NAME("active"), "owner": NAME(OWNER), "visibility": NAME("secret-word")}
+    others = {"updated_at": None, "min_ram": None, "tags": [NAME("team"), None, None]}
+    listed = {"images": [kept | names | others], "next": f"/v2/images?marker={NAME(image_id(1))}"}
+    assert found == {"method": "GET", "url": "/v2/images", "status": 200, "body": listed}
 
 
 def test_other_answers() -> None:

@@ -76,23 +76,16 @@ def test_a_template_without_its_policy_is_named() -> None:
 def test_the_command_prints_what_kubectl_takes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Standard output holds the whole file."""
     (tmp_path / "policy.yaml").write_text(POLICY)
-    options = [
-        "--namespace=doorman",
-        f"--image={IMAGE}",
-        "--kafka=kafka.kafka:9092",
-        f"--policy={tmp_path}/policy.yaml",
-    ]
-    assert main([str(TEMPLATE), *options]) == 0
+    options = f"--namespace=doorman --image={IMAGE} --kafka=kafka.kafka:9092 --policy={tmp_path}/policy.yaml"
+    assert main([str(TEMPLATE), *options.split()]) == 0
     assert capsys.readouterr() == (fill(TEXT, **VALUES), "")
 
 
 def test_the_command_makes_a_trial_without_kafka(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """Then nobody is asked for Kafka's address."""
     (tmp_path / "policy.yaml").write_text(POLICY)
-    assert (
-        main([str(TEMPLATE), "--in-memory", "--namespace=d", f"--image={IMAGE}", f"--policy={tmp_path}/policy.yaml"])
-        == 0
-    )
+    options = f"--in-memory --namespace=d --image={IMAGE} --policy={tmp_path}/policy.yaml"
+    assert main([str(TEMPLATE), *options.split()]) == 0
     trial = fill(without_kafka(TEXT), namespace="d", image=IMAGE, policy=POLICY)
     assert capsys.readouterr() == (trial, "")
     assert trial.count("broker.class: MTChannelBasedBroker") == 2

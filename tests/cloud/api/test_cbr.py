@@ -4,8 +4,6 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from doorman.cloud.api import cbr
 from doorman.cloud.api.base import Answer, Request
@@ -104,20 +102,3 @@ def test_tags(tags: Any, read: tuple[tuple[str, str], ...]) -> None:
     """Pairs of texts."""
     (vault,) = page([{**ROW, "tags": tags}]).vaults
     assert vault.tags == read
-
-
-NUMBERS = (
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.just(10**4000)
-    | st.text(max_size=5)
-)
-
-
-@given(st.dictionaries(st.sampled_from(list(BILLING)), NUMBERS))
-def test_any_billing_is_read(billing: dict[str, Any]) -> None:
-    """Or its vault is left out; what is free is a number."""
-    for vault in page([{**ROW, "billing": billing}]).vaults:
-        assert vault.free == vault.size - vault.used

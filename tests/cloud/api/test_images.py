@@ -259,12 +259,6 @@ def test_first_id(start: str, found: str | None) -> None:
     assert read_first_id(start.encode()) == found
 
 
-@pytest.mark.parametrize("value", ["2026-01-02", "now", 5, "2026-01-02T03:04:05"])
-def test_times_that_are_none(value: Any) -> None:
-    """Unknown, not a guess."""
-    assert read({"created_at": value}).created_at is None
-
-
 def listing(images: Any, **more: Any) -> Answer:
     """Make the answer of a list."""
     return Answer(status=200, body=json.dumps({"images": images, **more}).encode())

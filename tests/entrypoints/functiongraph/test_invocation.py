@@ -29,7 +29,7 @@ from doorman.sandbox.cloud import create_app
 from doorman.sandbox.serving import serve
 from doorman.sandbox.state import Cloud
 from doorman.settings import Settings
-from tests.builders import ENVIRON, GOLDEN, POLICY, RECEIVER, STRANGER, whole
+from tests.builders import ENVIRON, GOLDEN, POLICY, RECEIVER, STRANGER, trace, whole
 
 BASE = "http://cloud.test"
 OURS = {name: value for name, value in ENVIRON.items() if name not in {"K_SINK", "OS_REGION_NAME"}}
@@ -96,16 +96,8 @@ def invoke(
 
 
 def added(*images: str, **changes: Any) -> dict[str, Any]:
-    """Write the trace of a share."""
-    trace = {
-        "trace_id": "trace-1",
-        "trace_name": "addMember",
-        "service_type": "IMS",
-        "code": 200,
-        "request": {"images": list(images), "projects": [RECEIVER]},
-        "user": {"name": "alice"},
-    }
-    return {"cts": {**trace, **changes}}
+    """Write the trace of a share as CTS brings it."""
+    return {"cts": trace(*images, **changes)}
 
 
 def told_in(lines: list[Any]) -> list[tuple[str, list[str]]]:

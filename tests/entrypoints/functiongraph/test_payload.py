@@ -14,19 +14,11 @@ from doorman.errors import Rejected
 from doorman.events.cloudevents import to_structured
 from doorman.events.messages import TICK, EventType
 from doorman.models import CloudEvent
-from tests.builders import whole
+from tests.builders import trace, whole
 
 RECEIVER = "5a1f0c7e2b944d0f8d3c6b7a8e9f0012"
 IMAGE = "6596628c-42d4-4ff1-8660-8ea5ae61f243"
-TRACE: dict[str, Any] = {
-    "time": 1765788999000,
-    "user": {"name": "alice"},
-    "request": {"images": [IMAGE], "projects": [RECEIVER]},
-    "code": 200,
-    "service_type": "IMS",
-    "trace_name": "addMember",
-    "trace_id": "trace-1",
-}
+TRACE = trace(IMAGE, project=RECEIVER, time=1765788999000)
 SHARED = CloudEvent(
     id="trace-1",
     source="/functiongraph/cts",
