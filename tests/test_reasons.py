@@ -12,7 +12,7 @@ PACKAGE = Path(doorman.__file__).parent
 def list_made(path: Path) -> set[str]:
     """List the reasons that a module makes: all that it names, but to compare, to ask a set of them, or as a word."""
     tree = ast.parse(path.read_text("utf-8"))
-    asked = [each for node in ast.walk(tree) for each in find_asked(node)]
+    asked = {each for node in ast.walk(tree) for each in find_asked(node)}
     named = [node for node in ast.walk(tree) if is_reason(node) and node not in asked]
     return {node.attr for node in named if isinstance(node, ast.Attribute)}
 

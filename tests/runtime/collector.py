@@ -1,12 +1,16 @@
 """A collector on loopback that takes what is exported by OTLP over HTTP, and tells the spans."""
 
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from doorman.runtime import telemetry
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,15 @@ class Collector(ThreadingHTTPServer):
             for scope in resource.scope_metrics
             for metric in scope.metrics
         }
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    """A collector on loopback, and no telemetry after it."""
+    with Collector() as collector:
+        yield collector
+        telemetry.close()
+        collector.shutdown()
 
 
 def _read(span: Any) -> Span:

@@ -1,7 +1,6 @@
 """OpenTelemetry connected: the usual variables are heeded, and what is sent arrives."""
 
 import os
-from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -9,18 +8,12 @@ from opentelemetry.sdk.trace import TracerProvider as SdkTracerProvider
 from structlog.testing import capture_logs
 
 from doorman.runtime import otel, telemetry
-from tests.runtime.collector import Collector
+from tests.runtime.collector import Collector, collector
+
+__all__ = ["collector"]
 
 SILENT = {"OTEL_TRACES_EXPORTER": "none", "OTEL_METRICS_EXPORTER": "none"}
 ALL, TRACES = "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
-
-
-@pytest.fixture
-def collector() -> Iterator[Collector]:
-    """A collector on loopback."""
-    with Collector() as collector:
-        yield collector
-        collector.shutdown()
 
 
 def test_spans_and_metrics_go_to_the_collector(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,6 @@
 
 import io
 import json
-from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -14,7 +13,9 @@ from doorman.runtime.http import Clients
 from doorman.sinks.http import HttpSink
 from tests.builders import Play
 from tests.chain import RECEIVER, Chain
-from tests.runtime.collector import Collector, tree
+from tests.runtime.collector import Collector, collector, tree
+
+__all__ = ["collector"]
 
 CLIENT = 3
 """The kind of a call's span, see https://github.com/open-telemetry/opentelemetry-proto"""
@@ -22,17 +23,6 @@ CLIENT = 3
 CALLER = "2" * 16
 PARENT = f"00-{'1' * 32}-{CALLER}-01"
 TRIAGE, CHECK = f"process {EventType.NOTIFIED}", f"process {EventType.CHECK}"
-
-
-@pytest.fixture
-def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
-    """A collector that the environment names; telemetry is on."""
-    with Collector() as collector:
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
-        telemetry.set_up({"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url})
-        yield collector
-        telemetry.close()
-        collector.shutdown()
 
 
 def chain_with_sink() -> Chain:
@@ -51,8 +41,10 @@ def chain_with_sink() -> Chain:
 
 
 @pytest.mark.anyio
-async def test_a_share_is_one_trace(collector: Collector) -> None:
+async def test_a_share_is_one_trace(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
     """Notification, login, lists, members call, job, outcome: each call is a span below its event's."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+    telemetry.set_up({"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url})
     chain = chain_with_sink()
     stream = io.StringIO()
     logs.set_up(level="info", form="json", stream=stream)

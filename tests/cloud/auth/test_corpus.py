@@ -59,106 +59,65 @@ ENTRIES: Mapping[str, tuple[str, Works | str]] = {
     "1 with the type": (f"{{auth_type: password, ak: A, sk: S, auth: {{{USER}, {PROJECT}}}}}", works()),
     "1 keys beside it, asked for": (
         f"{{auth_type: aksk, ak: A, sk: S, image_endpoint_override: https://i.test, auth: {{{USER}, {PROJECT}}}}}",
-        works(Keys, auth_url=None),
-    ),
-    "2 a profile alone": (
-        "{profile: otc, auth: {username: u, password: p, project_name: eu-de, user_domain_name: d}}",
-        works(auth_url=HOST, region="eu-de", project__id=None, project__name="eu-de"),
-    ),
+        works(Keys, auth_url=None)),
+    "2 a profile alone": ("{profile: otc, auth: {username: u, password: p, project_name: eu-de, user_domain_name: d}}",
+        works(auth_url=HOST, region="eu-de", project__id=None, project__name="eu-de")),
     "3 an agency by names": (
         f"{{auth_type: agency, auth: {{{USER}, target_domain_name: L, {AGENCY}, target_project_name: x}}}}",
-        works(project__id=None, project__name="x", project__domain__name="L", agency__name="a"),
-    ),
+        works(project__id=None, project__name="x", project__domain__name="L", agency__name="a")),
     "3 an agency by IDs": (
         f"{{auth_type: agency, auth: {{{USER}, {PROJECT}, target_domain_id: L, {AGENCY}, target_project_id: x}}}}",
-        works(project__id="x", agency__domain__id="L", agency__name="a"),
-    ),
+        works(project__id="x", agency__domain__id="L", agency__name="a")),
     "4 the password beside auth": (
         f"{{password: p, auth: {{auth_url: {URL}, username: u, user_domain_name: d, {PROJECT}}}}}",
-        works(Plugin, "password"),
-    ),
-    "5 v2.0 without a domain": (
-        "{auth: {auth_url: https://iam.test/v2.0, username: u, password: p, project_name: x}}",
-        r"auth\.user_domain_name is missing: .*; Keystone v2\.0, which had no domains, is gone",
-    ),
+        works(Plugin, "password")),
+    "5 v2.0 without a domain": ("{auth: {auth_url: https://iam.test/v2.0, username: u, password: p, project_name: x}}",
+        r"auth\.user_domain_name is missing: .*; Keystone v2\.0, which had no domains, is gone"),
     "6 regions without a name": (f"{{regions: [eu-de, eu-nl], auth: {{{USER}, {PROJECT}}}}}", works(region="eu-de")),
     "7 regions with values": (
-        (
-            "{regions: [{name: a, values: {auth: {auth_url: https://a.test/v3}}}, {name: b, values: {auth: {auth_url: "
-            f"https://b.test/v3}}}}}}], region_name: b, auth: {{{USER.partition(', ')[2]}, {PROJECT}}}}}"
-        ),
-        works(Plugin, "regions", auth_url="https://b.test/v3", region="b"),
-    ),
+        ("{regions: [{name: a, values: {auth: {auth_url: https://a.test/v3}}}, {name: b, values: {auth: {auth_url: "
+        f"https://b.test/v3}}}}}}], region_name: b, auth: {{{USER.partition(', ')[2]}, {PROJECT}}}}}"),
+        works(Plugin, "regions", auth_url="https://b.test/v3", region="b")),
     "8 verify": (f"{{verify: false, auth: {{{USER}, {PROJECT}}}}}", r"verify: certificates are always .* cacert$"),
     "8 under auth": (f"{{auth: {{verify: no, {USER}, {PROJECT}}}}}", r"auth\.verify: certificates are .* cacert$"),
     "9 the system": (f"{{auth: {{system_scope: all, {USER}}}}}", r"auth\.system_scope: shares belong to a project"),
     "9 a trust": (f"{{auth: {{trust_id: t, {USER}}}}}", works(Plugin, "auth.trust_id", project__id=None)),
     "10 an identity provider": (
-        (
-            f"{{auth_type: v3oidcpassword, auth: {{{USER.replace('user_domain_name: d', PROJECT)}, {CLIENT}, "
-            "access_token_endpoint: https://idp.test/token}}"
-        ),
-        works(Plugin, "auth_type"),
-    ),
-    "10 a client of one": (
-        (
-            f"{{auth_type: v3oidcclientcredentials, auth: {{auth_url: {URL}, {PROJECT}, {CLIENT}, "
-            "discovery_endpoint: https://idp.test/d}}"
-        ),
-        works(Plugin, "auth_type"),
-    ),
+        (f"{{auth_type: v3oidcpassword, auth: {{{USER.replace('user_domain_name: d', PROJECT)}, {CLIENT}, "
+        "access_token_endpoint: https://idp.test/token}}"), works(Plugin, "auth_type")),
+    "10 a client of one": ((f"{{auth_type: v3oidcclientcredentials, auth: {{auth_url: {URL}, {PROJECT}, {CLIENT}, "
+        "discovery_endpoint: https://idp.test/d}}"), works(Plugin, "auth_type")),
     "10 several factors": (
         f"{{auth_type: v3multifactor, auth_methods: [v3password, v3totp], auth: {{{USER}, passcode: 1, {PROJECT}}}}}",
-        works(Plugin, "auth_type", login__is_renewable=False),
-    ),
+        works(Plugin, "auth_type", login__is_renewable=False)),
     "10 a token": (f"{{auth_type: token, auth: {{auth_url: {URL}, token: t, {PROJECT}}}}}", works(Plugin, "auth_type")),
     "11 an application credential by name": (
-        (
-            f"{{auth: {{auth_url: {URL}, application_credential_name: n, application_credential_secret: s, "
-            "username: u, user_domain_name: d}}"
-        ),
-        works(Plugin, "auth.application_credential_name", project__id=None),
-    ),
+        (f"{{auth: {{auth_url: {URL}, application_credential_name: n, application_credential_secret: s, "
+        "username: u, user_domain_name: d}}"), works(Plugin, "auth.application_credential_name", project__id=None)),
     "an application credential by ID": (
         f"{{auth: {{auth_url: {URL}, application_credential_id: i, application_credential_secret: s}}}}",
-        works(ApplicationCredential, project__id=None),
-    ),
+        works(ApplicationCredential, project__id=None)),
     "12 region, and a URL without a path": (
         f"{{region: eu-de, auth: {{{USER.replace(URL, 'https://iam.test:5000')}, {PROJECT}}}}}",
-        works(auth_url="https://iam.test:5000/v3", region="eu-de"),
-    ),
+        works(auth_url="https://iam.test:5000/v3", region="eu-de")),
     "the URL of the login itself": (f"{{auth: {{{USER.replace('/v3', '/v3/auth/tokens')}, {PROJECT}}}}}", works()),
-    "13 no domain of the project": (
-        f"{{auth: {{{USER}, project_name: x}}}}",
-        works(project__id=None, project__name="x", project__domain__name="d"),
-    ),
-    "14 null": (
-        f"{{{NULLS}, auth: {{project_name: null, {USER}, {PROJECT}}}}}",
-        works(region=None, interface="public", ca_file=None, project__name=None),
-    ),
-    "15 a client certificate": (
-        f"{{cert: c.pem, key: k.pem, auth: {{{USER}, {PROJECT}}}}}",
-        works(Plugin, "cert", login__certificate=("c.pem", "k.pem")),
-    ),
-    **{
-        f"16 {url}": (
-            f"{{cbr_endpoint_override: '{url}', auth: {{{USER}, {PROJECT}}}}}",
-            works(endpoints__cbr="https://cbr.test"),
-        )
-        for url in ("https://cbr.test/v3/%(project_id)s", "https://cbr.test/v3", "https://cbr.test/v3/")
-    },
-    "16 another mark": (
-        f"{{cbr_endpoint_override: 'https://cbr.test/%(user_id)s', auth: {{{USER}, {PROJECT}}}}}",
-        r"cbr_endpoint_override: only %\(project_id\)s may stand in it",
-    ),
+    "13 no domain of the project": (f"{{auth: {{{USER}, project_name: x}}}}",
+        works(project__id=None, project__name="x", project__domain__name="d")),
+    "14 null": (f"{{{NULLS}, auth: {{project_name: null, {USER}, {PROJECT}}}}}",
+        works(region=None, interface="public", ca_file=None, project__name=None)),
+    "15 a client certificate": (f"{{cert: c.pem, key: k.pem, auth: {{{USER}, {PROJECT}}}}}",
+        works(Plugin, "cert", login__certificate=("c.pem", "k.pem"))),
+    **{f"16 {url}": (f"{{cbr_endpoint_override: '{url}', auth: {{{USER}, {PROJECT}}}}}",
+        works(endpoints__cbr="https://cbr.test")) for url in ("https://cbr.test/v3/%(project_id)s",
+        "https://cbr.test/v3", "https://cbr.test/v3/")},
+    "16 another mark": (f"{{cbr_endpoint_override: 'https://cbr.test/%(user_id)s', auth: {{{USER}, {PROJECT}}}}}",
+        r"cbr_endpoint_override: only %\(project_id\)s may stand in it"),
     "17 two documents": (f"{{auth: {{{USER}, {PROJECT}}}}}\n---\nx: 1", r"a second YAML document begins here"),
     "17 tabs": ("\n\tauth: {}", r"a tab stands where YAML wants spaces"),
-    "an inline authority": (
-        f"{{cacert: '-----BEGIN CERTIFICATE-----', auth: {{{USER}, {PROJECT}}}}}",
-        r"cacert wants the path of a PEM file, not the certificates themselves",
-    ),
+    "an inline authority": (f"{{cacert: '-----BEGIN CERTIFICATE-----', auth: {{{USER}, {PROJECT}}}}}",
+        r"cacert wants the path of a PEM file, not the certificates themselves"),
     "two regions": (f"{{auth: {{{USER}, {PROJECT}}}, interface: outer}}", r"interface must be one of public, internal"),
-}
+}  # fmt: skip
 VARIABLES: Mapping[str, tuple[Mapping[str, str], Works | str]] = {
     "18 an identity provider": ({**ENVIRON, **OIDC}, works(Plugin, "OS_AUTH_TYPE", login__kind="v3oidcpassword")),
     "19 a token": (
