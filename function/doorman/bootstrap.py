@@ -109,7 +109,7 @@ def open_examination(
     """Put together all that `doctor` looks at.
 
     Args:
-        policy: or why it cannot be loaded. warnings: what a strict check minds of it.
+        policy: or why it cannot be loaded. warnings: what a strict check warns of.
         projects, credentials: of those who ask, where they are not those that the settings name.
     """
     from doorman.handlers.doctor import Examination  # noqa: PLC0415 - seldom asked for

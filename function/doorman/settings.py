@@ -168,7 +168,7 @@ def _identity(environ: Mapping[str, str], *, is_login_required: bool, is_url_eno
 
 
 def _find_strange(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Find names that look like ours and are none: a slip of the finger stops the start, any other is worth a note."""
+    """Find names that look like ours and are none: a likely misspelling stops the start, any other is worth a note."""
     strange = sorted(
         name for name, value in environ.items() if value and name.startswith("DOORMAN_") and name not in VARIABLES
     )

@@ -239,7 +239,7 @@ class BrokenCloud(Cloud):
 
 
 async def test_a_defect_in_a_round_is_a_500_too() -> None:
-    """What fails inside a round reaches every event of it, and the log."""
+    """What fails inside a batch reaches every event of it, and the log."""
     chain = Chain()
     await chain.swap(BrokenCloud)
     with capture_logs() as log:

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def run(chain: Chain, *, projects: Sequence[str] = ()) -> Report:
-    """Do one run in a chain's office."""
+    """Do one run over a chain's projects."""
     return await Run(chain.served, run_id="run-1").work(projects)
 
 
@@ -182,7 +182,7 @@ async def test_what_a_lost_call_settled_is_told_as_settled(seconds: float) -> No
 
 
 async def test_only_what_is_late_is_triaged_again() -> None:
-    """One image's outcome is told once, though another one of its round must be asked for again."""
+    """One image's outcome is told once, though another one of its batch must be asked for again."""
     chain = Chain()
     golden, stranger = chain.share(), chain.share(STRANGER)
     chain.cloud.faults.add("status", method="PUT", path="members", times=5)

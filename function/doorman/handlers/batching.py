@@ -96,7 +96,7 @@ class Batcher:
     Args:
         work: works notices off together; raises where nothing of it was done.
         turns: shared with the other projects.
-        max_waiting: see MAX_WAITING. max_round: see MAX_ROUND.
+        max_waiting: see MAX_WAITING. max_batch: see MAX_BATCH.
     """
 
     def __init__(self, work: Work, *, turns: Turns, max_waiting: int = MAX_WAITING, max_batch: int = MAX_BATCH) -> None:

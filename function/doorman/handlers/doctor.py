@@ -57,7 +57,7 @@ class Examination:
     """The look at everything: what is looked at, and what was found of it so far.
 
     Attributes:
-        policy: or why it cannot be loaded. warnings: what a strict check minds of it.
+        policy: or why it cannot be loaded. warnings: what a strict check warns of.
         client: to look at hosts with. sink_client: likewise, for that of the sink.
         sink: None where outcomes go nowhere else.
         reached: hosts that were looked at, by scheme, name and port.

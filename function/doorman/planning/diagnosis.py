@@ -220,7 +220,7 @@ def _matches(rule: str, path: str) -> bool:
 
 
 def judge_policy(policy: Policy, warnings: Sequence[str], *, project_id: str | None, today: date) -> Verdict:
-    """Say whether a policy that loads can accept anything in this project, and what a strict check minds.
+    """Say whether a policy that loads can accept anything in this project, and what a strict check warns of.
 
     Args:
         warnings: of the strict check.

@@ -1,6 +1,6 @@
-"""What all cloud APIs have in common, sans I/O: requests, answers, and the catalogue of errors.
+"""What all cloud APIs have in common, sans I/O: requests, answers, and the list of error codes.
 
-`ims`, `glance` and `cbr` build requests and decipher answers with it; only `cloud` sends them.
+`ims`, `glance`, `cbr` and `nova` build requests and read answers with it; only `cloud` sends them.
 """
 
 import re

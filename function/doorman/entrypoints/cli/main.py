@@ -123,7 +123,7 @@ def _run(command: Command, arguments: argparse.Namespace) -> int:
 
 
 def _give_up(error: OSError) -> int:
-    """End where the reader went away (`| head`) and nobody is left to tell, or the disk is full."""
+    """End where the reader closed the pipe (`| head`), or the disk is full."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if not isinstance(error, BrokenPipeError):
         sys.stderr.write(f"doorman: {error.strerror or error}\n")
