@@ -13,8 +13,8 @@ from math import inf
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
-from doorman.models import Share
-from doorman.policy.schema import Api, ImagesEntry
+from doorman.models import Api, Share
+from doorman.policy.schema import ImagesEntry
 
 Test = Callable[[Share, datetime], bool | None]
 

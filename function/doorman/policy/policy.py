@@ -11,13 +11,13 @@ from functools import partial
 from hashlib import sha256
 from typing import Literal
 
-from doorman.models import Action, Share
+from doorman.models import Action, Api, Mode, Share
 from doorman.policy.checks import GROUP, advise, check
 from doorman.policy.conditions import Condition, Test, always, on_day, on_image, on_owner, on_project
 from doorman.policy.document import strict
 from doorman.policy.document.faults import BrokenFile, Fault
 from doorman.policy.document.yaml_reader import Node
-from doorman.policy.schema import Api, ExceptionEntry, ImagesEntry, Mode, PolicyFile, ReconcileEntry, RuleEntry
+from doorman.policy.schema import ExceptionEntry, ImagesEntry, PolicyFile, ReconcileEntry, RuleEntry
 
 __all__ = ["Fault", "Policy", "PolicyError", "Rule", "VaultRule", "expired", "load"]
 

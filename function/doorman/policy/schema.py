@@ -8,13 +8,10 @@ from typing import Annotated, Any, ClassVar, Final, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, JsonValue
 
-from doorman.models import Action, Kind
+from doorman.models import Action, Kind, Mode
 from doorman.policy.document.strict import Strict
 
 MAX_NAME: Final = 100
-
-Api = Literal["ims", "glance"]
-"""The image services; the words of `DOORMAN_API`."""
 
 T = TypeVar("T")
 
@@ -89,7 +86,6 @@ _SUBJECT: Final[list[JsonValue]] = [
     {"properties": {"images": {"required": ["ids"]}}, "required": ["images"]},
 ]
 Decision = Annotated[Action, Field(description="`accept`, `reject` or `hold`")]
-Mode = Literal["enforce", "audit"]
 _Mode = Annotated[Mode, Field(description="`enforce` or `audit`")]
 
 

@@ -9,8 +9,8 @@ from textwrap import wrap
 from typing import Any
 
 from doorman.entrypoints.cli.output import table
-from doorman.events.advice import approve_command
-from doorman.models import CloudEvent, Reason, Share
+from doorman.events.advice import NEEDS_VAULT, approve_command
+from doorman.models import CloudEvent, Share
 from doorman.parsing import counted, visible
 
 COLUMNS = ("PROJECT", "IMAGE", "NAME", "OWNER", "WHAT", "DECISION", "RULE", "REASON", "OUTCOME")
@@ -24,7 +24,6 @@ _SETTLED = ("accepted", "rejected")
 _SETTLES = ("accept", "reject")
 # what needs somebody comes first
 _ORDER = ("failed", *_HELD, "drifted", "rejected", "would be rejected", "accepted", "would be accepted", "skipped")
-_NEEDS_VAULT = (Reason.VAULT_MISSING, Reason.VAULT_FAILED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,7 +190,7 @@ def _commands(some: Sequence[Line], width: int | None, *, settle: str) -> Iterat
     is_one_for_all = len({line.project_id for line in some}) > FEW
 
     def key(line: Line) -> tuple[str, bool]:
-        return "PROJECT" if is_one_for_all else line.project_id, line.entry["reason"] in _NEEDS_VAULT
+        return "PROJECT" if is_one_for_all else line.project_id, line.entry["reason"] in NEEDS_VAULT
 
     for (project_id, _), group in groupby(sorted(some, key=key), key):
         part = list(group)
@@ -258,7 +257,7 @@ def _fate(event: CloudEvent, entry: Mapping[str, Any]) -> str:
     kind = event.type.split(".")[-2]
     if kind != "audited":
         return kind
-    return _WOULD["hold" if entry["reason"] in _NEEDS_VAULT else entry["decision"]]
+    return _WOULD["hold" if entry["reason"] in NEEDS_VAULT else entry["decision"]]
 
 
 def _row(line: Line, known: Known) -> tuple[str, ...]:

@@ -12,12 +12,13 @@ from fnmatch import fnmatchcase
 from math import inf
 from typing import Any, Final
 
+from doorman.models import Api
 from doorman.policy.checks import GROUP
 from doorman.policy.conditions import KEYS, PATTERNS, SYSTEMS
 from doorman.policy.document.faults import Fault
 from doorman.policy.document.yaml_reader import Node, Path
 from doorman.policy.policy import Policy, Rule, compile_policy, resolve
-from doorman.policy.schema import Api, PolicyFile
+from doorman.policy.schema import PolicyFile
 
 CLOUDS: Final[dict[Api, str]] = {"ims": "the IMS", "glance": "plain OpenStack (Glance)"}
 LONG: Final = timedelta(days=731)
