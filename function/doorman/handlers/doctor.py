@@ -11,8 +11,9 @@ from uuid import uuid4
 
 import httpx
 
+from doorman.cloud.api.base import Service
 from doorman.cloud.auth.accounts import Account
-from doorman.cloud.auth.catalog import Service, find_endpoint
+from doorman.cloud.auth.catalog import find_endpoint
 from doorman.cloud.auth.credentials import Credentials
 from doorman.cloud.auth.keystone import LoginRefused, PasswordExpired, Token
 from doorman.cloud.auth.tokens import is_known

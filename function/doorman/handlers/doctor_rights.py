@@ -10,9 +10,8 @@ from functools import partial
 from typing import Final, NoReturn
 
 from doorman.cloud.api import glance, ims, nova
-from doorman.cloud.api.base import Answer, Page, Request, read_object
+from doorman.cloud.api.base import Answer, Page, Request, Service, read_object
 from doorman.cloud.api.base import check as let_through
-from doorman.cloud.auth.catalog import Service
 from doorman.cloud.listing import explain, read
 from doorman.cloud.project import Cloud
 from doorman.errors import Denied, Refused, Unavailable
