@@ -17,6 +17,7 @@ from doorman.policy.tools import share_file
 from doorman.policy.tools.diff import compare_policies
 from doorman.policy.tools.explain import explain
 from doorman.policy.tools.json_schema import schema
+from tests.policy.test_decision import DRAWN, VALUES
 
 NOW = datetime(2026, 11, 5, 12, tzinfo=UTC)
 PAGE = (Path(__file__).parents[2] / "docs/policy.md").read_text(encoding="utf-8")
@@ -47,8 +48,9 @@ def policy(images: dict[str, Any] | None) -> Policy:
 
 
 def test_every_key_has_a_sample_and_a_condition() -> None:
-    """The schema, the conditions and this file know the same keys; a share file lists all facts of a share."""
-    assert set(SAMPLES) == set(ImagesEntry.model_fields) == set(KEYS)
+    """The schema, the conditions, generated rules and this file know the same keys; a share file lists all facts."""
+    assert set(SAMPLES) == set(ImagesEntry.model_fields) == set(KEYS) == set(DRAWN)
+    assert {key.fact for key in KEYS.values()} <= {*VALUES, "image_id"}
     of_the_row = {"shared_at", "settled_at"}  # no rule asks when a member row was made or changed
     assert set(share_file.Facts.model_fields) == {each.name for each in fields(Share)} - of_the_row
 
