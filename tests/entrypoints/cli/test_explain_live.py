@@ -87,6 +87,6 @@ def test_a_defect_is_no_answer(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) ->
     async def fail(_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("doorman.entrypoints.cli.explain_live._read_pending", fail)
+    monkeypatch.setattr("doorman.entrypoints.cli.pending._read_pending", fail)
     with pytest.raises(ZeroDivisionError):
         main(["pending", "--facts"])
