@@ -7,14 +7,13 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from doorman.cloud.member_status import read_current
-from doorman.entrypoints.cli.explain import tell_decision
-from doorman.entrypoints.cli.output import say, say_lines
+from doorman.entrypoints.cli.output import say, say_decision, say_lines
 from doorman.entrypoints.cli.session import find_context, open_projects
 from doorman.entrypoints.cli.tables import NOTHING, Known, describe
 from doorman.errors import Misconfigured
 from doorman.models import Share, is_image_id
 from doorman.policy.tools import share_file
-from doorman.policy.tools.explain import Explanation, as_json, explain
+from doorman.policy.tools.explain import Explanation, as_json, describe_decision, explain
 
 
 def run(arguments: Namespace) -> int:
@@ -65,7 +64,7 @@ def _tell(image: str, share: Share | None, explanation: Explanation | None, know
     say(f"  name {share.name or 'unknown'}, owner {known.owner(share.owner)}, {what}")
     say(f"  stands as {share.member_status or NOTHING} in project {share.project_id}")
     if explanation:
-        tell_decision(explanation)
+        say_decision(explanation.decision.action, describe_decision(explanation))
     elif share.owner is None:
         say("  would wait: the image cannot be read, so nothing can be decided")
     else:

@@ -3,15 +3,18 @@
 The decision comes from `decision.decide`; this asks the same rules the same questions again, without any shortcut.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from doorman.models import Action, Share
 from doorman.policy.decision import Decision, decide, needs_vaults
 from doorman.policy.policy import Policy, Rule, VaultRule
+
+_WORDS: Final[Mapping[Action, str]] = {"accept": "accepted", "reject": "rejected", "hold": "held"}
+_HOLDS: Final = {True: "holds", False: "fails", None: "unknown, so it cannot hold"}
 
 
 class Verdict(StrEnum):
@@ -86,6 +89,30 @@ def as_json(explanation: Explanation) -> dict[str, Any]:
         "trials": [{"rule": trial.rule, "decision": trial.action, "reason": trial.reason} for trial in decision.trials],
         "rules": [asdict(step) for step in explanation.steps],
     }
+
+
+def describe_decision(explanation: Explanation) -> Iterator[str]:
+    """Say in lines what would be decided, and how each rule took part in it."""
+    decision = explanation.decision
+    unruled = "by default, since no rule matches" if explanation.share.owner else "whatever the rules say"
+    by = f"rule {decision.rule}" if decision.rule else unruled
+    audit = ", in audit mode: only told, not done" if decision.audit else ""
+    yield f"  would be {_WORDS[decision.action]}: {decision.reason}, {by}{audit}"
+    yield from (f"    rests on {fact}: {value}" for fact, value in decision.facts.items())
+    for number, entry in enumerate(decision.vaults):
+        yield f"    {'then ' if number else ''}vault {describe_vault(entry)}"
+    for trial in decision.trials:
+        yield f"    on trial: rule {trial.rule} would have {_WORDS[trial.action]} it ({trial.reason})"
+    for step in explanation.steps:
+        yield from _describe_step(step)
+
+
+def _describe_step(step: Step) -> Iterator[str]:
+    kind = "exception" if step.section == "exceptions" else "rule"
+    mode = ", in audit mode" if step.mode == "audit" else ""
+    yield f"    {kind} {step.rule} ({step.decision}{mode}): {step.verdict}"
+    for each in step.conditions:
+        yield f"      {each.condition}: wants {each.wanted}; sees {each.seen}: {_HOLDS[each.holds]}"
 
 
 def describe_vault(entry: VaultRule) -> str:
