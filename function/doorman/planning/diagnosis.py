@@ -1,4 +1,4 @@
-"""What `doctor` finds: the checks, their marks, and the judgement of what was read, but for the image lists' limits.
+"""What `doctor` finds: the checks, their marks, and the judgement of what was read; what is assumed is `assumptions`.
 
 `handlers.doctor` reads, this decides. A finding that needs no reading is written where it arises.
 """
