@@ -22,7 +22,7 @@ from doorman.cloud.auth.keystone import LoginRefused, Token, in_utc
 from doorman.cloud.auth.logins import check_ids, check_served, read_endpoints, read_interface
 from doorman.cloud.auth.variables import Values
 from doorman.errors import Misconfigured, Unavailable
-from doorman.runtime.troubles import name_trouble
+from doorman.runtime.connection_errors import name_trouble
 from doorman.version import VERSION
 
 if TYPE_CHECKING:
