@@ -118,7 +118,7 @@ async def test_the_fates_are_those_of_the_event_chain() -> None:
     members = [
         {
             image: {key: member.status for key, member in rows.items()}
-            for image, rows in chain.cloud.gallery.members.items()
+            for image, rows in chain.cloud.image_store.members.items()
         }
         for chain in (by_events, at_once)
     ]

@@ -77,7 +77,7 @@ def test_world_is_built_as_described() -> None:
     """The cloud holds every sample image, shared as the world says, and the vault that the policy names."""
     cloud = Cloud()
     world.build(cloud)
-    assert {image.id: image.owner for image in cloud.gallery.images.values()} == {
+    assert {image.id: image.owner for image in cloud.image_store.images.values()} == {
         sample.image_id: sample.owner for sample in world.SAMPLES
     }
     assert [cloud.member_status(s.image_id, world.RECEIVER) for s in world.SAMPLES] == [s.status for s in world.SAMPLES]

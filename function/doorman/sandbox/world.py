@@ -159,7 +159,7 @@ def build(cloud: Cloud) -> None:
         image = cloud.add_image(sample.owner, image_id=sample.image_id, name=sample.name, full_ecs=sample.full_ecs)
         if sample.status is not None:
             cloud.share(image.id, RECEIVER, sample.status)
-            cloud.gallery.members[image.id][RECEIVER].updated_at -= A_YEAR
+            cloud.image_store.members[image.id][RECEIVER].updated_at -= A_YEAR
     ended = image_id("golden-job-ended")
     now = cloud.clock()
     cloud.queue.jobs[ENDED_JOB] = Job(

@@ -52,7 +52,7 @@ def test_three_hundred_shares_fit_two_screens(width: int, cloud: Cloud, tmp_path
     assert f"       of image-factory ({FACTORY}) -> 4 projects" in lines
     assert lines[lines.index("to try again what failed:") + 1] == "  doorman run"
     assert sum(line.startswith("rejecting 1 for eu-de_landing-zone-") for line in lines) == 12
-    for image, members in cloud.gallery.members.items():
+    for image, members in cloud.image_store.members.items():
         for project in members:
             cloud.set_status(image, project, "accepted")
     lines = look("reconcile")

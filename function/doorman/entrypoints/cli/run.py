@@ -13,12 +13,12 @@ from signal import Signals
 from uuid import uuid4
 
 from doorman.entrypoints.cli import notify, tables
-from doorman.entrypoints.cli.memory import keys_of, keys_of_people, only_new, read_keys, write_keys
 from doorman.entrypoints.cli.output import SturdyStream, is_screen, say, write_lines
 from doorman.entrypoints.cli.progress import say_left, supervise
 from doorman.entrypoints.cli.report import read_events
 from doorman.entrypoints.cli.report_page import try_page, write_page
 from doorman.entrypoints.cli.session import Session, add_json, add_projects, open_projects
+from doorman.entrypoints.cli.state_file import keys_of, keys_of_people, only_new, read_keys, write_keys
 from doorman.errors import Misconfigured
 from doorman.handlers.run import Report, Run
 from doorman.parsing import visible

@@ -185,8 +185,8 @@ class Feed:
                 self.shares[key] = (self._next(), row)
 
     def _rows(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        for image_id, members in self.cloud.gallery.members.items():
-            image = self.cloud.gallery.images[image_id]
+        for image_id, members in self.cloud.image_store.members.items():
+            image = self.cloud.image_store.images[image_id]
             for project_id, member in members.items():
                 fate, reason = self.told.get(f"{project_id}/{image_id}", ("", ""))
                 is_told = fate == member.status or (member.status == "pending" and fate in STAYS)
@@ -199,7 +199,7 @@ class Feed:
                 }  # fmt: skip
 
     def _write(self, lane: Lane) -> dict[str, Any]:
-        names = [image.name for each in lane.images if (image := self.cloud.gallery.images.get(each))]
+        names = [image.name for each in lane.images if (image := self.cloud.image_store.images.get(each))]
         steps = sorted(self._steps(lane), key=lambda step: step[0])
         starts = [each.at for each in lane.arrivals if "causationid" not in each.event.attributes]
         starts = starts or [at for at, *_ in steps[:1]]
