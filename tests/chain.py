@@ -118,7 +118,7 @@ class Chain:
         return reply
 
     def told(self, *, kind: str | None = None) -> list[tuple[str, str, str]]:
-        """Give (image, fate, reason) of every outcome told so far, sorted."""
+        """Give (image, outcome, reason) of every outcome told so far, sorted."""
         return sorted(
             (entry["image_id"], event.type.split(".")[3], entry["reason"])
             for event in self.outcomes()

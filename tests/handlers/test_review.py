@@ -99,7 +99,7 @@ async def test_the_limit_holds_here_as_well() -> None:
     images = [chain.share(GOLDEN, status="rejected") for _ in range(2)]
     await chain.notify(*images)
     await chain.settle()
-    assert sorted(fate for _, fate, _ in chain.told()) == ["held", "held"]
+    assert sorted(outcome for _, outcome, _ in chain.told()) == ["held", "held"]
 
 
 @pytest.mark.parametrize("condition", ["full_ecs: true", "full_ecs: false", "os_type: Linux"])

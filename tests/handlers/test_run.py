@@ -1,4 +1,4 @@
-"""The whole job in one process: the same fates as by events, whatever breaks, is killed or runs twice."""
+"""The whole job in one process: the same outcomes as by events, whatever breaks, is killed or runs twice."""
 
 import asyncio
 import random
@@ -249,12 +249,12 @@ async def test_a_job_longer_than_the_check_budget_is_followed_on() -> None:
 async def test_two_runs_at_once_do_no_harm() -> None:
     """Both end well, every share is settled as decided, and nothing untrue is told."""
     chain = Chain()
-    wanted = {chain.share(owner): fate for owner, fate in [(GOLDEN, "accepted"), (BAD, "rejected")] * 30}
+    wanted = {chain.share(owner): outcome for owner, outcome in [(GOLDEN, "accepted"), (BAD, "rejected")] * 30}
     reports = await asyncio.gather(*(Run(chain.served, run_id=f"run-{number}").work() for number in range(2)))
     assert [report.is_faultless for report in reports] == [True, True]
     assert {image: chain.cloud.member_status(image, "receiver") for image in wanted} == wanted
-    for image, fate, reason in chain.told():
-        assert (fate, reason) in {
+    for image, outcome, reason in chain.told():
+        assert (outcome, reason) in {
             (wanted[image], "allowed_owner"),
             (wanted[image], "rejected_by_rule"),
             ("skipped", "already_settled"),

@@ -70,7 +70,7 @@ def plan(
 
 
 def told(drawn: Plan) -> list[tuple[str, OutcomeType, Reason]]:
-    """Give the outcomes' images, fates and reasons."""
+    """Give the outcomes' images, types and reasons."""
     return [(outcome.image_id, outcome.type, outcome.reason) for outcome in drawn.outcomes]
 
 

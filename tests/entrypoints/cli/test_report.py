@@ -112,7 +112,7 @@ def test_a_row_a_share(archive: str, capsys: pytest.CaptureFixture[str]) -> None
     """A spreadsheet takes no sharer's words for a formula."""
     assert main(["report", archive, "--csv"]) == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
-    assert {row["image"]: row["outcome"] for row in rows} == {image_id(key): fate for key, fate in TAKEN.items()}
+    assert {row["image"]: row["outcome"] for row in rows} == {image_id(key): outcome for key, outcome in TAKEN.items()}
     assert {row["name"] for row in rows} == {"", "'=1+1", "<script>alert(1)</script>\\u202e"}
 
 

@@ -137,7 +137,7 @@ def exit_code(*, is_done: bool, stop: Signals | None) -> int:
 def is_failed(arguments: Namespace, session: Session, report: Report) -> bool:
     """Say whether something ended in a way that `--fail-on` names."""
     found = tables.lines(report.told, told=session.told)
-    return any(line.fate.removeprefix("would be ") in arguments.fail_on for line in found)
+    return any(line.outcome.removeprefix("would be ") in arguments.fail_on for line in found)
 
 
 def _show(found: Sequence[tables.Line], known: tables.Known, *, nothing: str) -> None:
