@@ -79,14 +79,3 @@ def test_facts_are_the_file_that_shares_takes(
     told = capsys.readouterr()
     assert json.loads(told.out) == []
     assert told.err.startswith("doorman: ")
-
-
-def test_a_defect_is_no_answer(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is not foreseen is raised."""
-
-    async def fail(_: object) -> None:
-        raise ZeroDivisionError
-
-    monkeypatch.setattr("doorman.entrypoints.cli.pending._read_pending", fail)
-    with pytest.raises(ZeroDivisionError):
-        main(["pending", "--facts"])

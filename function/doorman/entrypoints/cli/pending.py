@@ -36,17 +36,18 @@ async def _write_facts(arguments: Namespace) -> int:
     async with open_projects(arguments, projects=arguments.project, is_telling=False, as_json=True) as session:
         contexts, errors = await session.projects.contexts()
         chosen = [each for each in contexts if not session.named or each.project_id in session.named]
-        answers = await asyncio.gather(*map(_read_pending, chosen), return_exceptions=True)
-    failed = [*errors, *(each for each in answers if isinstance(each, BaseException))]
+        answers = await asyncio.gather(*map(_read_pending, chosen))
+    failed = [*errors, *(each for each in answers if isinstance(each, Unavailable))]
     for error in failed:
-        if not isinstance(error, Unavailable):
-            raise error
         sys.stderr.write(f"doorman: {visible(str(error))}\n")
-    shares = [share for each in answers if not isinstance(each, BaseException) for share in each]
+    shares = [share for each in answers if not isinstance(each, Unavailable) for share in each]
     say_lines(json.dumps(share_file.write(shares), indent=2))
     return 1 if failed else 0
 
 
-async def _read_pending(context: ProjectContext) -> list[Share]:
-    listed = await context.cloud.pending()
+async def _read_pending(context: ProjectContext) -> list[Share] | Unavailable:
+    try:
+        listed = await context.cloud.pending()
+    except Unavailable as error:
+        return error
     return [share for _, share in sorted(listed.items()) if share.owner != context.project_id]
