@@ -61,6 +61,10 @@ def run(arguments: argparse.Namespace) -> int:
         from doorman.entrypoints.cli import explain_live  # noqa: PLC0415 - event files need no cloud
 
         return explain_live.run(arguments)
+    return _explain_files(arguments)
+
+
+def _explain_files(arguments: argparse.Namespace) -> int:
     path = arguments.policy or os.environ.get("DOORMAN_POLICY") or "policy.yaml"
     policy = load(read_text(path), file=path, api=served_api())
     listed = share_file.load(read_text(arguments.shares), file=arguments.shares) if arguments.shares else ()
