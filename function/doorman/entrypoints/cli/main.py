@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Final, NoReturn, Protocol, cast
 
-from doorman.entrypoints.cli.examples import write_below
+from doorman.entrypoints.cli.help_texts import write_below
 from doorman.errors import DoormanError, Misconfigured
 from doorman.parsing import visible
 from doorman.policy.document.faults import BrokenFile
