@@ -436,7 +436,7 @@ def test_decide_is_total_and_deterministic(rules: list[dict[str, Any]], facts: S
 
 @given(RULE_LISTS, SHARES)
 def test_the_first_rule_that_matches_decides(rules: list[dict[str, Any]], facts: Share) -> None:
-    """The enforced rule that decides is the first of which every condition holds; none of those before it does."""
+    """The enforced rule that decides is the first of which every condition matches; none of those before it does."""
     ruled = build(rules)
     holding = [
         rule

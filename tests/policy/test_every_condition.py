@@ -63,7 +63,7 @@ def test_a_condition_is_known_everywhere(key: str) -> None:
     for change in compared.changes:
         share = change.share
         [step] = explain(share, narrow, now=NOW).steps
-        findings = {each.condition: (each.seen, each.holds) for each in step.conditions}
+        findings = {each.condition: (each.seen, each.matches) for each in step.conditions}
         assert findings[f"images.{key}"][1] is not True
         [written] = share_file.write([share])
         assert share_file.load(json.dumps([written]), file="s") == (share,)

@@ -51,7 +51,7 @@ class Rule:
     by_hand: bool = False
 
     def verdict(self, share: Share, now: datetime, *, at_door: bool = True) -> bool | None:
-        """Say whether all conditions hold for a share that `Policy.rules_for` gave this rule to.
+        """Say whether all conditions match a share that `Policy.rules_for` gave this rule to.
 
         Args:
             share: its facts.
@@ -63,10 +63,10 @@ class Rule:
         """
         verdict: bool | None = True
         for test in (self.first, *self.others, *self.at_door) if at_door else (self.first, *self.others):
-            holds = test(share, now)
-            if holds is False:
+            matches = test(share, now)
+            if matches is False:
                 return False
-            if holds is None:
+            if matches is None:
                 verdict = None
         return verdict
 

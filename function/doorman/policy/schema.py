@@ -99,7 +99,7 @@ class Bounds(Strict):
 
 
 class ImagesEntry(Strict):
-    """What an image must be: every key given must hold, any entry of a list is enough."""
+    """What an image must be: every key given must match, any entry of a list is enough."""
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
@@ -128,7 +128,7 @@ _Images = Annotated[ImagesEntry | None, Field(description="a mapping of conditio
 
 
 class RuleEntry(Strict):
-    """One rule: where all of its conditions hold, its decision is taken."""
+    """One rule: where all of its conditions match, its decision is taken."""
 
     model_config = ConfigDict(
         json_schema_extra={"if": {"properties": {"decision": {"const": "accept"}}}, "then": {"anyOf": _SUBJECT}}

@@ -67,7 +67,7 @@ def test_programs_get_everything_as_plain_values() -> None:
         "condition": "images.names",
         "wanted": "golden-*",
         "seen": "golden-1",
-        "holds": True,
+        "matches": True,
     }
 
 

@@ -1,4 +1,4 @@
-"""Explains a decision rule by rule: which condition held, which failed, and the value seen. Decides nothing itself.
+"""Explains a decision rule by rule: which condition matched, which failed, and the value seen. Decides nothing itself.
 
 The decision comes from `decision.decide`; this asks the same rules the same questions again, without any shortcut.
 """
@@ -14,7 +14,7 @@ from doorman.policy.decision import Decision, decide, needs_vaults
 from doorman.policy.policy import Policy, Rule, VaultRule
 
 _WORDS: Final[Mapping[Action, str]] = {"accept": "accepted", "reject": "rejected", "hold": "held"}
-_HOLDS: Final = {True: "holds", False: "fails", None: "unknown, so it cannot hold"}
+_MATCHES: Final = {True: "matches", False: "fails", None: "unknown, so it cannot match"}
 
 
 class Verdict(StrEnum):
@@ -29,12 +29,12 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One condition of a rule, asked: `holds` is None where the fact is unknown."""
+    """One condition of a rule, asked: `matches` is None where the fact is unknown."""
 
     condition: str
     wanted: str
     seen: str
-    holds: bool | None
+    matches: bool | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +112,7 @@ def _describe_step(step: Step) -> Iterator[str]:
     mode = ", in audit mode" if step.mode == "audit" else ""
     yield f"    {kind} {step.rule} ({step.decision}{mode}): {step.verdict}"
     for each in step.conditions:
-        yield f"      {each.condition}: wants {each.wanted}; sees {each.seen}: {_HOLDS[each.holds]}"
+        yield f"      {each.condition}: wants {each.wanted}; sees {each.seen}: {_MATCHES[each.matches]}"
 
 
 def describe_vault(entry: VaultRule) -> str:
@@ -145,13 +145,13 @@ def _steps(share: Share, rules: tuple[Rule, ...], now: datetime) -> Iterator[Ste
 def _findings(rule: Rule, share: Share, now: datetime) -> Iterator[Finding]:
     for each in rule.conditions:
         seen = each.read(share, now)
-        yield Finding(condition=each.key, wanted=each.wanted, seen=seen, holds=each.test(share, now))
+        yield Finding(condition=each.key, wanted=each.wanted, seen=seen, matches=each.test(share, now))
 
 
 def _verdict(rule: Rule, findings: list[Finding]) -> Verdict:
-    held = [finding.holds for finding in findings]
-    if False in held:
+    matches = [finding.matches for finding in findings]
+    if False in matches:
         return Verdict.FAILED
-    if None in held:
+    if None in matches:
         return Verdict.UNKNOWN
     return Verdict.TRIED if rule.audit else Verdict.MATCHED

@@ -132,7 +132,7 @@ def _precedes(early: _Placed, late: _Placed) -> bool:
 
 
 def _implies(key: str, given: Any, wanted: Any) -> bool:
-    """Say whether the condition `given` can only hold where `wanted` does."""
+    """Say whether the condition `given` can only match where `wanted` does."""
     if isinstance(given, dict):
         low = given.get("at_least", 0) >= wanted.get("at_least", 0)
         return bool(low and given.get("at_most", inf) <= wanted.get("at_most", inf))
@@ -280,7 +280,7 @@ def _hopeless(places: Sequence[_Placed], api: Api) -> Found:
 
 
 def _never(place: _Placed, api: Api) -> Iterator[tuple[str, str]]:
-    """Give the conditions that never hold with this image service, and why."""
+    """Give the conditions that never match with this image service, and why."""
     yield from ((key, f"does not tell `{key}`") for key in place.images if api not in KEYS[key].told_by)
     if api == "glance" and place.images.get("full_ecs"):
         yield "full_ecs", "has no full-ECS images"

@@ -139,8 +139,8 @@ function drawDecision({ image_id: image, name, before, after, changed }) {
   return h("li", { class: changed ? "changed" : "" }, details);
 }
 async function explain(image, body) {
-  const told = await call("POST", "/sandbox/policy", { text: $("policy").value, image }), words = { true: "holds", false: "fails", null: "unknown" };
-  const condition = (each) => h("li", {}, `${each.condition}: wants ${each.wanted}; sees ${each.seen}: `, h("b", {}, words[each.holds]));
+  const told = await call("POST", "/sandbox/policy", { text: $("policy").value, image }), words = { true: "matches", false: "fails", null: "unknown" };
+  const condition = (each) => h("li", {}, `${each.condition}: wants ${each.wanted}; sees ${each.seen}: `, h("b", {}, words[each.matches]));
   body.replaceChildren(...(told[0]?.rules ?? []).map((rule) => h("div", {}, h("b", {}, rule.rule), ` (${rule.decision}): ${rule.verdict}`, h("ul", {}, ...rule.conditions.map(condition)))));
 }
 
