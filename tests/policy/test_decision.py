@@ -11,15 +11,7 @@ from hypothesis import strategies as st
 from pydantic_core import to_json
 
 from doorman.models import MemberStatus, Reason, Share, Vault
-from doorman.policy.decision import (
-    Decision,
-    Trial,
-    decide,
-    hold_over_limit,
-    lapsed,
-    needs_vaults,
-    over_limit,
-)
+from doorman.policy.decision import Decision, Trial, decide, hold_over_limit, lapsed, needs_vaults, over_limit
 from doorman.policy.policy import Policy, load
 from doorman.policy.vault_choice import choose
 from tests.builders import BAD, GOLDEN, POLICY, SECOND_VAULT, VAULT

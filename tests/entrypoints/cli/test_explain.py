@@ -177,15 +177,7 @@ def test_for_programs(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     )
     assert told[1]["refused"].startswith("body: not JSON")
     keys = ("event_id", "facts_from", "skipped", "project_id", "owner", "decision", "reason")
-    assert tuple(decided[key] for key in keys) == (
-        "event-1",
-        "shares",
-        None,
-        "receiver",
-        "aaa",
-        "hold",
-        "fact_unknown",
-    )
+    assert tuple(decided[key] for key in keys) == ("event-1", "shares", None, "receiver", "aaa", "hold", "fact_unknown")
     assert own == {
         "event_id": "event-1",
         "event_type": "dev.doorman.share.notified.v1",

@@ -54,11 +54,7 @@ C = A.replace("name: a", "name: c")
             id="a ban behind the accept",
         ),
         pytest.param(
-            rules(
-                "name: all, decision: hold",
-                A,
-                "name: b, decision: reject",
-            ),
+            rules("name: all, decision: hold", A, "name: b, decision: reject"),
             [
                 "4:12: `a` can never match, the rule `all` in line 3 takes all its shares: move it up, or remove it",
                 "5:12: `b` can never match, the rule `all` in line 3 takes all its shares: move it up, or remove it",
@@ -71,11 +67,7 @@ C = A.replace("name: a", "name: c")
             id="one of two owners",
         ),
         pytest.param(
-            rules(
-                "name: a, owners: [aaa], decision: accept",
-                "name: b, owners: [bbb], decision: accept",
-                C,
-            ),
+            rules("name: a, owners: [aaa], decision: accept", "name: b, owners: [bbb], decision: accept", C),
             [
                 "5:12: `c` can never match, the rule `b` in line 4 takes all its shares: move it up, or remove it",
                 "5:23: warning: aaa: never comes here, the rule `a` in line 3 takes it: remove it from one of the two",
@@ -83,28 +75,17 @@ C = A.replace("name: a", "name: c")
             id="one owner each",
         ),
         pytest.param(rules(A, "name: b, decision: reject"), [], id="a rest for everybody"),
-        pytest.param(
-            rules(A.replace("decision", "mode: audit, decision"), B),
-            [],
-            id="a trial first",
-        ),
-        pytest.param(
-            rules(A.replace("decision", "projects: [p], decision"), B),
-            [],
-            id="one project",
-        ),
+        pytest.param(rules(A.replace("decision", "mode: audit, decision"), B), [], id="a trial first"),
+        pytest.param(rules(A.replace("decision", "projects: [p], decision"), B), [], id="one project"),
         pytest.param(
             rules(
-                A.replace("decision", "projects: [p, q], decision"),
-                B.replace("decision", "projects: [p], decision"),
+                A.replace("decision", "projects: [p, q], decision"), B.replace("decision", "projects: [p], decision")
             ),
             ["4:12: `b` can never match, the rule `a` in line 3 takes all its shares: move it up, or remove it"],
             id="a project of several",
         ),
         pytest.param(
-            rules(
-                "name: a, owners: [aaa, aaa], decision: hold",
-            ),
+            rules("name: a, owners: [aaa, aaa], decision: hold"),
             ["3:29: warning: aaa stands in this list already: remove one of the two"],
             id="an owner twice",
         ),
@@ -212,9 +193,7 @@ SYSTEM = "without a wildcard, no system calls itself exactly so"
         (rules(ACCEPT.replace(OWNER, OWNER.upper())), []),
         (
             rules(f"name: kill, owners: [{OWNER[:-1]}], decision: reject"),
-            [
-                f"3: `{OWNER[:-1]}` is no project ID, it has 31 hex digits: an ID is 32 hex digits, or a UUID",
-            ],
+            [f"3: `{OWNER[:-1]}` is no project ID, it has 31 hex digits: an ID is 32 hex digits, or a UUID"],
         ),
         (
             rules(ACCEPT.replace("decision", "projects: ['group:prod'], decision")) + "\ngroups: {prod: [eu-de_prod]}",
@@ -260,10 +239,7 @@ SYSTEM = "without a wildcard, no system calls itself exactly so"
             ["3: `kill` is on trial and changes nothing: remove `mode: audit` to keep these owners out"],
         ),
         (rules(f"name: trial, owners: [{OWNER}], images: {{encrypted: true}}, decision: reject, mode: audit"), []),
-        (
-            "version: 1\nmode: audit",
-            [f"2: {AUDIT}"],
-        ),
+        ("version: 1\nmode: audit", [f"2: {AUDIT}"]),
         (
             "version: 1\nexceptions:\n"
             + "\n".join(
@@ -283,16 +259,8 @@ def test_nothing_dangerous_passes_in_silence(text: str, lines: list[str]) -> Non
     ("api", "images", "lines"),
     [
         ("ims", "hash: " + "a" * 64, ["3: the IMS does not tell `hash`: `golden` never accepts anything there"]),
-        (
-            "glance",
-            "kind: server",
-            [f"{GLANCE} does not tell `kind`: `golden` never accepts anything there"],
-        ),
-        (
-            "glance",
-            "full_ecs: true",
-            [f"{GLANCE} has no full-ECS images: `golden` never accepts anything there"],
-        ),
+        ("glance", "kind: server", [f"{GLANCE} does not tell `kind`: `golden` never accepts anything there"]),
+        ("glance", "full_ecs: true", [f"{GLANCE} has no full-ECS images: `golden` never accepts anything there"]),
         ("ims", "kind: server, full_ecs: true", []),
         ("glance", "full_ecs: false", []),
     ],

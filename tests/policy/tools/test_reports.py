@@ -16,14 +16,7 @@ FOUND = [
 def test_json_is_a_list_of_findings() -> None:
     """As they are, in order."""
     assert json.loads(write(FOUND[:1], "json")) == [
-        {
-            "file": "p.yaml",
-            "line": 3,
-            "column": 9,
-            "level": "error",
-            "name": "policy",
-            "message": '`a` < `b` & "c"',
-        }
+        {"file": "p.yaml", "line": 3, "column": 9, "level": "error", "name": "policy", "message": '`a` < `b` & "c"'}
     ]
 
 
@@ -55,12 +48,7 @@ def test_sarif_has_a_place_for_each() -> None:
         "kind": "fail",
         "message": {"text": "late"},
         "locations": [
-            {
-                "physicalLocation": {
-                    "artifactLocation": {"uri": "p.yaml"},
-                    "region": {"startLine": 4, "startColumn": 1},
-                }
-            }
+            {"physicalLocation": {"artifactLocation": {"uri": "p.yaml"}, "region": {"startLine": 4, "startColumn": 1}}}
         ],
     }
     assert [(each["level"], each["kind"]) for each in run["results"]] == [("warning", "fail"), ("none", "pass")]

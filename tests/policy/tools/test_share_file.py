@@ -54,14 +54,9 @@ def test_facts_become_shares() -> None:
         ("5", ["1:1: the file must be a list of shares, each beginning with `- image_id:`, not a number"]),
         (
             "- owner: aaa",
-            [
-                f"1:3: a share needs `image_id`: add `image_id:` with an image ID: a UUID such as `{IMAGE}`",
-            ],
+            [f"1:3: a share needs `image_id`: add `image_id:` with an image ID: a UUID such as `{IMAGE}`"],
         ),
-        (
-            f"- image_id: {IMAGE}\n  ownr: aaa",
-            ["2:3: `ownr` is not a key of a share: did you mean `owner`?"],
-        ),
+        (f"- image_id: {IMAGE}\n  ownr: aaa", ["2:3: `ownr` is not a key of a share: did you mean `owner`?"]),
         (
             f"- image_id: {IMAGE}\n  created_at: yesterday\n  min_disk: 1.5",
             [
@@ -75,9 +70,7 @@ def test_facts_become_shares() -> None:
         ),
         (
             "- gold",
-            [
-                f'1:3: an entry of the list must be a mapping of facts, such as `owner: {OWNER}`, not the text "gold"',
-            ],
+            [f'1:3: an entry of the list must be a mapping of facts, such as `owner: {OWNER}`, not the text "gold"'],
         ),
     ],
 )
