@@ -181,7 +181,7 @@ class Examination:
         named = _find_listed(token, credentials.account)
         if named and named != base:
             text = f"image service at {base} (OS_IMAGE_ENDPOINT_OVERRIDE); the catalog says {named}"
-            self.chart.add(Check.CATALOG, note(text, "leave the override away, unless it is meant"))
+            self.chart.add(Check.CATALOG, note(text, "remove the override, unless it is intended"))
         else:
             by = "as the catalog says" if named else "as the settings say"
             self.chart.add(Check.CATALOG, ok(f"image service at {base}, {by}"))

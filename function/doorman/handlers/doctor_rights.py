@@ -86,7 +86,7 @@ class Rights:
             await self._decide()
 
     async def _explain_list(self, error: Unavailable | Refused) -> NoReturn:
-        """Say why the lists cannot be read, and at what that lies; nothing goes on without them."""
+        """Say why the lists cannot be read, and how to mend that; nothing goes on without them."""
         chart, cloud, api = self.chart, self.cloud, self.context.settings.api
         if isinstance(error, Refused) and error.status == _NOT_FOUND:
             fix = "set OS_IMAGE_ENDPOINT_OVERRIDE to the image service's URL, without any version"

@@ -271,7 +271,7 @@ def _try_again(decision: Decision, checked: Checked, *, vaults_left: bool) -> Ag
     if failure is Failure.VAULT and _offers(decision, checked.vault_id):
         is_worth = vaults_left and len(checked.tried_vaults) < MAX_TRIED_VAULTS
         return Again(tried_vault=checked.vault_id) if is_worth else None
-    # Who failed in company is a suspect, no more: alone it will show.
+    # One that failed beside others is only a suspect: it is tried alone next.
     return Again() if checked.together > 1 or (failure not in _FINAL and checked.tries < MAX_TRIES) else None
 
 

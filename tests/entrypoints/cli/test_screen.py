@@ -253,7 +253,7 @@ def test_an_image_is_described_by_what_is_known() -> None:
 def test_a_vault_is_asked_for_where_one_is_missing(
     cloud: Cloud, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What a real run would hold for want of a vault is shown so, and the command asks for one."""
+    """What a real run would hold because it has no vault is shown so, and the command asks for one."""
     (tmp_path / "policy.yaml").write_text(POLICY[: POLICY.index("vaults:")])
     image = cloud.add_share(GOLDEN, "receiver", full_ecs=True)
     assert main(["pending"]) == 0

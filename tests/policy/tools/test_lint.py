@@ -1,4 +1,4 @@
-"""Finds what a policy says and hardly means: what has no effect, and breaks that once passed in silence."""
+"""Finds what a policy says and probably does not mean: what has no effect, and breaks that once passed in silence."""
 
 import re
 from datetime import date

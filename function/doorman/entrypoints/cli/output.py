@@ -142,7 +142,7 @@ class LossyStream:
 
 
 def _shorten(line: str) -> str:
-    """Leave the time and the level away, and what goes beyond the screen."""
+    """Leave out the time and the level, and what goes beyond the screen."""
     return cut(re.sub(r"^\S+ \[\w+ *\] (\S+) *", r"\1 ", line))
 
 

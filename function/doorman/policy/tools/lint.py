@@ -1,4 +1,4 @@
-"""Looks for what a policy says and hardly means: rules never reached, IDs that are none, patterns that match nothing.
+"""Looks for what a policy probably does not mean: rules never reached, IDs that are none, patterns that match nothing.
 
 None of it keeps the functions from starting. Where the file promises what it cannot do, it is an error all the same;
 the rest is untidy, late or dangerous, and a warning.
@@ -142,7 +142,7 @@ def _implies(key: str, given: Any, wanted: Any) -> bool:
 
 
 def _is_within(pattern: str, other: str) -> bool:
-    """Say whether all that `pattern` matches, `other` matches; No where that takes more than a look."""
+    """Say whether all that `pattern` matches, `other` matches; False where that takes more than a look."""
     if pattern == other or not set("*?[") & set(pattern):
         return fnmatchcase(pattern, other) or pattern == other
     prefix = other[:-1]
