@@ -117,7 +117,7 @@ def month(*, is_chained: bool, arguments: argparse.Namespace) -> dict[str, float
             for _ in range(arguments.notices)
         ]
         accepted = sum(
-            member.status == "accepted" for row in engine.cloud.gallery.members.values() for member in row.values()
+            member.status == "accepted" for row in engine.cloud.image_store.members.values() for member in row.values()
         )
     if accepted != each * arguments.notices:
         raise SystemExit(f"{accepted} shares were accepted, not {each * arguments.notices}")

@@ -18,6 +18,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from doorman.bootstrap import SERVICES
+from doorman.cloud.api.base import ImageService
 from doorman.cloud.auth.accounts import Endpoints
 from doorman.cloud.auth.credentials import from_invocation, from_settings, list_served
 from doorman.cloud.client import ApiClient, Throttle
@@ -211,6 +213,7 @@ class Play:
     sink: RecordingSink
     hooks: list[Callable[[httpx.Request], None]] = field(default_factory=list)
     app: ASGIApp | None = None
+    service: ImageService | None = None
 
     def client(self) -> httpx.AsyncClient:
         """Connect to the local cloud, in this process."""
@@ -233,6 +236,7 @@ class Play:
             settings,
             load(policy) if isinstance(policy, str) else policy,
             clock=self.clock,
+            service=self.service or SERVICES[settings.api],
             open_client=lambda _: client,
             sink=self.sink,
             credentials=from_settings(list_served(settings.identity), client=client, clock=self.clock),

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from doorman.cloud.api.base import ImageService
 from doorman.cloud.project import Cloud
 from doorman.entrypoints.http import Reply, answer
 from doorman.errors import Unavailable
@@ -44,7 +45,9 @@ def structured(kind: str, data: Any, **attributes: Any) -> dict[str, Any]:
 class Chain:
     """One project `receiver` that is served, everything around it, and the events so far."""
 
-    def __init__(self, *, policy: str = POLICY, roles: str = "", **environ: str) -> None:
+    def __init__(
+        self, *, policy: str = POLICY, roles: str = "", service: ImageService | None = None, **environ: str
+    ) -> None:
         self.clock = FakeClock()
         self.cloud = State(clock=lambda: self.clock.now().timestamp())
         projects = environ.get("OS_PROJECT_ID", RECEIVER)
@@ -56,7 +59,7 @@ class Chain:
         self.tray = RecordingSink()
         self.replies: list[Reply] = []
         self._delivered = 0
-        self.play = Play(state=self.cloud, clock=self.clock, sink=self.tray)
+        self.play = Play(state=self.cloud, clock=self.clock, sink=self.tray, service=service)
         self.served = self.play.served(policy=policy, **environ)
 
     async def swap(self, cloud: type[Cloud]) -> None:
@@ -115,7 +118,7 @@ class Chain:
         return reply
 
     def told(self, *, kind: str | None = None) -> list[tuple[str, str, str]]:
-        """Give (image, fate, reason) of every outcome told so far, sorted."""
+        """Give (image, outcome, reason) of every outcome told so far, sorted."""
         return sorted(
             (entry["image_id"], event.type.split(".")[3], entry["reason"])
             for event in self.outcomes()

@@ -33,7 +33,7 @@ def add(state: State, name: str, *, status: MemberStatus = "pending", count: int
         for _ in range(count)
     ]
     for image in images:
-        state.gallery.images[image].backup_id = None
+        state.image_store.images[image].backup_id = None
     return images
 
 

@@ -19,7 +19,7 @@ from tests.builders import BAD, GOLDEN, POLICY, STRANGER, trace
 PROJECT = "receiver"
 FUNCTION = f"urn:fss:eu-de:{PROJECT}:function:default:doorman:latest"
 TOPIC = f"urn:smn:eu-de:{PROJECT}:doorman-events"
-FATES = {GOLDEN: "accepted", BAD: "rejected", STRANGER: "held"}
+OUTCOMES = {GOLDEN: "accepted", BAD: "rejected", STRANGER: "held"}
 
 
 def write_trace(images: Sequence[str], trace_id: str) -> dict[str, Any]:
@@ -63,7 +63,7 @@ class Chain:
 
     def share(self, count: int) -> dict[str, str]:
         """Share so many images of each owner, one of them a whole server; gives who shared which."""
-        shared = {self.cloud.add_share(owner, PROJECT): owner for owner in FATES for _ in range(count)}
+        shared = {self.cloud.add_share(owner, PROJECT): owner for owner in OUTCOMES for _ in range(count)}
         return shared | {self.cloud.add_share(GOLDEN, PROJECT, full_ecs=True): GOLDEN}
 
     def notice(self, images: Sequence[str], trace_id: str) -> None:
@@ -102,12 +102,14 @@ class Chain:
         return list({each["id"]: each for each in messages if "specversion" in each}.values())
 
     def outcomes(self) -> dict[str, list[tuple[str, str]]]:
-        """Give (fate, reason) of every outcome told, by image."""
+        """Give (outcome, reason) of every outcome told, by image."""
         told: dict[str, list[tuple[str, str]]] = {}
         for event in self.events():
-            fate = event["type"].split(".")[-2]
-            for entry in event["data"].get("images", []) if fate in {*FATES.values(), "failed", "skipped"} else []:
-                told.setdefault(entry["image_id"], []).append((fate, entry["reason"]))
+            outcome = event["type"].split(".")[-2]
+            for entry in (
+                event["data"].get("images", []) if outcome in {*OUTCOMES.values(), "failed", "skipped"} else []
+            ):
+                told.setdefault(entry["image_id"], []).append((outcome, entry["reason"]))
         return told
 
     def tries(self) -> Counter[str]:

@@ -141,7 +141,7 @@ resource "opentelekomcloud_fgs_function_v2" "doorman" {
   timeout          = var.timeout
   memory_size      = var.memory
   max_instance_num = tostring(var.max_instances)
-  concurrency_num  = 10 # calls in one container share connections, and rounds
+  concurrency_num  = 10 # calls in one container share connections, and batches
 
   agency                = opentelekomcloud_identity_agency_v3.engine.name
   app_agency            = opentelekomcloud_identity_agency_v3.function.name

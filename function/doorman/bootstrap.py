@@ -4,11 +4,14 @@ Plain calls, one place: nothing here decides, and nothing is kept beyond what it
 """
 
 import ssl
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from doorman.cloud.api.base import ImageService
+from doorman.cloud.api.glance import Glance
+from doorman.cloud.api.ims import Ims
 from doorman.cloud.auth.credentials import (
     Credentials,
     find_certificate,
@@ -18,6 +21,7 @@ from doorman.cloud.auth.credentials import (
     list_served,
 )
 from doorman.handlers.projects import Projects
+from doorman.models import Api
 from doorman.policy.policy import Policy, load
 from doorman.runtime.clock import Clock
 from doorman.runtime.http import Clients, Exchange, open_client, trust
@@ -28,6 +32,10 @@ from doorman.sinks.http import HttpSink
 
 if TYPE_CHECKING:
     from doorman.handlers.doctor import Examination
+
+
+SERVICES: Mapping[Api, ImageService] = {"ims": Ims(), "glance": Glance()}
+"""How the image services of DOORMAN_API are asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +100,7 @@ def open_projects(
         connections.settings,
         policy,
         clock=connections.clock,
+        service=SERVICES[connections.settings.api],
         open_client=connections.cloud.of,
         sink=sink or make_sink(connections, credentials),
         credentials=credentials,
@@ -109,7 +118,7 @@ def open_examination(
     """Put together all that `doctor` looks at.
 
     Args:
-        policy: or why it cannot be loaded. warnings: what a strict check minds of it.
+        policy: or why it cannot be loaded. warnings: what a strict check warns of.
         projects, credentials: of those who ask, where they are not those that the settings name.
     """
     from doorman.handlers.doctor import Examination  # noqa: PLC0415 - seldom asked for

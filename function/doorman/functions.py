@@ -24,7 +24,7 @@ from doorman.bootstrap import Connections, connect, open_projects
 from doorman.entrypoints.http import Reply, answer
 from doorman.errors import DoormanError
 from doorman.events.cloudevents import MAX_BODY
-from doorman.events.messages import EventType
+from doorman.events.messages import TICK, EventType
 from doorman.handlers.dispatch import Handler, handle_check, handle_sweep, handle_triage
 from doorman.handlers.projects import Projects
 from doorman.models import CloudEvent, Handled
@@ -61,7 +61,7 @@ def _start() -> tuple[Connections, Policy]:
     except DoormanError as error:
         raise SystemExit(f"doorman: {error}") from None
     logs.set_up(level=settings.log_level, form=settings.log_format)
-    telemetry.set_up(os.environ, event_types=[*EventType, "dev.knative.sources.ping"])
+    telemetry.set_up(os.environ, event_types=[*EventType, TICK])
     logs.logger().info("started", version=VERSION, policy_digest=policy.digest, mode=settings.mode)
     for note in connections.notes:
         logs.logger().warning("settings.note", text=note)

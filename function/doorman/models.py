@@ -26,6 +26,10 @@ Status = Literal["accepted", "rejected"]
 MemberStatus = Literal["pending", "accepted", "rejected"]
 Action = Literal["accept", "reject", "hold"]
 Kind = Literal["server", "data", "iso", "bare_metal"]
+Mode = Literal["enforce", "audit"]
+
+Api = Literal["ims", "glance"]
+"""The kinds of image services; the words of `DOORMAN_API`."""
 
 
 def is_image_id(text: str) -> bool:

@@ -9,28 +9,21 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args
 from doorman.cloud.auth.environ import Identity, NoLogin
 from doorman.cloud.auth.variables import gather
 from doorman.errors import Misconfigured, Rejected
+from doorman.events.cloudevents import CORE, NAME
+from doorman.models import Api, Mode
 from doorman.parsing import parse_json
 from doorman.runtime.logs import Format, Level
 from doorman.sinks.base import Target, read_sink
 
-Mode = Literal["enforce", "audit"]
 LentMode = Literal[Mode, "forward"]
 """Where credentials may come with each call, a function may also do no more than pass notices on."""
-Api = Literal["ims", "glance"]
 
 SLIPS = 2
 """Letters that a name may differ from a known one to be taken for it."""
 
-_EXTENSION = re.compile(r"[a-z0-9]+", re.ASCII)
-_CORE = frozenset({"specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema", "data"})
-
 
 def _text(_: str, text: str) -> str | None:
     return text or None
-
-
-def _sink(_: str, text: str) -> str | Target | None:
-    return read_sink(text)
 
 
 def _choice(words: Any, name: str, text: str) -> Any:
@@ -63,7 +56,7 @@ def _overrides(name: str, text: str) -> Mapping[str, str]:
     if not isinstance(extensions, dict) or not all(isinstance(value, str) for value in extensions.values()):
         raise Misconfigured(f'{name}: expected JSON such as {{"extensions": {{"team": "images"}}}}')
     for each in extensions:
-        if not _EXTENSION.fullmatch(each) or each in _CORE:
+        if not NAME.fullmatch(each) or each in {*CORE, "data"}:
             raise Misconfigured(f"{name}: {each[:40]!r} is no extension name (lower-case letters and digits)")
     return extensions
 
@@ -95,7 +88,7 @@ class Settings:
     sweep_fanout: Annotated[int, Variable("DOORMAN_SWEEP_FANOUT", "50", _count)]
     log_level: Annotated[Level, Variable("LOG_LEVEL", "info", partial(_choice, Level))]
     log_format: Annotated[Format, Variable("LOG_FORMAT", "json", partial(_choice, Format))]
-    sink: Annotated[str | Target | None, Variable("K_SINK", "", _sink)] = field(repr=False)
+    sink: Annotated[str | Target | None, Variable("K_SINK", "", lambda _, text: read_sink(text))] = field(repr=False)
     overrides: Annotated[Mapping[str, str], Variable("K_CE_OVERRIDES", "", _overrides)]
     sink_ca: Annotated[str | None, Variable("K_CA_CERTS", "")] = field(repr=False)
     identity: Identity = field(repr=False)
@@ -161,14 +154,14 @@ def _identity(environ: Mapping[str, str], *, is_login_required: bool, is_url_eno
         from doorman.cloud.auth.cloud_files import name_entries  # noqa: PLC0415 - only for this message
 
         raise Misconfigured(f"{error}{name_entries(environ)}") from None
-    is_alone = is_url_enough and environ.get("K_SINK", "").startswith("http")
+    is_alone = is_url_enough and isinstance(read_sink(environ.get("K_SINK", "")), str)
     if not (is_alone or identity.accounts or identity.handed or identity.clouds or identity.endpoints.image):
         raise Misconfigured("OS_IMAGE_ENDPOINT_OVERRIDE: missing; credentials that come with each call know no catalog")
     return identity
 
 
 def _find_strange(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Find names that look like ours and are none: a slip of the finger stops the start, any other is worth a note."""
+    """Find names that look like ours and are none: a likely misspelling stops the start, any other is worth a note."""
     strange = sorted(
         name for name, value in environ.items() if value and name.startswith("DOORMAN_") and name not in VARIABLES
     )

@@ -327,7 +327,7 @@ def _judge_report(cloud: Cloud, broker: Broker, owners: dict[str, str]) -> Itera
         if story is None:
             yield f"{image} of {owner} is {status}, and the report does not know it"
             continue
-        told, reasons = (story.fate, story.last.rule), {each.reason.partition(" ")[0] for each in story.moments}
+        told, reasons = (story.outcome, story.last.rule), {each.reason.partition(" ")[0] for each in story.moments}
         if status == "pending" and image in worn:
             is_right = told[0] == "failed"
         elif status == "pending":

@@ -62,7 +62,7 @@ class TestPending:
     async def test_whole_servers(self, state: State, cloud: Cloud) -> None:
         """They are told by a filter, which is asked for only where an image does not say itself."""
         plain, whole = (state.add_share(GOLDEN, RECEIVER, full_ecs=kind) for kind in (False, True))
-        state.gallery.images[whole].backup_id = None
+        state.image_store.images[whole].backup_id = None
         found = await cloud.pending()
         assert {image: share.full_ecs for image, share in found.items()} == {plain: False, whole: True}
 

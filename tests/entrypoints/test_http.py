@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from typing import Any
 from uuid import uuid4
 
@@ -12,11 +12,8 @@ from structlog.testing import capture_logs
 from doorman.cloud.project import Cloud
 from doorman.entrypoints.http import Reply, answer
 from doorman.events.messages import EventType
-from doorman.handlers.context import ProjectContext
 from doorman.handlers.dispatch import handle_sweep, handle_triage
-from doorman.handlers.results import Ended
-from doorman.handlers.triage import triage
-from doorman.models import Notice, Share
+from doorman.models import Share
 from tests.chain import BAD, GOLDEN, POLICY, RECEIVER, STRANGER, Chain, structured
 
 pytestmark = pytest.mark.anyio
@@ -177,19 +174,18 @@ async def test_ticks_join_a_sweep() -> None:
     assert len(chain.of(EventType.PENDING)) == swept + 1
 
 
-async def test_a_defect_met_by_one_event_of_a_batch_fails_the_batch_once_all_are_done(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_a_defect_met_by_one_event_of_a_batch_fails_the_batch_once_all_are_done() -> None:
     """A batch has one answer: where one event meets a defect it is a 500, and the others are settled nevertheless."""
     chain = Chain()
     good, bad = chain.share(), chain.share()
 
-    async def stumble(context: ProjectContext, notices: Sequence[Notice]) -> Ended:
-        if any(bad in notice.images for notice in notices):
-            raise ZeroDivisionError("a defect")
-        return await triage(context, notices)
+    class Stumbling(Cloud):
+        async def pending(self, images: Collection[str] | None = None) -> dict[str, Share]:
+            if bad in (images or ()):
+                raise ZeroDivisionError
+            return await super().pending(images)
 
-    monkeypatch.setattr("doorman.handlers.projects.triage", stumble)
+    await chain.swap(Stumbling)
     events = [data(images=[image]) | {"id": image} for image in (good, bad)]
     reply = await chain.post(EventType.NOTIFIED, events)
     await chain.settle()
@@ -224,8 +220,8 @@ class BrokenCloud(Cloud):
         raise ZeroDivisionError
 
 
-async def test_a_defect_in_a_round_is_a_500_too() -> None:
-    """What fails inside a round reaches every event of it, and the log."""
+async def test_a_defect_in_a_batch_is_a_500_too() -> None:
+    """What fails inside a batch reaches every event of it, and the log."""
     chain = Chain()
     await chain.swap(BrokenCloud)
     with capture_logs() as log:

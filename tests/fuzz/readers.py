@@ -177,6 +177,11 @@ def _shares(data: bytes) -> None:
     share_file.load(data.decode(errors="replace"), file="shares.yaml")
 
 
+def _image(answer: Answer) -> None:
+    glance.read_image(answer, IMAGE, project_id="receiver")
+    glance.read_visible(answer)
+
+
 READERS: Mapping[str, Callable[[bytes], None]] = {
     "structured": _structured,
     "batched": _batched,
@@ -189,7 +194,7 @@ READERS: Mapping[str, Callable[[bytes], None]] = {
     "members_call": _answered(Ims().read_settled),
     "job": _answered(ims.read_job),
     "member": _answered(read_member),
-    "image": _answered(lambda answer: glance.read_image(answer, IMAGE, project_id="receiver")),
+    "image": _answered(_image),
     "vaults": _answered(cbr.read_vaults),
     "servers": _answered(nova.read_servers),
     "error": _error,

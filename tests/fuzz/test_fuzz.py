@@ -1,14 +1,25 @@
 """Whatever foreign bytes say, a reader gives something or says what is wrong with an error of ours."""
 
 import random
+import re
+from pathlib import Path
 
 import pytest
 
+from doorman.cloud import api
 from tests.fuzz.fuzz import LONGEST, Tally, feed, samples
 from tests.fuzz.mutants import mutate
 from tests.fuzz.readers import READERS, survives
 
 MUTANTS = 150
+
+
+def test_every_reader_of_an_answer_is_fed() -> None:
+    """A new API comes with readers, which are here as well; those that all APIs share are fed through them."""
+    files = [path for path in Path(api.__path__[0]).glob("*.py") if path.stem not in {"base", "images"}]
+    found = {name for path in files for name in re.findall(r"def (read_\w+)\(answer", path.read_text())}
+    fed = (Path(__file__).parent / "readers.py").read_text()
+    assert [name for name in sorted(found) if name not in fed] == []
 
 
 @pytest.mark.parametrize("reader", READERS)

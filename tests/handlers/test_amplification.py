@@ -47,7 +47,7 @@ async def test_images_that_nobody_knows(projects: int, images: int, *, is_payloa
     else:
         assert await chain.post(EventType.NOTIFIED, asked) == Reply()
     assert calls(chain) <= WALK * projects + 60
-    assert {(fate, reason) for _, fate, reason in chain.told()} == {("skipped", "not_shared")}
+    assert {(outcome, reason) for _, outcome, reason in chain.told()} == {("skipped", "not_shared")}
     assert len(chain.told()) == projects * images
 
 
@@ -58,7 +58,7 @@ async def test_what_lists_alone_show_is_told_as_well() -> None:
         image = chain.cloud.add_share(GOLDEN, event["data"]["project_id"], status="accepted")
         event["data"]["images"] = [image]
     assert await chain.post(EventType.NOTIFIED, asked) == Reply()
-    assert {(fate, reason) for _, fate, reason in chain.told()} == {("accepted", "already_settled")}
+    assert {(outcome, reason) for _, outcome, reason in chain.told()} == {("accepted", "already_settled")}
     assert {entry["settled_at"] for event in chain.outcomes() for entry in event.data["images"]} == {None}
 
 

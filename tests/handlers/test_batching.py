@@ -1,4 +1,4 @@
-"""Tests of rounds: who shares one, who waits for what, and that nobody's trouble becomes somebody else's."""
+"""Tests of batches: who shares one, who waits for what, and that nobody's trouble becomes somebody else's."""
 
 import asyncio
 from collections.abc import Sequence
@@ -24,12 +24,12 @@ def notice(*numbers: int) -> Notice:
 
 @dataclass
 class Work:
-    """Works rounds off when it is told to.
+    """Works batches off when it is told to.
 
     Attributes:
-        rounds: numbers of the first images of each round's notices.
-        errors: by number of a first image, what goes wrong with a round that has it.
-        is_open: whether rounds end at once; else each waits for `go_on`.
+        batches: numbers of the first images of each batch's notices.
+        errors: by number of a first image, what goes wrong with a batch that has it.
+        is_open: whether batches end at once; else each waits for `go_on`.
     """
 
     batcher: list[list[int]] = field(default_factory=list)
@@ -40,7 +40,7 @@ class Work:
     places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))
 
     async def __call__(self, notices: Sequence[Notice]) -> Ended:
-        """Work one round off."""
+        """Work one batch off."""
         numbers = [int(each.images[0][-12:]) for each in notices]
         self.batcher.append(numbers)
         self.in_flight += 1
@@ -54,12 +54,12 @@ class Work:
         return {image: OutcomeType.ACCEPTED for each in notices for image in each.images}
 
     def go_on(self, batcher: int = 1) -> None:
-        """Let rounds end."""
+        """Let batches end."""
         for _ in range(batcher):
             self.places.release()
 
 
-def open_rounds(work: Work, *, turns: Turns | None = None, waiting: int = 100, size: int = 100) -> Batcher:
+def open_batcher(work: Work, *, turns: Turns | None = None, waiting: int = 100, size: int = 100) -> Batcher:
     """Open a line of notices."""
     return Batcher(work, turns=turns or Turns(), max_waiting=waiting, max_batch=size)
 
@@ -80,7 +80,7 @@ async def join(batcher: Batcher, *notices: Sequence[int]) -> list[asyncio.Task[t
 async def test_an_idle_project_adds_no_delay() -> None:
     """A lone notice is worked off at once, and so is the next one; each is told its own images only."""
     work = Work()
-    batcher = open_rounds(work)
+    batcher = open_batcher(work)
     first = await batcher.join(notice(1, 2))
     second = await batcher.join(notice(3))
     assert first == ({image_id(1): "accepted", image_id(2): "accepted"}, 0)
@@ -89,9 +89,9 @@ async def test_an_idle_project_adds_no_delay() -> None:
 
 
 async def test_what_comes_meanwhile_shares_the_next_round() -> None:
-    """While a round is in flight the next notices wait; then all of them go in one round."""
+    """While a batch is in flight the next notices wait; then all of them go in one batch."""
     work = Work(is_open=False)
-    batcher = open_rounds(work)
+    batcher = open_batcher(work)
     tasks = await join(batcher, [1])
     tasks += await join(batcher, *([number] for number in range(2, 7)))
     assert work.batcher == [[1]]
@@ -101,9 +101,9 @@ async def test_what_comes_meanwhile_shares_the_next_round() -> None:
 
 
 async def test_a_busy_project_waits_a_moment_for_those_just_answered() -> None:
-    """Who was answered and at once sends the next event shares the next round with those that waited."""
+    """Who was answered and at once sends the next event shares the next batch with those that waited."""
     work = Work(is_open=False)
-    batcher = open_rounds(work)
+    batcher = open_batcher(work)
 
     async def two(number: int) -> None:
         await batcher.join(notice(number))
@@ -122,9 +122,9 @@ async def test_a_busy_project_waits_a_moment_for_those_just_answered() -> None:
 
 
 async def test_a_round_has_a_bound() -> None:
-    """Nobody waits for the whole of a large storm: a round takes the first to come, and one large event goes alone."""
+    """Nobody waits for the whole of a large storm: a batch takes the first to come, and one large event goes alone."""
     work = Work(is_open=False)
-    batcher = open_rounds(work, size=4)
+    batcher = open_batcher(work, size=4)
     tasks = await join(batcher, [0])
     tasks += await join(batcher, [1, 2], [3], [4, 5], [6], [7, 8, 9, 10, 11], [12])
     work.go_on(10)
@@ -135,7 +135,7 @@ async def test_a_round_has_a_bound() -> None:
 async def test_a_full_queue_sends_back_at_once() -> None:
     """Past the bound an event is not kept waiting; one that is larger than the bound still finds its way."""
     work = Work(is_open=False)
-    batcher = open_rounds(work, waiting=2)
+    batcher = open_batcher(work, waiting=2)
     tasks = await join(batcher, [0])
     tasks += await join(batcher, [1, 2, 3])
     with pytest.raises(Unavailable, match="too many events are waiting") as caught:
@@ -148,9 +148,9 @@ async def test_a_full_queue_sends_back_at_once() -> None:
 
 
 async def test_a_cloud_that_is_down_is_told_to_all() -> None:
-    """Where nothing of a round could be done, each of its events is to come again; the next round is not held up."""
+    """Where nothing of a batch could be done, each of its events is to come again; the next batch is not held up."""
     work = Work(errors={1: Unavailable("the cloud is down", retry_after=7.0)})
-    batcher = open_rounds(work)
+    batcher = open_batcher(work)
     answers = await asyncio.gather(*(batcher.join(notice(number)) for number in (1, 2)), return_exceptions=True)
     assert [(str(each), each.retry_after) for each in answers if isinstance(each, Unavailable)] == [
         ("the cloud is down", 7.0)
@@ -160,18 +160,18 @@ async def test_a_cloud_that_is_down_is_told_to_all() -> None:
 
 
 async def test_a_defect_met_by_one_event_fails_no_other() -> None:
-    """A round that meets a defect of ours is worked off one by one: only the event that causes it fails."""
+    """A batch that meets a defect of ours is worked off one by one: only the event that causes it fails."""
     work = Work(errors={2: ZeroDivisionError("a defect")})
-    batcher = open_rounds(work)
+    batcher = open_batcher(work)
     answers = await asyncio.gather(*(batcher.join(notice(number)) for number in (1, 2, 3)), return_exceptions=True)
     assert work.batcher == [[1, 2, 3], [1], [2], [3]]
     assert [type(each) for each in answers] == [tuple, ZeroDivisionError, tuple]
 
 
 async def test_a_caller_that_goes_away_takes_nobody_with_it() -> None:
-    """The round goes on for the others, also when all are gone, and the next one finds an open door."""
+    """The batch goes on for the others, also when all are gone, and the next one finds an open door."""
     work = Work(is_open=False)
-    batcher = open_rounds(work)
+    batcher = open_batcher(work)
     tasks = await join(batcher, [1], [2])
     tasks[0].cancel()
     work.go_on()
@@ -186,7 +186,7 @@ async def test_a_caller_that_goes_away_takes_nobody_with_it() -> None:
 async def test_nobody_hears_of_the_error_of_a_caller_that_left(caplog: pytest.LogCaptureFixture) -> None:
     """An error that nobody waits for is not complained about either."""
     work = Work(is_open=False, errors={1: Unavailable("down")})
-    batcher = open_rounds(work)
+    batcher = open_batcher(work)
     (task,) = await join(batcher, [1])
     task.cancel()
     work.go_on()
@@ -195,10 +195,10 @@ async def test_nobody_hears_of_the_error_of_a_caller_that_left(caplog: pytest.Lo
 
 
 async def test_projects_take_turns() -> None:
-    """While rounds of others are in flight, the next one waits for what comes in meanwhile; then it has its turn."""
+    """While batches of others are in flight, the next one waits for what comes in meanwhile; then it has its turn."""
     turns = Turns()
     works = [Work(is_open=False) for _ in range(3)]
-    lines = [open_rounds(work, turns=turns) for work in works]
+    lines = [open_batcher(work, turns=turns) for work in works]
     tasks = [asyncio.create_task(lines[place].join(notice(1))) for place in (0, 1, 2)]
     await asyncio.sleep(0)
     await asyncio.sleep(0)

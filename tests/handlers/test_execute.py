@@ -33,7 +33,7 @@ def share(state: State, count: int = 1, **fields: Any) -> list[str]:
 
 
 def entries(sink: RecordingSink) -> dict[str, tuple[str, str, str | None]]:
-    """Give fate, reason and error code of each image that was told."""
+    """Give outcome, reason and error code of each image that was told."""
     return {
         entry["image_id"]: (event.type.split(".")[-2], entry["reason"], entry["error_code"])
         for event in sink.events

@@ -1,12 +1,11 @@
 """Whatever kind of image service it is: what `ImageService` asks of it is all that the handlers know."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from doorman.cloud.api.base import Answer, ImageService, Page, Request, read_object
+from doorman.cloud.api.base import Answer, Page, Request, read_object
 from doorman.cloud.api.images import read_rows
 from doorman.models import MemberStatus, Status
 from tests.chain import BAD, GOLDEN, RECEIVER, STRANGER, VAULT, Chain
@@ -49,10 +48,7 @@ class Mixed:
 
 async def test_a_third_kind_passes_the_whole_chain() -> None:
     """By event and by tick, with pages and full-ECS images: nothing but the implementation is new."""
-    chain = Chain()
-    service: ImageService = Mixed()
-    context = await chain.served.context(RECEIVER)
-    chain.served._contexts[RECEIVER] = replace(context, cloud=replace(context.cloud, service=service))  # noqa: SLF001
+    chain = Chain(service=Mixed())
     golden = [chain.share() for _ in range(5)]
     banned, stranger, whole = chain.share(BAD), chain.share(STRANGER), chain.share(GOLDEN, full_ecs=True)
     await chain.notify(*golden[:2])

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from doorman.bootstrap import SERVICES
 from doorman.errors import Rejected, Unavailable
 from doorman.handlers.context import ProjectContext
 from doorman.handlers.projects import Projects
@@ -118,6 +119,7 @@ async def test_defect_loses_no_project(play: Play) -> None:
         settings,
         (await play.context()).policy,
         clock=play.clock,
+        service=SERVICES[settings.api],
         open_client=lambda _: play.client(),
         sink=play.sink,
         credentials=[BrokenCredentials()],  # type: ignore[list-item]

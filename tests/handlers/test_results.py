@@ -21,9 +21,9 @@ OTHER = Cause(id="cause-2", correlation="correlation-2")
 DOWN = Unavailable("the sink does not take it")
 
 
-def outcome(image: str, fate: OutcomeType = OutcomeType.HELD, cause: str = CAUSE.id) -> Outcome:
+def outcome(image: str, kind: OutcomeType = OutcomeType.HELD, cause: str = CAUSE.id) -> Outcome:
     """Make the outcome of an image."""
-    return Outcome(type=fate, image_id=image, reason=Reason.OWNER_NOT_ALLOWED, cause=cause)
+    return Outcome(type=kind, image_id=image, reason=Reason.OWNER_NOT_ALLOWED, cause=cause)
 
 
 @pytest.fixture

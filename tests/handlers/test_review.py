@@ -56,7 +56,7 @@ async def test_a_whole_server_gets_its_vault() -> None:
     """That it is one is asked of the list, since the image does not say so."""
     chain = Chain(policy=STRICT)
     whole, told = chain.share(status="rejected", full_ecs=True), chain.share(status="rejected")
-    chain.cloud.gallery.images[whole].backup_id = None
+    chain.cloud.image_store.images[whole].backup_id = None
     await chain.notify(whole, told)
     await chain.settle()
     assert chain.told() == sorted((image, "accepted", "allowed_owner") for image in (whole, told))
@@ -99,7 +99,7 @@ async def test_the_limit_holds_here_as_well() -> None:
     images = [chain.share(GOLDEN, status="rejected") for _ in range(2)]
     await chain.notify(*images)
     await chain.settle()
-    assert sorted(fate for _, fate, _ in chain.told()) == ["held", "held"]
+    assert sorted(outcome for _, outcome, _ in chain.told()) == ["held", "held"]
 
 
 @pytest.mark.parametrize("condition", ["full_ecs: true", "full_ecs: false", "os_type: Linux"])
@@ -114,7 +114,7 @@ async def test_the_sweep_finds_by_pages_what_whole_lists_show(condition: str, ap
             for full_ecs in (False, True):
                 image = chain.share(owner, status=status, full_ecs=full_ecs)
                 if not tells:
-                    chain.cloud.gallery.images[image].backup_id = None
+                    chain.cloud.image_store.images[image].backup_id = None
     context = await chain.served.context("receiver")
     expected = [drift for drift in (await review(context)).drifts if not drift.is_perhaps_wanted]
     assert expected

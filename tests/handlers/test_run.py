@@ -1,4 +1,4 @@
-"""The whole job in one process: the same fates as by events, whatever breaks, is killed or runs twice."""
+"""The whole job in one process: the same outcomes as by events, whatever breaks, is killed or runs twice."""
 
 import asyncio
 import random
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def run(chain: Chain, *, projects: Sequence[str] = ()) -> Report:
-    """Do one run in a chain's office."""
+    """Do one run over a chain's projects."""
     return await Run(chain.served, run_id="run-1").work(projects)
 
 
@@ -115,7 +115,7 @@ async def test_the_fates_are_those_of_the_event_chain() -> None:
     members = [
         {
             image: {key: member.status for key, member in rows.items()}
-            for image, rows in chain.cloud.gallery.members.items()
+            for image, rows in chain.cloud.image_store.members.items()
         }
         for chain in (by_events, at_once)
     ]
@@ -179,7 +179,7 @@ async def test_what_a_lost_call_settled_is_told_as_settled(seconds: float) -> No
 
 
 async def test_only_what_is_late_is_triaged_again() -> None:
-    """One image's outcome is told once, though another one of its round must be asked for again."""
+    """One image's outcome is told once, though another one of its batch must be asked for again."""
     chain = Chain()
     golden, stranger = chain.share(), chain.share(STRANGER)
     chain.cloud.faults.add("status", method="PUT", path="members", times=5)
@@ -236,12 +236,12 @@ async def test_a_job_longer_than_the_check_budget_is_followed_on() -> None:
 async def test_two_runs_at_once_do_no_harm() -> None:
     """Both end well, every share is settled as decided, and nothing untrue is told."""
     chain = Chain()
-    wanted = {chain.share(owner): fate for owner, fate in [(GOLDEN, "accepted"), (BAD, "rejected")] * 30}
+    wanted = {chain.share(owner): outcome for owner, outcome in [(GOLDEN, "accepted"), (BAD, "rejected")] * 30}
     reports = await asyncio.gather(*(Run(chain.served, run_id=f"run-{number}").work() for number in range(2)))
     assert [report.is_faultless for report in reports] == [True, True]
     assert {image: chain.cloud.member_status(image, "receiver") for image in wanted} == wanted
-    for image, fate, reason in chain.told():
-        assert (fate, reason) in {
+    for image, outcome, reason in chain.told():
+        assert (outcome, reason) in {
             (wanted[image], "allowed_owner"),
             (wanted[image], "rejected_by_rule"),
             ("skipped", "already_settled"),

@@ -108,7 +108,7 @@ async def test_a_thousand_shares_in_twenty_projects_take_the_fewest_calls() -> N
     await chain.settle()
     assert chain.members_calls() == [200] * 20
     assert len(chain.told()) == 1000
-    assert {(fate, reason) for _, fate, reason in chain.told()} == {("accepted", "allowed_owner")}
+    assert {(outcome, reason) for _, outcome, reason in chain.told()} == {("accepted", "allowed_owner")}
     calls, events = len(chain.cloud.calls), len(chain.tray.events)
     for tick in ("tick-2", "tick-3"):
         await chain.tick(tick)

@@ -88,8 +88,8 @@ async def test_a_settled_share_is_never_overwritten(owner: str, standing: str, r
     reply = await chain.notify(image, *others, age=5)
     assert reply.status == 204
     # Lists do not tell when: what only they show settled as decided is told as done for the event.
-    fate = standing if crowd and owner != STRANGER and reason == "already_settled" else "skipped"
-    assert chain.told() == sorted((each, fate, reason) for each in (image, *others))
+    outcome = standing if crowd and owner != STRANGER and reason == "already_settled" else "skipped"
+    assert chain.told() == sorted((each, outcome, reason) for each in (image, *others))
     assert chain.cloud.writes == []
 
 
@@ -196,7 +196,7 @@ async def test_a_fault_of_the_cloud_loses_nothing(kind: str, path: str) -> None:
     await chain.settle()
     assert set(statuses) <= {204, 503}
     assert statuses[-1] == 204
-    assert {(each, fate) for each, fate, _ in chain.told()} >= {(image, "accepted"), (banned, "rejected")}
+    assert {(each, outcome) for each, outcome, _ in chain.told()} >= {(image, "accepted"), (banned, "rejected")}
     assert chain.cloud.member_status(image, "receiver") == "accepted"
 
 
@@ -210,7 +210,7 @@ async def test_a_sink_that_takes_nothing_is_a_503_and_the_next_delivery_finishes
     await chain.wait(5)
     assert (await chain.notify(image, stranger)).status == 204
     await chain.settle()
-    assert {fate for _, fate, _ in chain.told()} == {"accepted", "held"}
+    assert {outcome for _, outcome, _ in chain.told()} == {"accepted", "held"}
 
 
 async def test_a_check_that_the_sink_misses_leaves_no_share_untold() -> None:
@@ -231,11 +231,11 @@ async def test_two_deliveries_at_once_are_safe() -> None:
     replies = await asyncio.gather(*(chain.notify(*images) for _ in range(4)))
     await chain.settle()
     assert {reply.status for reply in replies} == {204}
-    assert {(fate, reason) for _, fate, reason in chain.told()} <= {
+    assert {(outcome, reason) for _, outcome, reason in chain.told()} <= {
         ("accepted", "allowed_owner"),
         ("accepted", "already_settled"),
     }
-    assert {image for image, fate, _ in chain.told() if fate == "accepted"} == set(images)
+    assert {image for image, outcome, _ in chain.told() if outcome == "accepted"} == set(images)
 
 
 async def test_a_share_settled_during_our_call_is_told_as_it_stands() -> None:

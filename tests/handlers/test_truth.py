@@ -118,7 +118,7 @@ class TestClaims:
         batch = [structured(EventType.NOTIFIED, {**data, "tries": tries}, id=f"n{tries}") for tries in (3, 1)]
         await chain.post(EventType.NOTIFIED, batch)
         await chain.settle()
-        assert {(each, fate) for each, fate, _ in chain.told()} == {(image, "accepted"), (other, "accepted")}
+        assert {(each, outcome) for each, outcome, _ in chain.told()} == {(image, "accepted"), (other, "accepted")}
 
 
 class TestIds:

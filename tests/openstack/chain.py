@@ -106,13 +106,13 @@ class Chain:
         for event in list(self.broker.events):
             if event.type.startswith("dev.doorman.share.") and event.type != TYPES["triage"]:
                 for entry in event.value()["images"]:
-                    fate, image_id = event.type.split(".")[3], entry["image_id"]
-                    if fate == "decided":
+                    outcome, image_id = event.type.split(".")[3], entry["image_id"]
+                    if outcome == "decided":
                         decided.add(image_id)
                         continue
-                    told.get(image_id, []).append((fate, entry["reason"]))
-                    is_ours = fate in {"accepted", "rejected"} and entry["reason"] != "already_settled"
-                    assert image_id in decided or not is_ours, f"{fate} without evidence: {image_id}"
+                    told.get(image_id, []).append((outcome, entry["reason"]))
+                    is_ours = outcome in {"accepted", "rejected"} and entry["reason"] != "already_settled"
+                    assert image_id in decided or not is_ours, f"{outcome} without evidence: {image_id}"
         return list(told.values())
 
     def digest(self) -> dict[str, Any]:

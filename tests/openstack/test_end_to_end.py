@@ -1,4 +1,4 @@
-"""The whole product on a real Keystone and Glance: every fate, and everything that happens while we work."""
+"""The whole product on a real Keystone and Glance: every outcome, and everything that happens while we work."""
 
 import threading
 import time
@@ -28,7 +28,7 @@ def statuses(chain: Chain, images: list[str]) -> list[str]:
 
 
 def make_all(chain: Chain, count: int = MANY) -> dict[str, list[str]]:
-    """Make that many shares of each fate."""
+    """Make that many shares of each outcome."""
     return {
         "accepted": chain.make_shares(GOLDEN, "golden", count),
         "rejected": chain.make_shares(BANNED, "banned", count),
@@ -95,7 +95,7 @@ def test_unshared_while_we_work(chain: Chain) -> None:
     chain.wait()
     assert chain.outcomes(kept) == [[ACCEPTED]] * len(kept)
     assert statuses(chain, kept) == ["accepted"] * len(kept)
-    assert {fate for told in chain.outcomes(taken) for fate in told} <= {ACCEPTED, ("skipped", "not_shared")}
+    assert {outcome for told in chain.outcomes(taken) for outcome in told} <= {ACCEPTED, ("skipped", "not_shared")}
     assert [len(told) for told in chain.outcomes(taken)] == [1] * len(taken)
 
 

@@ -1,4 +1,4 @@
-"""`doorman run` on a real Glance: the same fates as by events, from a `clouds.yaml` and one command."""
+"""`doorman run` on a real Glance: the same outcomes as by events, from a `clouds.yaml` and one command."""
 
 import json
 import subprocess
@@ -12,7 +12,7 @@ COUNT = 8
 
 
 def doorman(environ: dict[str, str], folder: Path, *words: str) -> dict[str, tuple[str, str]]:
-    """Run a command in that folder; give fate and reason of each image that its JSON lines tell of."""
+    """Run a command in that folder; give outcome and reason of each image that its JSON lines tell of."""
     command = [*COMMAND, *words, "--json"]
     ended = subprocess.run(command, env=environ, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
     assert (ended.returncode, ended.stderr) == (0, "")
@@ -43,8 +43,8 @@ def test_dry_run_then_run(world: RealWorld, environ: dict[str, str], tmp_path: P
     assert {status: [world.status(image_id) for image_id in images] for status, images in made.items()} == {
         status: [status] * COUNT for status in made
     }
-    fates = {"accepted": "allowed_owner", "rejected": "rejected_by_rule", "pending": "image_not_allowed"}
-    for status, reason in fates.items():
-        fate = "held" if status == "pending" else status
-        assert [told[image_id] for image_id in made[status]] == [(fate, reason)] * COUNT
+    outcomes = {"accepted": "allowed_owner", "rejected": "rejected_by_rule", "pending": "image_not_allowed"}
+    for status, reason in outcomes.items():
+        outcome = "held" if status == "pending" else status
+        assert [told[image_id] for image_id in made[status]] == [(outcome, reason)] * COUNT
         assert [dry[image_id][1] for image_id in made[status]] == [reason] * COUNT

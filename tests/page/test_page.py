@@ -54,7 +54,7 @@ def test_a_share_goes_from_notice_to_outcome_on_one_line(page: Browser, stage: S
     page.await_text("#lanes .badge", "accepted")
     steps = [re.sub(r" +\+.*", "", text) for text in page.texts("#lanes li .step")]
     assert steps == ["notified", "decided accepted", "members call 200", "check accepted", "job SUCCESS", "accepted"]
-    (image,) = [each for each in stage.cloud.gallery.images.values() if each.name == "golden-web-1"]
+    (image,) = [each for each in stage.cloud.image_store.images.values() if each.name == "golden-web-1"]
     assert stage.cloud.member_status(image.id, world.RECEIVER) == "accepted"
     assert image.id in line
     body = json.loads(re.findall(r"-d '(.*?)'$", line, re.MULTILINE)[0])

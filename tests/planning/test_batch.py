@@ -121,7 +121,7 @@ def test_merging(notices: list[Notice]) -> None:
 
 @given(NOTICES)
 def test_asking_twice_changes_nothing(notices: list[Notice]) -> None:
-    """A redelivered event in the same round asks for the same."""
+    """A redelivered event in the same batch asks for the same."""
     assert gather(*notices, *notices) == gather(*notices)
 
 

@@ -23,10 +23,11 @@ from doorman.planning.outcomes import (
     after_job,
     after_refusal,
     before_call,
+    decided,
     hold,
     is_past,
+    trials,
 )
-from doorman.planning.plan import decided, trials
 from doorman.policy.decision import Decision, Trial, hold_without_vault
 from doorman.policy.policy import VaultRule
 from tests.builders import CAUSE, RECEIVER, START, image_id

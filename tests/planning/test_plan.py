@@ -1,4 +1,4 @@
-"""The plan of a round: as few calls as may be, none against policy, and no asked image forgotten."""
+"""The plan of a batch: as few calls as may be, none against policy, and no asked image forgotten."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -59,7 +59,7 @@ def plan(
     max_images: int = 100,
     policy: str = POLICY,
 ) -> Plan:
-    """Draw the plan of a round that requested for all of these."""
+    """Make the plan of a batch that asks for all of these."""
     observed = Observed(pending={each.image_id: each for each in shares}, current=current or {}, unreadable=unreadable)
     images = (*observed.pending, *observed.current, *unreadable)
     sent_at = START if is_young else START - timedelta(1)
@@ -70,7 +70,7 @@ def plan(
 
 
 def told(drawn: Plan) -> list[tuple[str, OutcomeType, Reason]]:
-    """Give the outcomes' images, fates and reasons."""
+    """Give the outcomes' images, types and reasons."""
     return [(outcome.image_id, outcome.type, outcome.reason) for outcome in drawn.outcomes]
 
 

@@ -1,4 +1,4 @@
-"""Asks conditions of shares: each key of `images` holds, fails, and is unknown where the cloud does not say."""
+"""Asks conditions of shares: each key of `images` matches, fails, and is unknown where the cloud does not say."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -50,7 +50,7 @@ def asked(condition: dict[str, Any], **facts: Any) -> bool | None:
         ({"memory_mb": {"at_least": 1, "at_most": 2}}, "min_ram", [1, 2], [0, 3]),
     ],
 )
-def test_a_condition_holds_or_fails_by_its_fact(
+def test_a_condition_matches_or_fails_by_its_fact(
     condition: dict[str, Any], fact: str, holding: list[Any], failing: list[Any]
 ) -> None:
     """The values listed first hold, the second ones fail, and without the fact nobody knows."""
@@ -66,7 +66,7 @@ def test_an_image_id_is_compared_without_case() -> None:
 
 
 @pytest.mark.parametrize(
-    ("bounds", "days", "holds"),
+    ("bounds", "days", "matches"),
     [
         ({"at_most": 30}, 30, True),
         ({"at_most": 30}, 30.001, False),
@@ -76,9 +76,9 @@ def test_an_image_id_is_compared_without_case() -> None:
         ({"at_least": 1}, -5, False),
     ],
 )
-def test_age_is_counted_from_the_making_of_the_image(bounds: dict[str, int], days: float, holds: Any) -> None:
+def test_age_is_counted_from_the_making_of_the_image(bounds: dict[str, int], days: float, matches: Any) -> None:
     """Both bounds are included; an image that says it comes from the future is new."""
-    assert asked({"age_days": bounds}, created_at=NOW - timedelta(days=days)) is holds
+    assert asked({"age_days": bounds}, created_at=NOW - timedelta(days=days)) is matches
     assert asked({"age_days": bounds}) is None
 
 

@@ -338,26 +338,25 @@ def test_an_exception_that_ended_keeps_nothing_else(decision: str, status: str) 
 
 
 OWNERS = st.sampled_from(["aaa", "bbb", "ccc"])
-IMAGES = st.fixed_dictionaries(
-    {},
-    optional={
-        "ids": st.just([IMAGE]),
-        "names": st.lists(st.sampled_from(["golden-*", "*", "golden-1", "?olden-[12]"]), min_size=1, max_size=2),
-        "tags": st.just(["signed"]),
-        "os_type": st.sampled_from(["Linux", ["Windows", "Other"]]),
-        "platform": st.just("ubuntu*"),
-        "os_version": st.just("* 22.04 *"),
-        "architecture": st.sampled_from(["x86_64", "arm64"]),
-        "kind": st.just(["data", "iso"]),
-        "firmware": st.just("uefi"),
-        "hash": st.just("a" * 64),
-        "full_ecs": st.booleans(),
-        "encrypted": st.booleans(),
-        "disk_gb": st.sampled_from([{"at_most": 40}, {"at_least": 10}]),
-        "memory_mb": st.just({"at_least": 1, "at_most": 4096}),
-        "age_days": st.just({"at_most": 30}),
-    },
-)
+DRAWN = {
+    "ids": st.just([IMAGE]),
+    "names": st.lists(st.sampled_from(["golden-*", "*", "golden-1", "?olden-[12]"]), min_size=1, max_size=2),
+    "tags": st.just(["signed"]),
+    "os_type": st.sampled_from(["Linux", ["Windows", "Other"]]),
+    "platform": st.just("ubuntu*"),
+    "os_version": st.just("* 22.04 *"),
+    "architecture": st.sampled_from(["x86_64", "arm64"]),
+    "kind": st.just(["data", "iso"]),
+    "firmware": st.just("uefi"),
+    "hash": st.just("a" * 64),
+    "full_ecs": st.booleans(),
+    "encrypted": st.booleans(),
+    "disk_gb": st.sampled_from([{"at_most": 40}, {"at_least": 10}]),
+    "memory_mb": st.just({"at_least": 1, "at_most": 4096}),
+    "age_days": st.just({"at_most": 30}),
+}
+"""What generated rules ask under `images`, by key."""
+IMAGES = st.fixed_dictionaries({}, optional=DRAWN)
 CONDITIONS = st.fixed_dictionaries(
     {},
     optional={
@@ -422,7 +421,7 @@ def test_decide_is_total_and_deterministic(rules: list[dict[str, Any]], facts: S
 
 @given(RULE_LISTS, SHARES)
 def test_the_first_rule_that_matches_decides(rules: list[dict[str, Any]], facts: Share) -> None:
-    """The enforced rule that decides is the first of which every condition holds; none of those before it does."""
+    """The enforced rule that decides is the first of which every condition matches; none of those before it does."""
     ruled = build(rules)
     holding = [
         rule

@@ -116,5 +116,5 @@ def test_ten_thousand_shares_stay_fast(cloud: Cloud) -> None:
     for image_id in shares[:200]:
         cloud.set_status(image_id, ME, "accepted")
         ids(api, "/v2/cloudimages", limit=1)
-    assert (seen, len(cloud.gallery.received(ME, "pending"))) == (10_000, 9_800)
+    assert (seen, len(cloud.image_store.received(ME, "pending"))) == (10_000, 9_800)
     assert time.perf_counter() - started < 10

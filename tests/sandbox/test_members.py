@@ -225,7 +225,7 @@ def test_settling_as_it_is(cloud: Cloud, clock: FakeClock, counts: bool, moved: 
     cloud.settings.settling_again_counts = counts
     image = cloud.add_share(OWNER, ME)
     cloud.set_status(image, ME, "accepted")
-    before = cloud.gallery.members[image][ME].updated_at
+    before = cloud.image_store.members[image][ME].updated_at
     clock.seconds += 10
     cloud.set_status(image, ME, "accepted")
-    assert cloud.gallery.members[image][ME].updated_at - before == moved
+    assert cloud.image_store.members[image][ME].updated_at - before == moved

@@ -11,8 +11,6 @@ from tests.openstack.calls import STATUSES, calls, furnish
 from tests.openstack.worlds import SandboxWorld
 from tests.sandbox.asking import ME, OTHER, OWNER, Api
 
-NOWHERE = "6596628c-42d4-4ff1-8660-8ea5ae61f243"
-
 
 @pytest.fixture
 def share(cloud: Cloud) -> str:

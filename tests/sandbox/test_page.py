@@ -170,7 +170,7 @@ def test_a_lane_has_all_that_one_event_led_to() -> None:
         (6.0, "call", "job", "SUCCESS"),
         (8.0, "accepted", "accepted", "accepted"),
     ]
-    assert (lanes[first.event.id]["name"], lanes[first.event.id]["fates"]) == ("golden-base", {"accepted": 1})
+    assert (lanes[first.event.id]["name"], lanes[first.event.id]["outcomes"]) == ("golden-base", {"accepted": 1})
     assert lanes[second.event.id]["steps"] == [
         (1.5, "event", "notified", ""),
         (2.0, "failed", "triage", "503"),

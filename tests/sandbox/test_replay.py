@@ -23,7 +23,7 @@ def fill(cloud: Cloud) -> set[str]:
     """Share some images; give all that is somebody's."""
     images = [cloud.add_share(owner, "receiver", name=f"{owner}-image") for owner in (GOLDEN, BAD, STRANGER)]
     images.append(cloud.add_share(GOLDEN, "receiver", full_ecs=True, name="whole-server"))
-    names = [cloud.gallery.images[image].name for image in images]
+    names = [cloud.image_store.images[image].name for image in images]
     return {*images, *names, GOLDEN, BAD, STRANGER, "receiver"}
 
 

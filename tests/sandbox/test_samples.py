@@ -62,9 +62,9 @@ def test_files_that_are_no_events(name: str) -> None:
 def test_one_sample_per_event_kind_that_we_tell() -> None:
     """Each kind of event that the functions emit has a sample, with the fields that the kind promises."""
     told = [whole(cloudevents.read(m.headers, m.body)[0]) for m in map(load, sorted((EVENTS / "told").iterdir()))]
-    fates = {"decided", "accepted", "rejected", "held", "failed", "skipped", "audited"}
+    outcomes = {"decided", "accepted", "rejected", "held", "failed", "skipped", "audited"}
     found = {event.type for event in told}
-    assert found == {*(f"dev.doorman.share.{fate}.v1" for fate in fates), "dev.doorman.shares.pending.v1"}
+    assert found == {*(f"dev.doorman.share.{outcome}.v1" for outcome in outcomes), "dev.doorman.shares.pending.v1"}
     for event in told:
         DATA[EventType(event.type)].model_validate_json(json.dumps(event.data))
         assert {"severity", "severitytext", "severitynumber", "dedupekey"} <= event.extensions.keys()
@@ -75,7 +75,7 @@ def test_world_is_built_as_described() -> None:
     """The cloud holds every sample image, shared as the world says, and the vault that the policy names."""
     cloud = Cloud()
     world.build(cloud)
-    assert {image.id: image.owner for image in cloud.gallery.images.values()} == {
+    assert {image.id: image.owner for image in cloud.image_store.images.values()} == {
         sample.image_id: sample.owner for sample in world.SAMPLES
     }
     assert [cloud.member_status(s.image_id, world.RECEIVER) for s in world.SAMPLES] == [s.status for s in world.SAMPLES]
@@ -111,7 +111,7 @@ def test_a_screen_names_what_ended_alike_together() -> None:
 
 
 def test_demo() -> None:
-    """The demo runs the whole product, tells every fate in words, and leaves no process behind."""
+    """The demo runs the whole product, tells every outcome in words, and leaves no process behind."""
     foreign = {"OS_AUTH_URL": "http://127.0.0.1:1", "OS_USERNAME": "other", "K_SINK": "http://127.0.0.1:1"}
     done = subprocess.run(
         [sys.executable, "-m", "doorman.sandbox", "--demo"],
@@ -129,7 +129,7 @@ def test_demo() -> None:
         if re.search(r"\d\.\d\d s$", line) is not None
     }
     assert {name: (row[1], row[3]) for name, row in rows.items()} == {
-        s.name: (s.fate, s.reason) for s in world.SAMPLES if s.reason
+        s.name: (s.outcome, s.reason) for s in world.SAMPLES if s.reason
     }
     assert "curl -i http://127.0.0.1:" in done.stdout
 

@@ -10,7 +10,7 @@ import pytest
 
 from doorman.sandbox.state import Cloud
 from tests.builders import GOLDEN, VAULT
-from tests.topic_chain import FATES, PROJECT, TOPIC, Chain, deployed, write_trace
+from tests.topic_chain import OUTCOMES, PROJECT, TOPIC, Chain, deployed, write_trace
 
 
 @pytest.fixture(scope="module", params=["token", "keys"])
@@ -44,8 +44,8 @@ def test_every_share_ends_in_its_outcome_on_the_topic(chain: Chain) -> None:
     chain.notice(list(shared), "trace-whole")
     chain.settle()
     told = chain.outcomes()
-    assert {image: [fate for fate, _ in entries] for image, entries in told.items()} == {
-        image: [FATES[owner]] for image, owner in shared.items()
+    assert {image: [outcome for outcome, _ in entries] for image, entries in told.items()} == {
+        image: [OUTCOMES[owner]] for image, owner in shared.items()
     }
     assert len(chain.cloud.writes) - writes == 3
     assert set(chain.tries()) == {"200"}
@@ -63,9 +63,9 @@ def test_duplicates_do_no_harm(chain: Chain) -> None:
     chain.settle()
     told = chain.outcomes()
     for image, owner in shared.items():
-        assert FATES[owner] in {fate for fate, _ in told[image]}
-        assert {entry for entry in told[image] if entry[0] != FATES[owner]} <= {("skipped", "already_settled")}
-        expected = {"held": "pending"}.get(FATES[owner], FATES[owner])
+        assert OUTCOMES[owner] in {outcome for outcome, _ in told[image]}
+        assert {entry for entry in told[image] if entry[0] != OUTCOMES[owner]} <= {("skipped", "already_settled")}
+        expected = {"held": "pending"}.get(OUTCOMES[owner], OUTCOMES[owner])
         assert chain.cloud.member_status(image, PROJECT) == expected
     assert set(chain.tries()) == {"200"}
 
@@ -83,10 +83,10 @@ def test_a_lost_notice_is_made_good_by_the_next_tick(chain: Chain) -> None:
     (digest,) = (event for event in chain.events() if event["type"] == "dev.doorman.shares.pending.v1")
     listed = {entry["image_id"] for entry in digest["data"]["images"]}
     for image, owner in shared.items():
-        if FATES[owner] == "held":
+        if OUTCOMES[owner] == "held":
             assert image in listed
         else:
-            assert [fate for fate, _ in told[image]] == [FATES[owner]]
+            assert [outcome for outcome, _ in told[image]] == [OUTCOMES[owner]]
 
 
 def test_a_lost_notification_of_the_sweep_is_made_good_by_the_tick_after(chain: Chain) -> None:

@@ -17,9 +17,9 @@ from doorman.cloud.api.base import Answer, Failure, Request, classify
 from doorman.cloud.auth.credentials import Credentials
 from doorman.errors import Broken, Busy, DoormanError, Misconfigured, Refused, TimedOut, TooLarge, Unavailable
 from doorman.runtime.clock import Clock
+from doorman.runtime.connection_errors import name_trouble
 from doorman.runtime.http import parse_url, untie
 from doorman.runtime.retry import persist
-from doorman.runtime.troubles import name_trouble
 
 CALLS_AT_ONCE = 32
 """In one process, over all projects."""

@@ -3,12 +3,12 @@
 How a list is asked for and reads is the image service's concern, what it is good for `project`'s.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
-from doorman.cloud.api.base import Answer, Failure, ImageService, Page, Request, classify
+from doorman.cloud.api.base import Answer, Failure, ImageService, Page, Request, Service, classify
 from doorman.cloud.api.images import ImageRow, read_first_id, read_row
 from doorman.cloud.client import ApiClient
 from doorman.errors import Refused, TooLarge, Unavailable
@@ -24,7 +24,11 @@ GROWTH = 8
 FIRST = 64
 """Images in the first page where some are looked for: those just shared are near the beginning."""
 
-_RIGHTS = {"image": "ims:images:list and ims:images:get", "cbr": "cbr:vaults:list", "compute": "reading servers"}
+RIGHTS: Mapping[Service, str] = {
+    "image": "ims:images:list and ims:images:get",
+    "cbr": "cbr:vaults:list",
+    "compute": "reading servers",
+}
 
 T = TypeVar("T")
 
@@ -159,6 +163,6 @@ async def read(client: ApiClient, request: Request, reader: Callable[[Answer], T
 def explain(request: Request, error: Refused) -> Unavailable:
     """Say what a refused reading lacks."""
     if classify(code=error.code, status=error.status) is Failure.PERMISSION:
-        right = _RIGHTS[request.service]
+        right = RIGHTS[request.service]
         return Unavailable(f"the cloud denied the {request.service} list ({error.code}): grant {right} in this project")
     return Unavailable(f"{error} to GET {request.path}")

@@ -40,11 +40,11 @@ class Cloud:
         Args:
             images: only these, as far as they are listed.
         """
-        return await self._list("pending", images)
+        return await self.listed("pending", images)
 
     async def settled(self, status: Status) -> dict[str, Share]:
         """List what is settled so; our own images are among it."""
-        return await self._list(status, None)
+        return await self.listed(status, None)
 
     async def settled_if(self, status: Status, keep: Callable[[Share], bool], *, most: int) -> dict[str, Share]:
         """List what is settled so and is to be kept; of a list of any length nothing else is remembered but some IDs.
@@ -85,17 +85,20 @@ class Cloud:
             await self._listing.walk(status, wanted=left, visit=lambda row: take(row.complete(full_ecs=False)))
         return found
 
-    async def listed(self, status: MemberStatus, images: Collection[str]) -> dict[str, Share]:
-        """Read those of the images that stand in the list of this status, in one walk."""
-        return await self._list(status, images)
+    async def listed(self, status: MemberStatus, images: Collection[str] | None) -> dict[str, Share]:
+        """Read those of the images that stand in the list of this status, in one walk; None: all."""
+        wanted = None if images is None else frozenset(images)
+        only = next(iter(wanted)) if wanted is not None and len(wanted) == 1 else None
+        rows = await self._listing.walk(status, image_id=only, wanted=wanted)
+        return await self._complete(rows, status, only=only)
 
     async def find(self, status: MemberStatus, images: Collection[str]) -> dict[str, Share]:
         """Read those of the images that stand in the list of this status."""
         if len(images) > FEW:
-            return await self._list(status, images)
+            return await self.listed(status, images)
         found: dict[str, Share] = {}
         for image_id in images:
-            found |= await self._list(status, [image_id])
+            found |= await self.listed(status, [image_id])
         return found
 
     async def member(self, image_id: str) -> MemberRow | None:
@@ -150,12 +153,6 @@ class Cloud:
     @property
     def _listing(self) -> Listing:
         return Listing(project_id=self.project_id, client=self.client, service=self.service)
-
-    async def _list(self, status: MemberStatus, images: Collection[str] | None) -> dict[str, Share]:
-        wanted = None if images is None else frozenset(images)
-        only = next(iter(wanted)) if wanted is not None and len(wanted) == 1 else None
-        rows = await self._listing.walk(status, image_id=only, wanted=wanted)
-        return await self._complete(rows, status, only=only)
 
     async def _complete(
         self, rows: Mapping[str, ImageRow], status: MemberStatus, *, only: str | None

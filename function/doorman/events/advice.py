@@ -2,7 +2,7 @@
 
 from doorman.models import Reason
 
-_NEEDS_VAULT = frozenset({Reason.VAULT_MISSING, Reason.VAULT_FAILED})
+NEEDS_VAULT = frozenset({Reason.VAULT_MISSING, Reason.VAULT_FAILED})
 
 
 def approve_command(image_id: str, *, project_id: str, reason: str) -> str:
@@ -11,5 +11,5 @@ def approve_command(image_id: str, *, project_id: str, reason: str) -> str:
     Args:
         reason: why it is held; without a vault a person must name one.
     """
-    vault = " --vault VAULT" if reason in _NEEDS_VAULT else ""
+    vault = " --vault VAULT" if reason in NEEDS_VAULT else ""
     return f"doorman approve {image_id} --project {project_id}{vault} --reason TEXT"

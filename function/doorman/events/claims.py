@@ -7,7 +7,7 @@ from doorman.models import CloudEvent, Share
 
 
 class _ToldImage(BaseModel):
-    """What outcomes and digests have in common of an image."""
+    """What outcomes and pending reports have in common of an image."""
 
     image_id: ImageId
     name: str | None
@@ -15,7 +15,7 @@ class _ToldImage(BaseModel):
 
 
 class _Told(BaseModel):
-    """What outcomes and digests have in common."""
+    """What outcomes and pending reports have in common."""
 
     project_id: PlainId
     images: list[_ToldImage]

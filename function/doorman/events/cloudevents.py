@@ -26,10 +26,15 @@ MAX_BATCH = 100
 
 MAX_ID = 256
 
-_NAME = re.compile(r"[a-z0-9]+", re.ASCII)
+NAME = re.compile(r"[a-z0-9]+", re.ASCII)
+"""What an attribute may be called."""
+
 _CHARSET = re.compile(r'charset\s*=\s*"?([^\s;"]+)')
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-_CORE = frozenset({"specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema"})
+
+CORE = frozenset({"specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema"})
+"""Attributes of the specification; all others are extensions."""
+
 HEADER_SAFE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"%')
 
 
@@ -145,7 +150,7 @@ def from_structured(message: Any, where: str = "") -> CloudEvent:
     for name, value in message.items():
         if name in {"data", "data_base64"} or value is None:
             continue
-        attributes[name] = value if name in _CORE else _canonical(value, f"{where}{name[:40]!r}")
+        attributes[name] = value if name in CORE else _canonical(value, f"{where}{name[:40]!r}")
     if data is not None and encoded is None:
         data = Json(to_json(data))
     return _build(attributes, data, where)
@@ -184,9 +189,9 @@ def _build(attributes: Mapping[str, Any], data: Any, where: str) -> CloudEvent:
     if attributes.get("specversion") != "1.0":
         raise Rejected(f'{where}specversion: expected "1.0"')
     for name, value in attributes.items():
-        if name not in _CORE and _NAME.fullmatch(name) is None:
+        if name not in CORE and NAME.fullmatch(name) is None:
             raise Rejected(f"{where}{name[:40]!r}: attribute names are lower-case letters and digits")
-        if not isinstance(value, str) or (name in _CORE and not value):
+        if not isinstance(value, str) or (name in CORE and not value):
             raise Rejected(f"{where}{name[:40]}: expected a non-empty string")
         if not value.isprintable() and _CONTROL.search(value):
             raise Rejected(f"{where}{name[:40]}: holds a control character")
@@ -205,7 +210,7 @@ def _build(attributes: Mapping[str, Any], data: Any, where: str) -> CloudEvent:
         subject=attributes.get("subject"),
         time=time,
         dataschema=attributes.get("dataschema"),
-        extensions={name: value for name, value in attributes.items() if name not in _CORE},
+        extensions={name: value for name, value in attributes.items() if name not in CORE},
         data=data,
     )
 

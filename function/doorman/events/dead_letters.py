@@ -1,4 +1,4 @@
-"""Reads dead letters from wherever they were kept, says why each died, and makes them fit to be sent again. Pure.
+"""Reads dead letters from wherever they were kept, says why each died, and prepares them to be sent again. Pure.
 
 Reads leniently: an event may have died because it is malformed, and must not be lost for that.
 

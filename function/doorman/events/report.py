@@ -63,7 +63,7 @@ class Story:
     last: Moment
 
     @property
-    def fate(self) -> str:
+    def outcome(self) -> str:
         """The word for how it stands."""
         return UNTOLD if self.last.kind == "decided" else self.last.kind
 
@@ -114,7 +114,7 @@ def count(stories: Iterable[Story]) -> dict[str, list[tuple[str, int]]]:
     """Count how shares stand, by what people ask for, the largest first; days in order."""
     listed = list(stories)
     told = {
-        "outcome": Counter(story.fate for story in listed),
+        "outcome": Counter(story.outcome for story in listed),
         "owner": Counter(story.last.owner for story in listed),
         "rule": Counter(story.last.rule for story in listed),
         "reason": Counter(_without_value(story.last.reason) for story in listed),
@@ -126,7 +126,7 @@ def count_days(stories: Iterable[Story]) -> list[tuple[str, Counter[str]]]:
     """Count what was told last of each share, by day and outcome."""
     days: dict[str, Counter[str]] = {}
     for story in stories:
-        days.setdefault(story.last.at[:10], Counter())[story.fate] += 1
+        days.setdefault(story.last.at[:10], Counter())[story.outcome] += 1
     return sorted(days.items())
 
 

@@ -1,6 +1,6 @@
 """Doorman's events: reads notices and checks out of CloudEvents, writes follow-ups and outcomes, derives their ids.
 
-A value in, a value out: the HTTP form of events is `cloudevents`, their data `messages`, sending is `sink`.
+A value in, a value out: the HTTP form of events is `cloudevents`, their data `messages`; `sinks` send them.
 """
 
 import json

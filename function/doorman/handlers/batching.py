@@ -42,7 +42,7 @@ class Shared:
         self._waiting: dict[Hashable, asyncio.Task[Any]] = {}
 
     async def join(self, what: Hashable, work: Callable[[], Awaitable[T]]) -> T:
-        """Have it done, from a fresh start, and give what came of it; a caller that goes away takes nobody with it."""
+        """Have it done, from a fresh start, and give what came of it; it goes on where a caller is cancelled."""
         if what not in self._waiting:
             self._last = self._waiting[what] = asyncio.create_task(self._do(what, work, after=self._last))
         task: asyncio.Task[T] = self._waiting[what]
@@ -96,7 +96,7 @@ class Batcher:
     Args:
         work: works notices off together; raises where nothing of it was done.
         turns: shared with the other projects.
-        max_waiting: see MAX_WAITING. max_round: see MAX_ROUND.
+        max_waiting: see MAX_WAITING. max_batch: see MAX_BATCH.
     """
 
     def __init__(self, work: Work, *, turns: Turns, max_waiting: int = MAX_WAITING, max_batch: int = MAX_BATCH) -> None:
@@ -124,7 +124,7 @@ class Batcher:
         if len(self._waiting) >= self._wanted:
             self._gathered.set()
         if self._task is None:
-            # A task of its own: a caller that goes away takes nobody with it.
+            # A task of its own, which goes on for the others where a caller is cancelled.
             self._task = asyncio.create_task(self._run())
         answer = await waiting.answer
         if isinstance(answer, Exception):
@@ -172,7 +172,7 @@ class Batcher:
             for waiting in batch:
                 waiting.tell(Unavailable(str(error), retry_after=error.retry_after))
         except Exception:  # noqa: BLE001 - found out below whose it is
-            # One of them met a defect of ours: alone, it takes nobody with it.
+            # One of them met a defect of ours: each is worked off alone, so that only this one fails.
             for waiting in batch:
                 waiting.tell(await self._answer_alone(waiting.notice))
         else:

@@ -83,7 +83,7 @@ async def check_job(
 async def _wait(context: ProjectContext, check: CheckData, bounds: Bounds) -> Job:
     """Look at the job with growing pauses until it ends, the budget is used up or its time is over.
 
-    A job that stays unknown counts as ended; one that is unknown for want of looks counts as running.
+    A job that stays unknown counts as ended; one that was looked at too seldom counts as running.
     """
     end = context.clock.monotonic() + context.settings.check_budget
     # A budget too small for several looks: earlier attempts count for them.

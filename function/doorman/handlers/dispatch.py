@@ -1,7 +1,6 @@
 """Hands events to what works them off: notices to their project's batches, checks and ticks to their handlers.
 
-Knows no HTTP. What comes of each event is told in a `Handled`;
-a malformed batch is found before any work begins.
+Knows no HTTP. What comes of each event is told in a `Handled`; a malformed batch is found before any work begins.
 """
 
 import asyncio
@@ -45,10 +44,10 @@ async def handle_triage(served: Projects, events: Sequence[CloudEvent], *, proje
     count = max(projects, len({notice.project_id for notice in notices}))
     if count * FEW_ROWS > MAX_ROWS:
         notices = [replace(notice, max_rows=MAX_ROWS // count) for notice in notices]
-    lines = [served.batcher(await served.context(notice.project_id)) for notice in notices]
+    batchers = [served.batcher(await served.context(notice.project_id)) for notice in notices]
     if len(notices) == 1:  # nearly always, and a third of our own work on an event
-        return [await _join(lines[0], notices[0])]
-    answers = await asyncio.gather(*map(_join, lines, notices), return_exceptions=True)
+        return [await _join(batchers[0], notices[0])]
+    answers = await asyncio.gather(*map(_join, batchers, notices), return_exceptions=True)
     # All are waited for, so that no event of the batch is still being worked off when its sender hears of a defect.
     for answered in answers:
         if isinstance(answered, BaseException):
@@ -56,9 +55,9 @@ async def handle_triage(served: Projects, events: Sequence[CloudEvent], *, proje
     return [answered for answered in answers if isinstance(answered, Handled)]
 
 
-async def _join(line: Batcher, notice: Notice) -> Handled:
+async def _join(batcher: Batcher, notice: Notice) -> Handled:
     try:
-        ended, calls = await line.join(notice)
+        ended, calls = await batcher.join(notice)
     except Unavailable as error:
         return Handled(project_id=notice.project_id, error=error)
     words: dict[str, int] = {}
@@ -115,7 +114,7 @@ async def handle_sweep(served: Projects, events: Sequence[CloudEvent]) -> Sequen
     named = [read_sweep(event) if event.type == EventType.SWEEP else None for event in asking]
     tour = _Tour.of(asking)
     if None in named:
-        done = await served.ticks.join(tour.rhythm, partial(_tick, served, tour))
+        done = await served.ticks.join(tour.scope_and_mark, partial(_tick, served, tour))
     else:
         contexts, _ = await served.contexts()
         wanted = {project_id for projects in named for project_id in projects or ()}
@@ -144,7 +143,7 @@ class _Tour:
         return cls(cause=cause_of(asking[0]), scope=scope if scope in SCOPES else "", is_daily=is_daily)
 
     @property
-    def rhythm(self) -> tuple[str, bool]:
+    def scope_and_mark(self) -> tuple[str, bool]:
         """What makes two of them differ."""
         return self.scope, self.is_daily
 
@@ -157,7 +156,7 @@ class _Tour:
 async def _tick(served: Projects, tour: _Tour) -> Handled:
     contexts, errors = await served.contexts()
     for unknown in errors:
-        # A project that is known by name only has no digest of its own while the login fails.
+        # A project that is known by name only has no pending report of its own while its login fails.
         logger().warning("project.unreachable", error=str(unknown))
     done = await (_spread if len(contexts) > served.fanout else _sweep)(served, contexts, tour)
     telemetry.note(None, {"unread": len(errors)})
@@ -182,7 +181,7 @@ async def _sweep(served: Projects, contexts: Sequence[ProjectContext], tour: _To
     with counting() as tally:
         found = await asyncio.gather(
             *(
-                served.sweeps[context.project_id].join(tour.rhythm, partial(_sweep_one, served, context, tour))
+                served.sweeps[context.project_id].join(tour.scope_and_mark, partial(_sweep_one, served, context, tour))
                 for context in contexts
             )
         )
@@ -194,7 +193,7 @@ async def _sweep(served: Projects, contexts: Sequence[ProjectContext], tour: _To
 
 
 async def _sweep_one(served: Projects, context: ProjectContext, tour: _Tour) -> Mapping[str, int] | Unavailable:
-    from doorman.handlers.sweep import sweep  # noqa: PLC0415 - likewise
+    from doorman.handlers.sweep import sweep  # noqa: PLC0415 - only its own function needs it
 
     async with served.places:
         try:

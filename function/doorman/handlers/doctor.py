@@ -11,8 +11,9 @@ from uuid import uuid4
 
 import httpx
 
+from doorman.cloud.api.base import Service
 from doorman.cloud.auth.accounts import Account
-from doorman.cloud.auth.catalog import Service, find_endpoint
+from doorman.cloud.auth.catalog import find_endpoint
 from doorman.cloud.auth.credentials import Credentials
 from doorman.cloud.auth.keystone import LoginRefused, PasswordExpired, Token
 from doorman.cloud.auth.tokens import is_known
@@ -57,7 +58,7 @@ class Examination:
     """The look at everything: what is looked at, and what was found of it so far.
 
     Attributes:
-        policy: or why it cannot be loaded. warnings: what a strict check minds of it.
+        policy: or why it cannot be loaded. warnings: what a strict check warns of.
         client: to look at hosts with. sink_client: likewise, for that of the sink.
         sink: None where outcomes go nowhere else.
         reached: hosts that were looked at, by scheme, name and port.
@@ -180,7 +181,7 @@ class Examination:
         named = _find_listed(token, credentials.account)
         if named and named != base:
             text = f"image service at {base} (OS_IMAGE_ENDPOINT_OVERRIDE); the catalog says {named}"
-            self.chart.add(Check.CATALOG, note(text, "leave the override away, unless it is meant"))
+            self.chart.add(Check.CATALOG, note(text, "remove the override, unless it is intended"))
         else:
             by = "as the catalog says" if named else "as the settings say"
             self.chart.add(Check.CATALOG, ok(f"image service at {base}, {by}"))

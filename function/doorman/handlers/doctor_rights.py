@@ -10,9 +10,8 @@ from functools import partial
 from typing import Final, NoReturn
 
 from doorman.cloud.api import glance, ims, nova
-from doorman.cloud.api.base import Answer, Page, Request, read_object
+from doorman.cloud.api.base import Answer, Page, Request, Service, read_object
 from doorman.cloud.api.base import check as let_through
-from doorman.cloud.auth.catalog import Service
 from doorman.cloud.listing import explain, read
 from doorman.cloud.project import Cloud
 from doorman.errors import Denied, Refused, Unavailable
@@ -20,7 +19,7 @@ from doorman.handlers.context import ProjectContext
 from doorman.handlers.sweep import look
 from doorman.models import Cause, MemberStatus
 from doorman.parsing import counted
-from doorman.planning import limits
+from doorman.planning import assumptions
 from doorman.planning.diagnosis import Blocked, Chart, Check, Mark, list_checks, mend, ok
 from doorman.policy.policy import Policy
 
@@ -71,23 +70,23 @@ class Rights:
             lists = {status: await _page(cloud, cloud.service.list_shares(status)[0]) for status in _STATUSES}
         except (Unavailable, Refused) as error:
             await self._explain_list(error)
-        chart.add(Check.LIST, ok(f"the lists can be read: {limits.count_rows(lists)}"))
+        chart.add(Check.LIST, ok(f"the lists can be read: {assumptions.count_rows(lists)}"))
         await self._read_one(lists)
-        chart.add(Check.MEMBER_STATUS, limits.judge_member_status(lists))
+        chart.add(Check.MEMBER_STATUS, assumptions.judge_member_status(lists))
         with chart.guard(Check.LIMIT, fix=_AGAIN):
-            await self._try_lists(limits.find_fullest(lists))
+            await self._try_lists(assumptions.find_fullest(lists))
         rows = [row for listed in lists.values() for row in listed.rows.values()]
-        chart.add(Check.FACTS, limits.judge_facts(rows, project_id=cloud.project_id))
+        chart.add(Check.FACTS, assumptions.judge_facts(rows, project_id=cloud.project_id))
         if cloud.service.has_jobs:
             with chart.guard(Check.JOBS, fix=_AGAIN):
-                asked = ims.show_job(limits.UNKNOWN_JOB, project_id=cloud.project_id)
+                asked = ims.show_job(assumptions.UNKNOWN_JOB, project_id=cloud.project_id)
                 answers = [await cloud.client.send(each, lambda answer: answer) for each in asked]
-                chart.add(Check.JOBS, limits.judge_jobs(*answers))
+                chart.add(Check.JOBS, assumptions.judge_jobs(*answers))
         with chart.guard(Check.WAITING, fix=_AGAIN):
             await self._decide()
 
     async def _explain_list(self, error: Unavailable | Refused) -> NoReturn:
-        """Say why the lists cannot be read, and at what that lies; nothing goes on without them."""
+        """Say why the lists cannot be read, and how to mend that; nothing goes on without them."""
         chart, cloud, api = self.chart, self.cloud, self.context.settings.api
         if isinstance(error, Refused) and error.status == _NOT_FOUND:
             fix = "set OS_IMAGE_ENDPOINT_OVERRIDE to the image service's URL, without any version"
@@ -101,13 +100,13 @@ class Rights:
         fix = "the right to list images: ims:images:list, or the role member (with access rules: GET /v2/images)"
         chart.block(Check.LIST, str(why), fix)
 
-    async def _read_one(self, lists: limits.Lists) -> None:
+    async def _read_one(self, lists: assumptions.Lists) -> None:
         """Read one share by itself, and our own member row of it."""
         chart, cloud = self.chart, self.cloud
         image = next((image for listed in lists.values() for image in listed.rows), None)
         if image is None:
             for each in (Check.READ, Check.MEMBER_ROW):
-                chart.add(each, limits.NO_SHARES)
+                chart.add(each, assumptions.NO_SHARES)
             return
         right = "ims:images:get" if cloud.service.has_jobs else "the role member"
         try:
@@ -119,20 +118,20 @@ class Rights:
             chart.skip([Check.MEMBER_ROW], Check.READ)
         else:
             chart.add(Check.READ, ok(f"image {image} and its member row can be read"))
-            chart.add(Check.MEMBER_ROW, limits.judge_member_row(row))
+            chart.add(Check.MEMBER_ROW, assumptions.judge_member_row(row))
 
-    async def _try_lists(self, full: limits.Listed) -> None:
+    async def _try_lists(self, full: assumptions.Listed) -> None:
         chart, cloud = self.chart, self.cloud
         first = await _page(cloud, full.asked.with_param("limit", "1"))
-        chart.add(Check.LIMIT, limits.judge_limit(full, first.page))
+        chart.add(Check.LIMIT, assumptions.judge_limit(full, first.page))
         second = (await _page(cloud, first.page.next)).page if first.page.next else None
-        chart.add(Check.NEXT, limits.judge_next(first, second))
+        chart.add(Check.NEXT, assumptions.judge_next(first, second))
         asks = len(cloud.service.list_shares("pending")) > 1
         hidden = await _try_with(cloud, full, "os_hidden", "true")
-        chart.add(Check.HIDDEN, limits.judge_hidden(full, hidden, asks=asks))
+        chart.add(Check.HIDDEN, assumptions.judge_hidden(full, hidden, asks=asks))
         if cloud.service.has_whole_images:
             found = [await _try_with(cloud, full, "__whole_image", value) for value in ("true", "false")]
-            chart.add(Check.WHOLE, limits.judge_whole(full, *found))
+            chart.add(Check.WHOLE, assumptions.judge_whole(full, *found))
 
     async def _decide(self) -> None:
         """Say what the policy would do with what waits."""
@@ -154,16 +153,16 @@ class Rights:
             self.chart.add(Check.VAULTS, ok(f"for servers' backups: {counted(len(found), 'vault')}"))
 
 
-async def _page(cloud: Cloud, asked: Request) -> limits.Listed:
-    def read_page(answer: Answer) -> limits.Listed:
+async def _page(cloud: Cloud, asked: Request) -> assumptions.Listed:
+    def read_page(answer: Answer) -> assumptions.Listed:
         page = cloud.service.read_page(answer, asked)
         has_next = isinstance(read_object(answer, "image list").get("next"), str)
-        return limits.Listed(asked, page, has_next, cloud.project_id)
+        return assumptions.Listed(asked, page, has_next, cloud.project_id)
 
     return await cloud.client.send(asked, read_page)
 
 
-async def _try_with(cloud: Cloud, full: limits.Listed, name: str, value: str) -> Page | Exception:
+async def _try_with(cloud: Cloud, full: assumptions.Listed, name: str, value: str) -> Page | Exception:
     try:
         return (await _page(cloud, full.asked.with_param(name, value))).page
     except (Refused, Unavailable) as error:

@@ -16,7 +16,7 @@ from doorman.handlers.results import Ended, Results
 from doorman.models import Share, Status
 from doorman.planning import plan as plans
 from doorman.planning.batch import Observed
-from doorman.planning.outcomes import Again, after_call, after_refusal, before_call
+from doorman.planning.outcomes import Again, after_call, after_refusal, before_call, decided
 from doorman.planning.plan import MembersCall, Plan
 from doorman.policy.decision import Decision
 from doorman.runtime.logs import logger
@@ -111,7 +111,7 @@ class Execution:
             return None
         requested, pending = self.results.requested, self.observed.pending
         evidence = [
-            plans.decided(requested[image], pending[image], self.decided[image], vault_id=fresh.vault_id)
+            decided(requested[image], pending[image], self.decided[image], vault_id=fresh.vault_id)
             for image in fresh.images
         ]
         return fresh if await self.results.record(fresh, evidence) else None

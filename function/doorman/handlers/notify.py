@@ -55,7 +55,7 @@ class Announcer:
             self._open = ([], asyncio.create_task(self._gather()))
         gathered, task = self._open
         gathered += picked
-        await asyncio.shield(task)  # a caller that goes away takes nobody with it
+        await asyncio.shield(task)  # which goes on for the others where a caller is cancelled
 
     async def _gather(self) -> None:
         await self._clock.sleep(LINGER)

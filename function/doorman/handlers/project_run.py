@@ -106,7 +106,7 @@ class ProjectRun:
                 self.begin(partial(self._check, check, event))
             else:
                 self.begin(partial(self._triage, read_notice(event)))
-        except Rejected as error:  # a stranger's claim that a step more takes out of its bounds
+        except Rejected as error:  # a stranger's claim, which one more step takes out of bounds
             self.give_up(Unavailable(str(error)), event.data["images"])
 
     async def _end(self, task: Callable[[], Awaitable[None]]) -> None:

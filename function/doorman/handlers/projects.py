@@ -11,8 +11,7 @@ from functools import partial
 
 import httpx
 
-from doorman.cloud.api.glance import Glance
-from doorman.cloud.api.ims import Ims
+from doorman.cloud.api.base import ImageService
 from doorman.cloud.auth.credentials import Credentials
 from doorman.cloud.client import CALLS_AT_ONCE, ApiClient, Throttle
 from doorman.cloud.project import Cloud
@@ -44,6 +43,7 @@ class Projects:
     """All served projects of one process.
 
     Args:
+        service: the kind of image service of all of them.
         open_client: gives the client of a project, by its ID.
         credentials: of all served projects.
 
@@ -57,6 +57,7 @@ class Projects:
         policy: Policy,
         *,
         clock: Clock,
+        service: ImageService,
         open_client: Callable[[str], httpx.AsyncClient],
         sink: Sink,
         credentials: Sequence[Credentials],
@@ -64,6 +65,7 @@ class Projects:
         self._settings = settings
         self._policy = policy
         self._clock = clock
+        self._service = service
         self._open_client = open_client
         self.sink = sink
         self._calls = asyncio.Semaphore(CALLS_AT_ONCE)
@@ -149,7 +151,7 @@ class Projects:
                 clock=self._clock,
                 throttle=Throttle(clock=self._clock, shared=self._calls),
             ),
-            service=Ims() if settings.api == "ims" else Glance(),
+            service=self._service,
         )
         return ProjectContext(
             cloud=cloud,

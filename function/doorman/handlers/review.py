@@ -1,4 +1,4 @@
-"""Reads what was settled earlier and what is used, for `drift` and `usage` to compare with today's policy."""
+"""Reads what was settled earlier and what is used, for `drift` and `image_usage` to compare with today's policy."""
 
 import asyncio
 from collections.abc import Mapping, Sequence

@@ -1,6 +1,6 @@
 """The whole job in one process: every served project is looked at, triaged and followed until nothing is left to do.
 
-The rooms are those behind the broker, with an outbox in the broker's place. Takes no events and prints nothing.
+Works with the handlers that stand behind a broker, and a sink that loops their events back. Prints nothing.
 """
 
 import asyncio

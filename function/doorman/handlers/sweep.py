@@ -15,7 +15,7 @@ from doorman.handlers.review import review_drift
 from doorman.models import Cause, Share
 from doorman.planning.batch import Observed, decide, find_crowds
 from doorman.planning.drift import Drift, conclude_drift
-from doorman.planning.report import SweepPlan, hold_without_vault, plan_sweep
+from doorman.planning.sweep import SweepPlan, hold_without_vault, plan_sweep
 from doorman.policy import decision as decisions
 from doorman.policy.decision import Decision
 from doorman.policy.policy import expired

@@ -1,4 +1,4 @@
-"""What `doctor` finds: the checks, their marks, and the judgement of what was read, but for the image lists' limits.
+"""What `doctor` finds: the checks, their marks, and the judgement of what was read; what is assumed is `assumptions`.
 
 `handlers.doctor` reads, this decides. A finding that needs no reading is written where it arises.
 """
@@ -220,7 +220,7 @@ def _matches(rule: str, path: str) -> bool:
 
 
 def judge_policy(policy: Policy, warnings: Sequence[str], *, project_id: str | None, today: date) -> Verdict:
-    """Say whether a policy that loads can accept anything in this project, and what a strict check minds.
+    """Say whether a policy that loads can accept anything in this project, and what a strict check warns of.
 
     Args:
         warnings: of the strict check.

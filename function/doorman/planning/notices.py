@@ -139,7 +139,7 @@ def _is_new(entry: OutcomeEntry | PendingEntry, now: datetime | None) -> bool:
 
 
 def pick(channel: Channel, news: Iterable[News], *, known: Collection[str] = (), is_each: bool = False) -> list[News]:
-    """Leave what a channel is to hear, each thing once.
+    """Keep what a channel is to hear, each thing once.
 
     What merely waits or has drifted is heard in the daily report alone, each time as long as it is so.
 

@@ -8,7 +8,8 @@ An image meets one of four ladders, each read from the top, the first line that 
 - `after_call`: it was settled without a job (plain OpenStack).
 
 What the cloud says now decides, never what was asked or claimed: accepted and rejected are told only where the member
-row or the list of that status says so. What is wanted is what today's policy decides.
+row or the list of that status says so. What is wanted is what today's policy decides. What drifts after its end is the
+concern of `drift` and `image_usage`.
 """
 
 from collections.abc import Mapping
@@ -102,6 +103,23 @@ def hold(requested: RequestedImage, share: Share, decision: Decision, vault_id: 
     """
     kind = OutcomeType.AUDITED if decision.audit else OutcomeType.HELD
     return outcome(requested, share, decision, kind, decision.reason, vault_id=vault_id)
+
+
+def trials(requested: RequestedImage, share: Share, decision: Decision) -> list[Outcome]:
+    """Say what rules in audit mode would have done, beside what the enforced ones do."""
+    return [
+        replace(
+            outcome(requested, share, decision, OutcomeType.AUDITED, trial.reason),
+            rule=trial.rule,
+            decision=trial.action,
+        )
+        for trial in decision.trials
+    ]
+
+
+def decided(requested: RequestedImage, share: Share, decision: Decision, *, vault_id: str | None) -> Outcome:
+    """Say what was decided, for the evidence that stands on record before the first call."""
+    return outcome(requested, share, decision, OutcomeType.DECIDED, decision.reason, vault_id=vault_id)
 
 
 def after_refusal(
@@ -253,7 +271,7 @@ def _try_again(decision: Decision, checked: Checked, *, vaults_left: bool) -> Ag
     if failure is Failure.VAULT and _offers(decision, checked.vault_id):
         is_worth = vaults_left and len(checked.tried_vaults) < MAX_TRIED_VAULTS
         return Again(tried_vault=checked.vault_id) if is_worth else None
-    # Who failed in company is a suspect, no more: alone it will show.
+    # One that failed beside others is only a suspect: it is tried alone next.
     return Again() if checked.together > 1 or (failure not in _FINAL and checked.tries < MAX_TRIES) else None
 
 

@@ -10,9 +10,9 @@ from datetime import datetime
 from doorman.errors import NotVisible, Unavailable
 from doorman.events.messages import CheckedShare
 from doorman.events.outcomes import MAX_EVENT, pack_size
-from doorman.models import MAX_IMAGES, MAX_TRIES, Outcome, OutcomeType, Share, Status, Vault
-from doorman.planning.batch import Observed, RequestedImage, outcome
-from doorman.planning.outcomes import WANTED, before_call, hold
+from doorman.models import MAX_IMAGES, MAX_TRIES, Outcome, Share, Status, Vault
+from doorman.planning.batch import Observed, RequestedImage
+from doorman.planning.outcomes import WANTED, before_call, hold, trials
 from doorman.policy import decision as decisions
 from doorman.policy.decision import Decision
 from doorman.policy.policy import Policy
@@ -149,23 +149,6 @@ def pick_vault(
     if vault is None and not failed:
         vault = choose(decision.vaults, share, tried=(), vaults=vaults)
     return vault
-
-
-def trials(requested: RequestedImage, share: Share, decision: Decision) -> list[Outcome]:
-    """Say what rules in audit mode would have done, beside what the enforced ones do."""
-    return [
-        replace(
-            outcome(requested, share, decision, OutcomeType.AUDITED, trial.reason),
-            rule=trial.rule,
-            decision=trial.action,
-        )
-        for trial in decision.trials
-    ]
-
-
-def decided(requested: RequestedImage, share: Share, decision: Decision, *, vault_id: str | None) -> Outcome:
-    """Say what was decided, for the evidence that stands on record before the first call."""
-    return outcome(requested, share, decision, OutcomeType.DECIDED, decision.reason, vault_id=vault_id)
 
 
 def delay(why: str) -> Unavailable:

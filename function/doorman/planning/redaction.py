@@ -15,7 +15,7 @@ from uuid import UUID
 from doorman.errors import Rejected
 from doorman.models import is_image_id
 from doorman.parsing import parse_json, parse_time
-from doorman.planning.limits import UNKNOWN_JOB
+from doorman.planning.assumptions import UNKNOWN_JOB
 
 _WORDS: Final = (
     "true false pending accepted rejected all queued saving active killed deleted deactivated importing uploading "

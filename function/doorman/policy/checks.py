@@ -7,11 +7,12 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from doorman.models import Api
 from doorman.policy.conditions import ARCHITECTURES, SYSTEMS
 from doorman.policy.document.faults import Fault
 from doorman.policy.document.strict import about_value, closest, unwrap
 from doorman.policy.document.yaml_reader import Node, Path
-from doorman.policy.schema import Api, Bounds, ExceptionEntry, ImagesEntry, PolicyFile
+from doorman.policy.schema import Bounds, ExceptionEntry, ImagesEntry, PolicyFile
 
 _WRITTEN: Final = "the cloud writes `CentOS 7.9 64bit`"
 GROUP = "group:"

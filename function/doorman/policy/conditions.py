@@ -1,4 +1,4 @@
-"""Conditions of a rule, compiled once from the policy file, each asked of one share: holds, fails, or unknown.
+"""Conditions of a rule, compiled once from the policy file, each asked of one share: matches, fails, or unknown.
 
 Decides nothing: an unknown fact is None here, and what follows from that is `decision`'s.
 """
@@ -13,8 +13,8 @@ from math import inf
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
-from doorman.models import Share
-from doorman.policy.schema import Api, ImagesEntry
+from doorman.models import Api, Share
+from doorman.policy.schema import ImagesEntry
 
 Test = Callable[[Share, datetime], bool | None]
 
@@ -32,7 +32,7 @@ class Condition:
         key: as in the file: `owners`, `images.names`.
         value: what the file asks for, as it is written.
         fact: name of what it looks at: `owner`, `name`.
-        test: True holds, False fails, None where the fact is unknown.
+        test: True where it matches, False where it fails, None where the fact is unknown.
         is_at_door: see `Key`.
     """
 
@@ -85,22 +85,22 @@ class Key(NamedTuple):
 
 
 def always(_: Share, __: datetime) -> bool:
-    """Hold for every share: the test of a rule without conditions."""
+    """Match every share: the test of a rule without conditions."""
     return True
 
 
 def on_owner(entries: Iterable[str], owners: frozenset[str]) -> Condition:
-    """Hold for shares of `owners`; `entries` is how the file names them."""
+    """Match shares of `owners`; `entries` is how the file names them."""
     return Condition(key="owners", value=list(entries), fact="owner", test=_member("owner", owners))
 
 
 def on_project(entries: Iterable[str], projects: frozenset[str]) -> Condition:
-    """Hold for shares with one of these receiving projects; `entries` is how the file names them."""
+    """Match shares with one of these receiving projects; `entries` is how the file names them."""
     return Condition(key="projects", value=list(entries), fact="project_id", test=_member("project_id", projects))
 
 
 def on_day(last: date) -> Condition:
-    """Hold through `last`, a day in UTC."""
+    """Match through `last`, a day in UTC."""
     return Condition(
         key="expires",
         value=last,

@@ -11,13 +11,13 @@ from functools import partial
 from hashlib import sha256
 from typing import Literal
 
-from doorman.models import Action, Share
+from doorman.models import Action, Api, Mode, Share
 from doorman.policy.checks import GROUP, advise, check
 from doorman.policy.conditions import Condition, Test, always, on_day, on_image, on_owner, on_project
 from doorman.policy.document import strict
 from doorman.policy.document.faults import BrokenFile, Fault
 from doorman.policy.document.yaml_reader import Node
-from doorman.policy.schema import Api, ExceptionEntry, ImagesEntry, Mode, PolicyFile, ReconcileEntry, RuleEntry
+from doorman.policy.schema import ExceptionEntry, ImagesEntry, PolicyFile, ReconcileEntry, RuleEntry
 
 __all__ = ["Fault", "Policy", "PolicyError", "Rule", "VaultRule", "expired", "load"]
 
@@ -32,7 +32,7 @@ class Rule:
         first, others: the conditions' tests, but for the one on the owner: `Policy.rules_for` has asked that.
         at_door: the tests that count only when a share comes in.
         exception: it comes from `exceptions`. expires: its last day, UTC. note: its `reason`. by: who answers for it.
-        by_hand: it comes from no file, but from a person who decides just now.
+        by_hand: a person decides it just now; it comes from no file.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Rule:
     by_hand: bool = False
 
     def verdict(self, share: Share, now: datetime, *, at_door: bool = True) -> bool | None:
-        """Say whether all conditions hold for a share that `Policy.rules_for` gave this rule to.
+        """Say whether all conditions match a share that `Policy.rules_for` gave this rule to.
 
         Args:
             share: its facts.
@@ -63,10 +63,10 @@ class Rule:
         """
         verdict: bool | None = True
         for test in (self.first, *self.others, *self.at_door) if at_door else (self.first, *self.others):
-            holds = test(share, now)
-            if holds is False:
+            matches = test(share, now)
+            if matches is False:
                 return False
-            if holds is None:
+            if matches is None:
                 verdict = None
         return verdict
 
@@ -111,7 +111,7 @@ class Policy:
         mode: `audit` decides and tells everything, and changes nothing.
         default: what happens to shares that no rule matches.
         rules: exceptions first, then the rules, in the order of the file. exceptions: these alone.
-        accepts_per_owner: how many shares of one owner may be accepted in one round; None: no limit.
+        accepts_per_owner: how many acceptable shares of one owner may be pending at once; None: no limit.
         tells_drift: the sweep tells of shares that were settled earlier and would be settled otherwise today.
         settles_anew: what was settled otherwise is settled as the policy says now; else it is left as it is.
         by_owner: the rules that could match a share of an owner whom the policy names.
@@ -261,7 +261,7 @@ def _by_owner(rules: Iterable[Rule]) -> Mapping[str, tuple[Rule, ...]]:
 def _digest(content: PolicyFile) -> str:
     meaning = content.model_dump(exclude={"groups"}, exclude_none=True)
     if content.reconcile == ReconcileEntry.model_construct():
-        # A section that came later: what does not use it keeps its digest.
+        # This section came later: a policy that does not use it keeps its digest.
         del meaning["reconcile"]
     for section in ("exceptions", "rules", "vaults"):
         for written, entry in zip(getattr(content, section), meaning[section], strict=True):

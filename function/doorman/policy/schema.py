@@ -8,13 +8,10 @@ from typing import Annotated, Any, ClassVar, Final, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, JsonValue
 
-from doorman.models import Action, Kind
+from doorman.models import Action, Kind, Mode
 from doorman.policy.document.strict import Strict
 
 MAX_NAME: Final = 100
-
-Api = Literal["ims", "glance"]
-"""The image services; the words of `DOORMAN_API`."""
 
 T = TypeVar("T")
 
@@ -89,7 +86,6 @@ _SUBJECT: Final[list[JsonValue]] = [
     {"properties": {"images": {"required": ["ids"]}}, "required": ["images"]},
 ]
 Decision = Annotated[Action, Field(description="`accept`, `reject` or `hold`")]
-Mode = Literal["enforce", "audit"]
 _Mode = Annotated[Mode, Field(description="`enforce` or `audit`")]
 
 
@@ -103,7 +99,7 @@ class Bounds(Strict):
 
 
 class ImagesEntry(Strict):
-    """What an image must be: every key given must hold, any entry of a list is enough."""
+    """What an image must be: every key given must match, any entry of a list is enough."""
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
@@ -132,7 +128,7 @@ _Images = Annotated[ImagesEntry | None, Field(description="a mapping of conditio
 
 
 class RuleEntry(Strict):
-    """One rule: where all of its conditions hold, its decision is taken."""
+    """One rule: where all of its conditions match, its decision is taken."""
 
     model_config = ConfigDict(
         json_schema_extra={"if": {"properties": {"decision": {"const": "accept"}}}, "then": {"anyOf": _SUBJECT}}

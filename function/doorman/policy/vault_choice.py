@@ -40,7 +40,7 @@ def is_usable(vault: Vault, share: Share, *, min_free: int = 0) -> bool:
 
 
 def reserve(vaults: Sequence[Vault] | None, vault_id: str | None, share: Share) -> tuple[Vault, ...] | None:
-    """Return the list as it will be when the share is in its vault, so that the next one of a round finds room."""
+    """Return the list as it will be with the share in its vault, for the choice of the batch's next one."""
     if vaults is None:
         return None
     return tuple(replace(each, used=each.used + need(share)) if each.vault_id == vault_id else each for each in vaults)

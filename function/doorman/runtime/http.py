@@ -8,7 +8,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
@@ -42,6 +42,10 @@ class Exchange:
     url: str
     status: int
     body: bytearray = field(default_factory=bytearray)
+
+    def keep(self, part: bytes) -> None:
+        """Keep a part of the answer, up to `MAX_KEPT` in all."""
+        self.body.extend(part[: MAX_KEPT - len(self.body)])
 
 
 @lru_cache(maxsize=256)
@@ -158,7 +162,7 @@ class BoundedTransport(httpx.AsyncBaseTransport):
                 response = await pool.handle_async_request(request)
         except TimeoutError as error:
             raise httpx.ReadTimeout("the answer takes too long") from error
-        response.stream = _BoundedStream(response.stream, clock=self._clock, ends_at=started_at + self._longest)
+        response.stream = _SeenStream(response.stream, partial(self._see, started_at + self._longest))
         return response
 
     async def aclose(self) -> None:
@@ -167,6 +171,10 @@ class BoundedTransport(httpx.AsyncBaseTransport):
             self._closing.cancel()
             self._closing = None
         await self._close()
+
+    def _see(self, ends_at: float, _: bytes) -> None:
+        if self._clock.monotonic() > ends_at:
+            raise httpx.ReadTimeout("the answer takes too long")
 
     def _find_pool(self, url: httpx.URL) -> httpx.AsyncHTTPTransport:
         proxy = self._proxies.find(url)
@@ -191,17 +199,17 @@ class BoundedTransport(httpx.AsyncBaseTransport):
             await pool.aclose()
 
 
-class _BoundedStream(httpx.AsyncByteStream):
-    def __init__(self, stream: httpx.AsyncByteStream | httpx.SyncByteStream, *, clock: Clock, ends_at: float) -> None:
+class _SeenStream(httpx.AsyncByteStream):
+    """A stream of which `see` is shown each part; it may raise."""
+
+    def __init__(self, stream: httpx.AsyncByteStream | httpx.SyncByteStream, see: Callable[[bytes], None]) -> None:
         assert isinstance(stream, httpx.AsyncByteStream)  # noqa: S101 - what an asynchronous transport gives
         self._stream = stream
-        self._clock = clock
-        self._ends_at = ends_at
+        self._see = see
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         async for part in self._stream:
-            if self._clock.monotonic() > self._ends_at:
-                raise httpx.ReadTimeout("the answer takes too long")
+            self._see(part)
             yield part
 
     async def aclose(self) -> None:
@@ -214,24 +222,9 @@ def put_down(client: httpx.AsyncClient, kept: list[Exchange]) -> None:
     async def begin(response: httpx.Response) -> None:
         exchange = Exchange(method=response.request.method, url=str(response.request.url), status=response.status_code)
         kept.append(exchange)
-        response.stream = _RecordedStream(response.stream, exchange.body)
+        response.stream = _SeenStream(response.stream, exchange.keep)
 
     client.event_hooks["response"].append(begin)
-
-
-class _RecordedStream(httpx.AsyncByteStream):
-    def __init__(self, stream: httpx.AsyncByteStream | httpx.SyncByteStream, body: bytearray) -> None:
-        assert isinstance(stream, httpx.AsyncByteStream)  # noqa: S101 - what an asynchronous transport gives
-        self._stream = stream
-        self._body = body
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for part in self._stream:
-            self._body += part[: MAX_KEPT - len(self._body)]
-            yield part
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()
 
 
 def watch(client: httpx.AsyncClient) -> None:

@@ -124,8 +124,8 @@ def _curl(url: str) -> str:
 
 def _tell(event: Event) -> None:
     """Print what became of each image, as it is told."""
-    for fate, entry in outcomes(event):
-        print(f"{fate:9} {entry['image_id']}  {visible(entry['name'] or '-')}  {entry['reason']}", flush=True)
+    for outcome, entry in outcomes(event):
+        print(f"{outcome:9} {entry['image_id']}  {visible(entry['name'] or '-')}  {entry['reason']}", flush=True)
 
 
 def _wait() -> NoReturn:

@@ -79,7 +79,7 @@ def describe(cloud: Cloud) -> dict[str, Any]:
         "users": [{"name": u.name, "projects": sorted(u.roles)} for u in cloud.directory.users.values()],
         "images": [
             {"id": i.id, "name": i.name, "owner": i.owner, "full_ecs": i.full_ecs, "members": _members(cloud, i.id)}
-            for i in cloud.gallery.images.values()
+            for i in cloud.image_store.images.values()
         ],
         "jobs": [asdict(job) for job in cloud.jobs.values()],
         "vaults": [asdict(vault) for vault in cloud.vaults.values()],
@@ -98,7 +98,7 @@ def describe(cloud: Cloud) -> dict[str, Any]:
 
 
 def _members(cloud: Cloud, image_id: str) -> dict[str, str]:
-    return {project_id: member.status for project_id, member in cloud.gallery.members[image_id].items()}
+    return {project_id: member.status for project_id, member in cloud.image_store.members[image_id].items()}
 
 
 def _call(call: Call) -> dict[str, Any]:

@@ -24,7 +24,7 @@ HEAD = ("image", "outcome", "owner", "reason", "rule", "vault", "job", "time")
 class Told:
     """What an outcome event says of one image."""
 
-    fate: str
+    outcome: str
     job_id: str | None
     at: float
     entry: dict[str, Any]
@@ -76,8 +76,8 @@ class Demo:
         """Collect the first outcome of each image."""
         found: dict[str, Told] = {}
         for arrival in list(self.stage.broker.arrivals):
-            for fate, entry in outcomes(arrival.event):
-                told = Told(fate=fate, job_id=arrival.event.value().get("job_id"), at=arrival.at, entry=entry)
+            for outcome, entry in outcomes(arrival.event):
+                told = Told(outcome=outcome, job_id=arrival.event.value().get("job_id"), at=arrival.at, entry=entry)
                 found.setdefault(entry["image_id"], told)
         return found
 
@@ -114,14 +114,14 @@ class Demo:
         sent_by = SWEEPS[0] if sample.event in SWEEPS else sample.event  # the first sweep settles what it finds
         seconds = told.at - self.sent_at[sent_by]
         shown = [entry["reason"], entry["rule"], entry["vault_id"], told.job_id]
-        return [sample.name, told.fate, owner, *(text or "-" for text in shown), f"{seconds:.2f} s"]
+        return [sample.name, told.outcome, owner, *(text or "-" for text in shown), f"{seconds:.2f} s"]
 
     def _wrong_fates(self, told: dict[str, Told]) -> Iterator[str]:
         for sample in world.SAMPLES:
             end = told.get(sample.image_id)
-            found = (end.fate, end.entry["reason"]) if end else ("nothing told", "")
-            if found != (sample.fate, sample.reason):
-                yield f"{sample.name}: {' '.join(found)}, not {sample.fate} {sample.reason}"
+            found = (end.outcome, end.entry["reason"]) if end else ("nothing told", "")
+            if found != (sample.outcome, sample.reason):
+                yield f"{sample.name}: {' '.join(found)}, not {sample.outcome} {sample.reason}"
             status = self.stage.cloud.member_status(sample.image_id, world.RECEIVER)
             if status != sample.ends:
                 yield f"{sample.name}: the cloud says {status}, not {sample.ends}"

@@ -13,8 +13,8 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from doorman.sandbox import glance_members
 from doorman.sandbox.access import authenticate_native, queries
-from doorman.sandbox.gallery import STATUSES, ListedStatus
 from doorman.sandbox.glance_members import visible_image
+from doorman.sandbox.image_store import STATUSES, ListedStatus
 from doorman.sandbox.lists import chosen, common, page, render
 from doorman.sandbox.problems import glance
 from doorman.sandbox.records import Caller, Image
@@ -61,7 +61,7 @@ def _list(cloud: Cloud, caller: Caller, query: list[tuple[str, str]]) -> Respons
         raise glance(400, "Bad Request", f"Invalid visibility value: {visibility}")
     limit = _limit(asked.get("limit"))
     found = page(
-        cloud.gallery,
+        cloud.image_store,
         caller.project_id,
         visibility=visibility,
         status=cast("ListedStatus", status),
@@ -97,9 +97,9 @@ def _link(asked: dict[str, str], marker: str | None) -> str:
 def _marker(cloud: Cloud, caller: Caller, marker: str | None) -> Image | None:
     if marker is None:
         return None
-    if marker not in cloud.gallery.images:
+    if marker not in cloud.image_store.images:
         raise glance(400, "Bad Request", f"No image found with ID {marker}")
-    image = cloud.gallery.visible(marker, caller.project_id)
+    image = cloud.image_store.visible(marker, caller.project_id)
     if image is None:
         raise glance(403, "Forbidden", f"Forbidding request, image {marker} not visible")
     return image

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from doorman.sandbox.access import authenticate_native, read_object
-from doorman.sandbox.gallery import STATUSES
+from doorman.sandbox.image_store import STATUSES
 from doorman.sandbox.problems import Problem, glance
 from doorman.sandbox.records import Caller, Image, Member, MemberStatus, zulu
 from doorman.sandbox.state import Cloud
@@ -25,7 +25,7 @@ def routes(cloud: Cloud) -> list[Route]:
         if request.method == "POST":
             return JSONResponse(_describe(_add(cloud, caller, image, await read_object(request))))
         _require_shared(image)
-        shown = [m for m in cloud.gallery.members[image.id].values() if _sees(caller, image, m)]
+        shown = [m for m in cloud.image_store.members[image.id].values() if _sees(caller, image, m)]
         return JSONResponse({"members": [_describe(m) for m in shown], "schema": "/v2/schemas/members"})
 
     async def member(request: Request) -> Response:
@@ -48,7 +48,7 @@ def routes(cloud: Cloud) -> list[Route]:
 def visible_image(cloud: Cloud, caller: Caller, request: Request) -> Image:
     """Find the image of a path; what is not to be seen does not exist."""
     image_id = request.path_params["image_id"]
-    image = cloud.gallery.visible(image_id, caller.project_id)
+    image = cloud.image_store.visible(image_id, caller.project_id)
     if image is None:
         raise glance(404, "Not Found", f"No image found with ID {image_id}")
     return image
@@ -60,7 +60,7 @@ def _sees(caller: Caller, image: Image, member: Member) -> bool:
 
 def _member(cloud: Cloud, caller: Caller, image: Image, request: Request) -> Member:
     member_id = request.path_params["member_id"]
-    member = cloud.gallery.members[image.id].get(member_id)
+    member = cloud.image_store.members[image.id].get(member_id)
     if member is None or not _sees(caller, image, member):
         raise glance(404, "Not Found", f"{member_id} not found in the member list of the image {image.id}.")
     return member
@@ -78,7 +78,7 @@ def _settle(cloud: Cloud, caller: Caller, image: Image, request: Request, body: 
         raise Problem(409, {"message": code, "code": "409 Conflict", "title": "Conflict"})
     if body["status"] not in STATUSES:
         raise glance(400, "Bad Request", f"Incorrect request: {body['status']} is not a valid status.")
-    cloud.gallery.settle(image.id, member.project_id, cast("MemberStatus", body["status"]))
+    cloud.image_store.settle(image.id, member.project_id, cast("MemberStatus", body["status"]))
     return member
 
 
@@ -87,9 +87,9 @@ def _add(cloud: Cloud, caller: Caller, image: Image, body: dict[str, Any] | None
         raise glance(400, "Bad Request", "Member to be added not specified")
     if image.owner != caller.project_id or image.visibility != "shared" or not caller.may_write:
         raise glance(403, "Forbidden", f"Not allowed to create members for image {image.id}.")
-    if body["member"] in cloud.gallery.members[image.id]:
+    if body["member"] in cloud.image_store.members[image.id]:
         raise glance(409, "Conflict", f"Member {body['member']} is duplicated for image {image.id}")
-    return cloud.gallery.share(image.id, body["member"])
+    return cloud.image_store.share(image.id, body["member"])
 
 
 def _remove(cloud: Cloud, caller: Caller, image: Image, request: Request) -> Response:
@@ -97,7 +97,7 @@ def _remove(cloud: Cloud, caller: Caller, image: Image, request: Request) -> Res
     member = _member(cloud, caller, image, request)
     if image.owner != caller.project_id or not caller.may_write:
         raise glance(403, "Forbidden", f"Not allowed to delete members for image {image.id}.")
-    cloud.gallery.unshare(image.id, member.project_id)
+    cloud.image_store.unshare(image.id, member.project_id)
     return Response(status_code=204)
 
 

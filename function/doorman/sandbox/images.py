@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from doorman.sandbox.access import authenticate, queries
-from doorman.sandbox.gallery import STATUSES, ListedStatus
+from doorman.sandbox.image_store import STATUSES, ListedStatus
 from doorman.sandbox.lists import chosen, common, page, render
 from doorman.sandbox.problems import ims
 from doorman.sandbox.records import Caller, Image
@@ -41,7 +41,7 @@ def _list(cloud: Cloud, caller: Caller, query: list[tuple[str, str]]) -> Respons
     if not limit.isascii() or not limit.isdigit():
         raise ims("IMG.0001", "The limit must be a number of at least 0.")
     found = page(
-        cloud.gallery,
+        cloud.image_store,
         caller.project_id,
         visibility=visibility,
         status=cast("ListedStatus", status),
@@ -64,9 +64,9 @@ def _marker(cloud: Cloud, caller: Caller, marker: str | None) -> Image | None:
     """Find the image after which a page starts; a vanished one is refused as Glance does."""
     if marker is None:
         return None
-    if marker not in cloud.gallery.images:
+    if marker not in cloud.image_store.images:
         raise ims("IMG.0027", f"The marker image {marker} does not exist.")
-    image = cloud.gallery.visible(marker, caller.project_id)
+    image = cloud.image_store.visible(marker, caller.project_id)
     if image is None:
         raise ims("IMG.0047", f"The marker image {marker} is not yours to see.", 403)
     return image

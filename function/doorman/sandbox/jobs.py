@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from itertools import count
 
 from doorman.sandbox.failures import Failures
-from doorman.sandbox.gallery import Gallery
+from doorman.sandbox.image_store import ImageStore
 from doorman.sandbox.problems import Problem, ims
 from doorman.sandbox.records import Job, MemberStatus, Vault, new_id
 from doorman.sandbox.settings import Settings
@@ -24,11 +24,11 @@ class Jobs:
     """The job queue of the image service. `settle_due` carries out what is due: call it before reading anything."""
 
     def __init__(
-        self, settings: Settings, clock: Callable[[], float], gallery: Gallery, vaults: dict[str, Vault]
+        self, settings: Settings, clock: Callable[[], float], image_store: ImageStore, vaults: dict[str, Vault]
     ) -> None:
         self.settings = settings
         self.clock = clock
-        self.gallery = gallery
+        self.image_store = image_store
         self.vaults = vaults
         self.jobs: dict[str, Job] = {}
         self.image_failures = Failures()
@@ -91,10 +91,10 @@ class Jobs:
         if most is not None and len(job.images) > most:
             raise ims("IMG.0067", f"The number of images exceeds {most}.")
         for image_id in job.images:
-            image = self.gallery.images.get(image_id)
+            image = self.image_store.images.get(image_id)
             if image is not None and image.owner == job.project_id:
                 raise ims("IMG.0047", "The project owns the image and is no member of it.", 403)
-            if self.gallery.member(image_id, job.project_id) is None:
+            if self.image_store.member(image_id, job.project_id) is None:
                 raise ims("IMG.0027", f"The image {image_id} does not exist.")
             _raise_code(self.image_failures.take(image_id, "submit"))
         if self._needs_vault(job):
@@ -102,11 +102,12 @@ class Jobs:
                 raise ims("IMG.0067", "The parameter vault_id is mandatory for a full-ECS image.")
             _raise_code(self.vault_failures.take(job.vault_id, "submit"))
             if self.settings.vault_check == "submit":
-                _raise_code(self._vault_code(job, sum(self.gallery.images[i].size_gb for i in job.images)))
+                _raise_code(self._vault_code(job, sum(self.image_store.images[i].size_gb for i in job.images)))
 
     def _needs_vault(self, job: Job) -> bool:
         return job.status == "accepted" and any(
-            image_id in self.gallery.images and self.gallery.images[image_id].full_ecs for image_id in job.images
+            image_id in self.image_store.images and self.image_store.images[image_id].full_ecs
+            for image_id in job.images
         )
 
     def _whole_failure(self, job: Job) -> str | None:
@@ -120,8 +121,8 @@ class Jobs:
 
     def _settle(self, job: Job, image_id: str) -> str | None:
         """Settle one image; the error code where that fails."""
-        image = self.gallery.images.get(image_id)
-        if image is None or job.project_id not in self.gallery.members[image_id]:
+        image = self.image_store.images.get(image_id)
+        if image is None or job.project_id not in self.image_store.members[image_id]:
             return "IMG.0027"
         if code := self.image_failures.take(image_id, "job"):
             return code
@@ -131,7 +132,7 @@ class Jobs:
             if code := self._vault_code(job, image.size_gb):
                 return code
             self.vaults[job.vault_id or ""].used += image.size_gb * 1024
-        self.gallery.settle(image_id, job.project_id, job.status)
+        self.image_store.settle(image_id, job.project_id, job.status)
         return None
 
     def _vault_code(self, job: Job, gigabytes: float) -> str | None:

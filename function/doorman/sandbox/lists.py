@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 
-from doorman.sandbox.gallery import Gallery, ListedStatus
+from doorman.sandbox.image_store import ImageStore, ListedStatus
 from doorman.sandbox.records import Image, zulu
 
 # filters that narrow a list beyond visibility and member status; others are ignored, as by the services
@@ -33,7 +33,7 @@ def chosen(query: Iterable[tuple[str, str]]) -> list[Callable[[Image], bool]]:
 
 
 def page(
-    gallery: Gallery,
+    image_store: ImageStore,
     project_id: str,
     *,
     visibility: str | None,
@@ -43,7 +43,7 @@ def page(
     tests: list[Callable[[Image], bool]],
 ) -> list[Image]:
     """Take one page of a list."""
-    found = gallery.listed(project_id, visibility=visibility, status=status, after=after)
+    found = image_store.listed(project_id, visibility=visibility, status=status, after=after)
     return list(islice((image for image in found if all(test(image) for test in tests)), limit))
 
 

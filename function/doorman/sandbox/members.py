@@ -81,11 +81,11 @@ def _change(cloud: Cloud, caller: Caller, body: dict[str, Any] | None, *, is_rem
     """Share images with projects, or take shares back, as their owner; done at once, told as a job."""
     images, projects = _texts(body, "images"), _texts(body, "projects")
     for image_id in images:
-        image = cloud.gallery.images.get(image_id)
+        image = cloud.image_store.images.get(image_id)
         if image is None or image.owner != caller.project_id:
             raise ims("IMG.0027", f"The image {image_id} does not exist.")
         most = MAX_FULL_ECS_SHARES if image.full_ecs else MAX_SHARES
-        if not is_removal and len({*cloud.gallery.members[image_id], *projects}) > most:
+        if not is_removal and len({*cloud.image_store.members[image_id], *projects}) > most:
             raise ims("IMG.0067", f"The image can be shared with at most {most} projects.")
     now = cloud.clock()
     job = Job(
@@ -97,7 +97,7 @@ def _change(cloud: Cloud, caller: Caller, body: dict[str, Any] | None, *, is_rem
         for project_id in projects:
             if is_removal:
                 cloud.unshare(image_id, project_id)
-            elif cloud.gallery.members[image_id].get(project_id) is None:
+            elif cloud.image_store.members[image_id].get(project_id) is None:
                 cloud.share(image_id, project_id)
     cloud.queue.jobs[job.id] = job
     name = "deleteMemeber" if is_removal else "addMember"  # as its documentation spells them

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from doorman.sandbox.directory import Directory
-from doorman.sandbox.engine import Deployed, Engine, Loan
 from doorman.sandbox.failures import Failure, FailureStage
 from doorman.sandbox.faults import Faults
-from doorman.sandbox.gallery import Gallery
+from doorman.sandbox.functiongraph import Deployed, Engine, Loan
+from doorman.sandbox.image_store import ImageStore
 from doorman.sandbox.jobs import Jobs
 from doorman.sandbox.records import (
     AccessKey,
@@ -47,10 +47,10 @@ class Cloud:
         self.settings = settings or Settings()
         self.faults = Faults()
         self.directory = Directory(self.settings, clock)
-        self.gallery = Gallery(self.settings, clock)
+        self.image_store = ImageStore(self.settings, clock)
         self.vaults: dict[str, Vault] = {}
         self.servers: dict[str, Server] = {}
-        self.queue = Jobs(self.settings, clock, self.gallery, self.vaults)
+        self.queue = Jobs(self.settings, clock, self.image_store, self.vaults)
         self.engine = Engine(self.settings, self.directory)
         self.topics = Topics(self.engine, clock)
         self.calls: deque[Call] = deque(maxlen=MAX_CALLS)
@@ -114,11 +114,11 @@ class Cloud:
         fields = {"created_at": now, "updated_at": now} | fields
         if fields.get("full_ecs"):
             fields.setdefault("backup_id", new_uuid())
-        return self.gallery.add(Image(id=image_id, owner=owner, name=name or f"image-{image_id[:8]}", **fields))
+        return self.image_store.add(Image(id=image_id, owner=owner, name=name or f"image-{image_id[:8]}", **fields))
 
     def share(self, image_id: str, project_id: str, status: MemberStatus = "pending") -> None:
         """Share an image with a project; sharing again starts over as pending."""
-        self.gallery.share(image_id, project_id, status)
+        self.image_store.share(image_id, project_id, status)
 
     def add_share(self, owner: str, project_id: str, *, status: MemberStatus = "pending", **fields: Any) -> str:
         """Add an image of `owner` and share it with a project; returns the image ID."""
@@ -128,24 +128,24 @@ class Cloud:
 
     def unshare(self, image_id: str, project_id: str) -> None:
         """Take a share back, as its owner may at any moment."""
-        self.gallery.unshare(image_id, project_id)
+        self.image_store.unshare(image_id, project_id)
 
     def delete_image(self, image_id: str) -> None:
         """Delete an image, as its owner may at any moment."""
-        self.gallery.delete(image_id)
+        self.image_store.delete(image_id)
 
     def hide(self, image_id: str) -> None:
         """Hide an image (`os_hidden`), as its owner may at any moment."""
-        self.gallery.hide(image_id)
+        self.image_store.hide(image_id)
 
     def set_status(self, image_id: str, project_id: str, status: MemberStatus) -> None:
         """Settle a share as somebody else in the receiving project would."""
-        self.gallery.settle(image_id, project_id, status)
+        self.image_store.settle(image_id, project_id, status)
 
     def member_status(self, image_id: str, project_id: str) -> MemberStatus | None:
         """Read how a share stands, jobs that are due included; None where there is none."""
         self.queue.settle_due()
-        member = self.gallery.members.get(image_id, {}).get(project_id)
+        member = self.image_store.members.get(image_id, {}).get(project_id)
         return None if member is None else member.status
 
     def add_vault(self, project_id: str, vault_id: str | None = None, *, size: int = 1000, **fields: Any) -> Vault:

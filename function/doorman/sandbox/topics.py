@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from doorman.sandbox.engine import Engine
+from doorman.sandbox.functiongraph import Engine
 from doorman.sandbox.problems import smn
 from doorman.sandbox.records import new_id, zulu
 

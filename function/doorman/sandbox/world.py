@@ -10,7 +10,7 @@ from uuid import NAMESPACE_URL, uuid5
 from doorman.sandbox.records import Job, MemberStatus
 from doorman.sandbox.state import Cloud
 
-Fate = Literal["accepted", "rejected", "held", "skipped", "failed", "nothing told"]
+Outcome = Literal["accepted", "rejected", "held", "skipped", "failed", "nothing told"]
 
 A_YEAR = 365 * 86_400.0
 """Seconds: what is settled in the sample world was settled that long ago."""
@@ -40,14 +40,14 @@ class Sample:
     Attributes:
         event: the file that tells of it; several images may share one.
         status: how it is shared with the receiver at first; None: not at all.
-        fate, reason: how it should end, in the words of the outcome events.
+        outcome, reason: how it should end, in the words of the outcome events.
         ends: its member status at the end.
     """
 
     name: str
     event: str
     owner: str
-    fate: Fate
+    outcome: Outcome
     reason: str
     full_ecs: bool = False
     status: MemberStatus | None = "pending"
@@ -75,25 +75,31 @@ def image_id(name: str) -> str:
 
 
 def _golden(name: str, event: str) -> Sample:
-    return Sample(name=name, event=event, owner=GOLDEN, fate="accepted", reason="allowed_owner", ends="accepted")
+    return Sample(name=name, event=event, owner=GOLDEN, outcome="accepted", reason="allowed_owner", ends="accepted")
 
 
 def _banned(name: str, event: str) -> Sample:
-    return Sample(name=name, event=event, owner=BANNED, fate="rejected", reason="rejected_by_rule", ends="rejected")
+    return Sample(name=name, event=event, owner=BANNED, outcome="rejected", reason="rejected_by_rule", ends="rejected")
 
 
 def _stranger(name: str, event: str) -> Sample:
-    return Sample(name=name, event=event, owner=STRANGER, fate="held", reason="owner_not_allowed")
+    return Sample(name=name, event=event, owner=STRANGER, outcome="held", reason="owner_not_allowed")
 
 
 def _recovery(name: str, event: str) -> Sample:
     return Sample(
-        name=name, event=event, owner=RECOVERY, fate="accepted", reason="allowed_owner", ends="accepted", full_ecs=True
+        name=name,
+        event=event,
+        owner=RECOVERY,
+        outcome="accepted",
+        reason="allowed_owner",
+        ends="accepted",
+        full_ecs=True,
     )
 
 
 def _server(name: str, event: str) -> Sample:
-    return Sample(name=name, event=event, owner=GOLDEN, fate="held", reason="image_not_allowed", full_ecs=True)
+    return Sample(name=name, event=event, owner=GOLDEN, outcome="held", reason="image_not_allowed", full_ecs=True)
 
 
 SAMPLES: tuple[Sample, ...] = (
@@ -105,16 +111,16 @@ SAMPLES: tuple[Sample, ...] = (
     _stranger("stranger-says-golden", "forged-owner.json"),
     _banned("banned-miner", "rejected-owner.json"),
     Sample(
-        name="our-own", event="own-image.json", owner=RECEIVER, fate="skipped", reason="own_image",
+        name="our-own", event="own-image.json", owner=RECEIVER, outcome="skipped", reason="own_image",
         status=None, ends=None,
     ),
     Sample(
-        name="never-shared", event="not-shared.json", owner=GOLDEN, fate="skipped", reason="not_shared",
+        name="never-shared", event="not-shared.json", owner=GOLDEN, outcome="skipped", reason="not_shared",
         status=None, ends=None,
     ),
     Sample(
-        name="golden-last-year", event="already-settled.json", owner=GOLDEN, fate="skipped", reason="already_settled",
-        status="accepted", ends="accepted",
+        name="golden-last-year", event="already-settled.json", owner=GOLDEN, outcome="skipped",
+        reason="already_settled", status="accepted", ends="accepted",
     ),
     *(_golden(f"golden-mixed-{n}", "mixed-20.json") for n in range(1, 9)),
     *(_banned(f"mixed-banned-{n}", "mixed-20.json") for n in range(1, 5)),
@@ -125,11 +131,11 @@ SAMPLES: tuple[Sample, ...] = (
     _banned("batch-banned", "batched-mode.json"),
     _stranger("batch-stranger", "batched-mode.json"),
     Sample(
-        name="golden-job-ended", event="job-check.json", owner=GOLDEN, fate="accepted", reason="allowed_owner",
+        name="golden-job-ended", event="job-check.json", owner=GOLDEN, outcome="accepted", reason="allowed_owner",
         status="accepted", ends="accepted",
     ),
     Sample(
-        name="stranger-forged-check", event="forged-job-check.json", owner=STRANGER, fate="nothing told",
+        name="stranger-forged-check", event="forged-job-check.json", owner=STRANGER, outcome="nothing told",
         reason="",
     ),
     _golden("golden-swept-1", "ping-tick.json"),
@@ -159,7 +165,7 @@ def build(cloud: Cloud) -> None:
         image = cloud.add_image(sample.owner, image_id=sample.image_id, name=sample.name, full_ecs=sample.full_ecs)
         if sample.status is not None:
             cloud.share(image.id, RECEIVER, sample.status)
-            cloud.gallery.members[image.id][RECEIVER].updated_at -= A_YEAR
+            cloud.image_store.members[image.id][RECEIVER].updated_at -= A_YEAR
     ended = image_id("golden-job-ended")
     now = cloud.clock()
     cloud.queue.jobs[ENDED_JOB] = Job(

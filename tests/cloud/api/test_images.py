@@ -1,7 +1,7 @@
 """Rows of an image list become shares; what is missing or of a strange type is unknown, never guessed."""
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -105,6 +105,13 @@ def test_row_of_glance() -> None:
         hash_value="abc",
         full_ecs=None,
     )
+
+
+def test_every_fact_is_read() -> None:
+    """By one of both names; only the member row tells when an image was shared and settled."""
+    told = [read(row) for row in (ROW, GLANCE_ROW)]
+    unread = {each.name for each in fields(Share) if all(getattr(share, each.name) is None for share in told)}
+    assert unread == {"shared_at", "settled_at"}
 
 
 def test_empty_row() -> None:

@@ -1,11 +1,15 @@
 """Which URL of a catalog is a service's base."""
 
-from typing import Any
+from dataclasses import fields
+from typing import Any, get_args
 
 import pytest
 from pydantic import TypeAdapter
 
-from doorman.cloud.auth.catalog import Catalog, Entry, Service, find_endpoint
+from doorman.cloud.api.base import Service
+from doorman.cloud.auth.accounts import Endpoints
+from doorman.cloud.auth.catalog import TYPES, VERSIONS, Catalog, Entry, find_endpoint
+from doorman.cloud.listing import RIGHTS
 from doorman.errors import Misconfigured
 
 
@@ -17,6 +21,12 @@ def entry(kind: str, url: str, **more: Any) -> Entry:
 def find(*entries: Entry, service: Service = "image", region: str | None = None, interface: str = "public") -> str:
     """Find a public endpoint unless told otherwise."""
     return find_endpoint(entries, service, region=region, interface=interface)
+
+
+def test_every_service_is_known_everywhere() -> None:
+    """Where the catalog has it, what replaces its URL, and which right reading it needs."""
+    services = set(get_args(Service))
+    assert services == set(TYPES) == set(VERSIONS) == {each.name for each in fields(Endpoints)} == set(RIGHTS)
 
 
 @pytest.mark.parametrize(

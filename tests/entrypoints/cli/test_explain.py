@@ -47,7 +47,7 @@ def event(**data: Any) -> dict[str, Any]:
 
 
 def test_without_facts_the_claim_is_shown_as_a_claim(folder: Path, command: Command) -> None:
-    """The owner is the event's own word, and so is said to be; what is unknown holds nothing."""
+    """The owner is the event's own word, and so is said to be; what is unknown matches nothing."""
     (folder / "e.json").write_text(json.dumps(event(owner="bbb")))
     assert command.ask("explain e.json") == (
         0,
@@ -63,7 +63,7 @@ def test_without_facts_the_claim_is_shown_as_a_claim(folder: Path, command: Comm
             "      owners: wants aaa; sees bbb: fails",
             "    rule golden (accept): failed",
             "      owners: wants aaa; sees bbb: fails",
-            "      images.full_ecs: wants true; sees unknown: unknown, so it cannot hold",
+            "      images.full_ecs: wants true; sees unknown: unknown, so it cannot match",
             "    rule rest (reject): matched",
             "",
         ],

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from doorman.entrypoints.cli.main import main
 from doorman.policy.tools import share_file
 from doorman.sandbox.state import Cloud
 from tests.chain import BAD, GOLDEN, POLICY, STRANGER
@@ -69,14 +68,3 @@ def test_facts_are_the_file_that_shares_takes(cloud: Cloud, monkeypatch: pytest.
     told = command("pending", "--facts", "--project", "foreign", code=1)
     assert json.loads(told.out) == []
     assert told.err.startswith("doorman: ")
-
-
-def test_a_defect_is_no_answer(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is not foreseen is raised."""
-
-    async def fail(_: object) -> None:
-        raise ZeroDivisionError
-
-    monkeypatch.setattr("doorman.entrypoints.cli.explain_live._read_pending", fail)
-    with pytest.raises(ZeroDivisionError):
-        main(["pending", "--facts"])

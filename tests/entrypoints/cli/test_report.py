@@ -107,7 +107,7 @@ def test_the_story_of_one_image(archive: str, command: Command) -> None:
 def test_a_row_a_share(archive: str, command: Command) -> None:
     """A spreadsheet takes no sharer's words for a formula."""
     rows = list(csv.DictReader(io.StringIO(command("report", archive, "--csv").out)))
-    assert {row["image"]: row["outcome"] for row in rows} == {image_id(key): fate for key, fate in TAKEN.items()}
+    assert {row["image"]: row["outcome"] for row in rows} == {image_id(key): outcome for key, outcome in TAKEN.items()}
     assert {row["name"] for row in rows} == {"", "'=1+1", "<script>alert(1)</script>\\u202e"}
 
 

@@ -53,7 +53,7 @@ def test_three_hundred_shares_fit_two_screens(width: int, cloud: Cloud, tmp_path
     assert f"       of image-factory ({FACTORY}) -> 4 projects" in lines
     assert lines[lines.index("to try again what failed:") + 1] == "  doorman run"
     assert sum(line.startswith("rejecting 1 for eu-de_landing-zone-") for line in lines) == 12
-    for image, members in cloud.gallery.members.items():
+    for image, members in cloud.image_store.members.items():
         for project in members:
             cloud.set_status(image, project, "accepted")
     lines = look("reconcile")
@@ -243,7 +243,7 @@ def test_an_image_is_described_by_what_is_known() -> None:
 
 
 def test_a_vault_is_asked_for_where_one_is_missing(cloud: Cloud, tmp_path: Path, command: Command) -> None:
-    """What a real run would hold for want of a vault is shown so, and the command asks for one."""
+    """What a real run would hold because it has no vault is shown so, and the command asks for one."""
     (tmp_path / "policy.yaml").write_text(POLICY[: POLICY.index("vaults:")])
     image = cloud.add_share(GOLDEN, "receiver", full_ecs=True)
     *_, totals, _, _, typed = command("pending").out.splitlines()

@@ -64,7 +64,7 @@ def test_programs_get_everything_as_plain_values() -> None:
     }
     assert [rule["verdict"] for rule in rules] == ["failed", "failed", "failed", "tried", "matched", "not reached"]
     found = rules[4]["conditions"][1]
-    assert found == {"condition": "images.names", "wanted": "golden-*", "seen": "golden-1", "holds": True}
+    assert found == {"condition": "images.names", "wanted": "golden-*", "seen": "golden-1", "matches": True}
 
 
 def test_vault_entries_are_described() -> None:

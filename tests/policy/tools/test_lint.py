@@ -1,4 +1,4 @@
-"""Finds what a policy says and hardly means: what has no effect, and breaks that once passed in silence."""
+"""Finds what a policy says and probably does not mean: what has no effect, and breaks that once passed in silence."""
 
 import re
 from datetime import date
@@ -6,10 +6,9 @@ from datetime import date
 import pytest
 from hypothesis import given, settings
 
-from doorman.models import Share
+from doorman.models import Api, Share
 from doorman.policy.decision import decide
 from doorman.policy.policy import PolicyError, compile_policy, load, load_file
-from doorman.policy.schema import Api
 from doorman.policy.tools.lint import lint
 from tests.policy.test_decision import NOW, RULE_LISTS, SHARES, build_text
 

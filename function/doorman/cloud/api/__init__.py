@@ -1,1 +1,1 @@
-"""The clouds' APIs without I/O: builds requests and deciphers answers into nouns or errors."""
+"""The clouds' APIs without I/O: builds requests, and reads answers into nouns or errors."""

@@ -1,6 +1,6 @@
-"""What all cloud APIs have in common, sans I/O: requests, answers, and the catalogue of errors.
+"""What all cloud APIs have in common, sans I/O: requests, answers, and the list of error codes.
 
-`ims`, `glance` and `cbr` build requests and decipher answers with it; only `cloud` sends them.
+`ims`, `glance`, `cbr` and `nova` build requests and read answers with it; only `cloud` sends them.
 """
 
 import re
@@ -15,6 +15,9 @@ from doorman.errors import Broken, Busy, Denied, Failed, Refused, Rejected
 from doorman.models import MemberRow, MemberStatus, Status
 from doorman.parsing import parse_json, parse_time, read_retry_after
 
+Service = Literal["image", "cbr", "compute"]
+"""The services of a cloud that are asked."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
@@ -22,7 +25,7 @@ class Request:
 
     method: Literal["GET", "PUT"]
     path: str
-    service: Literal["image", "cbr", "compute"] = "image"
+    service: Service = "image"
     params: tuple[tuple[str, str], ...] = ()
     json: Mapping[str, Any] | None = None
 

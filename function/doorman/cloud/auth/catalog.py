@@ -2,13 +2,12 @@
 
 import re
 from collections.abc import Mapping, Sequence, ValuesView
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, OnErrorOmit
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, OnErrorOmit
 
+from doorman.cloud.api.base import Service
 from doorman.errors import Misconfigured
-
-Service = Literal["image", "cbr", "compute"]
 
 # `service_type`s under which clouds list the service, the usual one first.
 TYPES: dict[Service, tuple[str, ...]] = {
@@ -22,7 +21,16 @@ VERSIONS: dict[Service, re.Pattern[str]] = {
     "cbr": re.compile(r"/v3(/[^/]+)?$"),
     "compute": re.compile(r"(?!)"),
 }
+OVERRIDES: dict[Service, str] = {service: f"OS_{service.upper()}_ENDPOINT_OVERRIDE" for service in TYPES}
+"""The variables with base URLs that replace the catalog's."""
+
 EVERYWHERE = "*"  # the region of T Cloud Public's global services
+
+
+def _check_ours(name: str) -> str:
+    if not any(name in names for names in TYPES.values()):
+        raise ValueError("none of our services")
+    return name
 
 
 class Foreign(BaseModel):
@@ -43,7 +51,7 @@ class Endpoint(Foreign):
 class Entry(Foreign):
     """One of our services with its endpoints."""
 
-    type: Literal["image", "ims", "imsv2", "cbr", "cbrv3", "compute", "ecs"]
+    type: Annotated[str, AfterValidator(_check_ours)]
     endpoints: tuple[OnErrorOmit[Endpoint], ...]
 
 
@@ -72,7 +80,7 @@ def find_endpoint(catalog: Sequence[Entry], service: Service, *, region: str | N
         others = f" (it has it in {', '.join(regions)})" if regions else ""
         raise Misconfigured(
             f"the catalog has no {interface} endpoint of the {service} service{where}{others}: check OS_REGION_NAME, "
-            f"or set OS_{service.upper()}_ENDPOINT_OVERRIDE"
+            f"or set {OVERRIDES[service]}"
         )
     if not region and len(regions) > 1:
         raise Misconfigured(

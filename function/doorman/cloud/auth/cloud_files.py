@@ -8,6 +8,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from doorman.cloud.auth.accounts import Account, HandOver, Keys
+from doorman.cloud.auth.catalog import OVERRIDES
 from doorman.cloud.auth.clouds_yaml import Source, find_clouds, parse, read_entry
 from doorman.cloud.auth.environ import Identity
 from doorman.cloud.auth.logins import PROJECT_IDS, PROJECT_NAMES, read_accounts
@@ -19,14 +20,7 @@ SUFFIXES = (".yaml", ".yml", ".json")
 SECRETS = ("password", "secret", "sk:", "secret_key", "token", "passcode")
 FOR_ALL = 0o004  # the bit of a file's mode that lets everybody read it
 # What an entry takes from the environment where it does not say so itself; a single entry also its project.
-FALLBACKS = (
-    "OS_CACERT",
-    "OS_REGION_NAME",
-    "OS_INTERFACE",
-    "OS_IMAGE_ENDPOINT_OVERRIDE",
-    "OS_CBR_ENDPOINT_OVERRIDE",
-    "OS_COMPUTE_ENDPOINT_OVERRIDE",
-)
+FALLBACKS = ("OS_CACERT", "OS_REGION_NAME", "OS_INTERFACE", *OVERRIDES.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

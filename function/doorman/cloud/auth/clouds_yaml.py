@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from doorman.cloud.auth.accounts import HandOver
+from doorman.cloud.auth.catalog import OVERRIDES
 from doorman.cloud.auth.logins import PROJECT_IDS, PROJECT_NAMES, READERS, check_served
 from doorman.cloud.auth.variables import Values
 from doorman.errors import Misconfigured
@@ -25,9 +26,7 @@ IN_AUTH = (
     "agency_name", "agency_domain_id", "agency_domain_name", "delegated_project", "target_agency_name",
     "target_domain_id", "target_domain_name", "target_project_id", "target_project_name",
 )  # fmt: skip
-BESIDE = (
-    "auth_type", "image_endpoint_override", "cbr_endpoint_override", "compute_endpoint_override", "cacert",
-)  # fmt: skip
+BESIDE = ("auth_type", *(f"{service}_endpoint_override" for service in OVERRIDES), "cacert")
 # Where an entry keeps what a variable of the environment holds; the first that is set counts.
 PLACES: dict[str, tuple[str, ...]] = {
     **{f"OS_{key.upper()}": (f"auth.{key}",) for key in IN_AUTH},
@@ -45,7 +44,7 @@ KNOWN = {place for places in PLACES.values() for place in places} | {
 }  # fmt: skip
 # Neither changes where we log in nor what we call.
 HARMLESS = re.compile(
-    r"\w+_api_version|(?!(?:image|cbr|compute)_)\w+_endpoint_override"
+    rf"\w+_api_version|(?!(?:{'|'.join(OVERRIDES)})_)\w+_endpoint_override"
     r"|image_format|image_api_use_tasks|networks|(ex|in)ternal_network|nat_(source|destination)|floating_ip_source"
     r"|secgroup_source|api_timeout|disable_vendor_agent"
 )

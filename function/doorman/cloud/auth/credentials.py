@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import httpx
 
+from doorman.cloud.api.base import Service
 from doorman.cloud.auth.accounts import Account, Endpoints, Keys, Plugin, Project
-from doorman.cloud.auth.catalog import Service, find_endpoint
+from doorman.cloud.auth.catalog import OVERRIDES, find_endpoint
 from doorman.cloud.auth.environ import Identity
 from doorman.cloud.auth.http_auth import FixedTokenAuth, KeyAuth, TokenAuth
 from doorman.cloud.auth.keystone import Token
@@ -75,8 +76,7 @@ class Credentials:
             return str(override).replace(PROJECT_MARK, await self.project_id() if is_marked else "")
         token = await self.token()
         if token is None:
-            name = f"OS_{service.upper()}_ENDPOINT_OVERRIDE"
-            raise Misconfigured(f"{name} is missing: without a login there is no catalog")
+            raise Misconfigured(f"{OVERRIDES[service]} is missing: without a login there is no catalog")
         if self._found_in is not token:
             self._found_in, self._found = token, {}
         if service not in self._found:

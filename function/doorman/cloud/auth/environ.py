@@ -139,7 +139,7 @@ def spell(place: str) -> str:
 
 
 def check_honoured(values: Values, *, has_clouds: bool) -> Values:
-    """Give `values` back where they hold nothing that we would ignore to the reader's surprise.
+    """Give `values` back where they hold nothing that somebody would expect us to honour and that we ignore.
 
     Raises:
         Misconfigured: certificates shall not be verified, or there is no project to serve.

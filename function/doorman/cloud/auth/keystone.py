@@ -67,7 +67,7 @@ def at(*place: str) -> Any:
 T = TypeVar("T")
 Text = Annotated[str, Field(min_length=1)]
 Shown = Annotated[T | None, WrapValidator(read_or_none)]
-"""What is only shown must not cost the login."""
+"""A field that is only shown must not make the login fail."""
 
 
 class Role(Foreign):

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+from doorman.cloud.api.base import Service
 from doorman.cloud.auth.accounts import (
     Account,
     Agency,
@@ -16,7 +17,7 @@ from doorman.cloud.auth.accounts import (
     Password,
     Project,
 )
-from doorman.cloud.auth.catalog import VERSIONS, Service
+from doorman.cloud.auth.catalog import OVERRIDES, VERSIONS
 from doorman.cloud.auth.variables import Values, gather
 from doorman.errors import Misconfigured
 from doorman.models import is_plain_id
@@ -267,7 +268,7 @@ def read_endpoints(values: Values, *, is_needed: bool = False) -> Endpoints:
     Args:
         is_needed: there is no catalog to find the image service in.
     """
-    found = Endpoints(**gather(**{service: partial(read_endpoint, values, service) for service in VERSIONS}))
+    found = Endpoints(**gather(**{service: partial(read_endpoint, values, service) for service in OVERRIDES}))
     if is_needed and found.image is None:
         raise values.missing("OS_IMAGE_ENDPOINT_OVERRIDE", why="AK/SK has no catalog to find the image service in")
     return found
@@ -275,7 +276,7 @@ def read_endpoints(values: Values, *, is_needed: bool = False) -> Endpoints:
 
 def read_endpoint(values: Values, service: Service) -> str | None:
     """Read one of them; `%(project_id)s` may stand in it, as keystoneauth1 has it."""
-    name = f"OS_{service.upper()}_ENDPOINT_OVERRIDE"
+    name = OVERRIDES[service]
     if (url := values.url(name)) is None:
         return None
     url = VERSIONS[service].sub("", url.replace("%(tenant_id)s", PROJECT_MARK))

@@ -16,20 +16,19 @@ from urllib.parse import urlsplit
 from pydantic import TypeAdapter
 
 from doorman.cloud.auth.accounts import Account, HandOver, Plugin, Project
-from doorman.cloud.auth.catalog import Catalog, Entry
+from doorman.cloud.auth.catalog import OVERRIDES, Catalog, Entry
 from doorman.cloud.auth.clouds_yaml import PROFILES, list_places
 from doorman.cloud.auth.keystone import LoginRefused, Token, in_utc
 from doorman.cloud.auth.logins import check_ids, check_served, read_endpoints, read_interface
 from doorman.cloud.auth.variables import Values
 from doorman.errors import Misconfigured, Unavailable
-from doorman.runtime.troubles import name_trouble
+from doorman.runtime.connection_errors import name_trouble
 from doorman.version import VERSION
 
 if TYPE_CHECKING:
     from openstack.config.cloud_region import CloudRegion
 
 INSTALL = "pip install 'openstacksdk>=4.4,<5'"
-SERVICES = ("image", "cbr", "compute")
 PER_SERVICE = ("interface", "region_name", "service_type", "service_name")
 PEOPLE = {"v3oidcdeviceauthz", "v3websso"}  # a person must be there
 FOR_ONCE = {"token", "v3token", "v3totp", "v3oidcauthcode", "v3oidcaccesstoken"}
@@ -90,7 +89,7 @@ def read_account(handed: HandOver, single: Mapping[str, Any], *, entry: str | No
     check_usable(handed, cloud)
     config, auth = cloud.config, cloud.config["auth"]
     kind, fallbacks = str(config["auth_type"]), handed.fallbacks
-    values = {f"OS_{service.upper()}_ENDPOINT_OVERRIDE": cloud.get_endpoint(service) or "" for service in SERVICES}
+    values = {name: cloud.get_endpoint(service) or "" for service, name in OVERRIDES.items()}
     values |= {"OS_PROJECT_ID": auth.get("project_id") or "", "OS_INTERFACE": str(cloud.get_interface() or "")}
     values = {**fallbacks, **{name: value for name, value in values.items() if value}}
     spelt = Values(values, spell=lambda name: handed.spell(name.removeprefix("OS_").lower()))
@@ -192,7 +191,7 @@ def check_usable(handed: HandOver, cloud: "CloudRegion") -> None:
         raise Misconfigured(f"{handed.spell('key')}: it belongs to a client certificate, but there is no cert")
     if kind in {"password", "v3password"} and not config["auth"].get("password"):
         raise Misconfigured(f"{handed.key}: this login needs more: {handed.spell('auth.password')}")
-    for key in (f"{service}_{key}" for service in SERVICES for key in PER_SERVICE):
+    for key in (f"{service}_{key}" for service in OVERRIDES for key in PER_SERVICE):
         if config.get(key):
             raise Misconfigured(
                 f"{handed.spell(key)}: not honoured; name the service in {key.partition('_')[0]}_endpoint_override"

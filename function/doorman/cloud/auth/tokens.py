@@ -12,7 +12,7 @@ from doorman.cloud.auth.accounts import Account, Password, Plugin
 from doorman.cloud.auth.keystone import LoginRefused, Token, agency_body, login_body, read_token, tokens_url
 from doorman.errors import Misconfigured, Unavailable
 from doorman.runtime.clock import Clock
-from doorman.runtime.troubles import name_trouble
+from doorman.runtime.connection_errors import name_trouble
 
 PAUSE = 1.0  # seconds between attempts after a failed login
 LONGEST_PAUSE = 60.0  # however long Keystone's Retry-After

@@ -4,8 +4,8 @@ import sys
 from collections.abc import Awaitable, Callable
 from shutil import get_terminal_size
 
-from doorman.entrypoints.cli.memory import only_new
 from doorman.entrypoints.cli.output import is_screen, write_lines
+from doorman.entrypoints.cli.state_file import only_new
 from doorman.entrypoints.cli.tables import Known, decided_lines, decided_rows
 from doorman.errors import Unavailable
 from doorman.events.messages import EventType

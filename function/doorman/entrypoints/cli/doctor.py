@@ -67,7 +67,7 @@ def _finish(arguments: Namespace, found: Sequence[Finding], kept: list[Exchange]
 
 
 def record(arguments: Namespace, kept: Sequence[Exchange], *, salt: bytes) -> None:
-    """Show what is to be written, and write it where nobody minds.
+    """Show what is to be written, and write it where the person agrees.
 
     Raises:
         Misconfigured: nobody answers.
@@ -120,7 +120,7 @@ def _choose(credentials: Sequence[Credentials], named: AbstractSet[str]) -> Sequ
 
 
 def _load(settings: Settings, clock: Clock) -> tuple[Policy | str, Sequence[str]]:
-    """Load the policy, or say why not; and what a strict check minds of it."""
+    """Load the policy, or say why not; and what a strict check warns of."""
     try:
         content, root = load_file(read_text(settings.policy), file=settings.policy, api=settings.api)
     except Misconfigured as error:

@@ -6,11 +6,10 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from importlib import import_module
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
-from doorman.entrypoints.cli.output import read_bytes, read_text, say, say_lines
+from doorman.entrypoints.cli.output import read_bytes, read_text, say, say_decision, say_lines
 from doorman.entrypoints.cli.policy_live import served_api
 from doorman.errors import Misconfigured, Rejected
 from doorman.events.claims import read_claims
@@ -19,11 +18,8 @@ from doorman.events.files import read_message
 from doorman.models import Share, is_image_id
 from doorman.policy.policy import Policy, load
 from doorman.policy.tools import share_file
-from doorman.policy.tools.explain import Explanation, Step, Verdict, as_json, describe_vault, explain
+from doorman.policy.tools.explain import Explanation, as_json, describe_decision, explain
 
-_WORDS: Final = {"accept": "accepted", "reject": "rejected", "hold": "held"}
-_STYLES: Final = {"accept": "green", "reject": "red", "hold": "yellow"}
-_HOLDS: Final = {True: "holds", False: "fails", None: "unknown, so it cannot hold"}
 _CLAIMED: Final = "as the event claims; the functions would ask the cloud"
 
 
@@ -62,7 +58,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Explain every image of every event; 1 where an event would be refused."""
     if arguments.project:
-        return cast("int", import_module("doorman.entrypoints.cli.explain_live").run(arguments))
+        from doorman.entrypoints.cli import explain_live  # noqa: PLC0415 - event files need no cloud
+
+        return explain_live.run(arguments)
+    return _explain_files(arguments)
+
+
+def _explain_files(arguments: argparse.Namespace) -> int:
     path = arguments.policy or os.environ.get("DOORMAN_POLICY") or "policy.yaml"
     policy = load(read_text(path), file=path, api=served_api())
     listed = share_file.load(read_text(arguments.shares), file=arguments.shares) if arguments.shares else ()
@@ -115,34 +117,8 @@ def _tell(answer: Answer) -> None:
         if told.explanation is None:
             say("  would be skipped: own_image, the project's own image is no share")
         else:
-            tell_decision(told.explanation)
+            say_decision(told.explanation.decision.action, describe_decision(told.explanation))
         say()
-
-
-def tell_decision(explanation: Explanation) -> None:
-    """Say what would be decided, and how each rule took part in it."""
-    decision = explanation.decision
-    unruled = "by default, since no rule matches" if explanation.share.owner else "whatever the rules say"
-    by = f"rule {decision.rule}" if decision.rule else unruled
-    audit = ", in audit mode: only told, not done" if decision.audit else ""
-    say(f"  would be {_WORDS[decision.action]}: {decision.reason}, {by}{audit}", style=_STYLES[decision.action])
-    for fact, value in decision.facts.items():
-        say(f"    rests on {fact}: {value}")
-    for number, entry in enumerate(decision.vaults):
-        say(f"    {'then ' if number else ''}vault {describe_vault(entry)}")
-    for trial in decision.trials:
-        say(f"    on trial: rule {trial.rule} would have {_WORDS[trial.action]} it ({trial.reason})")
-    for step in explanation.steps:
-        _tell_step(step)
-
-
-def _tell_step(step: Step) -> None:
-    kind = "exception" if step.section == "exceptions" else "rule"
-    mode = ", in audit mode" if step.mode == "audit" else ""
-    say(f"    {kind} {step.rule} ({step.decision}{mode}): {step.verdict}")
-    if step.verdict is not Verdict.NOT_REACHED:
-        for each in step.conditions:
-            say(f"      {each.condition}: wants {each.wanted}; sees {each.seen}: {_HOLDS[each.holds]}")
 
 
 def _as_json(answer: Answer) -> dict[str, Any]:

@@ -2,22 +2,18 @@
 
 import asyncio
 import json
-import sys
 from argparse import Namespace
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from doorman.cloud.member_status import read_current
-from doorman.entrypoints.cli.explain import tell_decision
-from doorman.entrypoints.cli.output import say, say_lines
+from doorman.entrypoints.cli.output import say, say_decision, say_lines
 from doorman.entrypoints.cli.session import find_context, open_projects
 from doorman.entrypoints.cli.tables import NOTHING, Known, describe
-from doorman.errors import Misconfigured, Unavailable
-from doorman.handlers.context import ProjectContext
+from doorman.errors import Misconfigured
 from doorman.models import Share, is_image_id
-from doorman.parsing import visible
 from doorman.policy.tools import share_file
-from doorman.policy.tools.explain import Explanation, as_json, explain
+from doorman.policy.tools.explain import Explanation, as_json, describe_decision, explain
 
 
 def run(arguments: Namespace) -> int:
@@ -45,27 +41,6 @@ def _show(
     return 0 if len(explanations) == len(shares) else 1
 
 
-async def write_facts(arguments: Namespace) -> int:
-    """Write the pending shares with all facts, as the file that `--shares` takes; 1 where a project cannot be read."""
-    async with open_projects(arguments, projects=arguments.project, is_telling=False, as_json=True) as session:
-        contexts, errors = await session.projects.contexts()
-        chosen = [each for each in contexts if not session.named or each.project_id in session.named]
-        answers = await asyncio.gather(*map(_read_pending, chosen), return_exceptions=True)
-    failed = [*errors, *(each for each in answers if isinstance(each, BaseException))]
-    for error in failed:
-        if not isinstance(error, Unavailable):
-            raise error
-        sys.stderr.write(f"doorman: {visible(str(error))}\n")
-    shares = [share for each in answers if not isinstance(each, BaseException) for share in each]
-    say_lines(json.dumps(share_file.write(shares), indent=2))
-    return 1 if failed else 0
-
-
-async def _read_pending(context: ProjectContext) -> list[Share]:
-    listed = await context.cloud.pending()
-    return [share for _, share in sorted(listed.items()) if share.owner != context.project_id]
-
-
 async def _read(arguments: Namespace) -> tuple[dict[str, Share | None], dict[str, Explanation], Known]:
     images = list(dict.fromkeys(image.lower() for image in arguments.events))
     async with open_projects(arguments, projects=[arguments.project], is_telling=False, as_json=True) as session:
@@ -89,7 +64,7 @@ def _tell(image: str, share: Share | None, explanation: Explanation | None, know
     say(f"  name {share.name or 'unknown'}, owner {known.owner(share.owner)}, {what}")
     say(f"  stands as {share.member_status or NOTHING} in project {share.project_id}")
     if explanation:
-        tell_decision(explanation)
+        say_decision(explanation.decision.action, describe_decision(explanation))
     elif share.owner is None:
         say("  would wait: the image cannot be read, so nothing can be decided")
     else:

@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Final, NoReturn, Protocol, cast
 
-from doorman.entrypoints.cli.examples import write_below
+from doorman.entrypoints.cli.help_texts import write_below
 from doorman.errors import DoormanError, Misconfigured
 from doorman.parsing import visible
 from doorman.policy.document.faults import BrokenFile
@@ -123,7 +123,7 @@ def _run(command: Command, arguments: argparse.Namespace) -> int:
 
 
 def _give_up(error: OSError) -> int:
-    """End where the reader went away (`| head`) and nobody is left to tell, or the disk is full."""
+    """End where the reader closed the pipe (`| head`), or the disk is full."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if not isinstance(error, BrokenPipeError):
         sys.stderr.write(f"doorman: {error.strerror or error}\n")

@@ -6,8 +6,8 @@ import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable, Mapping
 
-from doorman.entrypoints.cli.memory import keys_of_people, read_keys, write_keys
 from doorman.entrypoints.cli.output import read_text, say
+from doorman.entrypoints.cli.state_file import keys_of_people, read_keys, write_keys
 from doorman.errors import Misconfigured, Unavailable
 from doorman.models import CloudEvent
 from doorman.parsing import visible

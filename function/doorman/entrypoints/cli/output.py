@@ -7,7 +7,7 @@ import contextlib
 import os
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from shutil import get_terminal_size
 from typing import TextIO
@@ -16,13 +16,14 @@ from pydantic_core import to_json
 
 from doorman.errors import Misconfigured
 from doorman.events.cloudevents import to_structured
-from doorman.models import CloudEvent
+from doorman.models import Action, CloudEvent
 from doorman.parsing import as_utf8, visible
 from doorman.policy.document.faults import BrokenFile, Fault
 
 ERASE = "\r\x1b[K"
 """Takes away the line of progress, which stands on stderr."""
 
+_DECISIONS: Mapping[Action, str] = {"accept": "green", "reject": "red", "hold": "yellow"}
 _STYLES = {"bold": "1", "red": "31", "green": "32", "yellow": "33", "faint": "2"}
 
 
@@ -141,7 +142,7 @@ class LossyStream:
 
 
 def _shorten(line: str) -> str:
-    """Leave the time and the level away, and what goes beyond the screen."""
+    """Leave out the time and the level, and what goes beyond the screen."""
     return cut(re.sub(r"^\S+ \[\w+ *\] (\S+) *", r"\1 ", line))
 
 
@@ -155,6 +156,12 @@ def say_lines(text: str) -> None:
     """Write a text whose line ends are our own, such as JSON."""
     for line in text.split("\n"):
         say(line)
+
+
+def say_decision(action: Action, lines: Iterable[str]) -> None:
+    """Write how a decision came about; the line that says it first has the decision's colour."""
+    for number, line in enumerate(lines):
+        say(line, style=None if number else _DECISIONS[action])
 
 
 def table(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from doorman.entrypoints.cli import policy_compare
-from doorman.entrypoints.cli.examples import write_below
+from doorman.entrypoints.cli.help_texts import write_below
 from doorman.entrypoints.cli.output import read_text, say, say_lines
 from doorman.entrypoints.cli.policy_live import Seen, compare_with, look, served_api
 from doorman.errors import Misconfigured

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast, get_args
 
 from doorman.errors import DoormanError, Misconfigured
-from doorman.models import Share, Vault
+from doorman.models import Api, Share, Vault
 from doorman.policy.document.faults import Fault
 from doorman.policy.document.yaml_reader import Node
 from doorman.policy.policy import load, resolve
-from doorman.policy.schema import Api, PolicyFile
+from doorman.policy.schema import PolicyFile
 from doorman.policy.tools.lint import list_projects, list_vaults
 
 if TYPE_CHECKING:

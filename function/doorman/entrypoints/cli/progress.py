@@ -1,4 +1,4 @@
-"""Keeps a person company while a run works: progress on a terminal, a clean end on Ctrl-C, and what was left undone."""
+"""Watches a run: shows its progress on a terminal, ends it cleanly on Ctrl-C, and says what was left undone."""
 
 import asyncio
 import contextlib

@@ -80,10 +80,10 @@ def _read_archive(files: Sequence[str]) -> Archive:
 
 def _tell_image(stories: Sequence[Story]) -> int:
     for story in stories:
-        say(f"image {story.image_id} in project {story.project_id}: {story.fate}", style="bold")
+        say(f"image {story.image_id} in project {story.project_id}: {story.outcome}", style="bold")
         for moment in story.moments:
             say(f"  {moment.at or 'at an unknown time'}  {_describe(moment)}")
-        if story.fate == UNTOLD:
+        if story.outcome == UNTOLD:
             say("  nothing in these files says what became of it: ask the cloud (doorman explain --project)")
     if not stories:
         say("nothing in these files tells of this image")
@@ -121,7 +121,7 @@ def _guard(cell: str) -> str:
 def _row(story: Story) -> tuple[str, ...]:
     last = story.last
     return (
-        *(story.project_id, story.image_id, last.name, last.owner, story.fate, last.rule, last.reason, last.at),
+        *(story.project_id, story.image_id, last.name, last.owner, story.outcome, last.rule, last.reason, last.at),
         *(last.digest, last.by),
     )
 

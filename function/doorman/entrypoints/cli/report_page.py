@@ -58,7 +58,7 @@ def write_page(stories: Sequence[Story], path: str, name: Callable[[str], str]) 
         kinds=KINDS,
         pictures={name: counts[name][:TOP] for name in ("reason", "owner", "rule")},
         days=_stack(count_days(stories)),
-        needed=[story for story in stories if story.fate in {"held", "failed", "drifted", UNTOLD}][:MOST],
+        needed=[story for story in stories if story.outcome in {"held", "failed", "drifted", UNTOLD}][:MOST],
         height=_HEIGHT,
     )
     _write(path, "w", page)

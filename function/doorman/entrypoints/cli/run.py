@@ -13,12 +13,12 @@ from signal import Signals
 from uuid import uuid4
 
 from doorman.entrypoints.cli import notify, tables
-from doorman.entrypoints.cli.memory import keys_of, keys_of_people, only_new, read_keys, write_keys
 from doorman.entrypoints.cli.output import SturdyStream, is_screen, say, write_lines
 from doorman.entrypoints.cli.progress import say_left, supervise
 from doorman.entrypoints.cli.report import read_events
 from doorman.entrypoints.cli.report_page import try_page, write_page
 from doorman.entrypoints.cli.session import Session, add_json, add_projects, open_projects
+from doorman.entrypoints.cli.state_file import keys_of, keys_of_people, only_new, read_keys, write_keys
 from doorman.errors import Misconfigured
 from doorman.handlers.run import Report, Run
 from doorman.parsing import visible
@@ -137,7 +137,7 @@ def exit_code(*, is_done: bool, stop: Signals | None) -> int:
 def is_failed(arguments: Namespace, session: Session, report: Report) -> bool:
     """Say whether something ended in a way that `--fail-on` names."""
     found = tables.lines(report.told, told=session.told)
-    return any(line.fate.removeprefix("would be ") in arguments.fail_on for line in found)
+    return any(line.outcome.removeprefix("would be ") in arguments.fail_on for line in found)
 
 
 def _show(found: Sequence[tables.Line], known: tables.Known, *, nothing: str) -> None:

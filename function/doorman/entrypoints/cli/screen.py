@@ -28,10 +28,10 @@ def show(found: Sequence[Line], known: Known, *, nothing: str) -> None:
     groups = [list(group) for _, group in groupby(found, key=lambda line: line.why)]
     groups.sort(key=lambda group: (group[0].why[0], -len(group)))
     shown = 1 if len(groups) > MANY else 3
-    for fate, some in groupby(groups, key=lambda group: group[0].fate):
+    for outcome, some in groupby(groups, key=lambda group: group[0].outcome):
         parts = list(some)
-        style = f"bold {_STYLES.get(fate.split()[-1], '')}"
-        _print(console, Text(f"{fate}: {counted(sum(map(len, parts)), 'share')}", style=style))
+        style = f"bold {_STYLES.get(outcome.split()[-1], '')}"
+        _print(console, Text(f"{outcome}: {counted(sum(map(len, parts)), 'share')}", style=style))
         for group in parts:
             _show_group(console, group, known, shown=shown)
     if found:

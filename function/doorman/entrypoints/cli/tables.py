@@ -9,8 +9,8 @@ from textwrap import wrap
 from typing import Any
 
 from doorman.entrypoints.cli.output import table
-from doorman.events.advice import approve_command
-from doorman.models import CloudEvent, Reason, Share
+from doorman.events.advice import NEEDS_VAULT, approve_command
+from doorman.models import CloudEvent, Share
 from doorman.parsing import counted, visible
 
 COLUMNS = ("PROJECT", "IMAGE", "NAME", "OWNER", "WHAT", "DECISION", "RULE", "REASON", "OUTCOME")
@@ -24,7 +24,6 @@ _SETTLED = ("accepted", "rejected")
 _SETTLES = ("accept", "reject")
 # what needs somebody comes first
 _ORDER = ("failed", *_HELD, "drifted", "rejected", "would be rejected", "accepted", "would be accepted", "skipped")
-_NEEDS_VAULT = (Reason.VAULT_MISSING, Reason.VAULT_FAILED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +69,7 @@ class Line:
 
     project_id: str
     entry: Mapping[str, Any]
-    fate: str
+    outcome: str
 
     @property
     def share(self) -> tuple[str, str]:
@@ -95,7 +94,7 @@ class Line:
     def stands(self) -> str:
         """Of what drifted, how it stands and how the policy would have it."""
         would = _WOULD.get(self.entry["decision"] or "", "would be another")
-        return f"{self.entry['member_status'] or 'gone'}, {would}: " if self.fate == "drifted" else ""
+        return f"{self.entry['member_status'] or 'gone'}, {would}: " if self.outcome == "drifted" else ""
 
     @property
     def story(self) -> str:
@@ -105,7 +104,7 @@ class Line:
     @property
     def why(self) -> tuple[int, str, str, str, str]:
         """What shares of one group have in common."""
-        place, entry = _ORDER.index(self.fate), self.entry
+        place, entry = _ORDER.index(self.outcome), self.entry
         return place, self.stands, self.kind, entry["rule"] or NOTHING, entry["owner"] or NOTHING
 
 
@@ -129,7 +128,7 @@ def lines(events: Iterable[CloudEvent], *, told: Collection[str] = ()) -> list[L
         told: keys of what was told before, which is left out.
     """
     found = [
-        Line(project_id=event.data["project_id"], entry=entry, fate=_fate(event, entry))
+        Line(project_id=event.data["project_id"], entry=entry, outcome=_outcome(event, entry))
         for event in events
         for entry in event.data.get("images", ())
         if entry["key"] not in told
@@ -161,13 +160,13 @@ def next_steps(found: Sequence[Line], *, width: int | None = None, is_cut: bool 
         is_cut: not every share is shown.
     """
     drifted = still_drifted(found)
-    held = [line for line in found if line.fate in _HELD]
+    held = [line for line in found if line.outcome in _HELD]
     anew = [line for line in drifted if line.entry["decision"] in _SETTLES]
     kept = [line for line in drifted if line.entry["decision"] == "hold" and line.entry["member_status"] == "accepted"]
     yield from _heading("to accept what is held:", _commands(held, width, settle="approve"))
     yield from _heading("to settle it as the policy says today:", ["doorman reconcile --enforce"] if anew else [])
     yield from _heading("to reject what was accepted and would be held:", _commands(kept, width, settle="reject"))
-    if any(line.fate == "failed" for line in found) and not drifted:
+    if any(line.outcome == "failed" for line in found) and not drifted:
         yield from _heading("to try again what failed:", ["doorman run"])
     if is_cut:
         look = "reconcile" if drifted else "pending"
@@ -177,8 +176,8 @@ def next_steps(found: Sequence[Line], *, width: int | None = None, is_cut: bool 
 
 def still_drifted(found: Sequence[Line]) -> list[Line]:
     """Give what drifted and was not settled anew since."""
-    settled = {line.share for line in found if line.fate in _SETTLED}
-    return [line for line in found if line.fate == "drifted" and line.share not in settled]
+    settled = {line.share for line in found if line.outcome in _SETTLED}
+    return [line for line in found if line.outcome == "drifted" and line.share not in settled]
 
 
 def _heading(text: str, commands: Iterable[str]) -> Iterator[str]:
@@ -191,7 +190,7 @@ def _commands(some: Sequence[Line], width: int | None, *, settle: str) -> Iterat
     is_one_for_all = len({line.project_id for line in some}) > FEW
 
     def key(line: Line) -> tuple[str, bool]:
-        return "PROJECT" if is_one_for_all else line.project_id, line.entry["reason"] in _NEEDS_VAULT
+        return "PROJECT" if is_one_for_all else line.project_id, line.entry["reason"] in NEEDS_VAULT
 
     for (project_id, _), group in groupby(sorted(some, key=key), key):
         part = list(group)
@@ -207,8 +206,8 @@ def totals(found: Sequence[Line]) -> str:
     if not found:
         return ""
     shares = {line.share for line in found}
-    fates = Counter(line.fate for line in found)
-    parts = [f"{count} {fate}" for fate, count in sorted(fates.items())]
+    outcomes = Counter(line.outcome for line in found)
+    parts = [f"{count} {outcome}" for outcome, count in sorted(outcomes.items())]
     return f"{counted(len(shares), 'share')}: {', '.join(parts)}"
 
 
@@ -253,17 +252,17 @@ def uses(events: Iterable[CloudEvent], known: Known) -> list[tuple[str, ...]]:
     return [heading, *cells] if cells else []
 
 
-def _fate(event: CloudEvent, entry: Mapping[str, Any]) -> str:
+def _outcome(event: CloudEvent, entry: Mapping[str, Any]) -> str:
     """Give the word for how a share ended; of what was only decided, how it would have ended."""
     kind = event.type.split(".")[-2]
     if kind != "audited":
         return kind
-    return _WOULD["hold" if entry["reason"] in _NEEDS_VAULT else entry["decision"]]
+    return _WOULD["hold" if entry["reason"] in NEEDS_VAULT else entry["decision"]]
 
 
 def _row(line: Line, known: Known) -> tuple[str, ...]:
     entry = line.entry
-    stands = f" ({entry['member_status'] or 'gone'})" if line.fate == "drifted" else ""
+    stands = f" ({entry['member_status'] or 'gone'})" if line.outcome == "drifted" else ""
     return (
         known.project(line.project_id),
         entry["image_id"],
@@ -273,5 +272,5 @@ def _row(line: Line, known: Known) -> tuple[str, ...]:
         entry["decision"] or NOTHING,
         entry["rule"] or NOTHING,
         line.reason,
-        line.fate + stands,
+        line.outcome + stands,
     )

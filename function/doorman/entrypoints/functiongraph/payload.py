@@ -145,7 +145,7 @@ def _gather(items: Iterable[list[CloudEvent] | Ignored]) -> Unwrapped:
             events.setdefault(to_json((event.source, event.id, event.type, event.data)), event)
     if not events and not ignored:
         ignored.append(Ignored.NOTHING_INSIDE)
-    # Notices share their rounds, and a batch of traces is nobody's to make smaller; what else is there asks each time.
+    # Notices share their batches, and nobody can make a batch of traces smaller; checks and ticks cost calls each.
     if (count := sum(event.type != EventType.NOTIFIED for event in events.values())) > MAX_BATCH:
         raise Rejected(f"payload: {count} checks and ticks; send at most {MAX_BATCH}")
     return Unwrapped(tuple(events.values()), tuple(dict.fromkeys(ignored)))

@@ -15,8 +15,8 @@ from doorman.policy.conditions import value_of
 from doorman.policy.decision import Decision, decide
 from doorman.policy.document.strict import unwrap
 from doorman.policy.policy import Policy, Rule
+from doorman.policy.tools.partition import Box, Space
 from doorman.policy.tools.share_file import Facts
-from doorman.policy.tools.ways import Box, Space
 
 MAX_STEPS: Final = 300_000
 """Rules that are asked on all ways together; beyond, a comparison is not whole."""

@@ -1,17 +1,20 @@
-"""Explains a decision rule by rule: which condition held, which failed, and the value seen. Decides nothing itself.
+"""Explains a decision rule by rule: which condition matched, which failed, and the value seen. Decides nothing itself.
 
 The decision comes from `decision.decide`; this asks the same rules the same questions again, without any shortcut.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from doorman.models import Action, Share
 from doorman.policy.decision import Decision, decide, needs_vaults
 from doorman.policy.policy import Policy, Rule, VaultRule
+
+_WORDS: Final[Mapping[Action, str]] = {"accept": "accepted", "reject": "rejected", "hold": "held"}
+_MATCHES: Final = {True: "matches", False: "fails", None: "unknown, so it cannot match"}
 
 
 class Verdict(StrEnum):
@@ -26,12 +29,12 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One condition of a rule, asked: `holds` is None where the fact is unknown."""
+    """One condition of a rule, asked: `matches` is None where the fact is unknown."""
 
     condition: str
     wanted: str
     seen: str
-    holds: bool | None
+    matches: bool | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +91,30 @@ def as_json(explanation: Explanation) -> dict[str, Any]:
     }
 
 
+def describe_decision(explanation: Explanation) -> Iterator[str]:
+    """Say in lines what would be decided, and how each rule took part in it."""
+    decision = explanation.decision
+    unruled = "by default, since no rule matches" if explanation.share.owner else "whatever the rules say"
+    by = f"rule {decision.rule}" if decision.rule else unruled
+    audit = ", in audit mode: only told, not done" if decision.audit else ""
+    yield f"  would be {_WORDS[decision.action]}: {decision.reason}, {by}{audit}"
+    yield from (f"    rests on {fact}: {value}" for fact, value in decision.facts.items())
+    for number, entry in enumerate(decision.vaults):
+        yield f"    {'then ' if number else ''}vault {describe_vault(entry)}"
+    for trial in decision.trials:
+        yield f"    on trial: rule {trial.rule} would have {_WORDS[trial.action]} it ({trial.reason})"
+    for step in explanation.steps:
+        yield from _describe_step(step)
+
+
+def _describe_step(step: Step) -> Iterator[str]:
+    kind = "exception" if step.section == "exceptions" else "rule"
+    mode = ", in audit mode" if step.mode == "audit" else ""
+    yield f"    {kind} {step.rule} ({step.decision}{mode}): {step.verdict}"
+    for each in step.conditions:
+        yield f"      {each.condition}: wants {each.wanted}; sees {each.seen}: {_MATCHES[each.matches]}"
+
+
 def describe_vault(entry: VaultRule) -> str:
     """Say in words where an entry of `vaults` sends images."""
     if entry.vault is not None:
@@ -118,13 +145,13 @@ def _steps(share: Share, rules: tuple[Rule, ...], now: datetime) -> Iterator[Ste
 def _findings(rule: Rule, share: Share, now: datetime) -> Iterator[Finding]:
     for each in rule.conditions:
         seen = each.read(share, now)
-        yield Finding(condition=each.key, wanted=each.wanted, seen=seen, holds=each.test(share, now))
+        yield Finding(condition=each.key, wanted=each.wanted, seen=seen, matches=each.test(share, now))
 
 
 def _verdict(rule: Rule, findings: list[Finding]) -> Verdict:
-    held = [finding.holds for finding in findings]
-    if False in held:
+    matches = [finding.matches for finding in findings]
+    if False in matches:
         return Verdict.FAILED
-    if None in held:
+    if None in matches:
         return Verdict.UNKNOWN
     return Verdict.TRIED if rule.audit else Verdict.MATCHED

@@ -1,4 +1,4 @@
-"""Looks for what a policy says and hardly means: rules never reached, IDs that are none, patterns that match nothing.
+"""Looks for what a policy probably does not mean: rules never reached, IDs that are none, patterns that match nothing.
 
 None of it keeps the functions from starting. Where the file promises what it cannot do, it is an error all the same;
 the rest is untidy, late or dangerous, and a warning.
@@ -12,12 +12,13 @@ from fnmatch import fnmatchcase
 from math import inf
 from typing import Any, Final
 
+from doorman.models import Api
 from doorman.policy.checks import GROUP
 from doorman.policy.conditions import KEYS, PATTERNS, SYSTEMS
 from doorman.policy.document.faults import Fault
 from doorman.policy.document.yaml_reader import Node, Path
 from doorman.policy.policy import Policy, Rule, compile_policy, resolve
-from doorman.policy.schema import Api, PolicyFile
+from doorman.policy.schema import PolicyFile
 
 CLOUDS: Final[dict[Api, str]] = {"ims": "the IMS", "glance": "plain OpenStack (Glance)"}
 LONG: Final = timedelta(days=731)
@@ -131,7 +132,7 @@ def _precedes(early: _Placed, late: _Placed) -> bool:
 
 
 def _implies(key: str, given: Any, wanted: Any) -> bool:
-    """Say whether the condition `given` can only hold where `wanted` does."""
+    """Say whether the condition `given` can only match where `wanted` does."""
     if isinstance(given, dict):
         low = given.get("at_least", 0) >= wanted.get("at_least", 0)
         return bool(low and given.get("at_most", inf) <= wanted.get("at_most", inf))
@@ -141,7 +142,7 @@ def _implies(key: str, given: Any, wanted: Any) -> bool:
 
 
 def _is_within(pattern: str, other: str) -> bool:
-    """Say whether all that `pattern` matches, `other` matches; No where that takes more than a look."""
+    """Say whether all that `pattern` matches, `other` matches; False where that takes more than a look."""
     if pattern == other or not set("*?[") & set(pattern):
         return fnmatchcase(pattern, other) or pattern == other
     prefix = other[:-1]
@@ -279,7 +280,7 @@ def _hopeless(places: Sequence[_Placed], api: Api) -> Found:
 
 
 def _never(place: _Placed, api: Api) -> Iterator[tuple[str, str]]:
-    """Give the conditions that never hold with this image service, and why."""
+    """Give the conditions that never match with this image service, and why."""
     yield from ((key, f"does not tell `{key}`") for key in place.images if api not in KEYS[key].told_by)
     if api == "glance" and place.images.get("full_ecs"):
         yield "full_ecs", "has no full-ECS images"

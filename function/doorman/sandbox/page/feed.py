@@ -32,7 +32,7 @@ T = TypeVar("T", Arrival, Delivery, Call)
 
 @dataclass(slots=True)
 class Lane:
-    """Everything with one correlation ID; `fates` counts its images by outcome."""
+    """Everything with one correlation ID; `outcomes` counts its images by outcome."""
 
     id: str
     revision: int = 0
@@ -43,7 +43,7 @@ class Lane:
     letters: list[DeadLetter] = field(default_factory=list)
     images: dict[str, None] = field(default_factory=dict)
     jobs: set[str] = field(default_factory=set)
-    fates: Counter[str] = field(default_factory=Counter)
+    outcomes: Counter[str] = field(default_factory=Counter)
     ended: int = -1
 
 
@@ -138,18 +138,18 @@ class Feed:
         lane.images |= {str(each.get("image_id") if isinstance(each, dict) else each): None for each in images}
         lane.told.append((arrival.at, kind if kind in OUTCOMES else "event", kind, str(data.get("status") or "")))
         if kind in OUTCOMES and "policy_digest" in data:
-            lane.fates[kind] += len(images)
+            lane.outcomes[kind] += len(images)
             self._tell(data, images, kind)
         elif kind == "pending":
             self._tell(data, images, "held")
         if isinstance(data.get("job_id"), str):
             lane.jobs.add(data["job_id"])
 
-    def _tell(self, data: dict[str, Any], images: list[Any], fate: str) -> None:
+    def _tell(self, data: dict[str, Any], images: list[Any], outcome: str) -> None:
         """Remember what was told of each image last."""
         for entry in images:
             if isinstance(entry, dict):
-                self.told[f"{data.get('project_id')}/{entry.get('image_id')}"] = (fate, str(entry.get("reason")))
+                self.told[f"{data.get('project_id')}/{entry.get('image_id')}"] = (outcome, str(entry.get("reason")))
 
     def _causes(self, call: Call) -> Iterator[Lane]:
         """Find whose events a call was made for: of those being delivered then, the ones whose image or job it names.
@@ -185,29 +185,29 @@ class Feed:
                 self.shares[key] = (self._next(), row)
 
     def _rows(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        for image_id, members in self.cloud.gallery.members.items():
-            image = self.cloud.gallery.images[image_id]
+        for image_id, members in self.cloud.image_store.members.items():
+            image = self.cloud.image_store.images[image_id]
             for project_id, member in members.items():
-                fate, reason = self.told.get(f"{project_id}/{image_id}", ("", ""))
-                is_told = fate == member.status or (member.status == "pending" and fate in STAYS)
+                outcome, reason = self.told.get(f"{project_id}/{image_id}", ("", ""))
+                is_told = outcome == member.status or (member.status == "pending" and outcome in STAYS)
                 yield f"{project_id}/{image_id}", {
                     "image": image_id, "project": project_id, "name": image.name, "owner": image.owner,
                     "full_ecs": image.full_ecs, "os": image.properties.get("__os_type", "Linux"),
                     "size": image.min_disk, "at": member.created_at, "status": member.status,
-                    "state": fate if is_told else "waiting" if member.status == "pending" else member.status,
+                    "state": outcome if is_told else "waiting" if member.status == "pending" else member.status,
                     "reason": reason if is_told else "",
                 }  # fmt: skip
 
     def _write(self, lane: Lane) -> dict[str, Any]:
-        names = [image.name for each in lane.images if (image := self.cloud.gallery.images.get(each))]
+        names = [image.name for each in lane.images if (image := self.cloud.image_store.images.get(each))]
         steps = sorted(self._steps(lane), key=lambda step: step[0])
         starts = [each.at for each in lane.arrivals if "causationid" not in each.event.attributes]
         starts = starts or [at for at, *_ in steps[:1]]
         return {
             "id": lane.id, "name": names[0] if names else None, "images": len(lane.images),
             "type": lane.arrivals[0].event.type if lane.arrivals else "", "at": max(starts, default=0),
-            "fates": lane.fates, "calls": len(lane.calls), "events": len(lane.arrivals), "dead": len(lane.letters),
-            "steps": steps[:MOST_STEPS], "hidden": max(0, len(steps) - MOST_STEPS),
+            "outcomes": lane.outcomes, "calls": len(lane.calls), "events": len(lane.arrivals),
+            "dead": len(lane.letters), "steps": steps[:MOST_STEPS], "hidden": max(0, len(steps) - MOST_STEPS),
         }  # fmt: skip
 
     def _steps(self, lane: Lane) -> Iterator[Step]:

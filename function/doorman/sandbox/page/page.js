@@ -94,7 +94,7 @@ function drawLane(lane, old) {
   const steps = lane.steps.map(([at, kind, what, more]) => h("span", { class: `step ${kind}`, role: "listitem" }, h("b", {}, what), ` ${more} `, h("small", {}, span(at - start))));
   const parts = [
     h("span", { class: "when" }, new Date(lane.at * 1000).toLocaleTimeString("en-GB")), h("bdi", { class: "title" }, title), lane.images > 1 ? soft(`and ${lane.images - 1} more`) : "",
-    ...Object.entries(lane.fates).map(([fate, number]) => badge(fate, number > 1 ? `${number} ${fate}` : fate)), lane.dead ? badge("failed", "dead letter") : "",
+    ...Object.entries(lane.outcomes).map(([outcome, number]) => badge(outcome, number > 1 ? `${number} ${outcome}` : outcome)), lane.dead ? badge("failed", "dead letter") : "",
     h("span", { class: "soft calls" }, `${count(lane.events, "event")}, ${count(lane.calls, "call")}`),
     h("span", { class: "steps", role: "list" }, ...steps, lane.hidden ? soft(`and ${lane.hidden} steps more`) : null),
   ];
@@ -139,8 +139,8 @@ function drawDecision({ image_id: image, name, before, after, changed }) {
   return h("li", { class: changed ? "changed" : "" }, details);
 }
 async function explain(image, body) {
-  const told = await call("POST", "/sandbox/policy", { text: $("policy").value, image }), words = { true: "holds", false: "fails", null: "unknown" };
-  const condition = (each) => h("li", {}, `${each.condition}: wants ${each.wanted}; sees ${each.seen}: `, h("b", {}, words[each.holds]));
+  const told = await call("POST", "/sandbox/policy", { text: $("policy").value, image }), words = { true: "matches", false: "fails", null: "unknown" };
+  const condition = (each) => h("li", {}, `${each.condition}: wants ${each.wanted}; sees ${each.seen}: `, h("b", {}, words[each.matches]));
   body.replaceChildren(...(told[0]?.rules ?? []).map((rule) => h("div", {}, h("b", {}, rule.rule), ` (${rule.decision}): ${rule.verdict}`, h("ul", {}, ...rule.conditions.map(condition)))));
 }
 

@@ -21,8 +21,8 @@ _write = writer(is_whole_told=True)
 def read_shares(cloud: Cloud, project_id: str) -> list[Share]:
     """Read what is shared with a project as the product reads it from the cloud's lists."""
     found = []
-    for image in cloud.gallery.images.values():
-        member = cloud.gallery.members[image.id].get(project_id)
+    for image in cloud.image_store.images.values():
+        member = cloud.image_store.members[image.id].get(project_id)
         if member is not None and image.owner != project_id:
             row = read_row(_write(image), project_id=project_id, status=member.status)
             found.append(row.complete(image.full_ecs))

@@ -42,14 +42,14 @@ def play(rehearsal: Rehearsal) -> None:
         code, said = rehearsal.doorman("replay", letters, "--send", "--json", is_shown=False, settings=settings)
         rehearsal.say(f"$ doorman replay {letters} --send\n  {said.count('sent (202)')} sent")
         await_that(lambda: stage.broker.is_idle)
-        fates = _collect(stage)
+        told = _collect(stage)
         ends = {image: stage.cloud.member_status(image, world.RECEIVER) for image in shares}
         rehearsal.see("events died, and all of them were taken again", holds=died > 0 and code == 0)
         rehearsal.see("every share came to its right end", holds=ends == {i: WANTED[o] for i, o in shares.items()})
-        rehearsal.see("of every share something was told", holds=fates.keys() >= shares.keys())
+        rehearsal.see("of every share something was told", holds=told.keys() >= shares.keys())
         rehearsal.see(
             "no share was told to have ended in two ways",
-            holds=all(len(set(kinds) - {SKIPPED}) <= 1 for kinds in fates.values()),
+            holds=all(len(set(kinds) - {SKIPPED}) <= 1 for kinds in told.values()),
         )
 
 
@@ -67,10 +67,10 @@ def _send(rehearsal: Rehearsal, stage: Stage, images: list[str], settings: dict[
 
 
 def _collect(stage: Stage) -> dict[str, list[str]]:
-    """Collect what a deduplicating consumer keeps: by image, the fates told of it."""
+    """Collect what a deduplicating consumer keeps: by image, the outcomes told of it."""
     events: dict[str, Any] = {event.attributes["id"]: event for event in stage.broker.events}
-    fates: dict[str, list[str]] = {}
+    told: dict[str, list[str]] = {}
     for event in events.values():
-        for fate, entry in outcomes(event):
-            fates.setdefault(entry["image_id"], []).append(fate)
-    return fates
+        for outcome, entry in outcomes(event):
+            told.setdefault(entry["image_id"], []).append(outcome)
+    return told

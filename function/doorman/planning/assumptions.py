@@ -1,6 +1,6 @@
 """Judges what the clouds' documentation leaves open, by the answers of one: see the assumptions in docs/clouds.md.
 
-Pure: `handlers.doctor` asks what is built here, and hands in the answers.
+Pure: `handlers.doctor_rights` asks the cloud, and hands in the answers.
 """
 
 from collections import Counter

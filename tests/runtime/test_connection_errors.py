@@ -8,9 +8,9 @@ import httpx
 import pytest
 
 from doorman.runtime.clock import SystemClock
+from doorman.runtime.connection_errors import name_trouble
 from doorman.runtime.http import open_client, trust
 from doorman.runtime.proxies import Proxies
-from doorman.runtime.troubles import name_trouble
 from tests.builders import serving
 
 pytestmark = pytest.mark.anyio

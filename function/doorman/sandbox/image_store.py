@@ -14,7 +14,7 @@ Key = tuple[float, str]
 STATUSES: tuple[MemberStatus, ...] = ("pending", "accepted", "rejected")
 
 
-class Gallery:
+class ImageStore:
     """All images and members; lists are newest first, and a marker continues after its image."""
 
     def __init__(self, settings: Settings, clock: Callable[[], float]) -> None:

@@ -1,4 +1,4 @@
-"""What a command told when it ran last, by the keys of the events' entries: so that a schedule tells what is new."""
+"""The file of `--state`: the keys of what a command told when it ran last, so that a schedule tells what is new."""
 
 import json
 import os
