@@ -54,9 +54,10 @@ def _start() -> tuple[Connections, Policy]:
             is_login_required=not is_lent,
             is_telling=is_telling,
         )
-        with ThreadPoolExecutor(1) as pool:  # the certificate authorities are read while the policy is
+        with ThreadPoolExecutor(1) as pool:  # the certificate authorities are read while policy and server are
             connecting = pool.submit(connect, settings, clock=SystemClock())
             policy = _load(settings)
+            tuning.tune_server()
             connections = connecting.result()
     except DoormanError as error:
         raise SystemExit(f"doorman: {error}") from None
@@ -198,4 +199,4 @@ def _respond(reply: Reply) -> Response:
 
 if _TARGET == "notify":
     _announcers()  # what is wrong with the channels ends the start, too
-tuning.tune()
+tuning.tune_collector()
