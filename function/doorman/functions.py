@@ -25,7 +25,7 @@ from doorman.entrypoints.http import Reply, answer
 from doorman.errors import DoormanError
 from doorman.events.cloudevents import MAX_BODY
 from doorman.events.messages import EventType
-from doorman.handlers.dispatch import Handler, handle_check, handle_sweep, handle_triage
+from doorman.handlers.dispatch import Handler, handle_check, handle_triage
 from doorman.handlers.projects import Projects
 from doorman.models import CloudEvent, Handled
 from doorman.parsing import as_utf8
@@ -131,6 +131,8 @@ async def check_job(request: Request) -> Response:
 @functions_framework.aio.http
 async def sweep(request: Request) -> Response:
     """Take a scheduler's tick."""
+    from doorman.handlers.sweep import handle_sweep  # noqa: PLC0415 - only its own function needs it
+
     return await _serve(request, handle_sweep)
 
 

@@ -13,8 +13,9 @@ from doorman.cloud.project import Cloud
 from doorman.entrypoints.http import Reply, answer
 from doorman.events.messages import EventType
 from doorman.handlers.context import ProjectContext
-from doorman.handlers.dispatch import handle_sweep, handle_triage
+from doorman.handlers.dispatch import handle_triage
 from doorman.handlers.results import Ended
+from doorman.handlers.sweep import handle_sweep
 from doorman.handlers.triage import triage
 from doorman.models import Notice, Share
 from tests.chain import BAD, GOLDEN, POLICY, RECEIVER, STRANGER, Chain, structured
