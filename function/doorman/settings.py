@@ -4,14 +4,17 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Annotated, Any, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, get_args
 
 from doorman.cloud.auth.environ import Identity, NoLogin
 from doorman.cloud.auth.variables import gather
 from doorman.errors import Misconfigured, Rejected
 from doorman.parsing import parse_json
 from doorman.runtime.logs import Format, Level
-from doorman.sinks.base import Target, read_sink
+from doorman.sinks.base import read_url
+
+if TYPE_CHECKING:
+    from doorman.sinks.huaweicloud import Target
 
 Mode = Literal["enforce", "audit"]
 LentMode = Literal[Mode, "forward"]
@@ -29,8 +32,12 @@ def _text(_: str, text: str) -> str | None:
     return text or None
 
 
-def _sink(_: str, text: str) -> str | Target | None:
-    return read_sink(text)
+def _sink(_: str, text: str) -> "str | Target | None":
+    if not text.startswith(("functiongraph:", "smn:")):
+        return read_url(text)
+    from doorman.sinks.huaweicloud import read_target  # noqa: PLC0415 - most have a broker
+
+    return read_target(text)
 
 
 def _choice(words: Any, name: str, text: str) -> Any:
@@ -95,7 +102,7 @@ class Settings:
     sweep_fanout: Annotated[int, Variable("DOORMAN_SWEEP_FANOUT", "50", _count)]
     log_level: Annotated[Level, Variable("LOG_LEVEL", "info", partial(_choice, Level))]
     log_format: Annotated[Format, Variable("LOG_FORMAT", "json", partial(_choice, Format))]
-    sink: Annotated[str | Target | None, Variable("K_SINK", "", _sink)] = field(repr=False)
+    sink: Annotated["str | Target | None", Variable("K_SINK", "", _sink)] = field(repr=False)
     overrides: Annotated[Mapping[str, str], Variable("K_CE_OVERRIDES", "", _overrides)]
     sink_ca: Annotated[str | None, Variable("K_CA_CERTS", "")] = field(repr=False)
     identity: Identity = field(repr=False)

@@ -38,8 +38,7 @@ from doorman.handlers.sweep import handle_sweep
 from doorman.models import CloudEvent, Handled
 from doorman.policy.policy import Policy
 from doorman.runtime.logs import logger
-from doorman.sinks.base import Target
-from doorman.sinks.huaweicloud import find_beside
+from doorman.sinks.huaweicloud import Target, find_beside
 from doorman.sinks.loopback import LogSink, LoopbackSink
 
 HANDLERS: Mapping[str, Handler] = {
