@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from doorman.handlers.doctor import Examination
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Connections:
     """What all served projects of one process share.
 

@@ -26,7 +26,7 @@ _RIGHTS = {"image": "ims:images:list and ims:images:get", "cbr": "cbr:vaults:lis
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Listing:
     """The lists of one served project."""
 

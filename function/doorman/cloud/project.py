@@ -21,7 +21,7 @@ FEW = 3
 """Up to so many images are looked for one by one, more of them by walking the list."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Cloud:
     """One served project's view of its cloud.
 

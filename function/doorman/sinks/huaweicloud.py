@@ -101,7 +101,7 @@ def _subject(event: CloudEvent) -> str:
     return f"[{severity}] {event.type}"[:120] if severity else event.type[:120]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class CloudServiceSink:
     """A sink that publishes to a topic or invokes a function asynchronously.
 
