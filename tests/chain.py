@@ -12,7 +12,8 @@ from doorman.entrypoints.http import Reply, answer
 from doorman.errors import Unavailable
 from doorman.events.cloudevents import write
 from doorman.events.messages import EventType
-from doorman.handlers.dispatch import Handler, handle_check, handle_sweep, handle_triage
+from doorman.handlers.dispatch import Handler, handle_check, handle_triage
+from doorman.handlers.sweep import handle_sweep
 from doorman.models import CloudEvent
 from tests.builders import (
     BAD,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from doorman.cloud.auth.environ import NO_LOGIN
 from doorman.errors import Misconfigured
 from doorman.settings import VARIABLES, Settings
-from doorman.sinks.base import Target
+from doorman.sinks.huaweicloud import Target
 from tests.builders import ENVIRON, RECEIVER
 
 FUNCTION = "urn:fss:eu-de:p1:function:default:check:latest"

@@ -27,7 +27,7 @@ from doorman.runtime.clock import Clock
 from doorman.runtime.http import Clients, Exchange, open_client, trust
 from doorman.runtime.proxies import Proxies
 from doorman.settings import Settings
-from doorman.sinks.base import NullSink, Sink, Target
+from doorman.sinks.base import NullSink, Sink
 from doorman.sinks.http import HttpSink
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ SERVICES: Mapping[Api, ImageService] = {"ims": Ims(), "glance": Glance()}
 """How the image services of DOORMAN_API are asked."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Connections:
     """What all served projects of one process share.
 
@@ -147,7 +147,7 @@ def make_sink(connections: Connections, credentials: Sequence[Credentials]) -> S
         credentials: of all served projects, for a sink that is one of the cloud's own services.
     """
     settings, clock = connections.settings, connections.clock
-    if not isinstance(settings.sink, Target):
+    if settings.sink is None or isinstance(settings.sink, str):
         return HttpSink(url=settings.sink or "", clients=connections.sink, clock=clock, overrides=settings.overrides)
     from doorman.sinks.huaweicloud import CloudServiceSink  # noqa: PLC0415 - most have a broker
 
@@ -164,4 +164,4 @@ def _trust_sink(settings: Settings) -> ssl.SSLContext | None:
     """Trust a broker's authorities; None for the cloud's own services, and for plain HTTP, which asks for none."""
     is_asked = settings.sink_ca or str(settings.sink).startswith("https:")
     broker = trust(text=settings.sink_ca) if is_asked else None
-    return None if isinstance(settings.sink, Target) else broker
+    return broker if isinstance(settings.sink, str | None) else None

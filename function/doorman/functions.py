@@ -25,7 +25,7 @@ from doorman.entrypoints.http import Reply, answer
 from doorman.errors import DoormanError
 from doorman.events.cloudevents import MAX_BODY
 from doorman.events.messages import TICK, EventType
-from doorman.handlers.dispatch import Handler, handle_check, handle_sweep, handle_triage
+from doorman.handlers.dispatch import Handler, handle_check, handle_triage
 from doorman.handlers.projects import Projects
 from doorman.models import CloudEvent, Handled
 from doorman.parsing import as_utf8
@@ -54,9 +54,10 @@ def _start() -> tuple[Connections, Policy]:
             is_login_required=not is_lent,
             is_telling=is_telling,
         )
-        with ThreadPoolExecutor(1) as pool:  # the certificate authorities are read while the policy is
+        with ThreadPoolExecutor(1) as pool:  # the certificate authorities are read while policy and server are
             connecting = pool.submit(connect, settings, clock=SystemClock())
             policy = _load(settings)
+            tuning.tune_server()
             connections = connecting.result()
     except DoormanError as error:
         raise SystemExit(f"doorman: {error}") from None
@@ -130,6 +131,8 @@ async def check_job(request: Request) -> Response:
 @functions_framework.aio.http
 async def sweep(request: Request) -> Response:
     """Take a scheduler's tick."""
+    from doorman.handlers.sweep import handle_sweep  # noqa: PLC0415 - only its own function needs it
+
     return await _serve(request, handle_sweep)
 
 
@@ -198,4 +201,4 @@ def _respond(reply: Reply) -> Response:
 
 if _TARGET == "notify":
     _announcers()  # what is wrong with the channels ends the start, too
-tuning.tune()
+tuning.tune_collector()

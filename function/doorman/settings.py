@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Annotated, Any, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, get_args
 
 from doorman.cloud.auth.environ import Identity, NoLogin
 from doorman.cloud.auth.variables import gather
@@ -13,7 +13,10 @@ from doorman.events.cloudevents import CORE, NAME
 from doorman.models import Api, Mode
 from doorman.parsing import parse_json
 from doorman.runtime.logs import Format, Level
-from doorman.sinks.base import Target, read_sink
+from doorman.sinks.base import read_url
+
+if TYPE_CHECKING:
+    from doorman.sinks.huaweicloud import Target
 
 LentMode = Literal[Mode, "forward"]
 """Where credentials may come with each call, a function may also do no more than pass notices on."""
@@ -24,6 +27,14 @@ SLIPS = 2
 
 def _text(_: str, text: str) -> str | None:
     return text or None
+
+
+def _sink(_: str, text: str) -> "str | Target | None":
+    if not text.startswith(("functiongraph:", "smn:")):
+        return read_url(text)
+    from doorman.sinks.huaweicloud import read_target  # noqa: PLC0415 - most have a broker
+
+    return read_target(text)
 
 
 def _choice(words: Any, name: str, text: str) -> Any:
@@ -88,7 +99,7 @@ class Settings:
     sweep_fanout: Annotated[int, Variable("DOORMAN_SWEEP_FANOUT", "50", _count)]
     log_level: Annotated[Level, Variable("LOG_LEVEL", "info", partial(_choice, Level))]
     log_format: Annotated[Format, Variable("LOG_FORMAT", "json", partial(_choice, Format))]
-    sink: Annotated[str | Target | None, Variable("K_SINK", "", lambda _, text: read_sink(text))] = field(repr=False)
+    sink: Annotated["str | Target | None", Variable("K_SINK", "", _sink)] = field(repr=False)
     overrides: Annotated[Mapping[str, str], Variable("K_CE_OVERRIDES", "", _overrides)]
     sink_ca: Annotated[str | None, Variable("K_CA_CERTS", "")] = field(repr=False)
     identity: Identity = field(repr=False)
@@ -154,7 +165,7 @@ def _identity(environ: Mapping[str, str], *, is_login_required: bool, is_url_eno
         from doorman.cloud.auth.cloud_files import name_entries  # noqa: PLC0415 - only for this message
 
         raise Misconfigured(f"{error}{name_entries(environ)}") from None
-    is_alone = is_url_enough and isinstance(read_sink(environ.get("K_SINK", "")), str)
+    is_alone = is_url_enough and isinstance(_sink("K_SINK", environ.get("K_SINK", "")), str)
     if not (is_alone or identity.accounts or identity.handed or identity.clouds or identity.endpoints.image):
         raise Misconfigured("OS_IMAGE_ENDPOINT_OVERRIDE: missing; credentials that come with each call know no catalog")
     return identity

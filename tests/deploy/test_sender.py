@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from doorman.settings import Settings
-from doorman.sinks.base import Target
+from doorman.sinks.huaweicloud import Target
 from tests.deploy.workspace import ROOT, Workspace
 
 pytestmark = pytest.mark.skipif(shutil.which("terraform") is None, reason="terraform is not installed")

@@ -12,7 +12,8 @@ from structlog.testing import capture_logs
 from doorman.cloud.project import Cloud
 from doorman.entrypoints.http import Reply, answer
 from doorman.events.messages import EventType
-from doorman.handlers.dispatch import handle_sweep, handle_triage
+from doorman.handlers.dispatch import handle_triage
+from doorman.handlers.sweep import handle_sweep
 from doorman.models import Share
 from tests.chain import BAD, GOLDEN, POLICY, RECEIVER, STRANGER, Chain, structured
 

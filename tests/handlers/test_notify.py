@@ -14,10 +14,10 @@ from doorman.entrypoints.cli.notify import tell
 from doorman.entrypoints.http import Reply, answer
 from doorman.errors import Unavailable
 from doorman.events.cloudevents import from_structured, write
-from doorman.handlers.dispatch import handle_sweep
 from doorman.handlers.notify import LINGER, Announcer, handle_notify
 from doorman.handlers.projects import Projects
 from doorman.handlers.run import Run
+from doorman.handlers.sweep import handle_sweep
 from doorman.models import CloudEvent, Handled
 from doorman.planning.channels import Channel
 from doorman.planning.notices import Message, read_news

@@ -10,7 +10,7 @@ from gunicorn.config import Config
 from gunicorn.glogging import Logger
 from uvicorn_worker import UvicornWorker
 
-from doorman.runtime.tuning import KEEP_ALIVE, YOUNG, tune
+from doorman.runtime.tuning import KEEP_ALIVE, YOUNG, tune_collector, tune_server
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +25,7 @@ def _as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def test_the_servers_patience_outlasts_its_callers() -> None:
     """The worker that gunicorn starts keeps idle connections for as long as we say, not for its own two seconds."""
-    tune()
+    tune_server()
     settings = Config()
     worker = UvicornWorker(0, 0, [], None, 0, settings, Logger(settings))
     assert (settings.keepalive, worker.config.timeout_keep_alive) == (2, KEEP_ALIVE)
@@ -36,7 +36,7 @@ def test_the_servers_patience_outlasts_its_callers() -> None:
 
 def test_the_collector_spares_what_never_dies() -> None:
     """What is there when the framework has loaded the functions is looked at no more, young objects less often."""
-    tune()
+    tune_collector()
     assert gc.get_freeze_count() > 0
     assert gc.get_threshold()[0] == YOUNG
 
@@ -51,5 +51,5 @@ def test_another_server(monkeypatch: pytest.MonkeyPatch) -> None:
         return real(name, *args, **options)
 
     monkeypatch.setattr(builtins, "__import__", missing)
-    tune()
+    tune_server()
     assert "timeout_keep_alive" not in UvicornWorker.CONFIG_KWARGS

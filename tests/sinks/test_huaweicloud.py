@@ -12,8 +12,7 @@ from doorman.cloud.auth.credentials import Credentials, from_invocation
 from doorman.errors import Unavailable
 from doorman.events.messages import EventType
 from doorman.models import CloudEvent
-from doorman.sinks.base import read_target
-from doorman.sinks.huaweicloud import CloudServiceSink
+from doorman.sinks.huaweicloud import CloudServiceSink, read_target
 from tests.builders import FakeClock, Script
 
 TOPIC = "urn:smn:eu-de:p2:doorman"

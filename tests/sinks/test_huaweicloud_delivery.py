@@ -8,8 +8,7 @@ import pytest
 from doorman.errors import Misconfigured
 from doorman.events.cloudevents import from_structured
 from doorman.models import CloudEvent
-from doorman.sinks.base import Target, read_target
-from doorman.sinks.huaweicloud import MAX_BYTES, Delivery, deliver, find_beside
+from doorman.sinks.huaweicloud import MAX_BYTES, Delivery, Target, deliver, find_beside, read_target
 from tests.builders import whole
 
 FUNCTION = Target(

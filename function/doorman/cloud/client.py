@@ -73,7 +73,7 @@ T = TypeVar("T")
 _TALLY: ContextVar["Tally | None"] = ContextVar("api_calls", default=None)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Tally:
     """Counts the API calls made while it is in force."""
 
@@ -91,7 +91,7 @@ def counting() -> Iterator[Tally]:
         _TALLY.reset(token)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class ApiClient:
     """The connection of one project to its cloud."""
 

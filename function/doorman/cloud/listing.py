@@ -33,7 +33,7 @@ RIGHTS: Mapping[Service, str] = {
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Listing:
     """The lists of one served project."""
 

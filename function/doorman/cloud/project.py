@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from doorman.cloud.api import cbr, glance, ims
+from doorman.cloud.api import glance, ims
 from doorman.cloud.api.base import ImageService, read_member
 from doorman.cloud.api.images import ImageRow
 from doorman.cloud.client import ApiClient
@@ -21,7 +21,7 @@ FEW = 3
 """Up to so many images are looked for one by one, more of them by walking the list."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Cloud:
     """One served project's view of its cloud.
 
@@ -140,6 +140,8 @@ class Cloud:
 
     async def vaults(self) -> tuple[Vault, ...]:
         """List the vaults that can take server backups."""
+        from doorman.cloud.api import cbr  # noqa: PLC0415 - only a choice among vaults needs it
+
         found: dict[str, Vault] = {}
         offset = 0
         while True:

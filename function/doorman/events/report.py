@@ -68,7 +68,7 @@ class Story:
         return UNTOLD if self.last.kind == "decided" else self.last.kind
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Archive:
     """What was read of each share; `strange` lines were none of Doorman's, `is_ours`: one was."""
 

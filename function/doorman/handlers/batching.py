@@ -55,8 +55,10 @@ class Shared:
         return await work()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class _Waiting:
+    """A notice with the answer that its caller waits for."""
+
     notice: Notice
     answer: "asyncio.Future[Answer]"
 

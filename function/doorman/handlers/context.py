@@ -37,7 +37,7 @@ class CallSize:
             self._most = 2 * images
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class ProjectContext:
     """Everything that serves one project.
 
@@ -51,8 +51,8 @@ class ProjectContext:
     writer: EventWriter
     settings: Settings
     clock: Clock
-    stop: asyncio.Event = field(default_factory=asyncio.Event, compare=False)
-    call_size: CallSize = field(default_factory=CallSize, compare=False)
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    call_size: CallSize = field(default_factory=CallSize)
 
     @property
     def project_id(self) -> str:

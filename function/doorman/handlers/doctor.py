@@ -53,7 +53,7 @@ def refuse_settings(error: str) -> list[Finding]:
     return chart.findings
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Examination:
     """The look at everything: what is looked at, and what was found of it so far.
 

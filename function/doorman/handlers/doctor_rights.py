@@ -28,7 +28,7 @@ _AGAIN: Final = "look again: the cloud answered a moment ago"
 _NOT_FOUND: Final = 404
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Rights:
     """The look at one project.
 

@@ -40,7 +40,7 @@ _DIVISIBLE = frozenset(
 _VAULT_UNUSABLE = frozenset({"IMG.0184", "IMG.0188", "IMG.0189", "IMG.0193"})
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Execution:
     """One batch while it is performed.
 

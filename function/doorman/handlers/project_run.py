@@ -6,6 +6,7 @@ What a broker does for the functions, redelivery and its end, is done here. Prin
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import partial
 from typing import TypeVar
 
@@ -17,7 +18,7 @@ from doorman.handlers.check_job import check_job
 from doorman.handlers.context import ProjectContext
 from doorman.handlers.triage import triage
 from doorman.models import Cause, CloudEvent, Notice, Share
-from doorman.runtime.clock import StoppableClock
+from doorman.runtime.clock import Clock
 from doorman.runtime.retry import persist
 from doorman.sinks.loopback import LoopbackSink
 
@@ -37,6 +38,37 @@ class Trouble:
     project_id: str | None
     message: str
     images: tuple[str, ...] = ()
+
+
+@dataclass(slots=True, eq=False)
+class StoppableClock:
+    """A clock whose waits end where the run does."""
+
+    clock: Clock
+    stop: asyncio.Event
+
+    def now(self) -> datetime:
+        """Give the time of day, aware, in UTC."""
+        return self.clock.now()
+
+    def monotonic(self) -> float:
+        """Give seconds since some moment, never going back."""
+        return self.clock.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait that many seconds.
+
+        Raises:
+            Stopped: the run was stopped before or meanwhile.
+        """
+        waits = [asyncio.ensure_future(each) for each in (self.clock.sleep(seconds), self.stop.wait())]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waits:
+                each.cancel()
+        if self.stop.is_set():
+            raise Stopped
 
 
 @dataclass(kw_only=True, eq=False)

@@ -20,7 +20,7 @@ Ended = Mapping[str, OutcomeType | Onward | Unavailable]
 """By image: how it ended, how it goes on, or why it must be asked for again."""
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Results:
     """What was requested in one batch, and what has come of it.
 

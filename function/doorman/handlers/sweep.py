@@ -1,25 +1,139 @@
 """The third function: lists every pending share, notifies those that the policy would settle, and tells the rest.
 
 It works when no cloud ever sent an event: events are hints, the pending list is the truth. It also looks at what was
-settled earlier, and tells what today's policy would settle otherwise.
+settled earlier, and tells what today's policy would settle otherwise. Ticks that ask for the same are one sweep.
 """
 
+import asyncio
+import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
+from doorman.cloud.client import counting
 from doorman.errors import Unavailable
+from doorman.events.messages import MAX_PROJECTS, EventType
 from doorman.events.outcomes import outcome_events, pending_report
-from doorman.events.writing import share_notified_event
+from doorman.events.writing import cause_of, project_sweep_event, read_sweep, share_notified_event
 from doorman.handlers.context import ProjectContext
+from doorman.handlers.projects import Projects
 from doorman.handlers.review import review_drift
-from doorman.models import Cause, Share
+from doorman.models import Cause, CloudEvent, Handled, Share
 from doorman.planning.batch import Observed, decide, find_crowds
 from doorman.planning.drift import Drift, conclude_drift
 from doorman.planning.sweep import SweepPlan, hold_without_vault, plan_sweep
 from doorman.policy import decision as decisions
 from doorman.policy.decision import Decision
 from doorman.policy.policy import expired
+from doorman.runtime import telemetry
 from doorman.runtime.logs import logger
+
+OURS = "dev.doorman."
+
+SCOPES = frozenset({"pending", "settled"})
+
+
+async def handle_sweep(served: Projects, events: Sequence[CloudEvent]) -> Sequence[Handled]:
+    """Sweep all served projects, or those that a `project.sweep` names.
+
+    Each is swept once for all events of a batch, and once more for all that come while it is swept. Any event is a
+    tick, but for our own others, which may be routed here and would go round for ever; of a tick no data is read. Of
+    the extensions, `scope` says what to look at (`pending` or `settled`; both without it), and `daily` is passed on.
+    """
+    asking = [event for event in events if _asks(event)]
+    if not asking:
+        return [Handled() for _ in events]
+    named = [read_sweep(event) if event.type == EventType.SWEEP else None for event in asking]
+    tour = _Tour.of(asking)
+    if None in named:
+        done = await served.ticks.join(tour.scope_and_mark, partial(_tick, served, tour))
+    else:
+        contexts, _ = await served.contexts()
+        wanted = {project_id for projects in named for project_id in projects or ()}
+        done = await _sweep(served, [each for each in contexts if each.project_id in wanted], tour)
+    return [done if event is asking[0] else Handled(error=done.error if _asks(event) else None) for event in events]
+
+
+def _asks(event: CloudEvent) -> bool:
+    return event.type == EventType.SWEEP or not event.type.startswith(OURS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Tour:
+    """What one sweep looks at, and what its events pass on of the event that asks for it."""
+
+    cause: Cause
+    scope: str
+    is_daily: bool
+
+    @classmethod
+    def of(cls, asking: Sequence[CloudEvent]) -> "_Tour":
+        """Join what the events of a batch ask for: few things, so that many are few sweeps whatever they carry."""
+        scopes = {event.extensions.get("scope", "") for event in asking}
+        (scope,) = scopes if len(scopes) == 1 else {""}
+        is_daily = any("daily" in event.extensions for event in asking)
+        return cls(cause=cause_of(asking[0]), scope=scope if scope in SCOPES else "", is_daily=is_daily)
+
+    @property
+    def scope_and_mark(self) -> tuple[str, bool]:
+        """What makes two of them differ."""
+        return self.scope, self.is_daily
+
+    @property
+    def marks(self) -> dict[str, str]:
+        """The extensions that are passed on to people."""
+        return {"daily": "true"} if self.is_daily else {}
+
+
+async def _tick(served: Projects, tour: _Tour) -> Handled:
+    contexts, errors = await served.contexts()
+    for unknown in errors:
+        # A project that is known by name only has no pending report of its own while its login fails.
+        logger().warning("project.unreachable", error=str(unknown))
+    done = await (_spread if len(contexts) > served.fanout else _sweep)(served, contexts, tour)
+    telemetry.note(None, {"unread": len(errors)})
+    counts = {**done.counts, **({"unread": done.counts.get("unread", 0) + len(errors)} if errors else {})}
+    return replace(done, counts=counts, error=done.error or (errors[0] if errors and not contexts else None))
+
+
+async def _spread(served: Projects, contexts: Sequence[ProjectContext], tour: _Tour) -> Handled:
+    """Leave the projects to the broker, in as equal parts as may be, for as many processes as it likes."""
+    projects = sorted(context.project_id for context in contexts)
+    parts = math.ceil(len(projects) / min(served.fanout, MAX_PROJECTS))
+    marks = {**tour.marks, **({"scope": tour.scope} if tour.scope else {})}
+    make = partial(project_sweep_event, served.writer(), cause=tour.cause, now=served.now(), marks=marks)
+    try:
+        await contexts[0].emit([make(projects[start::parts]) for start in range(parts)])
+    except Unavailable as error:
+        return Handled(error=error)
+    return Handled(counts={"spread": len(projects)})
+
+
+async def _sweep(served: Projects, contexts: Sequence[ProjectContext], tour: _Tour) -> Handled:
+    with counting() as tally:
+        found = await asyncio.gather(
+            *(
+                served.sweeps[context.project_id].join(tour.scope_and_mark, partial(_sweep_one, served, context, tour))
+                for context in contexts
+            )
+        )
+    counts: Counter[str] = Counter()
+    for each in found:
+        counts.update(each if isinstance(each, Mapping) else {})
+    error = next((each for each in found if isinstance(each, Unavailable)), None)
+    return Handled(counts=counts, api_calls=tally.calls, error=error)
+
+
+async def _sweep_one(served: Projects, context: ProjectContext, tour: _Tour) -> Mapping[str, int] | Unavailable:
+    async with served.places:
+        try:
+            swept = await sweep(context, cause=tour.cause, scope=tour.scope, marks=tour.marks)
+        except Unavailable as error:
+            return error
+    counts = {"pending": swept.pending, "notified": swept.notified, "unread": int(swept.error is not None)}
+    telemetry.note(context.project_id, counts)
+    return counts | ({"drifted": swept.drifted} if swept.drifted else {})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

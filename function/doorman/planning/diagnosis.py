@@ -118,7 +118,7 @@ class Blocked(Exception):
         self.root = root
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Chart:
     """The findings so far, in the order in which one thing needs another: the first to mend is a root.
 

@@ -14,7 +14,7 @@ from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 from doorman.models import Api, Share
-from doorman.policy.schema import ImagesEntry
+from doorman.policy.schema import Bounds, ImagesEntry
 
 Test = Callable[[Share, datetime], bool | None]
 
@@ -111,7 +111,7 @@ def on_day(last: date) -> Condition:
 
 def on_image(entry: ImagesEntry) -> tuple[Condition, ...]:
     """Return the conditions that `images:` gives."""
-    given = entry.model_dump(exclude_none=True)
+    given = _list_given(entry)
     return tuple(
         Condition(
             key=f"images.{name}",
@@ -123,6 +123,13 @@ def on_image(entry: ImagesEntry) -> tuple[Condition, ...]:
         for name, key in KEYS.items()
         if name in given
     )
+
+
+def _list_given(entry: ImagesEntry | Bounds) -> dict[str, Any]:
+    """List what the file says; to dump the entry would take a serializer of its own, built for nothing else."""
+    return {
+        name: _list_given(value) if isinstance(value, Bounds) else value for name, value in entry if value is not None
+    }
 
 
 def value_of(share: Share, fact: str) -> str:

@@ -51,7 +51,7 @@ _ID = re.compile(r"(?<=/)(?=[^/]*\d)[^/]{8,}")
 _ERROR = 400
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Watched:
     """One request's events, each with its span."""
 
@@ -75,7 +75,7 @@ class Watched:
             span.end()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Call:
     """One call that is being made; `status` is the answer's, once there is one."""
 

@@ -27,8 +27,10 @@ ENDPOINTS = (
 """Telemetry is on where one of them is set, and `OTEL_SDK_DISABLED` is not `true`."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Switch:
+    """What `set_up` was told, and the watcher since it was first needed."""
+
     connect: "Callable[[], OtelWatcher] | None" = None
     watcher: "OtelWatcher | None" = None
     event_types: Collection[str] = ()

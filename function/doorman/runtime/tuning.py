@@ -1,7 +1,6 @@
 """Tunes the server that functions-framework starts, which has no options of its own for it.
 
-Called once, when the framework has loaded the functions, without the collector, and before it forks the process that
-serves them.
+Both once, before the framework forks the process that serves: the collector last, when what it shall spare is there.
 """
 
 import contextlib
@@ -21,16 +20,20 @@ An event leaves no cycles behind, so that hardly anything waits for the collecto
 """
 
 
-def tune() -> None:
-    """Keep connections, leave out what nobody asks for, and let the collector spare what never dies.
-
-    Frozen objects are not written to by the collector either, so that the process forked off shares their memory.
-    """
+def tune_server() -> None:
+    """Keep connections, and leave out what nobody asks for; loads the server, which would be loaded next anyway."""
     with contextlib.suppress(ImportError):  # no gunicorn, no worker: with --debug, and on Windows
         from uvicorn_worker import UvicornWorker  # noqa: PLC0415 - it may be missing
 
         left_out = {"proxy_headers": False, "server_header": False, "ws": "none", "lifespan": "off"}
         UvicornWorker.CONFIG_KWARGS = {**UvicornWorker.CONFIG_KWARGS, "timeout_keep_alive": KEEP_ALIVE, **left_out}
+
+
+def tune_collector() -> None:
+    """Let the collector spare what is there now and never dies.
+
+    Frozen objects are not written to by the collector either, so that the process forked off shares their memory.
+    """
     gc.set_threshold(YOUNG, *gc.get_threshold()[1:])
     gc.freeze()
     gc.enable()

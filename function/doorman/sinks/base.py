@@ -1,10 +1,9 @@
-"""What every sink offers, how the one that K_SINK names is read, and the sink for where there is none."""
+"""What every sink offers, how the URL in K_SINK is read, and the sink for where there is none."""
 
 import random
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from doorman.errors import Broken, Busy, DoormanError, Misconfigured
@@ -18,11 +17,6 @@ PAUSES = (0.1, 0.4)
 """Seconds before each repetition, half of it jitter: a sender behind a SinkBinding, and the engine, do their own."""
 
 _URL = re.compile(r"https?://\S+")
-_URN = re.compile(
-    r"(functiongraph):(urn:fss:[\w-]+:([\w-]{1,64}):function:[\w-]+:[\w-]+(?::[\w.!-]+)?)"
-    r"|(smn):(urn:smn:[\w-]+:([\w-]{1,64}):[\w-]+)",
-    re.ASCII,
-)
 
 
 class Sink(Protocol):
@@ -67,43 +61,15 @@ def log_evidence(event: CloudEvent) -> None:
     logger().info("share.decided", event_id=event.id, data=event.data)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """A function or a topic of the cloud, and the project that it lies in."""
-
-    service: Literal["functiongraph", "smn"]
-    urn: str
-    project_id: str
-
-
-def read_sink(text: str) -> str | Target | None:
-    """Read K_SINK: a URL, `functiongraph:<function urn>`, `smn:<topic urn>`, or nothing.
-
-    Raises:
-        Misconfigured: it is none of them.
-    """
-    if text.startswith(("functiongraph:", "smn:")):
-        return read_target(text)
-    if text and not _is_url(text):
-        raise Misconfigured("K_SINK: expected an http(s) URL, functiongraph:<function urn> or smn:<topic urn>")
-    return text or None
-
-
-def read_target(text: str) -> Target:
-    """Read `functiongraph:<function urn>` or `smn:<topic urn>`, as they stand in K_SINK.
+def read_url(text: str) -> str | None:
+    """Read K_SINK where it is no service of the cloud: a URL, or nothing.
 
     Raises:
         Misconfigured: it is neither.
     """
-    found = _URN.fullmatch(text)
-    if found is None:
-        raise Misconfigured(
-            "K_SINK: expected functiongraph:urn:fss:<region>:<project>:function:<app>:<name>[:<version>] "
-            "or smn:urn:smn:<region>:<project>:<topic>"
-        )
-    if found[1]:
-        return Target(service="functiongraph", urn=found[2], project_id=found[3])
-    return Target(service="smn", urn=found[5], project_id=found[6])
+    if text and not _is_url(text):
+        raise Misconfigured("K_SINK: expected an http(s) URL, functiongraph:<function urn> or smn:<topic urn>")
+    return text or None
 
 
 def _is_url(text: str) -> bool:

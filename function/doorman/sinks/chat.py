@@ -34,7 +34,7 @@ _PARAGRAPHS: Final = frozenset({"workflow", "workflows"})
 _TYPES: Final = {"info": "info", "action": "warning", "error": "failure"}
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Service:
     """What takes the messages of one channel, up to a limit in characters.
 

@@ -21,7 +21,7 @@ TOKEN = Path("/oidc/token")
 _PASSING = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class HttpSink:
     """A sink that takes CloudEvents over HTTP, such as a Knative broker.
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Literal
 from urllib.parse import urlsplit
 
 import httpx
@@ -20,10 +21,25 @@ from doorman.events.cloudevents import to_structured
 from doorman.events.messages import EventType
 from doorman.models import CloudEvent
 from doorman.runtime.clock import Clock
-from doorman.sinks.base import Target, hand_over, log_evidence
+from doorman.sinks.base import hand_over, log_evidence
 
 MAX_BYTES = 256 * 1024
 """Bytes of one message of SMN, and of one asynchronous invocation."""
+
+_URN = re.compile(
+    r"(functiongraph):(urn:fss:[\w-]+:([\w-]{1,64}):function:[\w-]+:[\w-]+(?::[\w.!-]+)?)"
+    r"|(smn):(urn:smn:[\w-]+:([\w-]{1,64}):[\w-]+)",
+    re.ASCII,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A function or a topic of the cloud, and the project that it lies in."""
+
+    service: Literal["functiongraph", "smn"]
+    urn: str
+    project_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +48,23 @@ class Delivery:
 
     path: str
     body: bytes
+
+
+def read_target(text: str) -> Target:
+    """Read `functiongraph:<function urn>` or `smn:<topic urn>`, as they stand in K_SINK.
+
+    Raises:
+        Misconfigured: it is neither.
+    """
+    found = _URN.fullmatch(text)
+    if found is None:
+        raise Misconfigured(
+            "K_SINK: expected functiongraph:urn:fss:<region>:<project>:function:<app>:<name>[:<version>] "
+            "or smn:urn:smn:<region>:<project>:<topic>"
+        )
+    if found[1]:
+        return Target(service="functiongraph", urn=found[2], project_id=found[3])
+    return Target(service="smn", urn=found[5], project_id=found[6])
 
 
 def find_beside(image: str, service: str) -> str:
@@ -68,7 +101,7 @@ def _subject(event: CloudEvent) -> str:
     return f"[{severity}] {event.type}"[:120] if severity else event.type[:120]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class CloudServiceSink:
     """A sink that publishes to a topic or invokes a function asynchronously.
 

@@ -29,16 +29,16 @@ from doorman.events.cloudevents import check_encoding
 from doorman.events.messages import DOCTOR, TICK, EventType
 from doorman.handlers.batching import Shared
 from doorman.handlers.bounds import Bounds
-from doorman.handlers.dispatch import Handler, handle_check, handle_sweep, handle_triage
+from doorman.handlers.dispatch import Handler, handle_check, handle_triage
 from doorman.handlers.forward import handle_forward
 from doorman.handlers.project_run import ProjectRun
 from doorman.handlers.projects import Projects
 from doorman.handlers.run import Run
+from doorman.handlers.sweep import handle_sweep
 from doorman.models import CloudEvent, Handled
 from doorman.policy.policy import Policy
 from doorman.runtime.logs import logger
-from doorman.sinks.base import Target
-from doorman.sinks.huaweicloud import find_beside
+from doorman.sinks.huaweicloud import Target, find_beside
 from doorman.sinks.loopback import LogSink, LoopbackSink
 
 HANDLERS: Mapping[str, Handler] = {

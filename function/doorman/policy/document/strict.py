@@ -62,6 +62,8 @@ def load(
         raise error(file, [fault.fault]) from fault
     unread = {(fault.line, fault.column) for fault in faults}
     faults += [*_blanks(root, model), *sense(root)]
+    if isinstance(model, type) and issubclass(model, Strict):
+        model.model_rebuild()  # an adapter would build one for itself, and whoever writes the model a second one
     try:
         content = TypeAdapter(model).validate_python(root.value)
     except ValidationError as wrong:
