@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -12,7 +13,7 @@ from doorman.events.messages import OUTCOMES, EventType
 from doorman.events.writing import read_notice
 from doorman.handlers.context import ProjectContext
 from doorman.handlers.triage import triage
-from doorman.models import MAX_TRIED_VAULTS, MAX_TRIES, Notice, Onward
+from doorman.models import MAX_TRIED_VAULTS, MAX_TRIES, CloudEvent, Notice, Onward
 from doorman.planning.plan import max_extra_calls
 from tests.builders import (
     CAUSE,
@@ -363,6 +364,37 @@ class TestBetween:
         play.hooks.append(meddle)
         assert await settle(context, image) == {image: "skipped"}
         assert (state.member_status(image, RECEIVER), state.writes) == ("rejected", [])
+
+    @pytest.mark.parametrize("api", ["ims", "glance"])
+    @pytest.mark.parametrize("slow", ["sink", "cloud"])
+    async def test_slow_evidence(self, play: Play, state: State, api: str, slow: str) -> None:
+        """A person rejects the share while a slow sink takes the evidence, or a busy cloud lets the call wait."""
+        context = await play.context(DOORMAN_API=api)
+        (image,) = share(state)
+
+        class Slow(RecordingSink):
+            async def emit(self, event: CloudEvent) -> None:
+                if event.type == EventType.DECIDED:
+                    play.clock.seconds += 1.5 if slow == "sink" else 0
+                    context.cloud.client.throttle.hold(0 if slow == "sink" else 1.5)
+                    state.set_status(image, RECEIVER, "rejected")
+
+        assert await settle(replace(context, sink=Slow()), image) == {image: "skipped"}
+        assert (state.member_status(image, RECEIVER), state.writes) == ("rejected", [])
+
+    async def test_one_by_one(self, play: Play, state: State) -> None:
+        """Where images are settled one by one, the look may be old before the last of them has its turn."""
+        native = await play.context(DOORMAN_API="glance")
+        images = share(state, 20)
+
+        def meddle(request: httpx.Request) -> None:
+            if request.method == "PUT":
+                play.clock.seconds += 0.6
+                state.set_status(images[-1], RECEIVER, "rejected")
+
+        play.hooks.append(meddle)
+        assert await settle(native, *images) == {**dict.fromkeys(images, "accepted"), images[-1]: "skipped"}
+        assert state.member_status(images[-1], RECEIVER) == "rejected"
 
 
 @pytest.mark.parametrize("failing", ["cbr", "vaults"])
