@@ -15,6 +15,7 @@ from pydantic_core import to_json
 from doorman.bootstrap import Connections, open_examination, open_projects
 from doorman.cloud.auth.credentials import Credentials, from_invocation
 from doorman.cloud.client import counting
+from doorman.entrypoints.functiongraph.cts import as_object
 from doorman.entrypoints.functiongraph.payload import (
     Grant,
     Unwrapped,
@@ -35,6 +36,7 @@ from doorman.handlers.project_run import ProjectRun
 from doorman.handlers.projects import Projects
 from doorman.handlers.run import Run
 from doorman.models import CloudEvent, Handled
+from doorman.parsing import Json
 from doorman.policy.policy import Policy
 from doorman.runtime.logs import logger
 from doorman.sinks.base import Target
@@ -170,7 +172,8 @@ async def work_off_all(served: Projects, events: Sequence[CloudEvent], handlers:
 
 
 def _project_of(event: CloudEvent) -> str:
-    return str(event.data.get("project_id") if isinstance(event.data, dict) else event.id)
+    data = event.data.decode(errors="replace") if isinstance(event.data, Json) else event.data
+    return str(as_object(data).get("project_id"))
 
 
 async def handle_follow_ups(served: Projects, events: Sequence[CloudEvent], *, checks: int) -> Sequence[Handled]:
