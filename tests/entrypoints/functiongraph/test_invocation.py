@@ -113,7 +113,7 @@ def told_in(lines: list[Any]) -> list[tuple[str, list[str]]]:
     return [
         (line["event_type"].split(".")[-2], [image["reason"] for image in line["data"]["images"]])
         for line in lines
-        if line["event"] == "event.told" and not line["event_type"].endswith("decided.v1")
+        if line["event"] == "event.told"
     ]
 
 
