@@ -117,9 +117,12 @@ async def handle_sweep(served: Projects, events: Sequence[CloudEvent]) -> Sequen
     if None in named:
         done = await served.ticks.join(tour.rhythm, partial(_tick, served, tour))
     else:
-        contexts, _ = await served.contexts()
+        contexts, errors = await served.contexts()
         wanted = {project_id for projects in named for project_id in projects or ()}
-        done = await _sweep(served, [each for each in contexts if each.project_id in wanted], tour)
+        found = [each for each in contexts if each.project_id in wanted]
+        done = await _sweep(served, found, tour)
+        if errors and len(found) < len(wanted):  # one that is known by name only may be meant
+            done = replace(done, error=done.error or errors[0])
     return [done if event is asking[0] else Handled(error=done.error if _asks(event) else None) for event in events]
 
 
