@@ -151,18 +151,21 @@ def check(answer: Answer) -> None:
         return
     code = read_error_code(answer.body) or str(answer.status)
     failure = classify(code=code, status=answer.status)
-    wait = read_retry_after(answer.headers)
-    if failure is Failure.THROTTLED or answer.status == HTTPStatus.SERVICE_UNAVAILABLE:
-        raise Busy(f"the cloud answers {answer.status} ({code})", retry_after=wait)
-    if answer.status == HTTPStatus.INTERNAL_SERVER_ERROR:
-        raise Failed(f"the cloud answers 500 ({code})", retry_after=wait)
-    if failure is Failure.UNREACHABLE:
-        raise Broken(f"the cloud answers {answer.status} ({code})", retry_after=wait)
+    if kind := _find_kind(failure, answer.status):
+        raise kind(f"the cloud answers {answer.status} ({code})", retry_after=read_retry_after(answer.headers))
     if failure is Failure.LOGIN:
         raise Denied(f"the cloud refuses our login ({code}); check the credentials")
     if HTTPStatus.MULTIPLE_CHOICES <= answer.status < HTTPStatus.BAD_REQUEST:
         raise Unavailable(f"the cloud redirects ({answer.status}); correct the endpoint")
     raise Refused(f"the cloud refuses the request ({code})", code=code, status=answer.status)
+
+
+def _find_kind(failure: Failure, status: int) -> type[Busy | Broken] | None:
+    if failure is Failure.THROTTLED or status == HTTPStatus.SERVICE_UNAVAILABLE:
+        return Busy
+    if status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        return Failed
+    return Broken if failure is Failure.UNREACHABLE else None
 
 
 def find_code(text: str | None) -> str | None:
