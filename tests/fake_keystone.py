@@ -74,6 +74,7 @@ class FakeKeystone:
         self.failure: Exception | httpx.Response | None = None
         self.gate: asyncio.Event | None = None
         self.is_trusted = True
+        self.refusal: dict[str, Any] = {"status_code": 401}
         self.revoked: set[str] = set()
 
     def client(self) -> httpx.AsyncClient:
@@ -85,7 +86,8 @@ class FakeKeystone:
         if not request.url.path.endswith("/auth/tokens"):
             self.services.append(request)
             sent = request.headers.get("X-Auth-Token", "")
-            return httpx.Response(200 if self.is_trusted and sent not in self.revoked else 401)
+            is_taken = self.is_trusted and sent not in self.revoked
+            return httpx.Response(200) if is_taken else httpx.Response(**self.refusal)
         body = json.loads(request.content)["auth"]
         self.logins.append(body)
         self.times.append(self.clock.seconds)

@@ -25,6 +25,10 @@ class Busy(Unavailable):
     """Not now, and nothing was done: even a write may be repeated at once, after a pause."""
 
 
+class Late(Busy):
+    """A write that was not begun in time."""
+
+
 class Broken(Unavailable):
     """The answer was lost or unusable: a read may be repeated at once; of a write nobody knows whether it was done."""
 

@@ -7,7 +7,6 @@ import pytest
 
 from doorman.cloud.project import Cloud
 from doorman.events.messages import OUTCOMES
-from doorman.models import Status
 from tests.chain import GOLDEN, RECEIVER, SECOND_VAULT, VAULT, Chain
 
 pytestmark = pytest.mark.anyio
@@ -121,9 +120,9 @@ async def test_deleted_between_choice_and_call(check: str) -> None:
     chain.cloud.vaults[VAULT].size = 9000
 
     class Vanishing(Cloud):
-        async def settle(self, images: Sequence[str], *, status: Status, vault_id: str | None = None) -> str:
+        async def settle(self, images: Sequence[str], **more: Any) -> str:
             chain.cloud.vaults.pop(VAULT, None)
-            return await super().settle(images, status=status, vault_id=vault_id)
+            return await super().settle(images, **more)
 
     await chain.swap(Vanishing)
     assert await accept(chain) == [("accepted", "allowed_owner", SECOND_VAULT)]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from doorman.errors import Rejected
 from doorman.events.cloudevents import read, write
 from doorman.events.messages import CheckData, CheckedShare, EventType, NotifiedData, validate
+from doorman.events.outcomes import MAX_EVENT, pack_size
 from doorman.events.writing import (
     MAX_CHECK,
     MAX_PASSED,
@@ -97,6 +98,16 @@ class TestReading:
         names = {image_id(number): {"name": "x" * 1000} for number in range(180)}
         with pytest.raises(Rejected, match=rf"^data: 1\d{{5}} bytes; send at most {MAX_CHECK}$"):
             read_check(checking(shares=names), now=START)
+
+    @pytest.mark.parametrize("name", ['"' * 250, "\\" * 250, "\x01" * 80, "x"])
+    def test_check_that_just_fits(self, name: str) -> None:
+        """What we emit we take, whatever quotes are in it: counted are the bytes as they come."""
+        share = CheckedShare(name=name, owner="o" * 32, rule="r" * 32, cause="c" * 36)
+        count = MAX_EVENT // (pack_size(share) + 2 * pack_size(image_id(1)))
+        images = tuple(map(image_id, range(count)))
+        check = CHECK.model_copy(update={"images": images, "shares": dict.fromkeys(images, share)})
+        (event,) = read(*write(job_check_event(WRITER, check, cause=CAUSE, now=START)))
+        assert read_check(event, now=START) == check
 
 
 class TestCause:

@@ -51,6 +51,20 @@ async def test_images_that_nobody_knows(projects: int, images: int, *, is_payloa
     assert len(chain.told()) == projects * images
 
 
+async def test_events_of_one_project_count_once() -> None:
+    """Each event of a payload is worked off for itself, but what they name is one project: rows are read."""
+    chain, asked = served(1), notices(1, 1) * 3
+    images = [chain.cloud.add_share(GOLDEN, "p0", status="accepted") for _ in range(14)]
+    events = [from_structured({**event, "id": str(n)}) for n, event in enumerate(asked)]
+    events[0] = from_structured(
+        {**asked[0], "data": {"project_id": "p0", "images": images}, "time": "2999-01-01T00:00:00Z"}
+    )
+    assert await work_off_all(chain.served, events, {EventType.NOTIFIED: handle_triage}) == [Reply()] * 3
+    assert [end for end in chain.told() if end[0] in images] == sorted(
+        (image, "skipped", "already_settled") for image in images
+    )
+
+
 async def test_what_lists_alone_show_is_told_as_well() -> None:
     """How a share stands, though not since when."""
     chain, asked = served(50), notices(50, 1)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -12,7 +13,7 @@ from doorman.events.messages import OUTCOMES, EventType
 from doorman.events.writing import read_notice
 from doorman.handlers.context import ProjectContext
 from doorman.handlers.triage import triage
-from doorman.models import MAX_TRIED_VAULTS, MAX_TRIES, Notice, Onward
+from doorman.models import MAX_TRIED_VAULTS, MAX_TRIES, CloudEvent, Notice, Onward
 from doorman.planning.plan import max_extra_calls
 from tests.builders import CAUSE, GOLDEN, POLICY, RECEIVER, SECOND_VAULT, VAULT, Play, RecordingSink, State
 
@@ -335,21 +336,41 @@ class TestBetween:
         }
         assert state.member_status(images[3], RECEIVER) == "rejected"
 
-    async def test_slow_look(self, play: Play, context: ProjectContext, state: State, sink: RecordingSink) -> None:
-        """A look that took longer than a second is renewed before the write."""
+    @pytest.mark.parametrize("api", ["ims", "glance"])
+    @pytest.mark.parametrize("slow", ["look", "sink", "cloud"])
+    async def test_slow_world(self, play: Play, state: State, api: str, slow: str) -> None:
+        """A person rejects the share after a slow look, while the sink takes the evidence, or while the call waits."""
+        context = await play.context(DOORMAN_API=api)
         (image,) = share(state)
-        looks = []
+
+        def look(request: httpx.Request) -> None:
+            play.clock.seconds += 1.5 * (slow == "look" and request.method == "GET")
+
+        play.hooks.append(look)
+
+        class Slow(RecordingSink):
+            async def emit(self, event: CloudEvent) -> None:
+                if event.type == EventType.DECIDED:
+                    play.clock.seconds += 1.5 * (slow == "sink")
+                    context.cloud.client.throttle.hold(1.5 * (slow == "cloud"))
+                    state.set_status(image, RECEIVER, "rejected")
+
+        assert await settle(replace(context, sink=Slow()), image) == {image: "skipped"}
+        assert (state.member_status(image, RECEIVER), state.writes) == ("rejected", [])
+
+    async def test_one_by_one(self, play: Play, state: State) -> None:
+        """Where images are settled one by one, the look may be old before the last of them has its turn."""
+        native = await play.context(DOORMAN_API="glance")
+        images = share(state, 20)
 
         def meddle(request: httpx.Request) -> None:
-            if request.url.path == "/v2/cloudimages":
-                looks.append(request)
-                play.clock.seconds += 1.5
-            if len(looks) == 3:
-                state.set_status(image, RECEIVER, "rejected")
+            if request.method == "PUT":
+                play.clock.seconds += 0.6
+                state.set_status(images[-1], RECEIVER, "rejected")
 
         play.hooks.append(meddle)
-        assert await settle(context, image) == {image: "skipped"}
-        assert (state.member_status(image, RECEIVER), state.writes) == ("rejected", [])
+        assert await settle(native, *images) == {**dict.fromkeys(images, "accepted"), images[-1]: "skipped"}
+        assert state.member_status(images[-1], RECEIVER) == "rejected"
 
 
 @pytest.mark.parametrize("failing", ["cbr", "vaults"])

@@ -166,6 +166,15 @@ async def test_what_does_not_pass_is_given_up(path: str, images: int, jobs: int)
     assert not report.is_faultless
 
 
+async def test_a_wait_that_is_too_long_is_left_to_the_next_run() -> None:
+    """Nobody asks again before the time that the cloud named, and no run stands still for it."""
+    chain = Chain()
+    chain.share()
+    chain.cloud.faults.add("status", path="/v2/cloudimages", retry_after=61)
+    report = await run(chain)
+    assert (len(report.troubles), chain.clock.seconds) == (1, 0.0)
+
+
 @pytest.mark.parametrize("seconds", [0, 0.5])
 async def test_what_a_lost_call_settled_is_told_as_settled(seconds: float) -> None:
     """The answer is lost, and its job ends at once or later: the shares were settled by this run, and are told so."""

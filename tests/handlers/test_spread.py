@@ -53,6 +53,17 @@ async def test_up_to_the_bound_a_tick_sweeps_by_itself() -> None:
     assert (chain.of(EventType.SWEEP), len(chain.of(EventType.PENDING))) == ([], 7)
 
 
+async def test_a_project_that_may_be_meant_is_asked_for_again() -> None:
+    """While the login of one that is known by name fails, nobody can tell whether it is among those to sweep."""
+    chain = Chain(roles="receiver", OS_PROJECT_ID="", OS_PROJECT_NAME="by-name")
+    chain.cloud.add_project("receiver", name="by-name")
+    chain.cloud.faults.add("status", path="auth/tokens", times=1)
+    assert (await chain.post(EventType.SWEEP, ask("receiver"))).status == 503
+    await chain.wait(2)
+    assert await chain.post(EventType.SWEEP, ask("receiver")) == Reply()
+    assert [event.data["project_id"] for event in chain.of(EventType.PENDING)] == ["receiver"]
+
+
 async def test_one_event_names_a_hundred_projects_at_most() -> None:
     """However high the bound is set."""
     chain = served(fanout="120", projects=[f"project-{number}" for number in range(121)])

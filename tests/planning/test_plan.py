@@ -201,11 +201,11 @@ def test_suspects_travel_in_smaller_groups(count: int, tries: int, sizes: list[i
 
 
 def test_halves() -> None:
-    """Both together are the call, and both come after another one."""
+    """Both together are the call, each a call of its own."""
     call = MembersCall(status="accepted", vault_id=None, images=(ONE, TWO, THREE), attempt=2)
     assert halve(call) == [
-        MembersCall(status="accepted", vault_id=None, images=(THREE,), is_further=True),
-        MembersCall(status="accepted", vault_id=None, images=(ONE, TWO), is_further=True),
+        MembersCall(status="accepted", vault_id=None, images=(THREE,)),
+        MembersCall(status="accepted", vault_id=None, images=(ONE, TWO)),
     ]
 
 

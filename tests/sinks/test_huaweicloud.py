@@ -76,6 +76,18 @@ def test_a_topic_in_a_project_that_is_not_served_is_tried_with_the_first_credent
     assert request.headers["x-auth-token"] == "token-of-p1"
 
 
+def test_a_login_that_fails_keeps_no_event_of_others_back() -> None:
+    """Of a project that is known by name alone nobody can tell now whether the topic is its own."""
+
+    class Failing(Credentials):
+        async def project_id(self) -> str:
+            raise Unavailable("login refused")
+
+    failing = Failing(lend("").account, auth=httpx.Auth())
+    (request,), _, error = emit(TAKEN, credentials=(failing, lend("p2")))
+    assert (request.headers["x-auth-token"], error) == ("token-of-p2", None)
+
+
 @pytest.mark.parametrize("passing", [503, 429, 500, httpx.ConnectError("refused"), httpx.ReadError("reset")])
 def test_what_may_pass_is_repeated_after_a_pause(passing: int | Exception) -> None:
     """Told twice, an event is still one event: its id says so."""

@@ -4,6 +4,7 @@ What is sent and how an answer reads is its callers' concern.
 """
 
 import asyncio
+import math
 import random
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -15,7 +16,7 @@ import httpx
 
 from doorman.cloud.api.base import Answer, Failure, Request, classify
 from doorman.cloud.auth.credentials import Credentials
-from doorman.errors import Broken, Busy, DoormanError, Misconfigured, Refused, TimedOut, TooLarge, Unavailable
+from doorman.errors import Broken, Busy, DoormanError, Late, Misconfigured, Refused, TimedOut, TooLarge, Unavailable
 from doorman.runtime.clock import Clock
 from doorman.runtime.connection_errors import name_trouble
 from doorman.runtime.http import parse_url, untie
@@ -113,16 +114,19 @@ class ApiClient:
 
         return await persist(attempt, pauses=PAUSES, wait=self._wait)
 
-    async def write(self, request: Request, read: Callable[[Answer], T]) -> T:
+    async def write(self, request: Request, read: Callable[[Answer], T], *, until: float = math.inf) -> T:
         """Send a writing request, once: whether it may be repeated is for a fresh look to say.
 
         Raises:
+            Late: its turn came after `until`, by the monotonic clock; nothing was done.
             Busy: nothing was done; the next call of this project waits as long as the cloud asks.
             Unavailable: not now; what was done is not known.
             Refused: the cloud says no, with its code.
         """
         try:
-            return read(await self._once(request))
+            return read(await self._once(request, until=until))
+        except Late:
+            raise
         except Busy as error:
             self.throttle.hold(min(error.retry_after or PAUSES[-1], MAX_PAUSE))
             raise
@@ -142,12 +146,14 @@ class ApiClient:
             await self.clock.sleep(seconds)
         return True
 
-    async def _once(self, request: Request) -> Answer:
+    async def _once(self, request: Request, *, until: float = math.inf) -> Answer:
         try:
             base = await self.credentials.endpoint(request.service)
         except Misconfigured as error:
             raise Unavailable(str(error)) from error
         async with self.throttle.slot():
+            if self.clock.monotonic() > until:
+                raise Late("too much time passed before the call could be made")
             if (tally := _TALLY.get()) is not None:
                 tally.calls += 1
             try:

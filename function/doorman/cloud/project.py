@@ -4,6 +4,7 @@ This is the one door through which shares come in: each is complete, with all fa
 `api` knows the APIs, `listing` walks, `client` sends. Decides nothing.
 """
 
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -124,10 +125,16 @@ class Cloud:
         """Say whether we can see an image at all: shared with us, our own or public."""
         return await read(self.client, glance.show_image(image_id), glance.read_visible)
 
-    async def settle(self, images: Sequence[str], *, status: Status, vault_id: str | None = None) -> str:
-        """Settle these images, once; gives the ID of the job that does so, empty where there are no jobs."""
+    async def settle(
+        self, images: Sequence[str], *, status: Status, vault_id: str | None = None, until: float = math.inf
+    ) -> str:
+        """Settle these images, once; gives the ID of the job that does so, empty where there are no jobs.
+
+        Args:
+            until: by the monotonic clock, when the call must have begun; else it is not made (`Late`).
+        """
         request = self.service.settle(images, project_id=self.project_id, status=status, vault_id=vault_id)
-        return await self.client.write(request, self.service.read_settled)
+        return await self.client.write(request, self.service.read_settled, until=until)
 
     async def job(self, job_id: str) -> Job:
         """Read a job: at the classic endpoint, and at the newer one where that does not know it."""

@@ -81,7 +81,7 @@ def read_check(event: CloudEvent, *, now: datetime) -> CheckData:
         Rejected: another type, data out of bounds, or a submission in the future, which would be followed without end.
     """
     data = _data_of(event, EventType.CHECK)
-    if (size := len(to_json(data))) > MAX_CHECK:
+    if (size := len(data if isinstance(data, Json) else to_json(data))) > MAX_CHECK:
         raise Rejected(f"data: {size} bytes; send at most {MAX_CHECK}")
     check = validate(CheckData, data)
     if check.submitted_at > now + CLOCK_SKEW:

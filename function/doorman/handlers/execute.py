@@ -5,13 +5,14 @@ that is not on record, none on a look that is older than a second, and none agai
 """
 
 import asyncio
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from doorman.cloud.api.base import Failure, classify
-from doorman.cloud.client import MAX_PAUSE
+from doorman.cloud.client import CALLS_PER_PROJECT, MAX_PAUSE
 from doorman.cloud.member_status import read_back, read_current
-from doorman.errors import Broken, Busy, Failed, Refused, Stopped, TimedOut, Unavailable
+from doorman.errors import Broken, Busy, Failed, Late, Refused, Stopped, TimedOut, Unavailable
 from doorman.handlers.results import Ended, Results
 from doorman.models import Share, Status
 from doorman.planning import plan as plans
@@ -45,7 +46,7 @@ class Execution:
     """One batch while it is performed.
 
     Attributes:
-        looked_at: when what was observed was asked for, by the monotonic clock.
+        looked_at: by image, when it was last looked at, by the monotonic clock; a call for it uses the look up.
         extra: members calls that may still be made beyond those of the plan.
         has_settled: the cloud took a call of this batch, so that it is not the cloud itself that fails.
         suspects: images that nobody looked at alone: they are notified again.
@@ -56,7 +57,7 @@ class Execution:
     results: Results
     observed: Observed
     decided: Mapping[str, Decision]
-    looked_at: float
+    looked_at: dict[str, float]
     has_settled: bool = False
     denied: int = 0
     extra: int = 0
@@ -64,6 +65,7 @@ class Execution:
     suspects: list[str] = field(default_factory=list)
     done: set[str] = field(default_factory=set)
     failed_vaults: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    _turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CALLS_PER_PROJECT))
 
     async def perform(self, plan: Plan) -> Ended:
         """Carry the plan out as far as cloud and sink allow; every requested image is in the answer."""
@@ -82,53 +84,51 @@ class Execution:
 
     async def _settle(self, call: MembersCall) -> None:
         """Have the cloud settle what is planned: together in a job, or one by one where it has no jobs."""
-        ready = await self._prepare(call)
-        if ready is None:
+        if not await self._record(call):
             return
-        if self.results.context.cloud.service.has_jobs:
-            await self._submit(ready)
-            return
-        await asyncio.gather(*(self._submit(replace(ready, images=(image,))) for image in ready.images))
-        if done := [image for image in ready.images if image in self.done]:
-            await self._conclude_done(done, ready.status)
+        has_jobs = self.results.context.cloud.service.has_jobs
+        parts = [call] if has_jobs else [replace(call, images=(image,)) for image in call.images]
+        await asyncio.gather(*map(self._submit, parts))
+        if done := [image for image in call.images if image in self.done]:
+            await self._conclude_done(done, call.status)
 
     async def _submit(self, first: MembersCall) -> None:
         """Make one members call; where it is refused, find out for which images, and settle the others."""
-        queue = await self._call(first)
+        queue = await self._make(first)
         while queue:
             call = queue.pop()
             if self.extra <= 0:
                 self.suspects += call.images
                 continue
             self.extra -= 1
-            if ready := await self._prepare(call):
-                queue += await self._call(ready)
+            if await self._record(call):
+                queue += await self._make(call)
 
-    async def _prepare(self, call: MembersCall) -> MembersCall | None:
-        """Look again where the last look is old, and put on record what is about to be done; None: nothing is left."""
-        fresh = await self._renew(call)
-        if fresh is None:
-            return None
+    async def _record(self, call: MembersCall) -> bool:
+        """Put on record what is about to be done; only then may the call be made."""
         requested, pending = self.results.requested, self.observed.pending
         evidence = [
-            decided(requested[image], pending[image], self.decided[image], vault_id=fresh.vault_id)
-            for image in fresh.images
+            decided(requested[image], pending[image], self.decided[image], vault_id=call.vault_id)
+            for image in call.images
         ]
-        return fresh if await self.results.record(fresh, evidence) else None
+        return await self.results.record(call, evidence)
 
-    async def _renew(self, call: MembersCall) -> MembersCall | None:
-        """Leave out what somebody settled since the look, which must not be overwritten; None: nothing is left."""
-        age = self.results.context.clock.monotonic() - self.looked_at
-        if age <= FRESH and not call.is_further:
-            return call
-        left = await self._leave_out_settled(call.images)
-        return replace(call, images=left) if left else None
+    async def _make(self, call: MembersCall) -> list[MembersCall]:
+        """Make a members call for what nobody settled since it was looked at; gives the calls that follow from it."""
+        async with self._turn:
+            if self._speaks_until(call) < self.results.context.clock.monotonic():
+                call = replace(call, images=await self._leave_out_settled(call.images))
+            return await self._call(call) if call.images else []
+
+    def _speaks_until(self, call: MembersCall) -> float:
+        return min(self.looked_at[image] for image in call.images) + FRESH
 
     async def _leave_out_settled(self, images: Sequence[str]) -> tuple[str, ...]:
         """Look again; tell of what does not wait any more, and give the rest."""
         current = await self._read(images)
-        left = tuple(image for image, share in current.items() if self._stands(image, share))
+        left = tuple(image for image in images if self._stands(image, current.get(image)))
         self._conclude_settled({image: share for image, share in current.items() if image not in left})
+        self.looked_at |= dict.fromkeys(left, self.results.context.clock.monotonic())
         return left
 
     def _stands(self, image: str, share: Share | None) -> bool:
@@ -140,8 +140,10 @@ class Execution:
         if context.stop.is_set():
             self.results.postpone(call.images, Stopped())
             return []
+        until = self._speaks_until(call)
+        self.looked_at |= dict.fromkeys(call.images, -math.inf)
         try:
-            job_id = await context.cloud.settle(call.images, status=call.status, vault_id=call.vault_id)
+            job_id = await context.cloud.settle(call.images, status=call.status, vault_id=call.vault_id, until=until)
         except Busy as error:
             return await self._wait(call, error)
         except Failed as error:
@@ -172,12 +174,15 @@ class Execution:
 
     async def _wait(self, call: MembersCall, error: Unavailable) -> list[MembersCall]:
         """Make the call again after a pause, a few times; the broker's redelivery comes after that."""
+        if isinstance(error, Late):
+            self.extra += 1
+            return [call]
         wait = error.retry_after or PAUSE * call.attempt
         if call.attempt >= ATTEMPTS or wait > MAX_PAUSE:
             self.results.postpone(call.images, error)
             return []
         await self.results.context.clock.sleep(wait)
-        return [replace(call, attempt=call.attempt + 1, is_further=True)]
+        return [replace(call, attempt=call.attempt + 1)]
 
     async def _divide_failed(self, call: MembersCall, error: Failed) -> list[MembersCall]:
         """Find the image at which the service itself fails; what it settled all the same is told as such."""
@@ -219,10 +224,7 @@ class Execution:
                 self.refused[image] = error
             else:
                 moved.setdefault(vault, []).append(image)
-        return [
-            replace(call, vault_id=vault, images=tuple(images), attempt=1, is_further=True)
-            for vault, images in moved.items()
-        ]
+        return [replace(call, vault_id=vault, images=tuple(images), attempt=1) for vault, images in moved.items()]
 
     async def _conclude_done(self, images: Sequence[str], wanted: Status) -> None:
         """Say how images stand that were settled at once: what the answer echoed proves nothing."""

@@ -28,7 +28,7 @@ PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0)
 """Seconds before each further attempt."""
 
 MAX_PAUSE = 60.0
-"""Seconds to wait at most, however long the cloud asks for."""
+"""Seconds to wait at most: a longer wait is left to the next run, or the next delivery."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,7 +196,9 @@ class ProjectRun:
         async def wait(error: DoormanError, pause: float) -> bool:
             if not (isinstance(error, Unavailable) and is_worth_it(error)):
                 return False
-            await self._clock.sleep(min(max(pause, error.retry_after or 0.0), MAX_PAUSE))
+            if (seconds := max(pause, error.retry_after or 0.0)) > MAX_PAUSE:
+                return False
+            await self._clock.sleep(seconds)
             return True
 
         return await persist(attempt, pauses=PAUSES, wait=wait)

@@ -7,7 +7,7 @@ settled earlier, and tells what today's policy would settle otherwise. Ticks tha
 import asyncio
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -49,9 +49,7 @@ async def handle_sweep(served: Projects, events: Sequence[CloudEvent]) -> Sequen
     if None in named:
         done = await served.ticks.join(tour.scope_and_mark, partial(_tick, served, tour))
     else:
-        contexts, _ = await served.contexts()
-        wanted = {project_id for projects in named for project_id in projects or ()}
-        done = await _sweep(served, [each for each in contexts if each.project_id in wanted], tour)
+        done = await _sweep_named(served, {each for projects in named for each in projects or ()}, tour)
     return [done if event is asking[0] else Handled(error=done.error if _asks(event) else None) for event in events]
 
 
@@ -95,6 +93,14 @@ async def _tick(served: Projects, tour: _Tour) -> Handled:
     telemetry.note(None, {"unread": len(errors)})
     counts = {**done.counts, **({"unread": done.counts.get("unread", 0) + len(errors)} if errors else {})}
     return replace(done, counts=counts, error=done.error or (errors[0] if errors and not contexts else None))
+
+
+async def _sweep_named(served: Projects, wanted: Collection[str], tour: _Tour) -> Handled:
+    contexts, errors = await served.contexts()
+    found = [each for each in contexts if each.project_id in wanted]
+    done = await _sweep(served, found, tour)
+    # One that is known by name only may be meant, too.
+    return replace(done, error=done.error or errors[0]) if errors and len(found) < len(wanted) else done
 
 
 async def _spread(served: Projects, contexts: Sequence[ProjectContext], tour: _Tour) -> Handled:

@@ -29,7 +29,7 @@ async def triage(context: ProjectContext, notices: Sequence[Notice]) -> Ended:
     """
     now = context.clock.now()
     requested = merge_notices(notices, now=now, window=context.settings.visibility_window)
-    looked_at = context.clock.monotonic()
+    looked_at = dict.fromkeys(requested, context.clock.monotonic())
     observed = await look(context, requested, max_rows=max(notice.max_rows for notice in notices))
     decided = decide(observed, context.policy, project_id=context.project_id, now=now)
     if any(decisions.needs_vaults(decision) for decision in decided.values()):

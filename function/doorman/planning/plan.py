@@ -31,14 +31,12 @@ class MembersCall:
 
     Attributes:
         attempt: how often it was made, from 1, where the cloud had no time for it.
-        is_further: another call came before it, so that somebody may have settled its images since they were looked at.
     """
 
     status: Status
     vault_id: str | None
     images: tuple[str, ...]
     attempt: int = 1
-    is_further: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,9 +157,7 @@ def delay(why: str) -> Unavailable:
 def halve(call: MembersCall) -> list[MembersCall]:
     """Divide a call, to find out which of its images is to blame."""
     middle = (len(call.images) + 1) // 2
-    return [
-        replace(call, images=part, attempt=1, is_further=True) for part in (call.images[middle:], call.images[:middle])
-    ]
+    return [replace(call, images=part, attempt=1) for part in (call.images[middle:], call.images[:middle])]
 
 
 def max_extra_calls(images: int) -> int:

@@ -6,6 +6,7 @@ https://docs.otc.t-systems.com/simple-message-notification/api-ref/ (publishing 
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Literal
@@ -148,6 +149,7 @@ class CloudServiceSink:
 
     async def _choose(self) -> Credentials:
         for credentials in self.credentials:
-            if await credentials.project_id() == self.target.project_id:
-                return credentials
+            with suppress(Unavailable):  # one of which only the name is known, while its login fails
+                if await credentials.project_id() == self.target.project_id:
+                    return credentials
         return self.credentials[0]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from doorman.events.messages import EventType
 from doorman.models import CloudEvent
 from doorman.runtime.logs import logger
-from doorman.sinks.base import Sink
+from doorman.sinks.base import Sink, log_evidence
 
 _FOLLOW_UPS = frozenset({EventType.CHECK, EventType.NOTIFIED})
 
@@ -18,6 +18,9 @@ class LogSink:
 
     async def emit(self, event: CloudEvent) -> None:
         """Tell one event."""
+        if event.type == EventType.DECIDED:
+            log_evidence(event)
+            return
         logger().info("event.told", event_id=event.id, event_type=event.type, data=event.data)
 
 

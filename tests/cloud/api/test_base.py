@@ -124,7 +124,7 @@ def test_success(status: int) -> None:
         (ims_refusal(400, "IMG.0030"), Denied, "the cloud refuses our login (IMG.0030); check the credentials"),
         (answer(403), Refused, "the cloud refuses the request (403)"),
         (ims_refusal(400, "IMG.0182"), Refused, "the cloud refuses the request (IMG.0182)"),
-        (answer(302), Refused, "the cloud refuses the request (302)"),
+        (answer(302), Unavailable, "the cloud redirects (302); correct the endpoint"),
     ],
 )
 def test_errors(told: Answer, kind: type[DoormanError], text: str) -> None:

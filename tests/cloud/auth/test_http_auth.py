@@ -57,8 +57,11 @@ async def test_token_goes_on_the_request(world: World) -> None:
     assert (answers, sent, len(world.keystone.logins)) == ([200] * 200, {"token-1"}, 1)
 
 
-async def test_expired_token_causes_one_renewal(world: World) -> None:
-    """200 requests that get a 401 at the same time are all repeated with one new token."""
+@pytest.mark.parametrize("code", [None, "IMG.0030", "IMG.0087"])
+async def test_expired_token_causes_one_renewal(world: World, code: str | None) -> None:
+    """200 requests that are refused at the same time, by a 401 or a code, are all repeated with one new token."""
+    if code:
+        world.keystone.refusal = {"status_code": 400, "json": {"error": {"code": code}}}
     auth = TokenAuth(world.source())
     await put(world.client, auth)
     world.keystone.revoked = {"token-1"}

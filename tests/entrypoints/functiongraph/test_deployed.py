@@ -149,7 +149,7 @@ def test_the_first_invocation_is_answered_in_time(cloud: Cloud, image: Path) -> 
             assert cloud.member_status(golden, "receiver") == "accepted"
             assert statuses == [404, 404, 200, 404]
             events = [line["event"] for line in log]
-            assert events == ["started", "event.told", "event.told", "outcome", "event.handled"]
+            assert events == ["started", "share.decided", "event.told", "outcome", "event.handled"]
             assert not any(secret in str(log) for secret in ("TEMPORARYKEY", "temporary-secret", "temporary-token"))
             if took < FIRST_ANSWER:
                 break

@@ -126,9 +126,9 @@ def test_a_tick_among_messages_is_taken_as_one() -> None:
     assert read(smn(json.dumps(to_structured(tick)))) == Unwrapped((tick,))
 
 
-@pytest.mark.parametrize("wish", ["", " ", None, '{"action": "sweep"}', {"action": "sweep"}, {}])
+@pytest.mark.parametrize("wish", ["", " ", None, '{"action": "sweep"}', {"action": "sweep"}, {}, "a note"])
 def test_a_timer_is_a_tick_named_by_trigger_and_time(wish: Any) -> None:
-    """Without words of its own, or asking for the sweep; the same tick told twice has the same id."""
+    """Without words of its own, with a note, or asking for the sweep; the same tick told twice has the same id."""
     (event,) = read(timer(user_event=wish)).events
     assert UUID(event.id).version == 5
     assert event == CloudEvent(
@@ -151,9 +151,7 @@ def test_a_timer_with_a_strange_clock_ticks_all_the_same() -> None:
 @pytest.mark.parametrize(
     ("payload", "reason"),
     [
-        (timer(user_event="hello"), Ignored.OTHER_ACTION),
         (timer(user_event='{"action": "drop"}'), Ignored.OTHER_ACTION),
-        (timer(user_event=["sweep"]), Ignored.OTHER_ACTION),
         ({"cts": {}}, Ignored.NOT_AN_EVENT),
         ({"cts": []}, Ignored.NOT_AN_EVENT),
         ({"cts": "text"}, Ignored.NOT_AN_EVENT),

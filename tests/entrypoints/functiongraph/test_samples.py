@@ -73,7 +73,7 @@ def outcomes(lines: Sequence[Any]) -> list[tuple[str, str]]:
     return sorted(
         (line["event_type"], json.dumps({**entry, "cause": None}, sort_keys=True))
         for line in lines
-        if line["event"] == "event.told" and line["event_type"] != EventType.DECIDED
+        if line["event"] == "event.told"
         for entry in line["data"]["images"]
     )
 

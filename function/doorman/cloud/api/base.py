@@ -11,7 +11,7 @@ from enum import StrEnum
 from http import HTTPStatus
 from typing import Any, Literal, Protocol
 
-from doorman.errors import Broken, Busy, Denied, Failed, Refused, Rejected
+from doorman.errors import Broken, Busy, Denied, Failed, Refused, Rejected, Unavailable
 from doorman.models import MemberRow, MemberStatus, Status
 from doorman.parsing import parse_json, parse_time, read_retry_after
 
@@ -147,22 +147,28 @@ def check(answer: Answer) -> None:
         Failed: the service answered with an error of its own (500).
         Broken: the service failed on the way; whether it did what was asked is not known.
         Denied: the service refuses the login.
+        Unavailable: somebody leads us elsewhere, where no request of ours goes.
         Refused: the service said no to this request, with its code.
     """
     if answer.status // 100 == 2:  # noqa: PLR2004 - the class of success
         return
     code = read_error_code(answer.body) or str(answer.status)
     failure = classify(code=code, status=answer.status)
-    wait = read_retry_after(answer.headers)
-    if failure is Failure.THROTTLED or answer.status == HTTPStatus.SERVICE_UNAVAILABLE:
-        raise Busy(f"the cloud answers {answer.status} ({code})", retry_after=wait)
-    if answer.status == HTTPStatus.INTERNAL_SERVER_ERROR:
-        raise Failed(f"the cloud answers 500 ({code})", retry_after=wait)
-    if failure is Failure.UNREACHABLE:
-        raise Broken(f"the cloud answers {answer.status} ({code})", retry_after=wait)
+    if kind := _find_kind(failure, answer.status):
+        raise kind(f"the cloud answers {answer.status} ({code})", retry_after=read_retry_after(answer.headers))
     if failure is Failure.LOGIN:
         raise Denied(f"the cloud refuses our login ({code}); check the credentials")
+    if HTTPStatus.MULTIPLE_CHOICES <= answer.status < HTTPStatus.BAD_REQUEST:
+        raise Unavailable(f"the cloud redirects ({answer.status}); correct the endpoint")
     raise Refused(f"the cloud refuses the request ({code})", code=code, status=answer.status)
+
+
+def _find_kind(failure: Failure, status: int) -> type[Busy | Broken] | None:
+    if failure is Failure.THROTTLED or status == HTTPStatus.SERVICE_UNAVAILABLE:
+        return Busy
+    if status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        return Failed
+    return Broken if failure is Failure.UNREACHABLE else None
 
 
 def find_code(text: str | None) -> str | None:

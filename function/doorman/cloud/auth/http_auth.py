@@ -6,11 +6,13 @@ from typing import cast
 
 import httpx
 
+from doorman.cloud.api.base import Failure, classify, read_error_code
 from doorman.cloud.auth.accounts import Account, Keys
 from doorman.cloud.auth.tokens import TokenSource
 from doorman.errors import Misconfigured, Unavailable
 
 UNAUTHORIZED = 401
+CODED = 400
 
 
 class TokenAuth(httpx.Auth):
@@ -22,10 +24,10 @@ class TokenAuth(httpx.Auth):
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
         """Add the token, and once more after a 401."""
         token = await self._source.current()
-        if (yield mark(request, token.value)).status_code != UNAUTHORIZED:
+        if not await is_denied((yield mark(request, token.value))):
             return
         fresh = await self._source.renew(token)
-        if fresh and (yield mark(request, fresh.value)).status_code == UNAUTHORIZED:
+        if fresh and await is_denied((yield mark(request, fresh.value))):
             self._source.distrust(fresh)
 
 
@@ -52,7 +54,7 @@ class KeyAuth(httpx.Auth):
         """Sign, and once more with new keys after a 401."""
         await request.aread()
         account = self._account
-        if (yield self._sign(request, account)).status_code != UNAUTHORIZED:
+        if not await is_denied((yield self._sign(request, account))):
             return
         try:
             self._account = self._load()
@@ -79,6 +81,13 @@ class KeyAuth(httpx.Auth):
         )
         request.headers.update(signature)
         return request
+
+
+async def is_denied(response: httpx.Response) -> bool:
+    """Say whether the service refuses the login, which the image service may say by a code of its own beside a 400."""
+    if response.status_code != CODED:
+        return response.status_code == UNAUTHORIZED
+    return classify(code=read_error_code(await response.aread()) or "", status=CODED) is Failure.LOGIN
 
 
 def mark(request: httpx.Request, token: str) -> httpx.Request:

@@ -15,6 +15,7 @@ from pydantic_core import to_json
 from doorman.bootstrap import Connections, open_examination, open_projects
 from doorman.cloud.auth.credentials import Credentials, from_invocation
 from doorman.cloud.client import counting
+from doorman.entrypoints.functiongraph.cts import Ignored, as_object
 from doorman.entrypoints.functiongraph.payload import (
     Grant,
     Unwrapped,
@@ -36,6 +37,7 @@ from doorman.handlers.projects import Projects
 from doorman.handlers.run import Run
 from doorman.handlers.sweep import handle_sweep
 from doorman.models import CloudEvent, Handled
+from doorman.parsing import Json
 from doorman.policy.policy import Policy
 from doorman.runtime.logs import logger
 from doorman.sinks.huaweicloud import Target, find_beside
@@ -72,7 +74,7 @@ class Invocations:
         grant = read_grant(headers)
         try:
             check_encoding(headers)
-            served, unwrapped = await self._read(grant, body, follow_ups)
+            served, unwrapped, unknown = await self._read(grant, body, follow_ups)
         except (Rejected, Unavailable) as error:
             return refuse(error, policy_digest=self._policy.digest)
         if unwrapped.ignored:
@@ -85,6 +87,8 @@ class Invocations:
         if not self._has_sink:
             handlers[TICK] = partial(self._share_run, grant)
         replies = await work_off_all(served, unwrapped.events, handlers)
+        if unknown and Ignored.PROJECT_NOT_SERVED in unwrapped.ignored:  # one that is known by name only may be meant
+            replies.append(refuse(unknown[0], policy_digest=self._policy.digest))
         by_project: dict[str, list[CloudEvent]] = {}
         for event in follow_ups:
             by_project.setdefault(event.data["project_id"], []).append(event)
@@ -108,13 +112,18 @@ class Invocations:
         once = Run(served, run_id=events[0].id)
         return _share(await self._runs.join(grant, partial(_do, once)), events)
 
-    async def _read(self, grant: Grant | None, body: bytes, follow_ups: list[CloudEvent]) -> tuple[Projects, Unwrapped]:
-        """Read a payload, which is not kept: it may be thirty times as large as its bytes."""
+    async def _read(
+        self, grant: Grant | None, body: bytes, follow_ups: list[CloudEvent]
+    ) -> tuple[Projects, Unwrapped, Sequence[Unavailable]]:
+        """Read a payload, which is not kept: it may be thirty times its bytes; and why projects are not known now."""
         payload = read_payload(body)
         served = self._open(grant, follow_ups)
         if self._is_sender:
-            return served, unwrap_for_sender(payload, receivers=self._connections.settings.identity.projects)
-        return served, unwrap(payload, served=await _list_served(served))
+            return served, unwrap_for_sender(payload, receivers=self._connections.settings.identity.projects), ()
+        contexts, errors = await served.contexts()
+        if errors and not contexts:
+            raise errors[0]
+        return served, unwrap(payload, served={context.project_id for context in contexts}), errors
 
     def _open(self, grant: Grant | None, follow_ups: list[CloudEvent]) -> Projects:
         """Find the projects that are served with these credentials; with a sink the last ones are kept, for tokens."""
@@ -150,13 +159,6 @@ class Invocations:
         ]
 
 
-async def _list_served(served: Projects) -> set[str]:
-    contexts, errors = await served.contexts()
-    if errors and not contexts:
-        raise errors[0]
-    return {context.project_id for context in contexts}
-
-
 async def work_off_all(served: Projects, events: Sequence[CloudEvent], handlers: Mapping[str, Handler]) -> list[Reply]:
     """Work off the events of one payload, each for itself but for sweeps; what they may cause is bounded together."""
     sweeps = sorted((event for event in events if event.type in _SWEEPS), key=lambda event: event.type != TICK)
@@ -170,7 +172,8 @@ async def work_off_all(served: Projects, events: Sequence[CloudEvent], handlers:
 
 
 def _project_of(event: CloudEvent) -> str:
-    return str(event.data.get("project_id") if isinstance(event.data, dict) else event.id)
+    data = event.data.decode(errors="replace") if isinstance(event.data, Json) else event.data
+    return str(as_object(data).get("project_id"))
 
 
 async def handle_follow_ups(served: Projects, events: Sequence[CloudEvent], *, checks: int) -> Sequence[Handled]:

@@ -178,7 +178,7 @@ def _read_timer(payload: Mapping[str, Any]) -> list[CloudEvent] | Ignored:
     name, time, wish = payload.get("trigger_name"), payload.get("time"), payload.get("user_event")
     if not isinstance(name, str) or not isinstance(time, str) or not time:
         raise Rejected("payload: a TIMER has trigger_name and time as strings")
-    action = str(as_object(wish).get("action")) if wish and str(wish).strip() else "sweep"
+    action = str(as_object(wish).get("action", "sweep"))  # any other text is a note to people
     if action not in _ACTIONS:
         return Ignored.OTHER_ACTION
     tick = str(uuid5(_NAMESPACE, to_json([name, time]).decode()))
