@@ -3,14 +3,16 @@
 Nothing foreign reaches a terminal unescaped.
 """
 
+import codecs
 import contextlib
+import io
 import os
 import re
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from shutil import get_terminal_size
-from typing import TextIO
+from typing import TextIO, cast
 
 from pydantic_core import to_json
 
@@ -53,6 +55,14 @@ def read_text(path: str) -> str:
         before = data[: error.start]
         line, column = before.count(b"\n") + 1, error.start - before.rfind(b"\n")
         raise BrokenFile(path, [Fault(line, column, "this is not UTF-8: save the file as UTF-8")]) from error
+
+
+def open_text(path: str) -> TextIO:
+    """Open a file of text, `-` for stdin, that is too large to be read whole; in UTF-8, or as Windows wrote it."""
+    opened = sys.stdin.buffer if path == "-" else Path(path).open("rb")  # noqa: SIM115 - the wrapper closes it
+    stream = cast("io.BufferedReader", opened)
+    is_utf16 = stream.peek(2)[:2] in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}
+    return io.TextIOWrapper(stream, "utf-16" if is_utf16 else "utf-8-sig", errors="replace")
 
 
 def bare(url: str) -> str:
