@@ -13,7 +13,7 @@ from doorman.cloud.auth.environ import Identity
 from doorman.cloud.auth.logins import PROJECT_IDS, PROJECT_NAMES, read_accounts
 from doorman.cloud.auth.variables import Values
 from doorman.errors import Misconfigured
-from doorman.parsing import visible
+from doorman.parsing import as_utf8, visible
 
 SUFFIXES = (".yaml", ".yml", ".json")
 SECRETS = ("password", "secret", "sk:", "secret_key", "token", "passcode")
@@ -167,6 +167,8 @@ def read_text(path: Path) -> str:
         Misconfigured: it cannot be read.
     """
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise Misconfigured(f"{path} cannot be read: {type(error).__name__}") from error
+        return as_utf8(path.read_bytes()).decode()
+    except OSError as error:
+        raise Misconfigured(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise Misconfigured(f"{path} is not UTF-8: save it as UTF-8") from error
