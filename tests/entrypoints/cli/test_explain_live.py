@@ -1,5 +1,6 @@
 """`doorman explain --project` and `doorman pending --facts`: why, asked of the cloud itself."""
 
+import io
 import json
 from pathlib import Path
 
@@ -32,6 +33,43 @@ def test_it_says_why_rule_by_rule(cloud: Cloud, tmp_path: Path, capsys: pytest.C
     assert main(["explain", "--project", "receiver", stranger, "--policy", str(other)]) == 0
     assert "would be rejected" in capsys.readouterr().out
     assert cloud.writes == []
+
+
+RULES = f"""
+version: 1
+rules:
+  - {{name: new, owners: [{GOLDEN}], images: {{names: [kept], age_days: {{at_most: 5}}}}, decision: reject}}
+  - {{name: old, owners: [{GOLDEN}], images: {{names: [kept], age_days: {{at_least: 5}}}}, decision: accept}}
+  - {{name: more, owners: [{GOLDEN}], images: {{names: [other]}}, decision: accept}}
+limits: {{accepts_per_owner: 1}}
+"""
+
+
+def test_all_commands_say_the_same(
+    cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What waits counts for the limit, and of what was settled no age is asked, as a run and `reconcile` have it."""
+    kept = cloud.add_share(GOLDEN, "receiver", name="kept", status="accepted")
+    image, _ = [cloud.add_share(GOLDEN, "receiver", name="other") for _ in range(2)]
+    policy = tmp_path / "rules.yaml"
+    policy.write_text(RULES)
+    monkeypatch.setenv("DOORMAN_POLICY", str(policy))
+    assert main(["explain", "--project", "receiver", image, kept]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    held = "  would be held: limit_reached, rule more"
+    assert [line for line in lines if "would be" in line] == [held, "  would be accepted: allowed_owner, rule old"]
+    assert "    rule new (reject): asked only when a share comes in" in lines
+    assert (main(["reconcile"]), capsys.readouterr().out) == (0, "nothing drifted\n")
+    main(["pending", "--facts"])
+    (tmp_path / "shares.json").write_text(capsys.readouterr().out)
+    data = {"project_id": "receiver", "images": [image]}
+    event = {"specversion": "1.0", "id": "e", "source": "/s", "type": "dev.doorman.share.notified.v1", "data": data}
+    (tmp_path / "event.json").write_text(json.dumps(event))
+    assert main(["explain", str(tmp_path / "event.json"), "--shares", str(tmp_path / "shares.json")]) == 0
+    assert held in capsys.readouterr().out.splitlines()
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    assert main(["approve", image, "--project", "receiver", "--reason", "r"]) == 1
+    assert "  the policy would hold it, rule more: limit_reached (accepts_per" in capsys.readouterr().err
 
 
 def test_what_is_no_share_is_said(

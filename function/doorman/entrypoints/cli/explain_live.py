@@ -16,8 +16,9 @@ from doorman.errors import Misconfigured, Unavailable
 from doorman.handlers.context import ProjectContext
 from doorman.models import Share, is_image_id
 from doorman.parsing import visible
+from doorman.policy.decision import Decision
 from doorman.policy.tools import share_file
-from doorman.policy.tools.explain import Explanation, as_json, explain
+from doorman.policy.tools.explain import Explanation, as_json, decide_shares, explain
 
 
 def run(arguments: Namespace) -> int:
@@ -61,6 +62,19 @@ async def write_facts(arguments: Namespace) -> int:
     return 1 if failed else 0
 
 
+async def decide_among_all(context: ProjectContext, shares: Mapping[str, Share | None]) -> dict[str, Decision]:
+    """Decide shares as they stand, as far as their owners are known; `limits` counts all that wait in the project.
+
+    Raises:
+        Unavailable: the cloud cannot be read now.
+    """
+    asked = [share for share in shares.values() if share and share.owner]
+    waiting = await _read_pending(context) if context.policy.accepts_per_owner else []
+    among = [*asked, *(share for share in waiting if share.image_id not in shares)]
+    decided = decide_shares(among, context.policy, context.clock.now())
+    return {share.image_id: decision for share, decision in zip(asked, decided, strict=False)}
+
+
 async def _read_pending(context: ProjectContext) -> list[Share]:
     listed = await context.cloud.pending()
     return [share for _, share in sorted(listed.items()) if share.owner != context.project_id]
@@ -71,9 +85,10 @@ async def _read(arguments: Namespace) -> tuple[dict[str, Share | None], dict[str
     async with open_projects(arguments, projects=[arguments.project], is_telling=False, as_json=True) as session:
         context = await find_context(session)
         shares = await read_current(context.cloud, images)
+        decided = await decide_among_all(context, shares)
         now = context.clock.now()
     explanations = {
-        image: explain(share, context.policy, now=now)
+        image: explain(share, context.policy, now=now, decision=decided[image])
         for image, share in shares.items()
         if share and share.owner not in {None, context.project_id}
     }
