@@ -29,10 +29,6 @@ def _text(_: str, text: str) -> str | None:
     return text or None
 
 
-def _sink(_: str, text: str) -> str | Target | None:
-    return read_sink(text)
-
-
 def _choice(words: Any, name: str, text: str) -> Any:
     allowed = get_args(words)
     if text.lower() not in allowed:
@@ -95,7 +91,7 @@ class Settings:
     sweep_fanout: Annotated[int, Variable("DOORMAN_SWEEP_FANOUT", "50", _count)]
     log_level: Annotated[Level, Variable("LOG_LEVEL", "info", partial(_choice, Level))]
     log_format: Annotated[Format, Variable("LOG_FORMAT", "json", partial(_choice, Format))]
-    sink: Annotated[str | Target | None, Variable("K_SINK", "", _sink)] = field(repr=False)
+    sink: Annotated[str | Target | None, Variable("K_SINK", "", lambda _, text: read_sink(text))] = field(repr=False)
     overrides: Annotated[Mapping[str, str], Variable("K_CE_OVERRIDES", "", _overrides)]
     sink_ca: Annotated[str | None, Variable("K_CA_CERTS", "")] = field(repr=False)
     identity: Identity = field(repr=False)

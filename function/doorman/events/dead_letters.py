@@ -24,7 +24,6 @@ _STRUCTURED = "application/cloudevents+json"
 _ADDED = "knative"
 """What the names of the attributes begin with that a broker adds; it adds them anew."""
 
-_DECODER = json.JSONDecoder()
 _TEXT = re.compile(r"\S")
 _PASSING = frozenset({404, 408, 409, 429})
 _NOBODY = "dispatch error: "
@@ -149,7 +148,7 @@ def _split(data: bytes, where: str) -> Iterator[tuple[str, Any]]:
         line, start = line + text.count("\n", start, found.start()), found.start()
         place = f"{where}:{line}"
         try:
-            _, end = _DECODER.raw_decode(text, start)
+            _, end = json.JSONDecoder().raw_decode(text, start)
         except (ValueError, RecursionError) as error:
             raise Rejected(f"{place}: not JSON ({error})") from error
         value = parse_json(text[start:end].encode(errors="surrogateescape"), place)

@@ -44,8 +44,7 @@ def advise(path: Path, node: Node | None) -> str | None:
         return f"`{node.value}` is called `{right}` here"
     if isinstance(node.value, str) and node.value.startswith(GROUP) and key not in {"owners", "projects"}:
         return f"`{node.value}`: a group serves `owners` and `projects` alone, write what it is to stand for"
-    is_number = key == "expires" and isinstance(node.value, int | float)
-    return about_value(PolicyFile, path, node) if is_number else None
+    return None
 
 
 def _advise_key(section: str, key: str, *, is_condition: bool) -> str | None:

@@ -105,7 +105,8 @@ class CloudFiles:
     def notes(self) -> tuple[str, ...]:
         """Say what a person should know of the files: who else may read them, and what is laid over what."""
         files = [self.config, *([self.secure] if self.secure else [])]
-        open_files = [file for file in files if has_secret(file) and file.stat().st_mode & FOR_ALL]
+        secret = [file for file in files if any(word in read_text(file) for word in SECRETS)]
+        open_files = [file for file in secret if file.stat().st_mode & FOR_ALL]
         notes = [f"{file} holds secrets, and everybody on this machine may read it: chmod o-r" for file in open_files]
         if self.is_secure_strange:
             notes.append(f"{self.secure} is laid over {self.config}, which names the host that its secrets go to")
@@ -145,11 +146,6 @@ def name_entries(environ: Mapping[str, str]) -> str:
     except Misconfigured:
         entries = {}
     return f". {file} has the entries {visible(', '.join(map(str, entries)))}: set OS_CLOUD" if entries else ""
-
-
-def has_secret(file: Path) -> bool:
-    """Say whether a file seems to hold secrets."""
-    return any(word in read_text(file) for word in SECRETS)
 
 
 def is_loopback(host: str) -> bool:

@@ -135,9 +135,11 @@ class LossyStream:
 
     def write(self, text: str) -> int:
         """Write what can be written."""
-        shown = "".join(f"{_shorten(line)}\n" for line in text.splitlines()) if self._is_short else text
+        if self._is_short:  # without time and level
+            short = (re.sub(r"^\S+ \[\w+ *\] (\S+) *", r"\1 ", line) for line in text.splitlines())
+            text = "".join(f"{cut(line)}\n" for line in short)
         with contextlib.suppress(OSError):
-            sys.stderr.write(ERASE + shown if is_screen(sys.stderr) else shown)
+            sys.stderr.write(ERASE + text if is_screen(sys.stderr) else text)
         return len(text)
 
     def flush(self) -> None:
@@ -148,11 +150,6 @@ class LossyStream:
     def isatty(self) -> bool:
         """Say whether a person reads it, in colours: what is cut has none."""
         return sys.stderr.isatty() and not self._is_short
-
-
-def _shorten(line: str) -> str:
-    """Leave the time and the level away, and what goes beyond the screen."""
-    return cut(re.sub(r"^\S+ \[\w+ *\] (\S+) *", r"\1 ", line))
 
 
 def cut(line: str) -> str:
