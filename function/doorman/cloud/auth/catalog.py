@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence, ValuesView
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, OnErrorOmit
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, OnErrorOmit
 
 from doorman.errors import Misconfigured
 
@@ -34,7 +34,7 @@ class Foreign(BaseModel):
 class Endpoint(Foreign):
     """One URL of a service."""
 
-    url: str
+    url: Annotated[str, Field(pattern="(?i)^https?://[^/]")]
     interface: str = "public"
     region: str | None = None
     region_id: str | None = None
