@@ -24,7 +24,6 @@ _STRUCTURED = "application/cloudevents+json"
 _ADDED = "knative"
 """What the names of the attributes begin with that a broker adds; it adds them anew."""
 
-_TEXT = re.compile(r"\S")
 _PASSING = frozenset({404, 408, 409, 429})
 _NOBODY = "dispatch error: "
 """What a broker says instead of an answer, with code 500, where the subscriber refused or reset the connection."""
@@ -144,7 +143,7 @@ def _decode(name: str, value: str) -> str:
 def _split(data: bytes, where: str) -> Iterator[tuple[str, Any]]:
     """Give the values that follow one another, each on a line or over many, with where they begin."""
     text, line, start, end = data.decode(errors="surrogateescape"), 1, 0, 0
-    while found := _TEXT.search(text, end):
+    while found := re.compile(r"\S").search(text, end):
         line, start = line + text.count("\n", start, found.start()), found.start()
         place = f"{where}:{line}"
         try:

@@ -161,18 +161,12 @@ def test_entries_in_sight(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert name_entries({"OS_CLIENT_CONFIG_FILE": str(named)}) == ""
 
 
-def test_a_file_of_windows(tmp_path: Path) -> None:
-    """UTF-16 with its mark, as PowerShell writes."""
-    (tmp_path / "clouds.yaml").write_text("clouds: {one: {auth: {}}}", "utf-16")
-    with pytest.raises(Misconfigured, match="auth_url is missing"):
-        CloudFiles.find(Identity(), folders=(tmp_path,)).accounts("one")
-
-
 @pytest.mark.parametrize(
     ("content", "error"),
     [
         (None, "cannot be read: No such file or directory"),
         (b"\xff\xfe\xff", "is not UTF-8: save it as UTF-8"),
+        ("clouds: {two: }".encode("utf-16"), "has no entry 'one' under clouds: check OS_CLOUD; there are two"),
         (b"clouds: {one: }", ": clouds.one.auth is missing: keys such as `username:` stand there"),
         (b"clouds: {one: {auth: [url: x]}}", ": clouds.one.auth must hold keys, such as `username:`"),
         (b"clouds: {one: {regions: eu-de}}", ": clouds.one.regions must hold a list of names"),

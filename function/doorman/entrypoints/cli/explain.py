@@ -22,8 +22,7 @@ from doorman.policy.policy import Policy, load
 from doorman.policy.tools import share_file
 from doorman.policy.tools.explain import Explanation, Step, Verdict, as_json, decide_shares, describe_vault, explain
 
-Known = Mapping[str, tuple[Share, Decision]]
-"""The listed shares by image, each with what would be decided among all of them."""
+Known = Mapping[str, tuple[Share, Decision]]  # by image, with what would be decided among all that are listed
 
 _WORDS: Final = {"accept": "accepted", "reject": "rejected", "hold": "held"}
 _STYLES: Final = {"accept": "green", "reject": "red", "hold": "yellow"}

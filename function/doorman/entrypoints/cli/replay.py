@@ -114,9 +114,8 @@ def _blocks(rows: Sequence[Sequence[str]]) -> Iterator[str]:
         yield f"{event_id}  {kind}"
         for name, cell in zip(names[2:], cells, strict=True):
             if cell != NOTHING:
-                start = f"  {name.lower():8}"
-                width = get_terminal_size().columns
-                yield from wrap(visible(cell), width, initial_indent=start, subsequent_indent=" " * len(start))
+                shown = visible(f"  {name.lower():8}{cell}")
+                yield from wrap(shown, get_terminal_size().columns, subsequent_indent=" " * 10)
 
 
 def _row(letter: Letter) -> tuple[str, ...]:

@@ -26,7 +26,6 @@ LONG: Final = timedelta(days=731)
 _ID = re.compile(r"[0-9a-fA-F]{32}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 _HEX = re.compile(r"[0-9a-fA-F-]{20,}", re.ASCII)
 _REGEX = re.compile(r"\^|\$$|\\[dwsb.]|\.\+|\(.*\|.*\)|[^0-9]\.\*")
-_SHELL = re.compile(r"\{.*,.*\}|\[[^\]]*$")
 
 Owners = frozenset[str] | None
 Found = Iterator[tuple[Path, str]]
@@ -242,7 +241,7 @@ def _patterns(places: Sequence[_Placed]) -> Found:
             continue
         if not pattern.isprintable():
             yield path, f"{pattern!r} holds a character that nobody sees: type it anew"
-        elif _SHELL.search(pattern):
+        elif re.search(r"\{.*,.*\}|\[[^\]]*$", pattern):
             yield path, f"`{pattern}`: braces, and a `[` without its `]`, stand for themselves: list a pattern for each"
         elif pattern.startswith(("!", "not ", GROUP)):
             yield path, f'`{pattern}` is a pattern like any other: there is no "not", and a group is none of images'
