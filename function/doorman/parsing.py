@@ -92,13 +92,10 @@ def as_utf8(data: bytes) -> bytes:
 
 def visible(text: str) -> str:
     """Escape what would move the cursor, change colours or hide text: an image's name is its sharer's own words."""
-    return "".join(each if not _is_hidden(each) else repr(each)[1:-1] for each in text)
+    hidden = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+    return "".join(repr(each)[1:-1] if unicodedata.category(each) in hidden else each for each in text)
 
 
 def counted(number: int, noun: str) -> str:
     """Count things in words: `1 share`, `2 shares`."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def _is_hidden(character: str) -> bool:
-    return unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"}

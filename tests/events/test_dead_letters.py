@@ -59,10 +59,11 @@ KIND = ("Content-Type", "application/cloudevents+json; charset=UTF-8", "x", None
         json.dumps({"topic": "t", "headers": None, "payload": DIED}),
         f"{json.dumps(DIED)}\r\n{json.dumps(DIED)}\r\n".encode("utf-8-sig"),
         json.dumps(DIED).encode("utf-16"),
+        f"{json.dumps(structured(DIED, *KIND), indent=2)}\n{json.dumps(DIED, indent=2)}\n",
     ],
     ids=[
         *("one", "array", "lines", "attributes and data", "kcat", "upper case", "structured", "no headers", "object"),
-        *("Windows' UTF-8", "UTF-16"),
+        *("Windows' UTF-8", "UTF-16", "as jq writes them"),
     ],
 )
 def test_every_form_is_read_and_each_event_once(text: str | bytes) -> None:
@@ -75,9 +76,12 @@ def test_every_form_is_read_and_each_event_once(text: str | bytes) -> None:
 
 def test_no_letter_is_lost_in_another() -> None:
     """Records with different payloads are different letters, whatever their headers; so are events of one id."""
-    others: list[dict[str, Any]] = [{**DIED, "id": "e2"}, {**DIED, "data": {}}, {"type": "t"}, {"type": "u"}]
+    others: list[dict[str, Any]] = [{**DIED, "id": "e2"}, {**DIED, "data": {}}, {"type": "t"}, {"specversion": "1.0"}]
     lines = [json.dumps(structured(event, *KIND)) for event in [DIED, *others]]
-    assert [letter.event for letter in letters("\n".join([*lines, *lines]))] == [DIED, *others]
+    assert [letter.event for letter in letters("\n".join([*lines, *lines, lines[0], '{"specversion": "1.0"}']))] == [
+        DIED,
+        *others,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -86,6 +90,7 @@ def test_no_letter_is_lost_in_another() -> None:
         {"headers": [], "payload": None},
         {"payload": ""},
         {"payload": "[]"},
+        {"payload": '{"order": 7}'},
         {"headers": ["content-type", "text/plain"], "payload": "x"},
         {"headers": ["content-type", "application/json"], "payload": "{}"},
     ],
@@ -119,8 +124,8 @@ def test_bytes_are_lines_as_well() -> None:
 
 @pytest.mark.parametrize("text", ["5", "[5]", "{}", '{"id": "x"}'])
 def test_what_is_no_event_is_refused(text: str) -> None:
-    """The text names the file."""
-    with pytest.raises(Rejected, match=r"^dead\.jsonl: "):
+    """The text names the file and the line."""
+    with pytest.raises(Rejected, match=r"^dead\.jsonl:1: "):
         letters(text)
 
 
@@ -140,6 +145,7 @@ INGRESS = "http://broker-ingress.knative-eventing.svc.cluster.local/ns/doorman"
         ("", {}, "no answer in time, none at all, or one with a body: send it again"),
         ("soon", {}, "no answer in time"),
         ("99999", {}, "no answer in time"),
+        ("0", {}, "no answer in time"),
         ("500", {"knativeerrordata": base64.b64encode(REFUSED.encode()).decode()}, "nobody answered: send it again"),
         ("400", {"knativeerrordest": INGRESS}, "the broker refused the event that the subscriber answered with"),
     ],

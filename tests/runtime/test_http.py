@@ -138,8 +138,11 @@ def test_extra_authorities_are_extra(tmp_path: Path) -> None:
     ("environ", "text"),
     [
         ({"K_CA_CERTS": "s3cret"}, "K_CA_CERTS: not a readable set of PEM certificates"),
-        ({"OS_CACERT": "/no/such/file"}, "OS_CACERT: not a readable set of PEM certificates in /no/such/file"),
-        ({"OS_CACERT": "/"}, "OS_CACERT: not a readable set of PEM certificates in /"),
+        (
+            {"OS_CACERT": "/no/such/file"},
+            "OS_CACERT or cacert: not a readable set of PEM certificates in /no/such/file",
+        ),
+        ({"OS_CACERT": "/"}, "OS_CACERT or cacert: not a readable set of PEM certificates in /"),
     ],
 )
 def test_unreadable_authorities(environ: dict[str, str], text: str, clock: FakeClock) -> None:

@@ -8,6 +8,7 @@ See https://knative.dev/docs/eventing/event-delivery/ for the attributes that a 
 import base64
 import binascii
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -46,7 +47,7 @@ class Letter:
     def code(self) -> int | None:
         """The last answer of the subscriber; None where there was none, or the broker does not tell."""
         told = str(self.event.get("knativeerrorcode", ""))
-        return int(told) if told.isascii() and told.isdecimal() and len(told) < 4 else None  # noqa: PLR2004 - digits of a status
+        return int(told) if re.fullmatch("[1-5][0-9][0-9]", told) else None
 
     @property
     def said(self) -> str:
@@ -87,7 +88,7 @@ def _explain(code: int | None) -> str:
 
 
 def read_letters(data: bytes, where: str) -> list[Letter]:
-    """Read kept dead letters: a JSON array, one object, or one object a line; the same event once.
+    """Read kept dead letters: JSON objects that follow one another, or arrays of them; the same event once.
 
     Each is a CloudEvent in structured mode, an object with `attributes` and `data`, or a record of Kafka as `kcat -J`
     writes it. Two are the same event where all of them is, but for what brokers added: an id may be missing or wrong.
@@ -114,7 +115,7 @@ def read_kept(value: Any, where: str) -> Mapping[str, Any]:
         return {**attributes, "data": value.get("data")}
     if "topic" in value and "payload" in value:
         return _read_record(value)
-    if "id" not in value or "type" not in value:
+    if "specversion" not in value and not {"id", "type"} <= value.keys():
         raise Rejected(f"{where}: neither a CloudEvent nor a record of Kafka as `kcat -J` writes it")
     return value
 
@@ -140,15 +141,17 @@ def _decode(name: str, value: str) -> str:
 
 
 def _split(data: bytes, where: str) -> Iterator[tuple[str, Any]]:
-    try:
-        whole = parse_json(data, where)
-    except Rejected:
-        for number, line in enumerate(data.split(b"\n"), start=1):
-            if line.strip():
-                yield f"{where}:{number}", parse_json(line, f"{where}:{number}")
-    else:
-        for value in whole if isinstance(whole, list) else [whole]:
-            yield where, value
+    """Give the values that follow one another, each on a line or over many, with where they begin."""
+    text, line, start, end = data.decode(errors="surrogateescape"), 1, 0, 0
+    while found := re.compile(r"\S").search(text, end):
+        line, start = line + text.count("\n", start, found.start()), found.start()
+        place = f"{where}:{line}"
+        try:
+            _, end = json.JSONDecoder().raw_decode(text, start)
+        except (ValueError, RecursionError) as error:
+            raise Rejected(f"{place}: not JSON ({error})") from error
+        value = parse_json(text[start:end].encode(errors="surrogateescape"), place)
+        yield from ((place, each) for each in (value if isinstance(value, list) else [value]))
 
 
 def _read_record(record: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -164,9 +167,10 @@ def _read_record(record: Mapping[str, Any]) -> Mapping[str, Any]:
     media = told.get("content-type", "" if attributes else _STRUCTURED)
     is_whole = not attributes and b'"specversion"' in body  # whatever a producer's header calls it
     try:
-        return _read_message(_STRUCTURED if is_whole else media, attributes, body)
+        event = _read_message(_STRUCTURED if is_whole else media, attributes, body)
     except Rejected:
         return {}  # such as a tombstone
+    return event if event.keys() & {"id", "type", "specversion"} else {}
 
 
 def _read_message(content_type: str, attributes: Mapping[str, str], body: bytes) -> dict[str, Any]:

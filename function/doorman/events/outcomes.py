@@ -97,7 +97,9 @@ def pending_report(
         expired: names of the policy's exceptions that count no more.
     """
     severity = "error" if error else "action" if entries else "info"
-    keyed = [(entry["image_id"], {**entry, "key": _pending_key(writer, entry)}) for entry in entries]
+    told = [(entry["image_id"], entry["reason"], None, entry["rule"]) for entry in entries]
+    keys = [make_key(writer, EventType.PENDING, *each) for each in told]
+    keyed = [(entry["image_id"], {**entry, "key": key}) for entry, key in zip(entries, keys, strict=True)]
     events = []
     for part in pack(keyed) or [[]]:
         data = {
@@ -192,10 +194,6 @@ def _entry(writer: EventWriter, name: EventType, outcome: Outcome) -> dict[str, 
     if outcome.type is OutcomeType.HELD or (outcome.type in _MAY_LACK and outcome.failed_condition):
         entry["failed_condition"] = outcome.failed_condition
     return entry
-
-
-def _pending_key(writer: EventWriter, entry: Mapping[str, Any]) -> str:
-    return make_key(writer, EventType.PENDING, entry["image_id"], entry["reason"], None, entry["rule"])
 
 
 def _dedupe(writer: EventWriter, kind: EventType, data: Mapping[str, Any]) -> str:

@@ -118,7 +118,7 @@ async def _read_settled(
     lagging = [
         image
         for image, share in current.items()
-        if share and _is_behind(context, check, share) and image not in job.failed
+        if share and (share.member_status != check.status or _is_unlisted(context, share)) and image not in job.failed
     ]
     if lagging and job.state is JobState.SUCCESS:
         await context.clock.sleep(LAG)
@@ -137,11 +137,6 @@ def _is_unlisted(context: ProjectContext, share: Share) -> bool:
     """Say whether no list showed a share that stands as it should: only lists tell whether it is full-ECS."""
     is_settled = share.member_status in {"accepted", "rejected"}
     return is_settled and share.full_ecs is None and share.owner not in {None, context.project_id}
-
-
-def _is_behind(context: ProjectContext, check: CheckData, share: Share) -> bool:
-    """Say whether the cloud does not show the share yet as the job left it."""
-    return share.member_status != check.status or _is_unlisted(context, share)
 
 
 async def _end_all(

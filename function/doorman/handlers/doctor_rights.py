@@ -74,7 +74,7 @@ class Rights:
         await self._read_one(lists)
         chart.add(Check.MEMBER_STATUS, assumptions.judge_member_status(lists))
         with chart.guard(Check.LIMIT, fix=_AGAIN):
-            await self._try_lists(assumptions.find_fullest(lists))
+            await self._try_lists(max(lists.values(), key=lambda listed: len(listed.page.rows)))
         rows = [row for listed in lists.values() for row in listed.rows.values()]
         chart.add(Check.FACTS, assumptions.judge_facts(rows, project_id=cloud.project_id))
         if cloud.service.has_jobs:

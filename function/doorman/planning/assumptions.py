@@ -45,11 +45,6 @@ class Listed:
 Lists = Mapping[MemberStatus, Listed]
 
 
-def find_fullest(lists: Lists) -> Listed:
-    """Give the list with the most rows: it tells the most."""
-    return max(lists.values(), key=lambda listed: len(listed.page.rows))
-
-
 def judge_member_status(lists: Lists) -> Verdict:
     """Say whether the lists differ by `member_status`: an image has one status only."""
     rows = [image for listed in lists.values() for image in listed.rows]

@@ -11,7 +11,7 @@ from doorman.models import Action, MemberStatus, Reason, Share
 from doorman.policy.conditions import UNKNOWN, value_of
 from doorman.policy.policy import Policy, Rule, VaultRule
 
-_SETTLED: Mapping[MemberStatus | None, Action] = {"accepted": "accept", "rejected": "reject"}
+SETTLED: Mapping[MemberStatus | None, Action] = {"accepted": "accept", "rejected": "reject"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +62,7 @@ def decide(share: Share, policy: Policy, *, now: datetime, at_door: bool = True)
     """
     if share.owner is None:
         return _told(_UNKNOWN_OWNER, policy, [])
-    settled = None if at_door else _SETTLED.get(share.member_status)
+    settled = None if at_door else SETTLED.get(share.member_status)
     trials: list[Trial] = []
     doubts: dict[Action, Rule] = {}
     rules = policy.rules_for(share.owner)

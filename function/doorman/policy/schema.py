@@ -6,7 +6,7 @@ Only its form, and the words for it. References and sense are checked in `checks
 from datetime import date
 from typing import Annotated, Any, ClassVar, Final, Literal, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, JsonValue
+from pydantic import BeforeValidator, ConfigDict, Field, JsonValue
 
 from doorman.models import Action, Kind, Mode
 from doorman.policy.document.strict import Strict
@@ -25,9 +25,9 @@ def _to_list(value: object) -> object:
     return value if isinstance(value, list | dict) or value is None else [value]
 
 
-def _check_date(text: str) -> str:
-    date.fromisoformat(text)
-    return text
+def _check_date(value: object) -> object:
+    date.fromisoformat(str(value))  # of a number, too: quotes would not make it a day
+    return value
 
 
 _ID: Final = "1 to 64 of `A-Z a-z 0-9 _ -`"
@@ -65,7 +65,7 @@ Name = Annotated[
 Day = Annotated[
     str,
     Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"),
-    AfterValidator(_check_date),
+    BeforeValidator(_check_date),
     Field(json_schema_extra={"format": "date"}, description="the last day that it counts, such as `2026-12-31`"),
 ]
 Natural = Annotated[int, Field(ge=0, le=10**9)]

@@ -271,6 +271,6 @@ def trust(
         try:
             context.load_verify_locations(cafile=file, cadata=text)
         except (OSError, ssl.SSLError, ValueError) as error:
-            where = f"OS_CACERT: not a readable set of PEM certificates in {file}"
+            where = f"OS_CACERT or cacert: not a readable set of PEM certificates in {file}"
             raise Misconfigured(where if file else "K_CA_CERTS: not a readable set of PEM certificates") from error
     return context

@@ -69,18 +69,14 @@ async def reach(url: str, *, client: httpx.AsyncClient, clock: Clock) -> Reached
     try:
         answer = await client.get(base, auth=httpx.Auth(), headers={"Accept": "application/json"})
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        fault: Literal["proxy", "connection"] = "proxy" if via and _is_proxys(error) else "connection"
+        is_behind = any(isinstance(cause, ssl.SSLError) for cause in list_causes(error))  # who speaks TLS to us
+        fault: Literal["proxy", "connection"] = "proxy" if via and not is_behind else "connection"
         said = f" ({str(error)[:3]})" if isinstance(error, httpx.ProxyError) and str(error)[:3].isdecimal() else ""
         return Reached(**seen, fault=fault, trouble=name_trouble(error, base) + said, at=clock.now())
     if via and (answer.status_code in _PROXYS_OWN or _is_page(answer, base)):
         trouble = f"{seen['host']} through the proxy {seen['proxy']}: it answers {answer.status_code} itself"
         return Reached(**seen, fault="proxy", trouble=trouble, at=clock.now())
     return Reached(**seen, certificate=_describe(answer), date=answer.headers.get("date"), at=clock.now())
-
-
-def _is_proxys(error: Exception) -> bool:
-    """Say whether it was the proxy that failed: whoever speaks TLS to us is behind it."""
-    return not any(isinstance(cause, ssl.SSLError) for cause in list_causes(error))
 
 
 def _is_page(answer: httpx.Response, base: str) -> bool:

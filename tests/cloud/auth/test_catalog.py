@@ -102,9 +102,17 @@ def test_no_catalog(raw: object) -> None:
 
 @pytest.mark.parametrize("shape", [list, dict])
 def test_others_faults_are_not_ours(shape: type) -> None:
-    """A null URL or type, an odd region or interface, of whatever service: it is left out, and the rest counts."""
+    """A null URL or type, a URL that is none, an odd region or interface, of whatever service: it is left out."""
     good = {"url": "https://ims.test", "interface": "public", "region": "eu-de", "region_id": None}
-    endpoints = [good, None, {"url": None}, {**good, "region": 5}, {**good, "interface": None}]
+    endpoints = [
+        {**good, "url": ""},
+        {**good, "url": "/v2/p"},
+        good,
+        None,
+        {"url": None},
+        {**good, "region": 5},
+        {**good, "interface": None},
+    ]
     rows = [{"type": "image", "endpoints": endpoints}, {"type": ["image"], "endpoints": []}, {"type": "mine"}]
     raw = rows if shape is list else dict(enumerate(rows))
     assert TypeAdapter(Catalog).validate_python(raw) == (Entry.model_validate({"type": "image", "endpoints": [good]}),)

@@ -79,6 +79,7 @@ ENTRIES: Mapping[str, tuple[str, Works | str]] = {
         f"https://b.test/v3}}}}}}], region_name: b, auth: {{{USER.partition(', ')[2]}, {PROJECT}}}}}"),
         works(Plugin, "regions", auth_url="https://b.test/v3", region="b")),
     "8 verify": (f"{{verify: false, auth: {{{USER}, {PROJECT}}}}}", r"verify: certificates are always .* cacert$"),
+    "8 a path": (f"{{verify: /ca.pem, auth: {{{USER}, {PROJECT}}}}}", r"verify: certificates are .* cacert$"),
     "8 under auth": (f"{{auth: {{verify: no, {USER}, {PROJECT}}}}}", r"auth\.verify: certificates are .* cacert$"),
     "9 the system": (f"{{auth: {{system_scope: all, {USER}}}}}", r"auth\.system_scope: shares belong to a project"),
     "9 a trust": (f"{{auth: {{trust_id: t, {USER}}}}}", works(Plugin, "auth.trust_id", project__id=None)),
@@ -209,6 +210,11 @@ VARIABLES: Mapping[str, tuple[Mapping[str, str], Works | str]] = {
     ),
     "23 a trust beside a project": ({**ENVIRON, "OS_TRUST_ID": "t"}, r"^OS_TRUST_ID: a trust has its own project"),
     "a key without its certificate": ({**ENVIRON, "OS_KEY": "k"}, r"^OS_KEY: it belongs to a client certificate"),
+    "22 an agency for keys": (
+        {"HW_ACCESS_KEY": "A", "HW_SECRET_KEY": "S", "HW_PROJECT_ID": "p1", "HW_ASSUME_ROLE_AGENCY_NAME": "a"},
+        r"HW_ASSUME_ROLE_AGENCY_NAME needs a login with user name and password$",
+    ),
+    "quotes that docker kept": ({**ENVIRON, "OS_AUTH_URL": f'"{URL}"'}, r"^OS_AUTH_URL .*; leave out the quotes$"),
     "a type that nobody knows": (
         {**ENVIRON, "OS_AUTH_TYPE": "nonsense"},
         r"^OS_AUTH_TYPE: openstacksdk cannot read it \(NoMatchingPlugin: plugin nonsense; some types need a package",

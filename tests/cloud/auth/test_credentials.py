@@ -151,7 +151,7 @@ def test_authority_of_an_entry_is_trusted(tmp_path: Path) -> None:
     settings = Settings.from_environ(environ, is_sink_required=False)
     with pytest.raises(Misconfigured) as caught:
         connect(settings, clock=FakeClock())
-    assert str(caught.value) == f"OS_CACERT: not a readable set of PEM certificates in {tmp_path}/ca.pem"
+    assert str(caught.value) == f"OS_CACERT or cacert: not a readable set of PEM certificates in {tmp_path}/ca.pem"
 
 
 def test_broken_entries_stop_the_start(tmp_path: Path) -> None:

@@ -130,13 +130,18 @@ def test_refusal_names_what_to_check(status: int) -> None:
     [
         (401, {"agency": Agency(name="x", domain=Domain(name="y"))}, "the agency and its rights in the project"),
         (401, {"login": ApplicationCredential(id="ac1", secret="x")}, "its secret and whether it has expired"),
+        (
+            401,
+            {"entry": "it", "project": Project(name="p")},
+            r"clouds\.it\.auth\.username, clouds\.it\.auth\.password, the project p and its role",
+        ),
         (404, {"login": ApplicationCredential(id="ac1", secret="x")}, "its secret and whether it has expired"),
     ],
 )
 def test_refusal_fits_the_login(status: int, more: dict[str, Any], suspects: str) -> None:
     """An agency and an application credential have suspects of their own; an unknown one of the latter is a 404."""
-    with pytest.raises(LoginRefused, match=rf" \({status}\): check .*, {suspects}$"):
-        read_token(status, {}, b"", account=account(Project(id="p1"), **more), now=NOW)
+    with pytest.raises(LoginRefused, match=rf" \({status}\): check .*{suspects}$"):
+        read_token(status, {}, b"", account=account(**{"project": Project(id="p1"), **more}), now=NOW)
 
 
 @pytest.mark.parametrize(

@@ -207,7 +207,7 @@ def test_several_projects_with_a_profile_from_a_file(tmp_path: Path) -> None:
     """clouds-public.yaml beside clouds.yaml, and an account for each project."""
     vendors = {"public-clouds": {"mine": {"auth": {"auth_url": "https://mine.test/v3"}, "region_name": "here"}}}
     (tmp_path / "clouds-public.yaml").write_text(yaml.safe_dump(vendors))
-    write(tmp_path, yaml.safe_load(f"{{profile: mine, auth: {{{USER_ALONE}, project_id: [p1, p2]}}}}"))
+    write(tmp_path, yaml.safe_load(f"{{profile: mine, auth: {{{USER_ALONE}, project_id: [p1, null, p2]}}}}"))
     accounts = CloudFiles.find(Identity(), folders=(tmp_path,)).accounts("it")
     found = [(each.auth_url, each.region, each.project.id) for each in accounts]
     assert found == [("https://mine.test/v3", "here", "p1"), ("https://mine.test/v3", "here", "p2")]
@@ -277,7 +277,13 @@ def test_environment_fills_the_gaps(tmp_path: Path) -> None:
             f"{{ak: A, auth: {{{USUAL}, foo: 1, auth_url: x}}}}",
             "auth.foo: openstacksdk cannot read it (TypeError: unexpected keyword argument 'foo')",
         ),
-        ("{username: u, auth: 7}", "auth: openstacksdk cannot read it (ValueError)"),
+        ("{username: u, auth: 7}", "auth must hold keys"),
+        (
+            f"{{regions: [{{name: eu-de, values: {{}}}}], region_name: eu-nl, auth: {{{USUAL}, auth_url: x}}}}",
+            "regions: openstacksdk cannot read it (ConfigException: Valid choices are eu-de",
+        ),
+        (f"{{auth_type: v3adfspassword, auth: {{{USUAL}, auth_url: x}}}}", "auth_type: openstacksdk cannot read it ("),
+        (f"{{username: u, auth: {{{USER_ALONE}, project_id: [null], auth_url: x}}}}", "project_id is missing: shares"),
     ],
 )
 def test_what_neither_honours(tmp_path: Path, entry: str, message: str) -> None:

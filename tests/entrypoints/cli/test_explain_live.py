@@ -1,5 +1,6 @@
 """`doorman explain --project` and `doorman pending --facts`: why, asked of the cloud itself."""
 
+import io
 import json
 from pathlib import Path
 
@@ -30,6 +31,41 @@ def test_it_says_why_rule_by_rule(cloud: Cloud, tmp_path: Path, command: Command
     other.write_text(POLICY.replace("default: hold", "default: reject"))
     assert "would be rejected" in command("explain", "--project", "receiver", stranger, "--policy", str(other)).out
     assert cloud.writes == []
+
+
+RULES = f"""
+version: 1
+rules:
+  - {{name: new, owners: [{GOLDEN}], images: {{names: [kept], age_days: {{at_most: 5}}}}, decision: reject}}
+  - {{name: old, owners: [{GOLDEN}], images: {{names: [kept], age_days: {{at_least: 5}}}}, decision: accept}}
+  - {{name: more, owners: [{GOLDEN}], images: {{names: [other]}}, decision: accept}}
+limits: {{accepts_per_owner: 1}}
+"""
+
+
+def test_all_commands_say_the_same(
+    cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Command
+) -> None:
+    """What waits counts for the limit, and of what was settled no age is asked, as a run and `reconcile` have it."""
+    kept = cloud.add_share(GOLDEN, "receiver", name="kept", status="accepted")
+    image, _ = [cloud.add_share(GOLDEN, "receiver", name="other") for _ in range(2)]
+    policy = tmp_path / "rules.yaml"
+    policy.write_text(RULES)
+    monkeypatch.setenv("DOORMAN_POLICY", str(policy))
+    lines = command("explain", "--project", "receiver", image, kept).out.splitlines()
+    held = "  would be held: limit_reached, rule more"
+    assert [line for line in lines if "would be" in line] == [held, "  would be accepted: allowed_owner, rule old"]
+    assert "    rule new (reject): asked only when a share comes in" in lines
+    assert command("reconcile").out == "nothing drifted\n"
+    (tmp_path / "shares.json").write_text(command("pending", "--facts").out)
+    data = {"project_id": "receiver", "images": [image]}
+    event = {"specversion": "1.0", "id": "e", "source": "/s", "type": "dev.doorman.share.notified.v1", "data": data}
+    (tmp_path / "event.json").write_text(json.dumps(event))
+    told = command("explain", str(tmp_path / "event.json"), "--shares", str(tmp_path / "shares.json"))
+    assert held in told.out.splitlines()
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    told = command("approve", image, "--project", "receiver", "--reason", "r", code=1)
+    assert "  the policy would hold it, rule more: limit_reached (accepts_per" in told.err
 
 
 def test_what_is_no_share_is_said(cloud: Cloud, monkeypatch: pytest.MonkeyPatch, command: Command) -> None:

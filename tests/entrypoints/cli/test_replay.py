@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -62,6 +63,20 @@ def broker(sent: list[dict[str, Any]]) -> Iterator[str]:
     routes = [Route("/", take, methods=["POST"]), Route("/dead-letters", give), Route("/broken", fail)]
     with serve(Starlette(routes=routes)) as url:
         yield url
+
+
+def test_on_a_terminal_each_stands_below_the_other(
+    file: str, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A table of them is wider than most; what is not known has no line."""
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    Path(file).write_text('{"topic": "t", "payload": null}' + json.dumps(DIED))
+    assert command("replay", file).out.splitlines()[:-1] == [
+        *("-  -", "  why     there is no event in this", "          record: nothing to send"),
+        *("e1  t", "  project receiver", "  images  1", "  code    503"),
+        *("  why     not possible at that time:", "          send it again", "  said    the cloud cannot be reached"),
+    ]
 
 
 def test_it_shows_why_each_died_and_sends_nothing(file: str, command: Command) -> None:

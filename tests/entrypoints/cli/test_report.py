@@ -75,7 +75,7 @@ def test_the_counts(archive: str, command: Command) -> None:
     lines = told.out.splitlines()
     assert lines[:3] == ["5 shares", "", "OUTCOME   SHARES"]
     assert sorted(lines[3:8]) == [f"{kind:8}  1" for kind in sorted(TAKEN.values())]
-    assert told.err == "doorman: 4 lines were none of Doorman's\n"
+    assert told.err == "doorman: passed over, as none of Doorman's: 4 lines\n"
     assert "| job_failed (IMG.0046) | 1 |" in command("report", archive, "--markdown").out.splitlines()
 
 
@@ -114,7 +114,7 @@ def test_a_row_a_share(archive: str, command: Command) -> None:
 def test_every_form_of_archive_tells_the_same(
     tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`kcat -J` in binary and structured mode, and log lines from stdin."""
+    """`kcat -J` in binary and structured mode, and log lines from stdin; also as Windows writes them."""
     decided, accepted = STORIES[1], STORIES[0]
     headers = ["ce_specversion", "1.0", "ce_id", "7", "ce_type", accepted["type"], "ce_time", accepted["time"]]
     kafka = [
@@ -132,8 +132,10 @@ def test_every_form_of_archive_tells_the_same(
         },
     ]
     stories = []
-    for lines in ([{**decided, "event": "an extension"}, accepted], kafka, log):
-        monkeypatch.setattr(sys, "stdin", io.StringIO("\n".join(map(json.dumps, lines))))
+    whole = [{**decided, "event": "an extension"}, accepted]
+    for lines, encoding in ((whole, "utf-8-sig"), (kafka, "utf-16"), (log, "utf-8")):
+        piped = io.BytesIO("\r\n".join(map(json.dumps, lines)).encode(encoding))
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(piped)))
         stories.append(command("report", "-", "--image", image_id(1)).out.replace("; policy abc", ""))
     assert stories[0] == stories[1] == stories[2]
 

@@ -190,7 +190,20 @@ SYSTEM = "without a wildcard, no system calls itself exactly so"
     ("text", "lines"),
     [
         (rules(ACCEPT), []),
-        (rules(ACCEPT.replace(OWNER, OWNER.upper())), []),
+        (
+            rules(ACCEPT.replace(OWNER, OWNER.upper())),
+            [f"3: `{OWNER.upper()}` is in capitals, and IDs are compared as they stand: `{OWNER}`?"],
+        ),
+        (
+            rules("name: old, images: {names: ['g-{1,2}', 'g-[0-9', 'g-[]x]', \"g\u200b\u00a0-*\"]}, decision: reject"),
+            [
+                *(
+                    f"3: `{each}`: braces, and a `[` without its `]`, stand for themselves: list a pattern for each"
+                    for each in ("g-{1,2}", "g-[0-9")
+                ),
+                r"3: 'g\u200b\xa0-*' holds a character that nobody sees: type it anew",
+            ],
+        ),
         (
             rules(f"name: kill, owners: [{OWNER[:-1]}], decision: reject"),
             [f"3: `{OWNER[:-1]}` is no project ID, it has 31 hex digits: an ID is 32 hex digits, or a UUID"],

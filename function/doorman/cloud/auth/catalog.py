@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence, ValuesView
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, OnErrorOmit
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, OnErrorOmit
 
 from doorman.cloud.api.base import Service
 from doorman.errors import Misconfigured
@@ -42,7 +42,7 @@ class Foreign(BaseModel):
 class Endpoint(Foreign):
     """One URL of a service."""
 
-    url: str
+    url: Annotated[str, Field(pattern="(?i)^https?://[^/]")]
     interface: str = "public"
     region: str | None = None
     region_id: str | None = None

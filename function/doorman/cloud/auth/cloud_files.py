@@ -14,7 +14,7 @@ from doorman.cloud.auth.environ import Identity
 from doorman.cloud.auth.logins import PROJECT_IDS, PROJECT_NAMES, read_accounts
 from doorman.cloud.auth.variables import Values
 from doorman.errors import Misconfigured
-from doorman.parsing import visible
+from doorman.parsing import as_utf8, visible
 
 SUFFIXES = (".yaml", ".yml", ".json")
 SECRETS = ("password", "secret", "sk:", "secret_key", "token", "passcode")
@@ -99,7 +99,8 @@ class CloudFiles:
     def notes(self) -> tuple[str, ...]:
         """Say what a person should know of the files: who else may read them, and what is laid over what."""
         files = [self.config, *([self.secure] if self.secure else [])]
-        open_files = [file for file in files if has_secret(file) and file.stat().st_mode & FOR_ALL]
+        secret = [file for file in files if any(word in read_text(file) for word in SECRETS)]
+        open_files = [file for file in secret if file.stat().st_mode & FOR_ALL]
         notes = [f"{file} holds secrets, and everybody on this machine may read it: chmod o-r" for file in open_files]
         if self.is_secure_strange:
             notes.append(f"{self.secure} is laid over {self.config}, which names the host that its secrets go to")
@@ -141,11 +142,6 @@ def name_entries(environ: Mapping[str, str]) -> str:
     return f". {file} has the entries {visible(', '.join(map(str, entries)))}: set OS_CLOUD" if entries else ""
 
 
-def has_secret(file: Path) -> bool:
-    """Say whether a file seems to hold secrets."""
-    return any(word in read_text(file) for word in SECRETS)
-
-
 def is_loopback(host: str) -> bool:
     """Say whether a host is this machine."""
     try:
@@ -161,6 +157,8 @@ def read_text(path: Path) -> str:
         Misconfigured: it cannot be read.
     """
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise Misconfigured(f"{path} cannot be read: {type(error).__name__}") from error
+        return as_utf8(path.read_bytes()).decode()
+    except OSError as error:
+        raise Misconfigured(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise Misconfigured(f"{path} is not UTF-8: save it as UTF-8") from error

@@ -100,6 +100,8 @@ def read_entry(text: str, secure: str | None, source: Source) -> Values | HandOv
     """
     clouds = find_clouds(parse(text, file=source.file))
     entry = clouds.get(source.cloud)
+    if source.cloud in clouds and not isinstance(entry, dict):
+        raise Misconfigured(f"{source.spell('auth')} is missing: keys such as `username:` stand there")
     if not isinstance(entry, dict):
         there = f"; there are {visible(', '.join(map(str, clouds)))}" if clouds else ""
         raise Misconfigured(f"{source.file} has no entry {source.cloud!r} under clouds: check OS_CLOUD{there}")
@@ -107,6 +109,9 @@ def read_entry(text: str, secure: str | None, source: Source) -> Values | HandOv
     entry = drop_unset(merge(entry, hidden if isinstance(hidden, dict) else {}))
     places = list_places(entry)
     check_served(places, source.spell)
+    for place, kind, form in (("auth", dict, "keys, such as `username:`"), ("regions", list, "a list of names")):
+        if not isinstance(places.get(place, kind()), kind):
+            raise Misconfigured(f"{source.spell(place)} must hold {form}")
     if (key := find_foreign(places, source)) is not None:  # a key may be empty
         return HandOver(
             entry=entry,
@@ -180,10 +185,10 @@ def find_foreign(places: Mapping[str, Any], source: Source) -> str | None:
         return "auth_type"
     for place, value in places.items():
         is_list = isinstance(value, list) and all(isinstance(each, str) for each in value)
-        if (place == "auth" and isinstance(value, dict)) or HARMLESS.fullmatch(place):
+        if place == "auth" or HARMLESS.fullmatch(place):
             continue
         is_formatted = "auth_url" in place or not place.startswith("auth.")  # openstacksdk fills in what stands in {}
-        if place == "auth" or place not in KNOWN or (is_formatted and "{" in str(value)):
+        if place not in KNOWN or (is_formatted and "{" in str(value)):
             return place
         if not (is_list if place == "regions" else isinstance(value, str) or (is_list and place in LISTS)):
             return place

@@ -28,6 +28,7 @@ HUAWEI = {
     "OS_SECURITY_TOKEN": "HW_SECURITY_TOKEN",
     "OS_REGION_NAME": "HW_REGION_NAME",
     "OS_PROJECT_ID": "HW_PROJECT_ID",
+    "OS_AGENCY_NAME": "HW_ASSUME_ROLE_AGENCY_NAME",  # which keys cannot assume here, and is refused so
 }
 # Of a login that our own reader does not know, and what makes it another one after all.
 HANDED = (

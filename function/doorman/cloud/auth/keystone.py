@@ -195,7 +195,11 @@ def read_refusal(status: int, headers: Mapping[str, str], *, account: Account, b
 
 def name_suspects(account: Account) -> str:
     """Name what may be wrong with a login that was refused; Keystone does not tell."""
+    names = ("username", "password", "auth_url", "application_credential_id")
+    auth = f"clouds.{account.entry}.auth." if account.entry else "OS_"
+    user, password, url, key = (auth + (name if account.entry else name.upper()) for name in names)
     if isinstance(account.login, ApplicationCredential):
-        return "OS_AUTH_URL, OS_APPLICATION_CREDENTIAL_ID, its secret and whether it has expired"
-    target = "the agency and its rights in the project" if account.agency else "the project and its role"
-    return f"OS_USERNAME, OS_PASSWORD, {target}"
+        return f"{url}, {key}, its secret and whether it has expired"
+    project = f"the project {account.project.name}" if account.project.name else "the project"
+    target = f"the agency and its rights in {project}" if account.agency else f"{project} and its role"
+    return f"{user}, {password}, {target}"

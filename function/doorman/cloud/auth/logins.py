@@ -43,7 +43,7 @@ TARGETS = {
 }
 PROJECT_MARK = "%(project_id)s"
 INTERFACES = ("public", "internal", "admin")
-BLIND = {"insecure": ("true", "yes", "on", "1"), "verify": ("false", "no", "off", "0")}
+TRUE = ("true", "yes", "on", "1")
 
 
 def check_served(places: Mapping[str, Any], spell: Callable[[str], str]) -> None:
@@ -57,7 +57,8 @@ def check_served(places: Mapping[str, Any], spell: Callable[[str], str]) -> None
     """
     for place, value in places.items():
         key = place.removeprefix("auth.")
-        if str(value).lower() in BLIND.get(key, ()):
+        is_true = str(value).lower() in TRUE
+        if value is not None and ((key == "insecure" and is_true) or (key == "verify" and not is_true)):
             named = spell("cacert").rpartition(".")[2]
             raise Misconfigured(f"{spell(place)}: certificates are always verified; name your own authority in {named}")
         if value and key in {"system_scope", "system-scope"}:

@@ -69,8 +69,8 @@ def list_singles(handed: HandOver) -> Iterator[dict[str, Any]]:
         value = home.get(name)
         values = value.split(",") if isinstance(value, str) and name == "project_id" else value
         if isinstance(values, list):
-            for each in values:
-                home[name] = str(each).strip()
+            for each in [text for each in values if (text := str(each or "").strip())] or [""]:
+                home[name] = each
                 yield deepcopy(whole)
             return
     yield whole
@@ -145,11 +145,13 @@ def resolve(handed: HandOver, single: Mapping[str, Any]) -> "CloudRegion":
     except Exception as error:  # noqa: BLE001 - it checks little of what it is given
         # The text of most may quote what stands in the entry, a secret as well; the names in these are harmless.
         known = re.search(
-            r"(unexpected keyword|\d required positional) arguments?:? '\w+'|vendor profile [\w.-]+|plugin [\w.-]+",
+            r"(unexpected keyword|\d required positional) arguments?:? '\w+'|vendor profile [\w.-]+"
+            r"|plugin [\w.-]+(?= could)|Valid choices are [\w, -]+",
             str(error),
         )
         what = f": {known[0]}" if known else ""
-        is_rare = isinstance(error, NoMatchingPlugin) or "saml" in str(single.get("auth_type"))
+        kind = str(single.get("auth_type"))
+        is_rare = isinstance(error, NoMatchingPlugin | ImportError) or "saml" in kind or "adfs" in kind
         what += "; some types need a package, such as keystoneauth1[saml2]" if is_rare else ""
         raise Misconfigured(f"{handed.key}: openstacksdk cannot read it ({type(error).__name__}{what})") from None
 

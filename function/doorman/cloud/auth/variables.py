@@ -60,8 +60,9 @@ class Values:
         if (value := self.get(name)) is None:
             return None
         if not is_plain_url(value):
+            hint = "; leave out the quotes" if value[0] in {'"', "'"} else ""
             raise Misconfigured(
-                f"{self.spell(name)} must be an http:// or https:// URL without user, query or fragment"
+                f"{self.spell(name)} must be an http:// or https:// URL without user, query or fragment{hint}"
             )
         return value.rstrip("/")
 

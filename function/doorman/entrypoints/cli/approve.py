@@ -8,10 +8,12 @@ import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from uuid import uuid4
 
 from doorman.cloud.member_status import read_current
+from doorman.entrypoints.cli.explain_live import decide_among_all
 from doorman.entrypoints.cli.output import ask
 from doorman.entrypoints.cli.progress import supervise
 from doorman.entrypoints.cli.run import FAILED, exit_code, show_report
@@ -25,7 +27,7 @@ from doorman.handlers.run import Report, Run
 from doorman.models import Action, Reason, Share, is_image_id, is_plain_id
 from doorman.parsing import counted, visible
 from doorman.planning.outcomes import WANTED
-from doorman.policy import decision as decisions
+from doorman.policy.decision import Decision
 from doorman.policy.override import override_by_hand
 
 MAX_REASON = 1000
@@ -98,22 +100,22 @@ async def _look(arguments: Namespace, images: Sequence[str]) -> list[str]:
     async with open_projects(arguments, projects=[arguments.project], is_telling=False, as_json=False) as session:
         context = await find_context(session)
         shares = await read_current(context.cloud, images)
-        return [line for image in images for line in (*_tell(image, shares[image], session.known, context), "")]
+        would, now = await decide_among_all(context, shares), context.clock.now()
+        known = session.known
+        return [line for each in images for line in (*_tell(each, shares[each], known, would.get(each), now), "")]
 
 
-def _tell(image: str, share: Share | None, known: Known, context: ProjectContext) -> Iterator[str]:
+def _tell(image: str, share: Share | None, known: Known, would: Decision | None, now: datetime) -> Iterator[str]:
     """Say what the image is, whose, how it stands, and what the policy would do."""
-    now = context.clock.now()
     yield f"{image}  {(share and share.name) or NOTHING}"
     if share is None:
         yield f"  {Reason.NOT_SHARED}: the cloud knows no such share of this project"
         return
     yield f"  {describe(share, now=now) or 'nothing is known of what it is'}"
     yield f"  of {known.owner(share.owner)}, stands as {share.member_status or NOTHING}"
-    if share.owner is None:
+    if would is None:
         yield f"  the policy cannot decide: {Reason.FACT_UNKNOWN}"
         return
-    would = decisions.decide(share, context.policy, now=now)
     why = f"{would.reason} ({would.failed_condition})" if would.failed_condition else would.reason
     yield f"  the policy would {would.action} it{f', rule {would.rule}' if would.rule else ''}: {why}"
 

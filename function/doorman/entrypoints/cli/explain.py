@@ -16,9 +16,12 @@ from doorman.events.claims import read_claims
 from doorman.events.cloudevents import read
 from doorman.events.files import read_message
 from doorman.models import Share, is_image_id
+from doorman.policy.decision import Decision
 from doorman.policy.policy import Policy, load
 from doorman.policy.tools import share_file
-from doorman.policy.tools.explain import Explanation, as_json, describe_decision, explain
+from doorman.policy.tools.explain import Explanation, as_json, decide_shares, describe_decision, explain
+
+Known = Mapping[str, tuple[Share, Decision]]  # by image, with what would be decided among all that are listed
 
 _CLAIMED: Final = "as the event claims; the functions would ask the cloud"
 
@@ -68,7 +71,8 @@ def _explain_files(arguments: argparse.Namespace) -> int:
     path = arguments.policy or os.environ.get("DOORMAN_POLICY") or "policy.yaml"
     policy = load(read_text(path), file=path, api=served_api())
     listed = share_file.load(read_text(arguments.shares), file=arguments.shares) if arguments.shares else ()
-    known = {share.image_id.lower(): share for share in listed}
+    decided = zip(listed, decide_shares(listed, policy, datetime.now(UTC)), strict=True)
+    known = {share.image_id.lower(): (share, decision) for share, decision in decided}
     answers = [_answer(file, policy, known) for file in arguments.events]
     if arguments.json:
         say_lines(json.dumps([_as_json(answer) for answer in answers], indent=2))
@@ -78,7 +82,7 @@ def _explain_files(arguments: argparse.Namespace) -> int:
     return 1 if any(answer.refused for answer in answers) else 0
 
 
-def _answer(file: str, policy: Policy, known: Mapping[str, Share]) -> Answer:
+def _answer(file: str, policy: Policy, known: Known) -> Answer:
     if is_image_id(file) and not Path(file).exists():
         raise Misconfigured(f"{file}: no event file; for an image, --project names the project that it is shared with")
     message = read_message(read_bytes(file))
@@ -88,17 +92,19 @@ def _answer(file: str, policy: Policy, known: Mapping[str, Share]) -> Answer:
         return Answer(file=file, refused=str(error))
 
 
-def _images(headers: Mapping[str, str], body: bytes, policy: Policy, known: Mapping[str, Share]) -> Iterator[Told]:
+def _images(headers: Mapping[str, str], body: bytes, policy: Policy, known: Known) -> Iterator[Told]:
     for event in read(headers, body):
         for claimed in read_claims(event):
-            listed = known.get(claimed.image_id)
+            listed, decision = known.get(claimed.image_id, (None, None))
             share = replace(listed, project_id=claimed.project_id) if listed else claimed
+            among = decision if share == listed else None
+            why = explain(share, policy, now=datetime.now(UTC), decision=among)
             yield Told(
                 event_id=event.id,
                 event_type=event.type,
                 share=share,
                 source="as the list of shares says" if listed else _CLAIMED,
-                explanation=None if share.owner == share.project_id else explain(share, policy, now=datetime.now(UTC)),
+                explanation=None if share.owner == share.project_id else why,
             )
 
 

@@ -11,9 +11,11 @@ from doorman.entrypoints.cli.output import say, say_decision, say_lines
 from doorman.entrypoints.cli.session import find_context, open_projects
 from doorman.entrypoints.cli.tables import NOTHING, Known, describe
 from doorman.errors import Misconfigured
+from doorman.handlers.context import ProjectContext
 from doorman.models import Share, is_image_id
+from doorman.policy.decision import Decision
 from doorman.policy.tools import share_file
-from doorman.policy.tools.explain import Explanation, as_json, describe_decision, explain
+from doorman.policy.tools.explain import Explanation, as_json, decide_shares, describe_decision, explain
 
 
 def run(arguments: Namespace) -> int:
@@ -41,14 +43,28 @@ def _show(
     return 0 if len(explanations) == len(shares) else 1
 
 
+async def decide_among_all(context: ProjectContext, shares: Mapping[str, Share | None]) -> dict[str, Decision]:
+    """Decide shares as they stand, as far as their owners are known; `limits` counts all that wait in the project.
+
+    Raises:
+        Unavailable: the cloud cannot be read now.
+    """
+    asked = [share for share in shares.values() if share and share.owner]
+    waiting = await context.cloud.pending() if context.policy.accepts_per_owner else {}
+    others = (share for image, share in waiting.items() if image not in shares and share.owner != context.project_id)
+    decided = decide_shares([*asked, *others], context.policy, context.clock.now())
+    return {share.image_id: decision for share, decision in zip(asked, decided, strict=False)}
+
+
 async def _read(arguments: Namespace) -> tuple[dict[str, Share | None], dict[str, Explanation], Known]:
     images = list(dict.fromkeys(image.lower() for image in arguments.events))
     async with open_projects(arguments, projects=[arguments.project], is_telling=False, as_json=True) as session:
         context = await find_context(session)
         shares = await read_current(context.cloud, images)
+        decided = await decide_among_all(context, shares)
         now = context.clock.now()
     explanations = {
-        image: explain(share, context.policy, now=now)
+        image: explain(share, context.policy, now=now, decision=decided[image])
         for image, share in shares.items()
         if share and share.owner not in {None, context.project_id}
     }

@@ -3,14 +3,16 @@
 Nothing foreign reaches a terminal unescaped.
 """
 
+import codecs
 import contextlib
+import io
 import os
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from shutil import get_terminal_size
-from typing import TextIO
+from typing import TextIO, cast
 
 from pydantic_core import to_json
 
@@ -54,6 +56,14 @@ def read_text(path: str) -> str:
         before = data[: error.start]
         line, column = before.count(b"\n") + 1, error.start - before.rfind(b"\n")
         raise BrokenFile(path, [Fault(line, column, "this is not UTF-8: save the file as UTF-8")]) from error
+
+
+def open_text(path: str) -> TextIO:
+    """Open a file of text, `-` for stdin, that is too large to be read whole; in UTF-8, or as Windows wrote it."""
+    opened = sys.stdin.buffer if path == "-" else Path(path).open("rb")  # noqa: SIM115 - the wrapper closes it
+    stream = cast("io.BufferedReader", opened)
+    is_utf16 = stream.peek(2)[:2] in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}
+    return io.TextIOWrapper(stream, "utf-16" if is_utf16 else "utf-8-sig", errors="replace")
 
 
 def bare(url: str) -> str:
@@ -126,9 +136,11 @@ class LossyStream:
 
     def write(self, text: str) -> int:
         """Write what can be written."""
-        shown = "".join(f"{_shorten(line)}\n" for line in text.splitlines()) if self._is_short else text
+        if self._is_short:  # without time and level
+            short = (re.sub(r"^\S+ \[\w+ *\] (\S+) *", r"\1 ", line) for line in text.splitlines())
+            text = "".join(f"{cut(line)}\n" for line in short)
         with contextlib.suppress(OSError):
-            sys.stderr.write(ERASE + shown if is_screen(sys.stderr) else shown)
+            sys.stderr.write(ERASE + text if is_screen(sys.stderr) else text)
         return len(text)
 
     def flush(self) -> None:
@@ -139,11 +151,6 @@ class LossyStream:
     def isatty(self) -> bool:
         """Say whether a person reads it, in colours: what is cut has none."""
         return sys.stderr.isatty() and not self._is_short
-
-
-def _shorten(line: str) -> str:
-    """Leave out the time and the level, and what goes beyond the screen."""
-    return cut(re.sub(r"^\S+ \[\w+ *\] (\S+) *", r"\1 ", line))
 
 
 def cut(line: str) -> str:

@@ -134,7 +134,11 @@ def _test(arguments: argparse.Namespace) -> int:
         for result in testing.run(content, root, policies[path], now=datetime.now(UTC)):
             found.append(_ran(file, result))
             results[path].append(result)
-    bare = [_bare(path, rule) for path in results for rule in testing.uncovered(policies[path], results[path])]
+    bare = [
+        Found(file=path, line=1, column=1, level="warning", name="coverage", message=f"no case reaches `{rule}`")
+        for path, cases in results.items()
+        for rule in testing.uncovered(policies[path], cases)
+    ]
     if arguments.output == "text":
         _say_tests(found, bare)
     return _answer([*found, *bare], arguments)
@@ -145,10 +149,6 @@ def _ran(file: str, result: testing.Result) -> Found:
     text = f"{result.case}: {'; '.join(result.misses)} (decided: {came})" if result.misses else result.case
     level: reports.Level = "error" if result.misses else "pass"
     return Found(file=file, line=result.line, column=1, level=level, name=result.case, message=text)
-
-
-def _bare(path: str, rule: str) -> Found:
-    return Found(file=path, line=1, column=1, level="warning", name="coverage", message=f"no case reaches `{rule}`")
 
 
 def _say_tests(found: Sequence[Found], bare: Sequence[Found]) -> None:

@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 from doorman.entrypoints.cli.output import read_text, say, say_lines
 from doorman.entrypoints.cli.policy_live import look, served_api
 from doorman.models import Share
-from doorman.policy.decision import Decision, decide, hold_over_limit, over_limit
-from doorman.policy.policy import Policy, compile_policy, load_file
+from doorman.policy.decision import Decision
+from doorman.policy.policy import compile_policy, load_file
 from doorman.policy.schema import PolicyFile
 from doorman.policy.tools import share_file
 from doorman.policy.tools.diff import Change, Comparison, compare, compare_policies
-from doorman.policy.tools.explain import describe_vault
+from doorman.policy.tools.explain import decide_shares, describe_vault
 from doorman.policy.vault_choice import choose
 
 
@@ -63,21 +63,6 @@ def _read_shares(arguments: argparse.Namespace) -> Sequence[Share] | None:
     if arguments.shares:
         return share_file.load(read_text(arguments.shares), file=arguments.shares)
     return look().shares if arguments.live else None
-
-
-def decide_shares(shares: Sequence[Share], policy: Policy, now: datetime) -> list[Decision]:
-    """Decide shares as they would be now: those that are settled as what they are, the others as if they came in."""
-    decided = {(each.project_id, each.image_id): decide(each, policy, now=now, at_door=_waits(each)) for each in shares}
-    for project in {each.project_id for each in shares}:
-        waiting = [each for each in shares if each.project_id == project and _waits(each)]
-        by_image = {each.image_id: decided[project, each.image_id] for each in waiting}
-        for image in over_limit(by_image, waiting, policy.accepts_per_owner):
-            decided[project, image] = hold_over_limit(by_image[image], policy.accepts_per_owner or 0)
-    return [decided[each.project_id, each.image_id] for each in shares]
-
-
-def _waits(share: Share) -> bool:
-    return share.member_status in {None, "pending"}
 
 
 def _tell(compared: Comparison, what: str) -> None:

@@ -2,6 +2,10 @@
 
 import argparse
 import os
+import sys
+from collections.abc import Iterator, Sequence
+from shutil import get_terminal_size
+from textwrap import wrap
 from typing import Final
 
 import httpx
@@ -12,7 +16,7 @@ from doorman.entrypoints.cli.output import bare, read_bytes, say, table
 from doorman.entrypoints.cli.tables import NOTHING
 from doorman.errors import Misconfigured, Unavailable
 from doorman.events.dead_letters import Letter, read_letters
-from doorman.parsing import counted
+from doorman.parsing import counted, visible
 from doorman.runtime.http import open_sender
 
 TIMEOUT: Final = 60.0
@@ -96,16 +100,28 @@ def _show(letters: list[Letter], results: list[str | None], arguments: argparse.
         return
     heading = (*HEADING, *(("SENT",) if arguments.send else ()))
     rows = [(*_row(letter), *((result,) if result else ())) for letter, result in zip(letters, results, strict=True)]
-    for line in table([heading, *rows]) if rows else []:
+    lay_out = _blocks if sys.stdout.isatty() else table
+    for line in lay_out([heading, *rows]) if rows else []:
         say(line)
     note = "" if arguments.send or not letters else ": nothing was sent, --send sends them again"
     say(f"{counted(len(letters), 'dead letter')}{note}")
 
 
+def _blocks(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Lay out each row below the other, a cell a line, for a screen that is narrower than a table of them."""
+    names, *letters = rows
+    for event_id, kind, *cells in letters:
+        yield f"{event_id}  {kind}"
+        for name, cell in zip(names[2:], cells, strict=True):
+            if cell != NOTHING:
+                shown = visible(f"  {name.lower():8}{cell}")
+                yield from wrap(shown, get_terminal_size().columns, subsequent_indent=" " * 10)
+
+
 def _row(letter: Letter) -> tuple[str, ...]:
     told = _describe(letter, None)
     cells = (told["id"], told["type"], told["project_id"], told["images"], told["code"], told["why"], told["said"])
-    return tuple(str(cell or NOTHING).replace("\n", " ") for cell in cells)
+    return tuple(" ".join(str(cell or NOTHING).split()) for cell in cells)
 
 
 def _describe(letter: Letter, result: str | None) -> dict[str, str | int | None]:

@@ -1,21 +1,20 @@
 """`doorman report`: what archived events say, as a page, a table, or the story of one image; asks no cloud."""
 
 import csv
-import fileinput
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 
 from pydantic_core import to_json
 
-from doorman.entrypoints.cli.output import read_text, say, table
+from doorman.entrypoints.cli.output import open_text, read_text, say, table
 from doorman.entrypoints.cli.report_page import write_page
 from doorman.entrypoints.cli.tables import Known
 from doorman.errors import Misconfigured, Rejected
 from doorman.events.cloudevents import to_structured
 from doorman.events.report import UNTOLD, Archive, Moment, Story, count
 from doorman.models import CloudEvent, is_image_id
-from doorman.parsing import visible
+from doorman.parsing import counted, visible
 from doorman.policy.policy import load_file
 
 COLUMNS = ("project", "image", "name", "owner", "outcome", "rule", "reason", "at", "policy", "person")
@@ -48,7 +47,7 @@ def run(arguments: Namespace) -> int:
     if archive.strange and not archive.is_ours:
         raise Rejected(f"{', '.join(arguments.files)}: no line is Doorman's, such as `run --json` writes")
     if archive.strange:
-        sys.stderr.write(f"doorman: {archive.strange} lines were none of Doorman's\n")
+        sys.stderr.write(f"doorman: passed over, as none of Doorman's: {counted(archive.strange, 'line')}\n")
     if arguments.html:
         policy = arguments.policy and load_file(read_text(arguments.policy), file=arguments.policy)[0]
         write_page(stories, arguments.html, Known(names=policy.names if policy else {}).owner)
@@ -70,11 +69,12 @@ def read_events(events: Sequence[CloudEvent]) -> Sequence[Story]:
 
 def _read_archive(files: Sequence[str]) -> Archive:
     archive = Archive()
-    with fileinput.input(files, encoding="utf-8", errors="replace") as lines:
+    for file in files:
         try:
-            archive.read(lines)
+            with open_text(file) as lines:
+                archive.read(lines)
         except OSError as error:
-            raise Misconfigured(f"{error.filename or lines.filename()}: cannot be read: {error.strerror}") from error
+            raise Misconfigured(f"{file}: cannot be read: {error.strerror}") from error
     return archive
 
 
@@ -127,7 +127,7 @@ def _row(story: Story) -> tuple[str, ...]:
 
 
 def _tell_counts(stories: Sequence[Story], *, is_markdown: bool) -> None:
-    say(f"{len(stories)} shares" if stories else "0 shares: no event in these files tells of one")
+    say(counted(len(stories), "share") + ("" if stories else ": no event in these files tells of one"))
     for name, counts in count(stories).items() if stories else ():
         say()
         cells = [(name.upper(), "SHARES"), *((each or "-", str(number)) for each, number in counts)]

@@ -16,7 +16,7 @@ class _Writer(GenerateJsonSchema):
 
     def function_before_schema(self, schema: core_schema.BeforeValidatorFunctionSchema) -> JsonSchemaValue:
         several = self.generate_inner(schema["schema"])
-        return {"anyOf": [several["items"], several]}
+        return {"anyOf": [several["items"], several]} if "items" in several else several
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
         return super().default_schema(schema) if schema.get("default") else self.generate_inner(schema["schema"])

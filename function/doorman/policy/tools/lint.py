@@ -186,6 +186,8 @@ def _ids(content: PolicyFile) -> Found:
                 yield path, f"`{text}` is no {kind} ID, it has {digits} hex digits: an ID is {right}"
             elif not (text.startswith(GROUP) or _ID.fullmatch(text)):
                 yield path, f"`{text}` looks like a name: write the {kind}'s ID, {right}"
+            elif text != text.lower() and not text.startswith(GROUP):
+                yield path, f"`{text}` is in capitals, and IDs are compared as they stand: `{text.lower()}`?"
 
 
 def _vaults(policy: Policy, places: Sequence[_Placed]) -> Found:
@@ -238,7 +240,11 @@ def _patterns(places: Sequence[_Placed]) -> Found:
     for path, key, pattern in _list_patterns(places):
         if _is_between_slashes(pattern):
             continue
-        if pattern.startswith(("!", "not ", GROUP)):
+        if not pattern.isprintable():
+            yield path, f"{pattern!r} holds a character that nobody sees: type it anew"
+        elif re.search(r"\{.*,.*\}|\[[^\]]*$", pattern):
+            yield path, f"`{pattern}`: braces, and a `[` without its `]`, stand for themselves: list a pattern for each"
+        elif pattern.startswith(("!", "not ", GROUP)):
             yield path, f'`{pattern}` is a pattern like any other: there is no "not", and a group is none of images'
         elif _REGEX.search(pattern):
             yield path, f"`{pattern}` looks like a regular expression, but is read as a pattern: `{_glob(pattern)}`?"
