@@ -21,6 +21,9 @@ RESTARTS = 3
 GROWTH = 8
 """How much smaller a page is asked for that was too large, and how much larger the one after it."""
 
+FIRST = 64
+"""Images in the first page where some are looked for: those just shared are near the beginning."""
+
 RIGHTS: Mapping[Service, str] = {
     "image": "ims:images:list and ims:images:get",
     "cbr": "cbr:vaults:list",
@@ -61,8 +64,12 @@ class Listing:
         for first in self.service.list_shares(status, image_id=image_id, whole=whole):
             left = None if wanted is None else wanted - walked.keys()
             if left is None or left:
-                walked |= await self._walk(first, status, wanted=left, visit=visit)
+                walked |= await self._walk(self._shorten(first, left), status, wanted=left, visit=visit)
         return walked
+
+    def _shorten(self, first: Request, wanted: frozenset[str] | None) -> Request:
+        size = self.service.page if wanted is None else min(max(len(wanted), FIRST), self.service.page)
+        return first.with_param("limit", str(size))
 
     async def _walk(
         self,
