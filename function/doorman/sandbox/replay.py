@@ -13,6 +13,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 FILE = "recording.json"
+_Key = tuple[str, str, tuple[tuple[str, str], ...]]
 _LIFE: dict[str, Any] = {"issued_at": "2026-01-01T00:00:00Z", "expires_at": "2026-01-02T00:00:00Z"}
 
 
@@ -83,6 +84,7 @@ def create_app(recording: dict[str, Any]) -> ASGIApp:
     """Serve a recording; each of its hosts is a folder of this one."""
     recorded: list[dict[str, Any]] = recording["answers"]
     answers = {_key(each["method"], _local(each["url"], "")): each for each in recorded}
+    lists = {_unlimited(key): answers[key] for key in sorted(answers, key=_limit_of)}  # the longest pages count
     hosts = {urlsplit(each["url"]).netloc for each in recorded}
     logins = [each for each in recorded if urlsplit(each["url"]).path.endswith("/auth/tokens")]
 
@@ -93,7 +95,8 @@ def create_app(recording: dict[str, Any]) -> ASGIApp:
             found = _log_in(recording, logins, await request.json())
         else:
             query = request.scope["query_string"].decode("ascii")
-            found = answers.get(_key(request.method, f"{request.url.path}?{query}"))
+            key = _key(request.method, f"{request.url.path}?{query}")
+            found = answers.get(key) or lists.get(_unlimited(key))
         if found is None:
             return JSONResponse({"error": {"message": "not in the recording"}}, 404)
         text = json.dumps(found["body"] or {})
@@ -129,6 +132,17 @@ def _local(url: str, base: str) -> str:
     return url.replace("https://", f"{base}/", 1) if "://" in url else base + url
 
 
-def _key(method: str, url: str) -> tuple[object, ...]:
+def _key(method: str, url: str) -> _Key:
     parts = urlsplit(url)
     return method, parts.path.rstrip("/"), tuple(sorted(parse_qsl(parts.query)))
+
+
+def _unlimited(key: _Key) -> _Key:
+    """Leave out how long a page may be: how many images a command looks for says that."""
+    method, path, query = key
+    return method, path, tuple(pair for pair in query if pair[0] != "limit")
+
+
+def _limit_of(key: _Key) -> int:
+    limit = dict(key[2]).get("limit", "")
+    return int(limit) if re.fullmatch(r"\d{1,9}", limit, re.ASCII) else 0
