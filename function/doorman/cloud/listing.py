@@ -3,7 +3,7 @@
 How a list is asked for and reads is the image service's concern, what it is good for `project`'s.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -64,7 +64,7 @@ class Listing:
         for first in self.service.list_shares(status, image_id=image_id, whole=whole):
             left = None if wanted is None else wanted - walked.keys()
             if left is None or left:
-                walked |= await self._walk(self._shorten(first, left), status, wanted=left, visit=visit)
+                walked |= await _persist(partial(self._walk, self._shorten(first, left), status, left, visit))
         return walked
 
     def _shorten(self, first: Request, wanted: frozenset[str] | None) -> Request:
@@ -75,22 +75,6 @@ class Listing:
         self,
         first: Request,
         status: MemberStatus,
-        *,
-        wanted: frozenset[str] | None,
-        visit: Callable[[ImageRow], None] | None,
-    ) -> dict[str, ImageRow]:
-        for _ in range(RESTARTS):
-            try:
-                return await self._walk_once(first, status, wanted=wanted, visit=visit)
-            except _MarkerLostError:
-                continue
-        raise Unavailable("image list: it changes faster than it can be read")
-
-    async def _walk_once(
-        self,
-        first: Request,
-        status: MemberStatus,
-        *,
         wanted: frozenset[str] | None,
         visit: Callable[[ImageRow], None] | None,
     ) -> dict[str, ImageRow]:
@@ -146,6 +130,15 @@ class Listing:
 
 class _MarkerLostError(Exception):
     """The image that a page begins after is gone: the walk starts again."""
+
+
+async def _persist(walk: Callable[[], Awaitable[T]]) -> T:
+    for _ in range(RESTARTS):
+        try:
+            return await walk()
+        except _MarkerLostError:
+            continue
+    raise Unavailable("image list: it changes faster than it can be read")
 
 
 async def read(client: ApiClient, request: Request, reader: Callable[[Answer], T]) -> T:
