@@ -19,7 +19,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -28,7 +27,6 @@ import httpx
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from doorman.events.report import Archive
-from doorman.models import MAX_TRIES
 from doorman.sandbox import broker as brokers
 from doorman.sandbox import cloud as clouds
 from doorman.sandbox.broker import Broker
@@ -56,6 +54,10 @@ CLOUDS = """clouds:
 DELIVERY = Policy(retry=60, backoff="linear", delay=0.05, timeout=20)
 POISONED = 0.01
 """Part of the images at which a call, or a job, fails once as a whole."""
+
+GIVEN_UP = ("request_refused", "500")
+FEW = 1000
+"""Of so many shares one may be given up, since each of its three tries met a fault."""
 
 DEADLINE = 600.0
 """Seconds after which a storm counts as lost."""
@@ -271,7 +273,7 @@ def _judge(cloud: Cloud, broker: Broker, owners: dict[str, str], *, seconds: flo
     verdict.faults += [f"dead letter: {letter.event.type} {letter.reason}" for letter in broker.dead_letters]
     if not broker.is_idle:
         verdict.faults.append("events are still under way")
-    worn = _worn_out(cloud)
+    worn = _worn_out(broker, owners)
     for image, owner in owners.items():
         if (status := cloud.member_status(image, "receiver")) not in WANTED[owner] | worn.get(image, set()):
             verdict.faults.append(f"{image} of {owner} is {status}")
@@ -282,17 +284,18 @@ def _judge(cloud: Cloud, broker: Broker, owners: dict[str, str], *, seconds: flo
     return verdict
 
 
-def _worn_out(cloud: Cloud) -> dict[str, set[str]]:
-    """Find the images at which each of three calls of their own failed, which may so be told, and stay pending."""
-    alone = (call.body["images"] for call in cloud.writes if call.status == HTTPStatus.INTERNAL_SERVER_ERROR)
-    failed = Counter(images[0] for images in alone if len(images) == 1)
-    return {image: {"pending", "failed"} for image, times in failed.items() if times >= MAX_TRIES}
+def _worn_out(broker: Broker, owners: dict[str, str]) -> dict[str, set[str]]:
+    """Find the images that were given up, since three calls of their own failed by chance: told so, they wait."""
+    failed = [event for event in broker.events if event.type == "dev.doorman.share.failed.v1"]
+    entries = [entry for event in failed for entry in event.value()["images"]]
+    worn = {entry["image_id"] for entry in entries if (entry["reason"], entry["error_code"]) == GIVEN_UP}
+    return {image: {"pending", "failed"} for image in sorted(worn & owners.keys())[: len(owners) // FEW]}
 
 
 def _judge_outcomes(verdict: Verdict, cloud: Cloud, broker: Broker, owners: dict[str, str]) -> None:
     """Look for untrue outcomes, and for shares that were settled and never told as such."""
     heard: dict[str, set[str]] = {image: set() for image in owners}
-    worn = _worn_out(cloud)
+    worn = _worn_out(broker, owners)
     for event in broker.events:
         kind = event.type.split(".")[-2]
         if event.type in {*TYPES.values(), DECIDED}:
@@ -321,7 +324,7 @@ def _judge_report(cloud: Cloud, broker: Broker, owners: dict[str, str]) -> Itera
     archive = Archive()
     archive.read(json.dumps({**event.attributes, "data": event.value()}) for event in broker.events)
     stories = {story.image_id: story for story in archive.finish()}
-    worn = _worn_out(cloud)
+    worn = _worn_out(broker, owners)
     for image, owner in owners.items():
         status, story = cloud.member_status(image, "receiver"), stories.get(image)
         if story is None:
