@@ -284,7 +284,7 @@ def _judge(cloud: Cloud, broker: Broker, owners: dict[str, str], *, seconds: flo
 
 def _worn_out(cloud: Cloud) -> dict[str, set[str]]:
     """Find the images at which each of three calls of their own failed, which may so be told, and stay pending."""
-    alone = (call.body["images"] for call in cloud.writes if call.status == HTTPStatus.INTERNAL_SERVER_ERROR)
+    alone = (one.body["images"] for one in cloud.writes if one.body and one.status == HTTPStatus.INTERNAL_SERVER_ERROR)
     failed = Counter(images[0] for images in alone if len(images) == 1)
     return {image: {"pending", "failed"} for image, times in failed.items() if times >= MAX_TRIES}
 
