@@ -22,7 +22,7 @@ from doorman.bootstrap import SERVICES
 from doorman.cloud.api.base import ImageService
 from doorman.cloud.auth.accounts import Endpoints
 from doorman.cloud.auth.credentials import from_invocation, from_settings, list_served
-from doorman.cloud.client import ApiClient, Throttle
+from doorman.cloud.client import ApiClient, Places, Throttle
 from doorman.errors import Unavailable
 from doorman.events.cloudevents import data_of, write
 from doorman.handlers.context import ProjectContext
@@ -195,7 +195,7 @@ class Script:
             ),
             client=httpx.AsyncClient(transport=httpx.MockTransport(self)),
             clock=clock,
-            throttle=Throttle(clock=clock, shared=asyncio.Semaphore(8)),
+            throttle=Throttle(clock=clock, shared=Places(8)),
         )
 
 

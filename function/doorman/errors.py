@@ -25,7 +25,7 @@ class Busy(Unavailable):
     """Not now, and nothing was done: even a write may be repeated at once, after a pause."""
 
 
-class Late(Busy):
+class Late(Unavailable):
     """A write that was not begun in time."""
 
 

@@ -77,7 +77,7 @@ async def test_rows_tell_when(play: Play, api: str) -> None:
     state.set_status(image, RECEIVER, "rejected")
     play.clock.seconds += 60
     share = (await read_current(cloud, [image]))[image]
-    (listed,) = (await cloud.settled("rejected")).values()
+    (listed,) = (await cloud.listed("rejected")).values()
     assert share == replace(listed, shared_at=START, settled_at=START + timedelta(seconds=60))
     assert (listed.settled_at, listed.full_ecs) == (None, False)
 

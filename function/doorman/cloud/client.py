@@ -28,13 +28,36 @@ CALLS_AT_ONCE = 32
 CALLS_PER_PROJECT = 8
 
 
+class Places(asyncio.Semaphore):
+    """Places for calls, of which the urgent ones come first: what they rest on gets old while they wait."""
+
+    _urgent = 0
+
+    @asynccontextmanager
+    async def take(self, *, is_urgent: bool) -> AsyncIterator[None]:
+        """Wait for a place, and keep it for the body."""
+        self._urgent += is_urgent
+        try:
+            await self.acquire()
+            while self._urgent and not is_urgent:
+                self.release()
+                await asyncio.sleep(0)
+                await self.acquire()
+        finally:
+            self._urgent -= is_urgent
+        try:
+            yield
+        finally:
+            self.release()
+
+
 class Throttle:
     """The calls of one project: a bound of its own, a bound shared with the other projects, and a common pause."""
 
-    def __init__(self, *, clock: Clock, shared: asyncio.Semaphore, limit: int = CALLS_PER_PROJECT) -> None:
+    def __init__(self, *, clock: Clock, shared: Places, limit: int = CALLS_PER_PROJECT) -> None:
         self._clock = clock
         self._shared = shared
-        self._own = asyncio.Semaphore(limit)
+        self._own = Places(limit)
         self._resume_at = 0.0
 
     def hold(self, seconds: float) -> None:
@@ -42,17 +65,17 @@ class Throttle:
         self._resume_at = max(self._resume_at, self._clock.monotonic() + seconds)
 
     @asynccontextmanager
-    async def slot(self) -> AsyncIterator[None]:
+    async def slot(self, *, is_urgent: bool = False) -> AsyncIterator[None]:
         """Wait for the pause to end and for a free place, and keep the place for the body.
 
         Who waits for a place when a pause begins waits for its end as well; no other project waits for that.
         """
-        async with self._own:
+        async with self._own.take(is_urgent=is_urgent):
             while True:
                 while (wait := self._resume_at - self._clock.monotonic()) > 0:
                     # A little apart, so that those who waited together do not all call at once.
                     await self._clock.sleep(wait * random.uniform(1.0, 1.2))  # noqa: S311 - jitter is no secret
-                async with self._shared:
+                async with self._shared.take(is_urgent=is_urgent):
                     if self._resume_at <= self._clock.monotonic():
                         yield
                         return
@@ -125,8 +148,6 @@ class ApiClient:
         """
         try:
             return read(await self._once(request, until=until))
-        except Late:
-            raise
         except Busy as error:
             self.throttle.hold(min(error.retry_after or PAUSES[-1], MAX_PAUSE))
             raise
@@ -151,7 +172,7 @@ class ApiClient:
             base = await self.credentials.endpoint(request.service)
         except Misconfigured as error:
             raise Unavailable(str(error)) from error
-        async with self.throttle.slot():
+        async with self.throttle.slot(is_urgent=until < math.inf):
             if self.clock.monotonic() > until:
                 raise Late("too much time passed before the call could be made")
             if (tally := _TALLY.get()) is not None:

@@ -43,10 +43,6 @@ class Cloud:
         """
         return await self.listed("pending", images)
 
-    async def settled(self, status: Status) -> dict[str, Share]:
-        """List what is settled so; our own images are among it."""
-        return await self.listed(status, None)
-
     async def settled_if(self, status: Status, keep: Callable[[Share], bool], *, most: int) -> dict[str, Share]:
         """List what is settled so and is to be kept; of a list of any length nothing else is remembered but some IDs.
 
@@ -86,7 +82,7 @@ class Cloud:
             await self._listing.walk(status, wanted=left, visit=lambda row: take(row.complete(full_ecs=False)))
         return found
 
-    async def listed(self, status: MemberStatus, images: Collection[str] | None) -> dict[str, Share]:
+    async def listed(self, status: MemberStatus, images: Collection[str] | None = None) -> dict[str, Share]:
         """Read those of the images that stand in the list of this status, in one walk; None: all."""
         wanted = None if images is None else frozenset(images)
         only = next(iter(wanted)) if wanted is not None and len(wanted) == 1 else None

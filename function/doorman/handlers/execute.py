@@ -126,13 +126,15 @@ class Execution:
     async def _leave_out_settled(self, images: Sequence[str]) -> tuple[str, ...]:
         """Look again; tell of what does not wait any more, and give the rest."""
         current = await self._read(images)
-        left = tuple(image for image in images if self._stands(image, current.get(image)))
-        self._conclude_settled({image: share for image, share in current.items() if image not in left})
+        was, project_id = self.observed.pending, self.results.context.project_id
+        left = [each for each in images if (now := current.get(each)) and now.member_status == was[each].member_status]
+        self.results.outcomes.extend(
+            before_call(self.results.requested[image], share, self.decided[image], project_id=project_id)
+            for image, share in current.items()
+            if image not in left
+        )
         self.looked_at |= dict.fromkeys(left, self.results.context.clock.monotonic())
-        return left
-
-    def _stands(self, image: str, share: Share | None) -> bool:
-        return share is not None and share.member_status == self.observed.pending[image].member_status
+        return tuple(left)
 
     async def _call(self, call: MembersCall) -> list[MembersCall]:
         """Make one members call; gives the calls that follow from its refusal."""
@@ -144,7 +146,7 @@ class Execution:
         self.looked_at |= dict.fromkeys(call.images, -math.inf)
         try:
             job_id = await context.cloud.settle(call.images, status=call.status, vault_id=call.vault_id, until=until)
-        except Busy as error:
+        except (Busy, Late) as error:
             return await self._wait(call, error)
         except Failed as error:
             return await self._divide_failed(call, error)
@@ -174,9 +176,7 @@ class Execution:
 
     async def _wait(self, call: MembersCall, error: Unavailable) -> list[MembersCall]:
         """Make the call again after a pause, a few times; the broker's redelivery comes after that."""
-        if isinstance(error, Late):
-            self.extra += 1
-            return [call]
+        self.extra += isinstance(error, Late)  # which was no call
         wait = error.retry_after or PAUSE * call.attempt
         if call.attempt >= ATTEMPTS or wait > MAX_PAUSE:
             self.results.postpone(call.images, error)
@@ -255,14 +255,6 @@ class Execution:
         except Unavailable as error:
             self.results.postpone(images, error)
             return {}
-
-    def _conclude_settled(self, current: Mapping[str, Share | None]) -> None:
-        """Say how images ended that did not wait any more when they were looked at again."""
-        project_id = self.results.context.project_id
-        self.results.outcomes.extend(
-            before_call(self.results.requested[image], share, self.decided[image], project_id=project_id)
-            for image, share in current.items()
-        )
 
     async def _conclude_refused(self) -> None:
         """Say what became of images whose settling was refused, from how they stand now."""

@@ -13,7 +13,7 @@ import httpx
 
 from doorman.cloud.api.base import ImageService
 from doorman.cloud.auth.credentials import Credentials
-from doorman.cloud.client import CALLS_AT_ONCE, ApiClient, Throttle
+from doorman.cloud.client import CALLS_AT_ONCE, ApiClient, Places, Throttle
 from doorman.cloud.project import Cloud
 from doorman.errors import DoormanError, Rejected, Unavailable
 from doorman.events.writing import EventWriter
@@ -68,7 +68,7 @@ class Projects:
         self._service = service
         self._open_client = open_client
         self.sink = sink
-        self._calls = asyncio.Semaphore(CALLS_AT_ONCE)
+        self._calls = Places(CALLS_AT_ONCE)
         self._turns = Turns()
         self.ticks = Shared()
         self.sweeps: defaultdict[str, Shared] = defaultdict(Shared)

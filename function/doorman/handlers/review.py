@@ -31,7 +31,7 @@ async def review(context: ProjectContext) -> Review:
     Raises:
         Unavailable: the cloud cannot be read now.
     """
-    accepted, rejected = await asyncio.gather(context.cloud.settled("accepted"), context.cloud.settled("rejected"))
+    accepted, rejected = await asyncio.gather(context.cloud.listed("accepted"), context.cloud.listed("rejected"))
     settled = {image: share for image, share in {**accepted, **rejected}.items() if share.owner != context.project_id}
     drifts = find_drift(settled.values(), context.policy, project_id=context.project_id, now=context.clock.now())
     return Review(settled=settled, drifts=drifts)

@@ -92,14 +92,10 @@ def deliver(event: CloudEvent, target: Target) -> Delivery:
         raise ValueError(f"{event.type}: {len(text)} bytes; the sink takes {MAX_BYTES}")
     if target.service == "functiongraph":
         return Delivery(path=f"/v2/{target.project_id}/fgs/functions/{target.urn}/invocations-async", body=text)
-    message = {"subject": _subject(event), "message": text.decode()}
-    return Delivery(path=f"/v2/{target.project_id}/notifications/topics/{target.urn}/publish", body=to_json(message))
-
-
-def _subject(event: CloudEvent) -> str:
-    """Say for people's mailboxes what it is about; at most 512 bytes."""
     severity = event.extensions.get("severity")
-    return f"[{severity}] {event.type}"[:120] if severity else event.type[:120]
+    subject = f"[{severity}] {event.type}" if severity else event.type  # for people's mailboxes; at most 512 bytes
+    message = {"subject": subject[:120], "message": text.decode()}
+    return Delivery(path=f"/v2/{target.project_id}/notifications/topics/{target.urn}/publish", body=to_json(message))
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

@@ -1,6 +1,7 @@
 """What is put on single requests, and what a 401 leads to."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,6 +18,7 @@ pytestmark = pytest.mark.anyio
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 OLD, NEW = Keys(access="AK1", secret="s3cret"), Keys(access="AK2", secret="s3cret", token="t0ken")
+OURS: dict[str, Any] = {"keys": OLD, "project_id": "p1", "now": NOW}
 
 
 class Service:
@@ -69,6 +71,19 @@ async def test_expired_token_causes_one_renewal(world: World, code: str | None) 
     assert (answers, len(world.keystone.logins)) == ([200] * 200, 2)
 
 
+async def test_refusal_without_end(world: World) -> None:
+    """It is read no further than a code may stand, and by nobody twice."""
+    taken: list[bytes] = []
+
+    async def go_on() -> AsyncIterator[bytes]:
+        while len(taken) < 1000:
+            taken.append(b"x" * 1024)
+            yield taken[-1]
+
+    world.keystone.is_trusted, world.keystone.refusal = False, {"status_code": 400, "content": go_on()}
+    assert (await put(world.client, TokenAuth(world.source())), len(taken)) == (400, 64)
+
+
 async def test_second_401_is_let_through(world: World) -> None:
     """A service that takes no token at all gets two tries a request at first, and causes no storm of logins."""
     world.keystone.is_trusted = False
@@ -100,16 +115,9 @@ def test_signature_covers_what_is_sent() -> None:
     auth = KeyAuth(load=lambda: account(OLD), now=lambda: NOW)
     assert asyncio.run(put(service.client(), auth)) == 200
     (sent,) = service.requests
-    added = sign(
-        method="PUT",
-        path="/v2/images",
-        query=[("id", "1"), ("id", "2"), ("name", "a b+c")],
-        headers={"Host": "ims.test", "Content-Type": "application/json"},
-        body=b'{"x":1}',
-        keys=OLD,
-        project_id="p1",
-        now=NOW,
-    )
+    query = [("id", "1"), ("id", "2"), ("name", "a b+c")]
+    headers = {"Host": "ims.test", "Content-Type": "application/json"}
+    added = sign(method="PUT", path="/v2/images", query=query, headers=headers, body=b'{"x":1}', **OURS)
     assert {name: sent.headers[name] for name in added} == added
     assert str(sent.url) == "https://ims.test/v2/images?id=1&id=2&name=a%20b%2Bc"
 
@@ -120,13 +128,7 @@ def test_request_without_query_or_body_is_signed() -> None:
     auth = KeyAuth(load=lambda: account(OLD), now=lambda: NOW)
     asyncio.run(service.client().get("https://ims.test:8443/v2/images/", auth=auth))
     (sent,) = service.requests
-    request: dict[str, Any] = {
-        "method": "GET",
-        "path": "/v2/images/",
-        "query": [],
-        "headers": {"Host": "ims.test:8443"},
-    }
-    added = sign(**request, body=b"", keys=OLD, project_id="p1", now=NOW)
+    added = sign(method="GET", path="/v2/images/", query=[], headers={"Host": "ims.test:8443"}, body=b"", **OURS)
     assert ({name: sent.headers[name] for name in added}, str(sent.url)) == (added, "https://ims.test:8443/v2/images/")
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence, ValuesView
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, OnErrorOmit
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, OnErrorOmit
 
 from doorman.cloud.api.base import Service
 from doorman.errors import Misconfigured
@@ -27,12 +27,6 @@ OVERRIDES: dict[Service, str] = {service: f"OS_{service.upper()}_ENDPOINT_OVERRI
 EVERYWHERE = "*"  # the region of T Cloud Public's global services
 
 
-def _check_ours(name: str) -> str:
-    if not any(name in names for names in TYPES.values()):
-        raise ValueError("none of our services")
-    return name
-
-
 class Foreign(BaseModel):
     """What others answer; its reader is built when first needed."""
 
@@ -51,7 +45,7 @@ class Endpoint(Foreign):
 class Entry(Foreign):
     """One of our services with its endpoints."""
 
-    type: Annotated[str, AfterValidator(_check_ours)]
+    type: Annotated[str, Field(pattern=f"^({'|'.join(name for names in TYPES.values() for name in names)})$")]
     endpoints: tuple[OnErrorOmit[Endpoint], ...]
 
 

@@ -1,7 +1,9 @@
 """Makes single requests ours, as `httpx.Auth`: with a token, or with an AK/SK signature."""
 
 from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from datetime import datetime
+from http import HTTPStatus
 from typing import cast
 
 import httpx
@@ -11,8 +13,7 @@ from doorman.cloud.auth.accounts import Account, Keys
 from doorman.cloud.auth.tokens import TokenSource
 from doorman.errors import Misconfigured, Unavailable
 
-UNAUTHORIZED = 401
-CODED = 400
+MAX_REFUSAL = 1 << 16  # bytes that are read of one
 
 
 class TokenAuth(httpx.Auth):
@@ -85,9 +86,15 @@ class KeyAuth(httpx.Auth):
 
 async def is_denied(response: httpx.Response) -> bool:
     """Say whether the service refuses the login, which the image service may say by a code of its own beside a 400."""
-    if response.status_code != CODED:
-        return response.status_code == UNAUTHORIZED
-    return classify(code=read_error_code(await response.aread()) or "", status=CODED) is Failure.LOGIN
+    if response.status_code != HTTPStatus.BAD_REQUEST:
+        return response.status_code == HTTPStatus.UNAUTHORIZED
+    stream, body = cast("httpx.AsyncByteStream", response.stream), b""
+    async with aclosing(stream):
+        async for part in stream:
+            if len(body := (body + part)[:MAX_REFUSAL]) == MAX_REFUSAL:
+                break
+    response.stream = httpx.ByteStream(body)  # for whoever reads the answer next
+    return classify(code=read_error_code(body) or "", status=response.status_code) is Failure.LOGIN
 
 
 def mark(request: httpx.Request, token: str) -> httpx.Request:

@@ -89,7 +89,7 @@ def read_accounts(values: Values, *, entry: str | None = None) -> tuple[Account,
     Raises:
         Misconfigured: values are missing or wrong; the message names all of them as their source spells them.
     """
-    kind = find_kind(values)
+    kind = values.get(*TYPE) or next((kind for kind, names in GIVEN.items() if values.get(*names)), "password")
     values = name_targets(values) if kind == "agency" else values
     needs_url = kind != "aksk"
     read = gather(
@@ -104,11 +104,6 @@ def read_accounts(values: Values, *, entry: str | None = None) -> tuple[Account,
     )
     projects = read.pop("projects")
     return tuple(Account(project=project, entry=entry, **read) for project in projects)
-
-
-def find_kind(values: Values) -> str:
-    """Find how to log in: by the type that is named, else by what is given (see `GIVEN`)."""
-    return values.get(*TYPE) or next((kind for kind, names in GIVEN.items() if values.get(*names)), "password")
 
 
 def name_targets(values: Values) -> Values:

@@ -106,7 +106,7 @@ async def _look() -> Seen:
 
 async def _read(context: "ProjectContext") -> list[Share]:
     cloud = context.cloud
-    lists = [await cloud.pending(), await cloud.settled("accepted"), await cloud.settled("rejected")]
+    lists = [await cloud.pending(), await cloud.listed("accepted"), await cloud.listed("rejected")]
     return [share for shares in lists for share in shares.values() if share.owner != context.project_id]
 
 
