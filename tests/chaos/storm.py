@@ -55,7 +55,6 @@ DELIVERY = Policy(retry=60, backoff="linear", delay=0.05, timeout=20)
 POISONED = 0.01
 """Part of the images at which a call, or a job, fails once as a whole."""
 
-GIVEN_UP = ("request_refused", "500")
 FEW = 1000
 """Of so many shares one may be given up, since each of its three tries met a fault."""
 
@@ -268,8 +267,7 @@ def _kill(functions: list[Function], broker: Broker, kills: int, dice: random.Ra
 
 def _judge(cloud: Cloud, broker: Broker, owners: dict[str, str], *, seconds: float) -> Verdict:
     calls = cloud.calls.copy()  # at once: a function may still make one
-    verdict = Verdict(calls=len(calls), struck=sum(call.fault is not None for call in calls))
-    verdict.seconds = seconds
+    verdict = Verdict(calls=len(calls), struck=sum(call.fault is not None for call in calls), seconds=seconds)
     verdict.faults += [f"dead letter: {letter.event.type} {letter.reason}" for letter in broker.dead_letters]
     if not broker.is_idle:
         verdict.faults.append("events are still under way")
@@ -286,9 +284,8 @@ def _judge(cloud: Cloud, broker: Broker, owners: dict[str, str], *, seconds: flo
 
 def _worn_out(broker: Broker, owners: dict[str, str]) -> dict[str, set[str]]:
     """Find the images that were given up, since three calls of their own failed by chance: told so, they wait."""
-    failed = [event for event in broker.events if event.type == "dev.doorman.share.failed.v1"]
-    entries = [entry for event in failed for entry in event.value()["images"]]
-    worn = {entry["image_id"] for entry in entries if (entry["reason"], entry["error_code"]) == GIVEN_UP}
+    events = (event.value()["images"] for event in broker.events if event.type == "dev.doorman.share.failed.v1")
+    worn = {each["image_id"] for entries in events for each in entries if each["error_code"] == "500"}
     return {image: {"pending", "failed"} for image in sorted(worn & owners.keys())[: len(owners) // FEW]}
 
 
