@@ -68,8 +68,8 @@ class Listing:
         return walked
 
     def _shorten(self, first: Request, wanted: frozenset[str] | None) -> Request:
-        size = self.service.page if wanted is None else min(max(len(wanted), FIRST), self.service.page)
-        return first.with_param("limit", str(size))
+        size = min(max(len(wanted or ()), FIRST), self.service.page)
+        return first if wanted is None else first.with_param("limit", str(size))
 
     async def _walk(
         self,
