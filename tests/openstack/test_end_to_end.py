@@ -185,9 +185,7 @@ def test_rotated_password_needs_no_restart(chain: Chain) -> None:
         chain.set_password(SECRET)
         chain.world.change_password(SECRET)
     assert refused.status_code == httpx.codes.SERVICE_UNAVAILABLE
-    assert refused.text.startswith(
-        f"login refused by Keystone at {chain.world.auth_url}/auth/tokens (401): check clouds."
-    )
+    assert "/auth/tokens (401): check clouds.receiver.auth.username" in refused.text
     assert chain.outcomes([image_id]) == [[ACCEPTED]]
     assert deliveries(chain, event_id)[-1] == 204
 
