@@ -1,6 +1,7 @@
 """Walking a real Glance's list page by page while it changes under our feet."""
 
 import asyncio
+import json
 from contextlib import aclosing
 
 import httpx
@@ -46,9 +47,8 @@ def test_vanished_marker_restarts_the_walk(world: RealWorld, monkeypatch: pytest
     async def interfere(response: httpx.Response) -> None:
         if response.request.url.path != "/v2/images":
             return
-        await response.aread()
-        listed = [image["id"] for image in response.json().get("images", [])]
         pages.append(response.status_code)
+        listed = [image["id"] for image in json.loads(await response.aread())["images"]] if response.is_success else []
         if not vanished and listed and listed[-1] in images:
             vanished.append(listed[-1])
             getattr(world, how)(listed[-1], OWNER)
