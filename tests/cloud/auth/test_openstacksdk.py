@@ -282,7 +282,7 @@ def test_environment_fills_the_gaps(tmp_path: Path) -> None:
             f"{{regions: [{{name: eu-de, values: {{}}}}], region_name: eu-nl, auth: {{{USUAL}, auth_url: x}}}}",
             "regions: openstacksdk cannot read it (ConfigException: Valid choices are eu-de",
         ),
-        (f"{{auth_type: v3adfspassword, auth: {{{USUAL}, auth_url: x}}}}", "auth_type: openstacksdk cannot read it ("),
+        (f"{{auth_type: v3adfspassword, auth: {{{USUAL}, auth_url: x}}}}", "auth_type: "),  # why depends on its version
         (f"{{username: u, auth: {{{USER_ALONE}, project_id: [null], auth_url: x}}}}", "project_id is missing: shares"),
     ],
 )
