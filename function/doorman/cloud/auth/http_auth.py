@@ -17,13 +17,13 @@ MAX_REFUSAL = 1 << 16  # bytes that are read of one
 
 
 class TokenAuth(httpx.Auth):
-    """Sends the project's token; a 401 renews it once for all who wait."""
+    """Sends the project's token; where it is refused, it is renewed once for all who wait."""
 
     def __init__(self, source: TokenSource) -> None:
         self._source = source
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
-        """Add the token, and once more after a 401."""
+        """Add the token, and once more where it is refused."""
         token = await self._source.current()
         if not await is_denied((yield mark(request, token.value))):
             return
@@ -44,7 +44,7 @@ class FixedTokenAuth(httpx.Auth):
 
 
 class KeyAuth(httpx.Auth):
-    """Signs with AK/SK; after a 401 the keys are read again, and tried where they are new."""
+    """Signs with AK/SK; where that is refused the keys are read again, and tried if they are new."""
 
     def __init__(self, *, load: Callable[[], Account], now: Callable[[], datetime]) -> None:
         self._load = load
@@ -52,7 +52,7 @@ class KeyAuth(httpx.Auth):
         self._now = now
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
-        """Sign, and once more with new keys after a 401."""
+        """Sign, and once more with new keys where that is refused."""
         await request.aread()
         account = self._account
         if not await is_denied((yield self._sign(request, account))):
