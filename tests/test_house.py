@@ -31,7 +31,7 @@ README_LINES, README_BYTES = 160, 9 * 1024
 DOC_PAGES, DOC_LINES = 13, 1500
 """The budgets. What goes over one pays by deleting something else."""
 
-TAKEN_UNASKED = {"httptools", "sniffio"}
+TAKEN_UNASKED = {"httptools"}
 """Dependencies that others look for by themselves, and do worse without."""
 
 MAY_BE_MISSING = {"uvicorn_worker"}

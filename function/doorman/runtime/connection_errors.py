@@ -7,9 +7,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from doorman.runtime.proxies import Proxies
-
-PORTS = {"https": 443, "http": 80}
+from doorman.runtime.proxies import PORTS, Proxies
 
 
 def name_trouble(error: BaseException, url: str) -> str:

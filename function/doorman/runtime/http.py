@@ -16,15 +16,10 @@ import httpx
 from doorman.errors import Misconfigured
 from doorman.runtime import telemetry
 from doorman.runtime.clock import Clock
+from doorman.runtime.http11 import KEEP_ALIVE, DirectTransport
 from doorman.runtime.logs import logger
 from doorman.runtime.proxies import Proxies
 from doorman.version import USER_AGENT
-
-CONNECTIONS, IDLE_CONNECTIONS = 100, 32
-"""Of one client: at most, and kept for the next calls."""
-
-KEEP_ALIVE = 30.0
-"""Seconds that an idle connection is kept for the next event."""
 
 STEPS = 4
 """Waits of a request: for a place in the pool, a connection, sending, reading; it takes no longer than all of them."""
@@ -143,7 +138,7 @@ class BoundedTransport(httpx.AsyncBaseTransport):
         self._longest = longest
         self._clock = clock
         self._proxies = proxies
-        self._pools: dict[str | None, httpx.AsyncHTTPTransport] = {}
+        self._pools: dict[str | None, httpx.AsyncBaseTransport] = {}
         self._used_at = 0.0
         self._closing: asyncio.Task[None] | None = None
 
@@ -176,13 +171,14 @@ class BoundedTransport(httpx.AsyncBaseTransport):
         if self._clock.monotonic() > ends_at:
             raise httpx.ReadTimeout("the answer takes too long")
 
-    def _find_pool(self, url: httpx.URL) -> httpx.AsyncHTTPTransport:
+    def _find_pool(self, url: httpx.URL) -> httpx.AsyncBaseTransport:
         proxy = self._proxies.find(url)
         if proxy not in self._pools:
-            limits = httpx.Limits(
-                max_connections=CONNECTIONS, max_keepalive_connections=IDLE_CONNECTIONS, keepalive_expiry=KEEP_ALIVE
+            self._pools[proxy] = (
+                httpx.AsyncHTTPTransport(verify=self._trusted, proxy=proxy)
+                if proxy
+                else DirectTransport(self._trusted, clock=self._clock)
             )
-            self._pools[proxy] = httpx.AsyncHTTPTransport(verify=self._trusted, limits=limits, proxy=proxy)
         return self._pools[proxy]
 
     async def _close_unused(self) -> None:

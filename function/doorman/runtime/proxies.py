@@ -14,6 +14,8 @@ import httpx
 
 from doorman.errors import Misconfigured
 
+PORTS = {"https": 443, "http": 80}
+
 _ADVICE = "expected http://<host>:<port> or https://...; socks5://... needs the package httpx[socks]"
 
 
@@ -81,7 +83,7 @@ def _read_spared(entry: str) -> tuple[IPv4Network | IPv6Network | str, int | Non
 
 
 def _is_spared(url: httpx.URL, host: IPv4Network | IPv6Network | str, port: int | None) -> bool:
-    if port is not None and port != (url.port or {"http": 80, "https": 443}[url.scheme]):
+    if port is not None and port != (url.port or PORTS[url.scheme]):
         return False
     if isinstance(host, str):
         return url.host == host or url.host.endswith(host if host.startswith(".") else f".{host}")

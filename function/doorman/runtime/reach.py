@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 import httpx
 
 from doorman.runtime.clock import Clock
-from doorman.runtime.connection_errors import PORTS, list_causes, name_trouble
-from doorman.runtime.proxies import Proxies
+from doorman.runtime.connection_errors import list_causes, name_trouble
+from doorman.runtime.proxies import PORTS, Proxies
 
 _PROXYS_OWN = {407, 502, 503, 504}
 
