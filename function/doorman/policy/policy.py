@@ -15,11 +15,8 @@ from doorman.models import Action, Api, Mode, Share
 from doorman.policy.checks import GROUP, advise, check
 from doorman.policy.conditions import Condition, Test, always, on_day, on_image, on_owner, on_project
 from doorman.policy.document import strict
-from doorman.policy.document.faults import BrokenFile, Fault
 from doorman.policy.document.yaml_reader import Node
 from doorman.policy.schema import ExceptionEntry, ImagesEntry, PolicyFile, ReconcileEntry, RuleEntry
-
-__all__ = ["Fault", "Policy", "PolicyError", "Rule", "VaultRule", "expired", "load"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,10 +95,6 @@ class VaultRule:
         )
 
 
-class PolicyError(BrokenFile):
-    """The policy file is wrong: all faults, each with its line and column."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """A policy that was checked.
@@ -144,7 +137,7 @@ def load(text: str, *, file: str = "policy.yaml", api: Api = "ims") -> Policy:
         api: the image service that it is for.
 
     Raises:
-        PolicyError: with every fault at once.
+        BrokenFile: with every fault at once.
     """
     content, _ = load_file(text, file=file, api=api)
     return compile_policy(content)
@@ -154,10 +147,10 @@ def load_file(text: str, *, file: str = "policy.yaml", api: Api = "ims") -> tupl
     """Load a policy as it is written, and where everything stands in it.
 
     Raises:
-        PolicyError: with every fault at once.
+        BrokenFile: with every fault at once.
     """
     sense = partial(check, api=api)
-    return strict.load(text, PolicyFile, file=file, sense=sense, advise=advise, error=PolicyError)
+    return strict.load(text, PolicyFile, file=file, sense=sense, advise=advise)
 
 
 def compile_policy(content: PolicyFile) -> Policy:

@@ -96,7 +96,7 @@ async def open_projects(
 
     Raises:
         Misconfigured: a variable is missing or wrong.
-        PolicyError: the policy file is wrong.
+        BrokenFile: the policy file is wrong.
         Unavailable: a project is named that only a login can find, and it failed.
     """
     settings = read_settings(arguments, projects)
