@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import get_args
 
-from doorman.cloud.servers import list_servers
 from doorman.handlers.context import ProjectContext
 from doorman.models import Share, Status
 from doorman.planning.drift import Drift, find_drift
@@ -61,7 +60,7 @@ async def review_use(context: ProjectContext, seen: Review) -> tuple[Sequence[Us
     Raises:
         Unavailable: the cloud cannot be read now, or the right to read servers is missing.
     """
-    servers, pending = await asyncio.gather(list_servers(context.cloud.client), context.cloud.pending())
+    servers, pending = await asyncio.gather(context.cloud.servers(), context.cloud.pending())
     waiting = {image: share for image, share in pending.items() if share.owner != context.project_id}
     strange = find_strange(servers, {*seen.settled, *pending})
     are_visible = await asyncio.gather(*(context.cloud.is_visible(image) for image in strange))
