@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import get_args
 
 from doorman.cloud.client import counting
 from doorman.errors import Unavailable
@@ -18,10 +19,9 @@ from doorman.events.outcomes import outcome_events, pending_report
 from doorman.events.writing import cause_of, project_sweep_event, read_sweep, share_notified_event
 from doorman.handlers.context import ProjectContext
 from doorman.handlers.projects import Projects
-from doorman.handlers.review import review_drift
-from doorman.models import Cause, CloudEvent, Handled, Share
+from doorman.models import Cause, CloudEvent, Handled, Share, Status
 from doorman.planning.batch import Observed, decide, find_crowds
-from doorman.planning.drift import Drift, conclude_drift
+from doorman.planning.drift import Drift, conclude_drift, find_drift
 from doorman.planning.sweep import SweepPlan, hold_without_vault, plan_sweep
 from doorman.policy import decision as decisions
 from doorman.policy.decision import Decision
@@ -32,6 +32,9 @@ from doorman.runtime.logs import logger
 OURS = "dev.doorman."
 
 SCOPES = frozenset({"pending", "settled"})
+
+MAX_DRIFTS = 5000
+"""Shares of one project that one sweep tells of; the next one tells of others where these are settled anew."""
 
 
 async def handle_sweep(served: Projects, events: Sequence[CloudEvent]) -> Sequence[Handled]:
@@ -238,3 +241,21 @@ async def _find_drift(context: ProjectContext) -> Sequence[Drift]:
         # What waits matters more; the next tick looks again.
         logger().warning("drift.unread", project_id=context.project_id, error=str(error))
         return ()
+
+
+async def review_drift(context: ProjectContext, *, most: int = MAX_DRIFTS) -> Sequence[Drift]:
+    """Find the drift of one project that no decision of a person explains, and keep nothing else of what is settled.
+
+    Raises:
+        Unavailable: the cloud cannot be read now.
+    """
+    find = partial(find_drift, policy=context.policy, project_id=context.project_id, now=context.clock.now())
+
+    def has_drifted(share: Share) -> bool:
+        return any(not drift.is_perhaps_wanted for drift in find([share]))
+
+    statuses: Sequence[Status] = get_args(Status)
+    lists = await asyncio.gather(*(context.cloud.settled_if(each, has_drifted, most=most) for each in statuses))
+    if any(len(shares) == most for shares in lists):
+        logger().warning("drift.cut", project_id=context.project_id, told=most)
+    return find([share for shares in lists for share in shares.values()])
