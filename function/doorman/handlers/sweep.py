@@ -20,7 +20,6 @@ from doorman.events.writing import cause_of, project_sweep_event, read_sweep, sh
 from doorman.handlers.context import ProjectContext
 from doorman.handlers.projects import Projects
 from doorman.models import Cause, CloudEvent, Handled, Share, Status
-from doorman.planning.batch import Observed, decide, find_crowds
 from doorman.planning.drift import Drift, conclude_drift, find_drift
 from doorman.planning.sweep import SweepPlan, hold_without_vault, plan_sweep
 from doorman.policy import decision as decisions
@@ -192,17 +191,15 @@ async def look(context: ProjectContext, *, cause: Cause) -> tuple[Mapping[str, S
         Unavailable: the cloud cannot be read now.
     """
     listed = await context.cloud.pending()
-    now, project_id = context.clock.now(), context.project_id
-    shares = {image: share for image, share in listed.items() if share.owner != project_id}
-    crowds = find_crowds(shares.values(), context.policy, project_id=project_id, now=now)
-    observed = Observed(pending=shares, crowds=crowds)
-    decided = decide(observed, context.policy, project_id=project_id, now=now)
+    shares = {image: share for image, share in listed.items() if share.owner != context.project_id}
+    given = decisions.decide_shares(list(shares.values()), context.policy, context.clock.now())
+    decided = dict(zip(shares, given, strict=True))
     needs = any(decisions.needs_vaults(decision) for decision in decided.values())
     try:
         vaults = await context.cloud.vaults() if needs else None
     except Unavailable as error:
         # Who needs none goes on; the others are notified, and wait there until the vaults can be read.
-        logger().warning("vaults.unread", project_id=project_id, error=str(error))
+        logger().warning("vaults.unread", project_id=context.project_id, error=str(error))
         return shares, decided
     return shares, hold_without_vault(shares, decided, vaults, cause=cause)
 

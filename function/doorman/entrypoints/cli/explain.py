@@ -16,10 +16,10 @@ from doorman.events.claims import read_claims
 from doorman.events.cloudevents import read
 from doorman.events.files import read_message
 from doorman.models import Share, is_image_id
-from doorman.policy.decision import Decision
+from doorman.policy.decision import Decision, decide_shares
 from doorman.policy.policy import Policy, load
 from doorman.policy.tools import share_file
-from doorman.policy.tools.explain import Explanation, as_json, decide_shares, describe_decision, explain
+from doorman.policy.tools.explain import Explanation, as_json, describe_decision, explain
 
 Known = Mapping[str, tuple[Share, Decision]]  # by image, with what would be decided among all that are listed
 

@@ -13,9 +13,9 @@ from doorman.entrypoints.cli.tables import NOTHING, Known, describe
 from doorman.errors import Misconfigured
 from doorman.handlers.context import ProjectContext
 from doorman.models import Share, is_image_id
-from doorman.policy.decision import Decision
+from doorman.policy.decision import Decision, decide_shares
 from doorman.policy.tools import share_file
-from doorman.policy.tools.explain import Explanation, as_json, decide_shares, describe_decision, explain
+from doorman.policy.tools.explain import Explanation, as_json, describe_decision, explain
 
 
 def run(arguments: Namespace) -> int:
