@@ -73,7 +73,7 @@ async def handle_check(
     from doorman.handlers.bounds import Bounds  # noqa: PLC0415 - only its own function needs it
     from doorman.handlers.check_job import check_job  # noqa: PLC0415 - likewise
 
-    checks = [read_check(event, now=served.now()) for event in events]
+    checks = [read_check(event, now=served.clock.now()) for event in events]
     shared = bounds or Bounds(len(checks))
     contexts = [await served.context(check.project_id) for check in checks]
 

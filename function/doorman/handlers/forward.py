@@ -19,6 +19,6 @@ async def handle_forward(served: Projects, events: Sequence[CloudEvent]) -> Sequ
 async def _forward(served: Projects, event: CloudEvent) -> Handled:
     notice = read_notice(event)
     writer = served.writer(notice.project_id)
-    told = share_notified_event(writer, notice.images, cause=notice.cause, now=served.now())
+    told = share_notified_event(writer, notice.images, cause=notice.cause, now=served.clock.now())
     await served.sink.emit(replace(told, time=event.time))
     return Handled(project_id=notice.project_id, counts={"notified": len(notice.images)})

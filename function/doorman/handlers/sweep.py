@@ -91,7 +91,7 @@ async def _tick(served: Projects, tour: _Tour) -> Handled:
     for unknown in errors:
         # A project that is known by name only has no pending report of its own while its login fails.
         logger().warning("project.unreachable", error=str(unknown))
-    done = await (_spread if len(contexts) > served.fanout else _sweep)(served, contexts, tour)
+    done = await (_spread if len(contexts) > served.settings.sweep_fanout else _sweep)(served, contexts, tour)
     telemetry.note(None, {"unread": len(errors)})
     counts = {**done.counts, **({"unread": done.counts.get("unread", 0) + len(errors)} if errors else {})}
     return replace(done, counts=counts, error=done.error or (errors[0] if errors and not contexts else None))
@@ -108,9 +108,9 @@ async def _sweep_named(served: Projects, wanted: Collection[str], tour: _Tour) -
 async def _spread(served: Projects, contexts: Sequence[ProjectContext], tour: _Tour) -> Handled:
     """Leave the projects to the broker, in as equal parts as may be, for as many processes as it likes."""
     projects = sorted(context.project_id for context in contexts)
-    parts = math.ceil(len(projects) / min(served.fanout, MAX_PROJECTS))
+    parts = math.ceil(len(projects) / min(served.settings.sweep_fanout, MAX_PROJECTS))
     marks = {**tour.marks, **({"scope": tour.scope} if tour.scope else {})}
-    make = partial(project_sweep_event, served.writer(), cause=tour.cause, now=served.now(), marks=marks)
+    make = partial(project_sweep_event, served.writer(), cause=tour.cause, now=served.clock.now(), marks=marks)
     try:
         await contexts[0].emit([make(projects[start::parts]) for start in range(parts)])
     except Unavailable as error:

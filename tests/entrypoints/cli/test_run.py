@@ -256,7 +256,7 @@ def test_without_any_reader_nothing_is_done_unless_a_sink_keeps_the_record(
 ) -> None:
     """No evidence, no write: what neither stdout nor stderr takes is refused where no sink took it."""
     behind = RecordingSink()
-    sink = AnswerSink(behind, known=None, is_record=is_record)
+    sink = AnswerSink(outer=behind, known=None, is_record=is_record)
     log = LossyStream()
     with Path("/dev/full").open("w", encoding="utf-8") as full, Path("/dev/full").open("w", encoding="utf-8") as also:
         monkeypatch.setattr(sys, "stdout", full)
