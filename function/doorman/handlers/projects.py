@@ -94,7 +94,7 @@ class Projects:
     def batcher(self, context: ProjectContext) -> Batcher:
         """Give the batches of one project."""
         if context.project_id not in self._batchers:
-            self._batchers[context.project_id] = Batcher(partial(triage, context), turns=self._turns)
+            self._batchers[context.project_id] = Batcher(work=partial(triage, context), turns=self._turns)
         return self._batchers[context.project_id]
 
     async def _resolve(self) -> list[Unavailable]:
