@@ -76,17 +76,10 @@ class EventType(StrEnum):
     PENDING = "dev.doorman.shares.pending.v1"
 
 
-OUTCOMES = frozenset(
-    {
-        EventType.ACCEPTED,
-        EventType.REJECTED,
-        EventType.HELD,
-        EventType.FAILED,
-        EventType.SKIPPED,
-        EventType.AUDITED,
-        EventType.DRIFTED,
-    }
-)
+OUTCOMES = frozenset(EventType) - {
+    *(EventType.NOTIFIED, EventType.CHECK, EventType.SWEEP),
+    *(EventType.DECIDED, EventType.USED, EventType.PENDING),
+}
 """The types that say how images ended."""
 
 TICK = "dev.knative.sources.ping"
