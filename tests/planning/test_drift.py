@@ -67,10 +67,10 @@ def test_a_vault_is_needed_to_accept_not_to_stay_accepted() -> None:
 def test_an_outcome_of_drift_says_why_the_policy_would_decide_otherwise() -> None:
     """With how the share stands now, and that a person may have wanted it so."""
     decision = Decision(action="hold", reason=Reason.HELD_BY_RULE, rule="by-hand", facts={"owner": HELD})
-    told = conclude_drift(Drift(share=share(HELD, "accepted", name="tool"), decision=decision), cause="tick-1")
+    told = conclude_drift(Drift(share=share(HELD, "accepted", name="tool"), decision=decision), cause=CAUSE)
     found = (told.type, told.reason, told.rule, told.decision)
     assert found == (OutcomeType.DRIFTED, Reason.HELD_BY_RULE, "by-hand", "hold")
-    assert (told.member_status, told.name, told.owner, told.cause) == ("accepted", "tool", HELD, "tick-1")
+    assert (told.member_status, told.name, told.owner, told.cause) == ("accepted", "tool", HELD, CAUSE.id)
     assert told.facts == {"owner": HELD, "person": "possible"}
 
 

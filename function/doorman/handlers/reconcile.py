@@ -42,14 +42,14 @@ async def reconcile(project_run: ProjectRun, *, is_enforced: bool, has_usage: bo
     context = project_run.context
     seen = await project_run.persist(lambda: review(context), is_worth_it=is_passing)
     project_run.shares = {drift.share.image_id: drift.share for drift in seen.drifts}
-    outcomes = [conclude_drift(drift, cause=project_run.cause.id) for drift in seen.drifts]
+    outcomes = [conclude_drift(drift, cause=project_run.cause) for drift in seen.drifts]
     await _tell(project_run, outcomes)
     project_run.context = replace(context, policy=replace(context.policy, settles_anew=is_enforced))
     await project_run.take([drift.share.image_id for drift in seen.drifts if drift.wanted] if is_enforced else [])
     if has_usage:
         uses, withdrawn = await project_run.persist(lambda: review_use(context, seen), is_worth_it=is_passing)
         used = tell_uses(context.writer, uses, cause=project_run.cause, now=context.clock.now())
-        await _tell(project_run, [conclude_withdrawn(image, cause=project_run.cause.id) for image in withdrawn], used)
+        await _tell(project_run, [conclude_withdrawn(image, cause=project_run.cause) for image in withdrawn], used)
 
 
 async def _tell(project_run: ProjectRun, outcomes: Sequence[Outcome], others: Iterable[CloudEvent] = ()) -> None:

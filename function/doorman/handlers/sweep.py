@@ -179,7 +179,7 @@ async def sweep(
     await context.emit([share_notified_event(context.writer, part, cause=cause, now=now) for part in plan.notices])
     if scope != "settled":
         await _report(context, plan, cause=cause, marks=marks)
-    outcomes = [conclude_drift(drift, cause=cause.id) for drift in drifts if context.policy.tells_drift]
+    outcomes = [conclude_drift(drift, cause=cause) for drift in drifts if context.policy.tells_drift]
     await context.emit(outcome_events(context.writer, outcomes, causes=[cause], now=now, marks=marks))
     return Swept(pending=plan.count, notified=plan.notified, drifted=len(drifts))
 
