@@ -154,15 +154,6 @@ def test_authority_of_an_entry_is_trusted(tmp_path: Path) -> None:
     assert str(caught.value) == f"OS_CACERT or cacert: not a readable set of PEM certificates in {tmp_path}/ca.pem"
 
 
-def test_broken_entries_stop_the_start(tmp_path: Path) -> None:
-    """What is wrong in clouds.yaml shows before the first event."""
-    file = tmp_path / "clouds.yaml"
-    file.write_text("clouds: {one: {auth: {username: doorman}}}")
-    environ = {"OS_CLOUD": "one", "OS_CLIENT_CONFIG_FILE": str(file)}
-    with pytest.raises(Misconfigured, match=r"clouds\.one\.auth\.password is missing"):
-        connect(Settings.from_environ(environ, is_sink_required=False), clock=FakeClock())
-
-
 async def test_invocation_brings_its_own_credentials(world: World) -> None:
     """A token or temporary keys that came with a call are used as they are; neither is an error."""
     endpoints, clock = Endpoints(image="https://ims.test"), world.clock
