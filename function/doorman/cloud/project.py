@@ -152,11 +152,12 @@ class Cloud:
         found: dict[str, Vault] = {}
         offset = 0
         while True:
-            page = await read(self.client, cbr.list_vaults(project_id=self.project_id, offset=offset), cbr.read_vaults)
-            fresh = {vault.vault_id: vault for vault in page.vaults if vault.vault_id not in found}
+            request = cbr.list_vaults(project_id=self.project_id, offset=offset)
+            vaults, rows = await read(self.client, request, cbr.read_vaults)
+            fresh = {vault.vault_id: vault for vault in vaults if vault.vault_id not in found}
             found |= fresh
-            offset += page.rows
-            if page.rows < cbr.PAGE or not fresh:
+            offset += rows
+            if rows < cbr.PAGE or not fresh:
                 return tuple(found.values())
 
     async def servers(self) -> tuple["Server", ...]:
@@ -167,12 +168,12 @@ class Cloud:
         markers: set[str | None] = {None}
         request = nova.list_servers()
         while True:
-            page = await read(self.client, request, nova.read_servers)
-            found |= {server.server_id: server for server in page.servers}
-            if page.last in markers:
+            servers, last = await read(self.client, request, nova.read_servers)
+            found |= {server.server_id: server for server in servers}
+            if last in markers:
                 return tuple(found.values())
-            markers.add(page.last)
-            request = nova.list_servers(marker=page.last)
+            markers.add(last)
+            request = nova.list_servers(marker=last)
 
     @property
     def _listing(self) -> Listing:

@@ -60,8 +60,8 @@ class Rights:
         need = "nothing: only `doorman reconcile --usage` lists servers"
         with self.chart.guard(Check.SERVERS, mark=Mark.NOTE, fix=need):
             await self.reach("compute", Mark.NOTE)
-            page = await read(self.cloud.client, nova.list_servers(), nova.read_servers)
-            text = f"can be listed: {counted(len(page.servers), 'server')} booted from an image"
+            servers, _ = await read(self.cloud.client, nova.list_servers(), nova.read_servers)
+            text = f"can be listed: {counted(len(servers), 'server')} booted from an image"
             self.chart.add(Check.SERVERS, ok(text))
 
     async def _look_at_images(self) -> None:
