@@ -91,9 +91,10 @@ def unwrap_for_sender(payload: Mapping[str, Any], *, receivers: Collection[str])
 
 def _read_all(payload: Mapping[str, Any], read: _Reader) -> Iterator[list[CloudEvent] | Ignored]:
     if payload.get("trigger_type") == "KAFKA":
-        messages = _kafka_messages(payload)
+        records = as_list(payload.get("records"))
+        messages = [each for record in records for each in as_list(as_object(record).get("messages"))]
     elif "record" in payload:
-        messages = _smn_messages(payload)
+        messages = [as_object(as_object(record).get("smn")).get("message") for record in as_list(payload["record"])]
     elif "lts" in payload:
         messages = _lts_messages(payload)
     else:
@@ -185,22 +186,12 @@ def _read_timer(payload: Mapping[str, Any]) -> list[CloudEvent] | Ignored:
     return [CloudEvent(id=tick, source="/functiongraph/timer", type=_ACTIONS[action], time=parse_time(time))]
 
 
-def _smn_messages(payload: Mapping[str, Any]) -> Iterator[Any]:
-    for record in as_list(payload["record"]):
-        yield as_object(as_object(record).get("smn")).get("message")
-
-
-def _kafka_messages(payload: Mapping[str, Any]) -> Iterator[Any]:
-    for record in as_list(payload.get("records")):
-        yield from as_list(as_object(record).get("messages"))
-
-
-def _lts_messages(payload: Mapping[str, Any]) -> Iterator[Any]:
+def _lts_messages(payload: Mapping[str, Any]) -> list[Any]:
     data = as_object(payload["lts"]).get("data")
     try:
         text = base64.b64decode(data if isinstance(data, str) else "!", validate=True)
     except (binascii.Error, ValueError) as error:
         raise Rejected("lts.data: not base64") from error
     logs = as_object(parse_json(text, "lts.data")).get("logs")
-    for entry in as_list(parse_json(logs, "lts.data.logs") if isinstance(logs, str) else logs):
-        yield as_object(entry).get("message")
+    entries = as_list(parse_json(logs, "lts.data.logs") if isinstance(logs, str) else logs)
+    return [as_object(entry).get("message") for entry in entries]
