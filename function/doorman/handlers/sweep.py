@@ -47,7 +47,7 @@ async def handle_sweep(served: Projects, events: Sequence[CloudEvent]) -> Sequen
     if not asking:
         return [Handled() for _ in events]
     named = [read_sweep(event) if event.type == EventType.SWEEP else None for event in asking]
-    tour = _Tour.of(asking)
+    tour = Tour.of(asking)
     if None in named:
         done = await served.ticks.join(tour.scope_and_mark, partial(_tick, served, tour))
     else:
@@ -60,15 +60,20 @@ def _asks(event: CloudEvent) -> bool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Tour:
-    """What one sweep looks at, and what its events pass on of the event that asks for it."""
+class Tour:
+    """What one sweep looks at, and what its events pass on of the event that asks for it.
+
+    Attributes:
+        scope: `pending` or `settled`: only what is so; empty: both.
+        is_daily: people hear of it in their daily report.
+    """
 
     cause: Cause
-    scope: str
-    is_daily: bool
+    scope: str = ""
+    is_daily: bool = False
 
     @classmethod
-    def of(cls, asking: Sequence[CloudEvent]) -> "_Tour":
+    def of(cls, asking: Sequence[CloudEvent]) -> "Tour":
         """Join what the events of a batch ask for: few things, so that many are few sweeps whatever they carry."""
         scopes = {event.extensions.get("scope", "") for event in asking}
         (scope,) = scopes if len(scopes) == 1 else {""}
@@ -86,7 +91,7 @@ class _Tour:
         return {"daily": "true"} if self.is_daily else {}
 
 
-async def _tick(served: Projects, tour: _Tour) -> Handled:
+async def _tick(served: Projects, tour: Tour) -> Handled:
     contexts, errors = await served.contexts()
     for unknown in errors:
         # A project that is known by name only has no pending report of its own while its login fails.
@@ -97,7 +102,7 @@ async def _tick(served: Projects, tour: _Tour) -> Handled:
     return replace(done, counts=counts, error=done.error or (errors[0] if errors and not contexts else None))
 
 
-async def _sweep_named(served: Projects, wanted: Collection[str], tour: _Tour) -> Handled:
+async def _sweep_named(served: Projects, wanted: Collection[str], tour: Tour) -> Handled:
     contexts, errors = await served.contexts()
     found = [each for each in contexts if each.project_id in wanted]
     done = await _sweep(served, found, tour)
@@ -105,7 +110,7 @@ async def _sweep_named(served: Projects, wanted: Collection[str], tour: _Tour) -
     return replace(done, error=done.error or errors[0]) if errors and len(found) < len(wanted) else done
 
 
-async def _spread(served: Projects, contexts: Sequence[ProjectContext], tour: _Tour) -> Handled:
+async def _spread(served: Projects, contexts: Sequence[ProjectContext], tour: Tour) -> Handled:
     """Leave the projects to the broker, in as equal parts as may be, for as many processes as it likes."""
     projects = sorted(context.project_id for context in contexts)
     parts = math.ceil(len(projects) / min(served.settings.sweep_fanout, MAX_PROJECTS))
@@ -118,7 +123,7 @@ async def _spread(served: Projects, contexts: Sequence[ProjectContext], tour: _T
     return Handled(counts={"spread": len(projects)})
 
 
-async def _sweep(served: Projects, contexts: Sequence[ProjectContext], tour: _Tour) -> Handled:
+async def _sweep(served: Projects, contexts: Sequence[ProjectContext], tour: Tour) -> Handled:
     with counting() as tally:
         found = await asyncio.gather(
             *(
@@ -133,55 +138,39 @@ async def _sweep(served: Projects, contexts: Sequence[ProjectContext], tour: _To
     return Handled(counts=counts, api_calls=tally.calls, error=error)
 
 
-async def _sweep_one(served: Projects, context: ProjectContext, tour: _Tour) -> Mapping[str, int] | Unavailable:
+async def _sweep_one(served: Projects, context: ProjectContext, tour: Tour) -> Mapping[str, int] | Unavailable:
     async with served.places:
         try:
-            swept = await sweep(context, cause=tour.cause, scope=tour.scope, marks=tour.marks)
+            counts = await sweep(context, tour)
         except Unavailable as error:
             return error
-    counts = {"pending": swept.pending, "notified": swept.notified, "unread": int(swept.error is not None)}
     telemetry.note(context.project_id, counts)
-    return counts | ({"drifted": swept.drifted} if swept.drifted else {})
+    return counts
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Swept:
-    """What one tick found in one project; `error` where it could not be read."""
-
-    pending: int = 0
-    notified: int = 0
-    drifted: int = 0
-    error: str | None = None
-
-
-async def sweep(
-    context: ProjectContext, *, cause: Cause, scope: str = "", marks: Mapping[str, str] | None = None
-) -> Swept:
-    """Look at all shares of one project: gather, plan, emit.
-
-    Args:
-        scope: `pending` or `settled`: only what is so; empty: both.
-        marks: extensions that the tick's own events pass on, such as `daily`.
+async def sweep(context: ProjectContext, tour: Tour) -> Mapping[str, int]:
+    """Look at all shares of one project: gather, plan, emit; gives what was found, as it is logged.
 
     Raises:
         Unavailable: the sink took not everything; the same tick may be run again.
     """
-    drifts = () if scope == "pending" else await _find_drift(context)
+    drifts = () if tour.scope == "pending" else await _find_drift(context)
     plan = SweepPlan()
     try:
-        if scope != "settled":
-            shares, decided = await look(context, cause=cause)
+        if tour.scope != "settled":
+            shares, decided = await look(context, cause=tour.cause)
             plan = plan_sweep(shares, decided, drifts if context.policy.settles_anew else ())
     except Unavailable as error:
-        await _report(context, plan, cause=cause, marks=marks, error=str(error))
-        return Swept(error=str(error))
-    now = context.clock.now()
+        await _report(context, plan, tour, error=str(error))
+        return {"pending": 0, "notified": 0, "unread": 1}
+    cause, now = tour.cause, context.clock.now()
     await context.emit([share_notified_event(context.writer, part, cause=cause, now=now) for part in plan.notices])
-    if scope != "settled":
-        await _report(context, plan, cause=cause, marks=marks)
+    if tour.scope != "settled":
+        await _report(context, plan, tour)
     outcomes = [conclude_drift(drift, cause=cause) for drift in drifts if context.policy.tells_drift]
-    await context.emit(outcome_events(context.writer, outcomes, causes=[cause], now=now, marks=marks))
-    return Swept(pending=plan.count, notified=plan.notified, drifted=len(drifts))
+    await context.emit(outcome_events(context.writer, outcomes, causes=[cause], now=now, marks=tour.marks))
+    counts = {"pending": plan.count, "notified": plan.notified, "unread": 0}
+    return counts | ({"drifted": len(drifts)} if drifts else {})
 
 
 async def look(context: ProjectContext, *, cause: Cause) -> tuple[Mapping[str, Share], Mapping[str, Decision]]:
@@ -204,14 +193,7 @@ async def look(context: ProjectContext, *, cause: Cause) -> tuple[Mapping[str, S
     return shares, hold_without_vault(shares, decided, vaults, cause=cause)
 
 
-async def _report(
-    context: ProjectContext,
-    plan: SweepPlan,
-    *,
-    cause: Cause,
-    marks: Mapping[str, str] | None,
-    error: str | None = None,
-) -> None:
+async def _report(context: ProjectContext, plan: SweepPlan, tour: Tour, *, error: str | None = None) -> None:
     now = context.clock.now()
     await context.emit(
         pending_report(
@@ -220,9 +202,9 @@ async def _report(
             count=plan.count,
             oldest=plan.oldest,
             error=error,
-            cause=cause,
+            cause=tour.cause,
             now=now,
-            consumer=marks,
+            consumer=tour.marks,
             expired=[rule.name for rule in expired(context.policy, now.date())],
         )
     )
