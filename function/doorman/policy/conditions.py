@@ -89,14 +89,9 @@ def always(_: Share, __: datetime) -> bool:
     return True
 
 
-def on_owner(entries: Iterable[str], owners: frozenset[str]) -> Condition:
-    """Match shares of `owners`; `entries` is how the file names them."""
-    return Condition(key="owners", value=list(entries), fact="owner", test=_member("owner", owners))
-
-
-def on_project(entries: Iterable[str], projects: frozenset[str]) -> Condition:
-    """Match shares with one of these receiving projects; `entries` is how the file names them."""
-    return Condition(key="projects", value=list(entries), fact="project_id", test=_member("project_id", projects))
+def on_members(key: str, fact: str, entries: Iterable[str], members: frozenset[str]) -> Condition:
+    """Match shares of owners, or with receiving projects, that are `members`; `entries` is how the file names them."""
+    return Condition(key=key, value=list(entries), fact=fact, test=_member(fact, members))
 
 
 def on_day(last: date) -> Condition:

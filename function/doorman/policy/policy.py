@@ -13,7 +13,7 @@ from typing import Literal
 
 from doorman.models import Action, Api, Mode, Share
 from doorman.policy.checks import GROUP, advise, check
-from doorman.policy.conditions import Condition, Test, always, on_day, on_image, on_owner, on_project
+from doorman.policy.conditions import Condition, Test, always, on_day, on_image, on_members
 from doorman.policy.document import strict
 from doorman.policy.document.yaml_reader import Node
 from doorman.policy.schema import ExceptionEntry, ImagesEntry, PolicyFile, ReconcileEntry, RuleEntry
@@ -155,7 +155,8 @@ def load_file(text: str, *, file: str = "policy.yaml", api: Api = "ims") -> tupl
 
 def compile_policy(content: PolicyFile) -> Policy:
     """Give a policy file its meaning."""
-    rules = tuple(_rule(entry, content) for entry in content.ordered)
+    entries: list[RuleEntry | ExceptionEntry] = [*content.exceptions, *content.rules]
+    rules = tuple(_rule(entry, content) for entry in entries)
     return Policy(
         digest=_digest(content),
         mode=content.mode,
@@ -233,10 +234,10 @@ def _conditions(
     projects: frozenset[str] | None,
     last: date | None,
 ) -> tuple[Condition, ...]:
+    named = (("owners", "owner", entry.owners, owners), ("projects", "project_id", entry.projects, projects))
     return (
         *((on_day(last),) if last else ()),
-        *((on_owner(entry.owners or (), owners),) if owners is not None else ()),
-        *((on_project(entry.projects or (), projects),) if projects is not None else ()),
+        *(on_members(key, fact, given or (), members) for key, fact, given, members in named if members is not None),
         *on_image(entry.images or ImagesEntry.model_construct()),
     )
 
