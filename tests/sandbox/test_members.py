@@ -29,37 +29,6 @@ def error_of(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, answer.json()["error"]["code"]
 
 
-@pytest.mark.parametrize("status", ["accepted", "rejected"])
-def test_settling(api: Api, cloud: Cloud, status: str) -> None:
-    """An update settles every image, and its job says so image by image."""
-    images = [cloud.add_share(OWNER, ME) for _ in range(2)]
-    job = job_of(api, put(api, images, status))
-    assert [cloud.member_status(i, ME) for i in images] == [status, status]
-    assert job == {
-        "job_id": job["job_id"],
-        "job_type": "imsUpdateImageMembersJob",
-        "begin_time": "2026-01-02T03:04:05.000Z",
-        "end_time": "2026-01-02T03:04:05.000Z",
-        "status": "SUCCESS",
-        "error_code": None,
-        "fail_reason": None,
-        "entities": {"results": [{"image_id": i, "status": "success", "project_id": ME} for i in images]},
-    }
-    assert [(c.body["images"], c.body["status"]) for c in cloud.writes] == [(images, status)]
-
-
-def test_job_takes_its_time(api: Api, cloud: Cloud, clock: FakeClock) -> None:
-    """Until it is due a job goes from INIT to RUNNING, and nothing is settled."""
-    cloud.settings.job_seconds = 10
-    share = cloud.add_share(OWNER, ME)
-    answer = put(api, [share])
-    assert (job_of(api, answer)["status"], cloud.member_status(share, ME)) == ("INIT", "pending")
-    clock.seconds += 9
-    assert (job_of(api, answer)["status"], cloud.member_status(share, ME)) == ("RUNNING", "pending")
-    clock.seconds += 1
-    assert (job_of(api, answer)["status"], cloud.member_status(share, ME)) == ("SUCCESS", "accepted")
-
-
 @pytest.mark.parametrize(
     ("body", "expected"),
     [

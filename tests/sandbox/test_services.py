@@ -1,100 +1,13 @@
-"""The other services, topics and functions; and the sandbox's own admin API, with its log of calls."""
+"""The sandbox's own admin API, and its log of calls."""
 
-import asyncio
-import json
-from collections.abc import Iterator
 from typing import Any
 
-import httpx
-import pytest
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
-
-from doorman.sandbox.cloud import create_app
-from doorman.sandbox.serving import serve
 from doorman.sandbox.state import Cloud
 from tests.builders import password_login
 from tests.sandbox.asking import ME, OWNER, Api
 
 FUNCTION = f"urn:fss:eu-de:{ME}:function:default:triage:latest"
 TOPIC = f"urn:smn:eu-de:{ME}:shares"
-
-
-class Container:
-    """Stands for a function's container: keeps what it gets, and answers these statuses in turn, then 200."""
-
-    def __init__(self) -> None:
-        self.got: list[tuple[str, dict[str, str], Any]] = []
-        self.answers: list[int] = []
-
-    @property
-    def app(self) -> Starlette:
-        """The container's ASGI application."""
-
-        async def take(request: Request) -> Response:
-            body = json.loads(await request.body())
-            self.got.append((request.url.path, dict(request.headers), body))
-            is_call = request.url.path == "/invoke"
-            return Response(status_code=self.answers.pop(0) if is_call and self.answers else 200)
-
-        return Starlette(routes=[Route("/{path}", take, methods=["POST"])])
-
-    def calls(self) -> list[Any]:
-        """What was invoked, without the initialization."""
-        return [body for path, _, body in self.got if path == "/invoke"]
-
-
-@pytest.fixture
-def container(cloud: Cloud) -> Iterator[Container]:
-    """A container behind the function FUNCTION, which subscribes to TOPIC."""
-    container = Container()
-    cloud.settings.retry_seconds = 0
-    with serve(container.app) as url:
-        cloud.add_function(FUNCTION, url, agency=cloud.directory.named("doorman", "Default"))
-        cloud.add_topic(TOPIC, [FUNCTION, "urn:not:deployed"])
-        yield container
-
-
-def ask(cloud: Cloud, path: str, body: Any) -> httpx.Response:
-    """Post to the cloud as the receiving project, and wait until all calls of functions have ended."""
-    headers = Api(cloud).login().headers
-
-    async def run() -> httpx.Response:
-        transport = httpx.ASGITransport(app=create_app(cloud))
-        async with httpx.AsyncClient(transport=transport, base_url="http://cloud.test", headers=headers) as client:
-            answer = await client.post(path, json=body)
-            await cloud.engine.tasks.settle()
-            await cloud.engine.aclose()
-            return answer
-
-    return asyncio.run(run())
-
-
-INVOKE = f"/v2/{ME}/fgs/functions/{FUNCTION}/invocations-async"
-PUBLISH = f"/v2/{ME}/notifications/topics/{TOPIC}/publish"
-
-
-def test_invocation(cloud: Cloud, container: Container) -> None:
-    """An invocation is taken with 202, the container is initialized once and lent a token of its agency."""
-    answers = [ask(cloud, INVOKE, {"n": n}) for n in range(2)]
-    assert [(a.status_code, a.json().keys() == {"request_id"}) for a in answers] == [(202, True)] * 2
-    found = [(path, body) for path, _, body in container.got]
-    assert found == [("/init", {}), ("/invoke", {"n": 0}), ("/invoke", {"n": 1})]
-    headers = container.got[1][1]
-    lent = cloud.directory.tokens[headers["x-cff-auth-token"]]
-    assert (lent.project_id, headers["x-cff-project-id"], headers["x-cff-security-access-key"]) == (ME, ME, "null")
-
-
-@pytest.mark.parametrize(
-    ("answers", "tries"), [([500, 200], [500, 200]), ([503, 503, 200], [503, 503]), ([400], [400]), ([], [200])]
-)
-def test_retries(cloud: Cloud, container: Container, answers: list[int], tries: list[int]) -> None:
-    """What failed is called once more, and then no more; a refusal is not called again."""
-    container.answers = list(answers)
-    ask(cloud, INVOKE, {})
-    assert cloud.engine.invocations[0].tries == tries
 
 
 def test_admin_seeds_and_tells(anonymous: Api, cloud: Cloud) -> None:
