@@ -21,10 +21,6 @@ pytestmark = pytest.mark.anyio
 
 USER_ALONE = "username: u, password: p, user_domain_name: d"
 USUAL = f"{USER_ALONE}, project_id: p1"
-REGIONS = (
-    "regions: [{name: de, values: {auth: {auth_url: https://de.test/v3}}}, "
-    f"{{name: nl, values: {{auth: {{auth_url: https://nl.test/v3}}}}}}], auth: {{{USUAL}}}"
-)
 OIDC_DEVICE = (
     "identity_provider: i, protocol: o, client_id: c, client_secret: s, project_id: p1, auth_url: x, "
     "access_token_endpoint: x, device_authorization_endpoint: x"
