@@ -190,7 +190,7 @@ class Script:
             credentials=from_invocation(
                 project_id=RECEIVER,
                 endpoints=Endpoints(image=base, cbr="http://cbr.test", compute="http://ecs.test"),
-                token="given",
+                lent="given",
                 now=clock.now,
             ),
             client=httpx.AsyncClient(transport=httpx.MockTransport(self)),

@@ -151,8 +151,7 @@ class Invocations:
             from_invocation(
                 project_id=project_id,
                 endpoints=replace(identity.endpoints, cbr=cbr),
-                token=grant.token,
-                keys=grant.keys,
+                lent=grant.lent,
                 now=self._connections.clock.now,
             )
             for project_id in projects or (grant.project_id,)

@@ -107,8 +107,7 @@ class Grant:
     """What the engine lends to one call: the function's project, and a token or temporary keys of its agency."""
 
     project_id: str
-    token: str | None = field(default=None, repr=False)
-    keys: Keys | None = field(default=None, repr=False)
+    lent: str | Keys = field(repr=False)
 
 
 def read_grant(headers: Mapping[str, str]) -> Grant | None:
@@ -119,15 +118,10 @@ def read_grant(headers: Mapping[str, str]) -> Grant | None:
     """
     project_id = _header(headers, "x-cff-project-id")
     access, secret = _header(headers, "x-cff-security-access-key"), _header(headers, "x-cff-security-secret-key")
-    token = _header(headers, "x-cff-auth-token")
-    if not project_id or not is_plain_id(project_id) or not (token or (access and secret)):
-        return None
-    keys = (
-        Keys(access=access, secret=secret, token=_header(headers, "x-cff-security-token"))
-        if access and secret
-        else None
-    )
-    return Grant(project_id=project_id, token=token, keys=keys)
+    lent: str | Keys | None = _header(headers, "x-cff-auth-token")
+    if access and secret:
+        lent = Keys(access=access, secret=secret, token=_header(headers, "x-cff-security-token"))
+    return Grant(project_id=project_id, lent=lent) if project_id and is_plain_id(project_id) and lent else None
 
 
 def _header(headers: Mapping[str, str], name: str) -> str | None:
