@@ -10,6 +10,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from doorman.errors import Rejected
+from doorman.events.cloudevents import MAX_ID
 from doorman.models import MAX_IMAGES, MAX_TRIED_VAULTS, Status, is_image_id, is_plain_id
 from doorman.parsing import Json, parse_json, parse_time
 
@@ -51,9 +52,6 @@ Vaults = Annotated[tuple[PlainId, ...], Field(strict=False, max_length=MAX_TRIED
 Moment = Annotated[AwareDatetime, BeforeValidator(_moment)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 
-
-MAX_CAUSE = 256
-"""Characters of an event id."""
 
 CLOCK_SKEW = timedelta(minutes=1)
 
@@ -115,7 +113,7 @@ class CheckedShare(Data):
     name: str | None = None
     owner: str | None = None
     rule: str | None = None
-    cause: Annotated[str, Field(max_length=MAX_CAUSE)] | None = None
+    cause: Annotated[str, Field(max_length=MAX_ID)] | None = None
 
 
 class CheckData(Data):

@@ -18,14 +18,11 @@ from pydantic_core import to_json
 from doorman.cloud.auth.accounts import Keys
 from doorman.entrypoints.functiongraph.cts import MAX_RECEIVERS, Ignored, as_list, as_object, read_trace
 from doorman.errors import Rejected
-from doorman.events.cloudevents import MAX_BATCH, from_structured
+from doorman.events.cloudevents import MAX_BATCH, MAX_BODY, from_structured
 from doorman.events.messages import DOCTOR, TICK, EventType
 from doorman.events.writing import read_sweep
 from doorman.models import CloudEvent, is_plain_id
 from doorman.parsing import parse_json, parse_time
-
-MAX_PAYLOAD = 256 * 1024
-"""Bytes of one asynchronous invocation; the engine takes no more."""
 
 _NAMESPACE = uuid5(NAMESPACE_URL, "urn:doorman:functiongraph")
 _KINDS = frozenset({"record", "lts", "cts", "trace_name", "specversion"})
@@ -48,8 +45,8 @@ def read_payload(body: bytes) -> dict[str, Any]:
     Raises:
         Rejected: larger than 256 KB, no JSON object, or nothing that a trigger of ours sends; the text names the field.
     """
-    if len(body) > MAX_PAYLOAD:
-        raise Rejected(f"payload: {len(body)} bytes; send at most {MAX_PAYLOAD}")
+    if len(body) > MAX_BODY:
+        raise Rejected(f"payload: {len(body)} bytes; send at most {MAX_BODY}")
     payload = parse_json(body, "payload")
     if not isinstance(payload, dict):
         raise Rejected("payload: expected a JSON object")
