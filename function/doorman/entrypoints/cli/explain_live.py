@@ -32,7 +32,11 @@ def run(arguments: Namespace) -> int:
         if not is_image_id(image):
             raise Misconfigured(f"IMAGE: {image[:80]!r} is no image ID (a UUID); event files go without --project")
     images = list(dict.fromkeys(image.lower() for image in arguments.events))
-    context, shares, decided, known = asyncio.run(look(arguments, images))
+    return _show(arguments, asyncio.run(look(arguments, images)))
+
+
+def _show(arguments: Namespace, looked: Looked) -> int:
+    context, shares, decided, known = looked
     explanations = {
         image: explain(share, context.policy, now=context.clock.now(), decision=decided[image])
         for image, share in shares.items()

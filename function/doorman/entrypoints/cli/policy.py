@@ -164,18 +164,22 @@ def _say_tests(found: Sequence[Found], bare: Sequence[Found]) -> None:
 
 def _suggest(arguments: argparse.Namespace) -> int:
     """Write a first policy from the shares of a file, or of the served projects."""
-    seen = None if arguments.shares else look()
-    shares = seen.shares if seen else share_file.load(read_text(arguments.shares), file=arguments.shares)
-    vaults = [each.vault_id for each in (seen and seen.vaults) or ()]
-    text = suggest(shares, vaults=vaults, today=datetime.now(UTC).date())
-    if not arguments.out:
+    if not arguments.shares:
+        return _write_first(arguments.out, look())
+    shares = share_file.load(read_text(arguments.shares), file=arguments.shares)
+    return _write_first(arguments.out, Seen(shares=shares, vaults=None, projects=frozenset()))
+
+
+def _write_first(out: str | None, seen: Seen) -> int:
+    text = suggest(seen.shares, vaults=[each.vault_id for each in seen.vaults or ()], today=datetime.now(UTC).date())
+    if not out:
         say_lines(text.rstrip("\n"))
         return 0
-    folder = Path(arguments.out)
+    folder = Path(out)
     if (folder / "policy.yaml").exists():
         raise Misconfigured(f"{folder / 'policy.yaml'}: is there already, and is not overwritten: name another folder")
     folder.mkdir(parents=True, exist_ok=True)
-    for name, content in (("policy.yaml", text), ("cases.yaml", write_cases(shares))):
+    for name, content in (("policy.yaml", text), ("cases.yaml", write_cases(seen.shares))):
         (folder / name).write_text(content, encoding="utf-8")
         say(f"{folder / name}: written")
     return 0
