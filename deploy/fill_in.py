@@ -47,13 +47,14 @@ def check_policy(text: str) -> None:
     """
     sys.path.append(str(Path(__file__).parents[1] / "function"))
     try:
-        from doorman.policy.policy import PolicyError, load  # noqa: PLC0415 - all else works without it
+        from doorman.policy.document.faults import BrokenFile  # noqa: PLC0415 - all else works without it
+        from doorman.policy.policy import load  # noqa: PLC0415 - likewise
     except ImportError as error:
         fix = "pip install . in the checkout, or .venv/bin/python after make demo"
         raise NotFilledIn(f"the policy cannot be checked without {error.name}: {fix}") from error
     try:
         load(text)
-    except PolicyError as error:
+    except BrokenFile as error:
         raise NotFilledIn(str(error)) from error
 
 

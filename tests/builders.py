@@ -184,13 +184,13 @@ class Script:
             return httpx.Response(answer)
         return httpx.Response(200, json=answer) if isinstance(answer, dict) else answer
 
-    def client(self, clock: FakeClock, *, base: str = "http://cloud.test", compute: str | None = None) -> ApiClient:
+    def client(self, clock: FakeClock, *, base: str = "http://cloud.test") -> ApiClient:
         """Make a client of this cloud."""
         return ApiClient(
             credentials=from_invocation(
                 project_id=RECEIVER,
-                endpoints=Endpoints(image=base, cbr="http://cbr.test", compute=compute),
-                token="given",
+                endpoints=Endpoints(image=base, cbr="http://cbr.test", compute="http://ecs.test"),
+                lent="given",
                 now=clock.now,
             ),
             client=httpx.AsyncClient(transport=httpx.MockTransport(self)),

@@ -97,8 +97,8 @@ def open_projects(
     """
     credentials = connections.credentials if credentials is None else credentials
     return Projects(
-        connections.settings,
-        policy,
+        settings=connections.settings,
+        policy=policy,
         clock=connections.clock,
         service=SERVICES[connections.settings.api],
         open_client=connections.cloud.of,

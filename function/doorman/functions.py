@@ -113,7 +113,7 @@ def _announcers() -> "Mapping[str, Announcer]":
     except DoormanError as error:
         raise SystemExit(f"doorman: {error}") from None
     make = partial(Announcer, names=policy.names, clock=_CONNECTIONS.clock)
-    return {name: make(service) for name, service in services.items()}
+    return {name: make(service=service) for name, service in services.items()}
 
 
 @functions_framework.aio.http

@@ -12,7 +12,6 @@ from doorman.cloud.api.glance import Glance
 from doorman.cloud.api.ims import Ims
 from doorman.cloud.client import counting
 from doorman.cloud.project import FEW, Cloud
-from doorman.cloud.servers import list_servers
 from doorman.errors import Refused, Unavailable
 from doorman.handlers.context import ProjectContext
 from doorman.models import Job, JobState, MemberRow, Share
@@ -285,7 +284,7 @@ class TestUsage:
         image = state.add_share(GOLDEN, RECEIVER)
         server = state.add_server(RECEIVER, image)
         state.add_server("another", image)
-        assert [(each.server_id, each.image_id) for each in await list_servers(cloud.client)] == [(server.id, image)]
+        assert [(each.server_id, each.image_id) for each in await cloud.servers()] == [(server.id, image)]
 
     async def test_all_pages(self, clock: FakeClock) -> None:
         """As long as a next one is announced; a service whose markers go round does not keep us for ever."""
@@ -293,8 +292,8 @@ class TestUsage:
             {"servers": [{"id": f"s{number}", "image": {"id": UNKNOWN}}], "servers_links": [{"rel": "next"}]}
             for number in range(3)
         ]
-        script = Script([*pages, pages[1]])
-        found = await list_servers(script.client(clock, compute="http://ecs.test"))
+        cloud, script = scripted(clock, *pages, pages[1])
+        found = await cloud.servers()
         assert [server.server_id for server in found] == ["s0", "s1", "s2"]
         assert markers(script) == [None, "s0", "s1", "s2"]
 

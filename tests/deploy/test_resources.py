@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from doorman.entrypoints.functiongraph.invocation import HANDLERS
-from doorman.entrypoints.functiongraph.payload import MAX_PAYLOAD, read_payload, unwrap
+from doorman.entrypoints.functiongraph.payload import read_payload, unwrap
+from doorman.events.cloudevents import MAX_BODY
 from doorman.settings import VARIABLES, Settings
 from tests.deploy.workspace import Workspace
 
@@ -128,7 +129,7 @@ def test_the_timer_ticks(chained: dict[str, dict[str, Any]]) -> None:
         "user_event": timer["user_event"],
     }
     body = json.dumps(payload).encode()
-    assert len(body) < MAX_PAYLOAD
+    assert len(body) < MAX_BODY
     (tick,) = unwrap(read_payload(body), served=()).events
     assert tick.type in HANDLERS
 

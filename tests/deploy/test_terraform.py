@@ -93,32 +93,3 @@ def test_values_that_only_together_are_bad(workspace: Workspace, values: dict[st
     """Rules that look at two variables, or at one bound alone."""
     code, said = workspace.plan(**values)
     assert (code, message in said.replace("│ ", "")) == (1, True), said
-
-
-SLIPS = {
-    "resources": [
-        ('resource "opentelekomcloud_lts_group_v2"', 'resource "opentelekomcloud_lts_group"', "Invalid resource type")
-    ],
-    "references": [
-        ("var.sweep_every", "var.sweep", "Reference to undeclared input variable"),
-        ("fgs_function_v2.doorman.urn", "fgs_function_v2.doorman.arn", "Unsupported attribute"),
-    ],
-    "blocks": [("on_failure {", "on_error {", 'Blocks of type "on_error" are not expected here.')],
-    "arguments": [
-        ("memory_size ", "memory ", 'An argument named "memory" is not expected here.'),
-        ('app         = "default"', 'application = "default"', 'An argument named "application" is not expected here.'),
-        ('handler   = "-"', 'handler   = ["-"]', 'Inappropriate value for attribute "handler": string required.'),
-        ("= var.timeout", '= "soon"', 'Inappropriate value for attribute "timeout": a number is required.'),
-        ("function_urn = opentelekomcloud_fgs_function_v2.doorman.urn\n", "\n", 'argument "function_urn" is required'),
-        ("url = var.image_url", "", 'The argument "url" is required'),
-    ],
-}
-
-
-@pytest.mark.parametrize("kind", SLIPS)
-def test_slips_are_found(workspace: Workspace, kind: str) -> None:
-    """Each wrong word is named: Terraform, with the arguments of schema.yaml, lets none of them through."""
-    for old, new, _ in SLIPS[kind]:
-        workspace.replace("main.tf", old, new)
-    code, said = workspace.run("validate", "-no-color")
-    assert (code, [message for _, _, message in SLIPS[kind] if message not in said.replace("│ ", "")]) == (1, []), said

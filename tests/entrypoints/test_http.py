@@ -98,7 +98,7 @@ async def test_each_event_has_one_line_in_the_log() -> None:
     wanted = {"event_id": "good", "event_type": EventType.NOTIFIED, "project_id": RECEIVER, "http_status": 204}
     assert wanted.items() <= good.items()
     assert (good["submitted"], good["held"], good["api_calls"]) == (1, 1, 3)
-    assert good["policy_digest"] == chain.served.policy_digest
+    assert good["policy_digest"] == chain.served.policy.digest
     assert (bad["http_status"], bad["error"].split(":")[0]) == (400, "data.images[0]")
 
 

@@ -35,7 +35,7 @@ from doorman.policy.tools import share_file
 
 NOW = datetime(2026, 1, 31, 8, 30, tzinfo=UTC)
 SERVED = frozenset({"7f2a9c4e1b6d4f0e8a3c5d7b9e1f2a4c", "receiver"})
-DOOR = cast("Projects", SimpleNamespace(policy_digest="0" * 16))
+DOOR = cast("Projects", SimpleNamespace(policy=SimpleNamespace(digest="0" * 16)))
 IMAGE = "6596628c-42d4-4ff1-8660-8ea5ae61f243"
 ACCOUNT = Identity.from_environ(
     {

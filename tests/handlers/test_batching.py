@@ -61,7 +61,7 @@ class Work:
 
 def open_batcher(work: Work, *, turns: Turns | None = None, waiting: int = 100, size: int = 100) -> Batcher:
     """Open a line of notices."""
-    return Batcher(work, turns=turns or Turns(), max_waiting=waiting, max_batch=size)
+    return Batcher(work=work, turns=turns or Turns(), max_waiting=waiting, max_batch=size)
 
 
 async def yield_often() -> None:

@@ -62,7 +62,7 @@ class House(Chain):
         super().__init__()
         self.service = FakeService()
         self.service.open.set()
-        self.announcers = {"ops": Announcer(self.service, names={}, clock=self.clock)}
+        self.announcers = {"ops": Announcer(service=self.service, names={}, clock=self.clock)}
         self.heard = 0
 
     async def hand(self, *events: CloudEvent, name: str = "ops") -> list[Reply]:
@@ -223,7 +223,7 @@ async def test_a_caller_that_goes_away_takes_nobody_with_it() -> None:
     """The message is sent all the same."""
     house = House()
     _, news = read_news(event("failed"))
-    announcer = Announcer(house.service, names={}, clock=house.clock)
+    announcer = Announcer(service=house.service, names={}, clock=house.clock)
     gone, stays = (asyncio.create_task(announcer.tell(news)) for _ in range(2))
     await asyncio.sleep(0)
     gone.cancel()
@@ -256,7 +256,7 @@ async def test_a_malformed_event_is_refused() -> None:
 async def test_what_is_remembered_is_bounded() -> None:
     """Anybody may send events: the oldest of what was told is forgotten first, and told again where it comes again."""
     house = House()
-    house.announcers["ops"] = Announcer(house.service, names={}, clock=house.clock, most=1)
+    house.announcers["ops"] = Announcer(service=house.service, names={}, clock=house.clock, most=1)
     for name in ("failed", "held", "failed"):
         await house.hand(event(name))
     assert house.service.titles == ["Doorman: 1 failed", "Doorman: 9 held", "Doorman: 1 failed"]
@@ -265,7 +265,7 @@ async def test_what_is_remembered_is_bounded() -> None:
 async def test_what_waits_for_one_message_is_bounded() -> None:
     """While a service hangs, what is too much is sent back; what waits is told all the same."""
     house = House()
-    house.announcers["ops"] = Announcer(house.service, names={}, clock=house.clock, most=5)
+    house.announcers["ops"] = Announcer(service=house.service, names={}, clock=house.clock, most=5)
     first, second = await house.hand(event("failed"), event("held"))
     text = "channel ops: too much is waiting for it"
     assert (first, second) == (Reply(), Reply(status=503, text=text, headers={"Retry-After": "2"}))

@@ -142,13 +142,6 @@ def test_shares_are_decided(policy: Policy) -> None:
     assert found == {ONE: "accept", THREE: "reject", image_id(5): "hold"}
 
 
-def test_image_without_owner_is_not_accepted(policy: Policy) -> None:
-    """Where the cloud does not say whose it is, it might be anybody's."""
-    decided = decide(Observed(pending={ONE: share(1, None)}), policy, project_id=RECEIVER, now=START)
-    assert decided[ONE].action == "hold"
-    assert decided[ONE].reason == "fact_unknown"
-
-
 @pytest.mark.parametrize(("limit", "held"), [(None, []), (3, []), (2, [1, 2, 3]), (1, [1, 2, 3])])
 def test_brake(limit: int | None, held: list[int], policy: Policy) -> None:
     """Above the limit all acceptable shares of an owner are held, and nobody else's; what is rejected counts not."""

@@ -7,7 +7,7 @@ import pytest
 from doorman.cloud.project import Cloud
 from doorman.errors import Unavailable
 from doorman.events.messages import EventType
-from doorman.handlers.sweep import Swept, sweep
+from doorman.handlers.sweep import Tour, sweep
 from doorman.models import Action, MemberStatus, OutcomeType, Reason, Share, Status
 from doorman.planning.drift import Drift, conclude_drift, find_drift
 from doorman.policy.decision import Decision
@@ -67,10 +67,10 @@ def test_a_vault_is_needed_to_accept_not_to_stay_accepted() -> None:
 def test_an_outcome_of_drift_says_why_the_policy_would_decide_otherwise() -> None:
     """With how the share stands now, and that a person may have wanted it so."""
     decision = Decision(action="hold", reason=Reason.HELD_BY_RULE, rule="by-hand", facts={"owner": HELD})
-    told = conclude_drift(Drift(share=share(HELD, "accepted", name="tool"), decision=decision), cause="tick-1")
+    told = conclude_drift(Drift(share=share(HELD, "accepted", name="tool"), decision=decision), cause=CAUSE)
     found = (told.type, told.reason, told.rule, told.decision)
     assert found == (OutcomeType.DRIFTED, Reason.HELD_BY_RULE, "by-hand", "hold")
-    assert (told.member_status, told.name, told.owner, told.cause) == ("accepted", "tool", HELD, "tick-1")
+    assert (told.member_status, told.name, told.owner, told.cause) == ("accepted", "tool", HELD, CAUSE.id)
     assert told.facts == {"owner": HELD, "person": "possible"}
 
 
@@ -161,5 +161,6 @@ async def test_a_tick_goes_on_where_drift_cannot_be_read() -> None:
     chain = Chain()
     chain.share()
     await chain.swap(HalfBlind)
-    assert await sweep(await chain.served.context(RECEIVER), cause=CAUSE) == Swept(pending=1, notified=1)
+    counts = await sweep(await chain.served.context(RECEIVER), Tour(cause=CAUSE))
+    assert counts == {"pending": 1, "notified": 1, "unread": 0}
     assert chain.tray.types() == ["notified", "pending"]

@@ -7,7 +7,7 @@ from doorman.cloud.api.nova import Server
 from doorman.events.messages import EventType
 from doorman.events.outcomes import MAX_EVENT
 from doorman.events.schemas import DATA
-from doorman.handlers.review import review, review_use
+from doorman.handlers.reconcile import review, review_use
 from doorman.models import CloudEvent, MemberStatus, Reason, Share
 from doorman.planning.drift import find_drift
 from doorman.planning.image_usage import Use, find_strange, find_uses, tell_uses

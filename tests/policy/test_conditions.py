@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from doorman.models import Share
-from doorman.policy.conditions import always, on_day, on_image, on_owner, on_project, value_of
+from doorman.policy.conditions import always, on_day, on_image, on_members, value_of
 from doorman.policy.schema import ImagesEntry
 
 IMAGE = "6596628c-42d4-4ff1-8660-8ea5ae61f243"
@@ -85,8 +85,8 @@ def test_age_is_counted_from_the_making_of_the_image(bounds: dict[str, int], day
 def test_owner_project_and_day() -> None:
     """An owner may be unknown, the receiving project and the day never are."""
     owner, project, day = (
-        on_owner(["aaa"], frozenset({"aaa"})),
-        on_project(["receiver"], frozenset({"receiver"})),
+        on_members("owners", "owner", ["aaa"], frozenset({"aaa"})),
+        on_members("projects", "project_id", ["receiver"], frozenset({"receiver"})),
         on_day(NOW.date()),
     )
     assert [owner.test(share(owner=each), NOW) for each in ("aaa", "bbb", None)] == [True, False, None]

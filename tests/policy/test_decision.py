@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic_core import to_json
 
 from doorman.models import MemberStatus, Reason, Share
-from doorman.policy.decision import Decision, Trial, decide, hold_over_limit, lapsed, needs_vaults, over_limit
+from doorman.policy.decision import Decision, Trial, decide, hold_over_limit, lapsed, needs_vaults
 from doorman.policy.policy import Policy, load
 from doorman.policy.vault_choice import choose
 from tests.builders import BAD, GOLDEN, POLICY, SECOND_VAULT, VAULT
@@ -257,16 +257,6 @@ def test_rules_on_trial_are_told_beside_the_decision() -> None:
             Trial(rule="r2", action="accept", reason=Reason.ALLOWED_OWNER),
         ),
     )
-
-
-def test_above_the_limit_all_acceptable_shares_of_an_owner_are_held() -> None:
-    """Three wait where two may; another owner has a limit of their own, and what is not acceptable does not count."""
-    rules = policy({"owners": ["aaa", "bbb"], "decision": "accept"})
-    owners = {"a1": "aaa", "a2": "aaa", "a3": "aaa", "b1": "bbb", "b2": "bbb", "c1": "ccc", "c2": "ccc", "c3": "ccc"}
-    shares = [share(image_id=image, owner=owner) for image, owner in owners.items()]
-    decisions = {each.image_id: decide(each, rules, now=NOW) for each in shares}
-    assert over_limit(decisions, shares, 2) == {"a1", "a2", "a3"}
-    assert over_limit(decisions, shares, None) == set()
 
 
 def test_what_the_limit_holds_says_which_rule_and_limit() -> None:

@@ -9,8 +9,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from doorman.policy.document.faults import Fault
-from doorman.policy.policy import PolicyError, expired, load
+from doorman.policy.document.faults import BrokenFile, Fault
+from doorman.policy.policy import expired, load
 
 CATALOGUE = Path(__file__).with_name("broken_policies.txt")
 CONTRACT = """
@@ -47,7 +47,7 @@ def _split_second(rest: str) -> tuple[str, str, str]:
 
 def faults_of(text: str) -> list[str]:
     """Load a broken policy and return its lines without the file's name."""
-    with pytest.raises(PolicyError) as caught:
+    with pytest.raises(BrokenFile) as caught:
         load(text, file="p.yaml")
     return [line.removeprefix("p.yaml:") for line in str(caught.value).split("\n")]
 
@@ -66,7 +66,7 @@ def test_the_catalogue_is_long() -> None:
 
 def test_the_error_carries_its_faults_in_the_order_of_the_file() -> None:
     """Programs get line, column and message of every fault; people one text that names the file."""
-    with pytest.raises(PolicyError) as caught:
+    with pytest.raises(BrokenFile) as caught:
         load("version: 1\ndefualt: hold\nmode: x\n", file="some/policy.yaml")
     assert [(each.line, each.column) for each in caught.value.faults] == [(2, 1), (3, 7)]
     assert str(caught.value).startswith("some/policy.yaml:2:1: `defualt` is not a key of the policy")
@@ -114,7 +114,7 @@ def test_any_text_is_loaded_or_refused_with_places(text: str) -> None:
 def _faults_or_none(text: str) -> tuple[Fault, ...]:
     try:
         load(text)
-    except PolicyError as error:
+    except BrokenFile as error:
         return error.faults
     return ()
 

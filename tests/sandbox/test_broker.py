@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -17,7 +16,7 @@ from starlette.routing import Route
 from doorman.events.dead_letters import Letter
 from doorman.sandbox.broker import Broker, create_app
 from doorman.sandbox.delivery import Policy, Profile, Trigger
-from doorman.sandbox.envelope import Event, NotACloudEventError, binary_headers, read
+from doorman.sandbox.envelope import Event, binary_headers
 from doorman.sandbox.posting import Answer
 from doorman.sandbox.serving import serve
 
@@ -31,12 +30,10 @@ class Subscriber:
 
     answers: list[Answer | Exception]
     got: list[tuple[str, Mapping[str, str], bytes]] = field(default_factory=list)
-    methods: list[str] = field(default_factory=list)
 
     async def __call__(self, url: str, headers: Mapping[str, str], body: bytes, *, method: str = "POST") -> Answer:
         """Note the request and answer it."""
         self.got.append((url, headers, body))
-        self.methods.append(method)
         answer = self.answers[min(len(self.got), len(self.answers)) - 1]
         if isinstance(answer, Exception):
             raise answer
@@ -53,7 +50,6 @@ def deliver(
     profile: Profile,
     policy: Policy,
     dead_letters: str | None = None,
-    passed: Mapping[str, str] | None = None,
 ) -> tuple[Broker, Subscriber, list[float], bool]:
     """Send one event through a broker with one trigger; also the pauses that it made, and what the ingress said."""
     pauses: list[float] = []
@@ -62,7 +58,7 @@ def deliver(
         pauses.append(seconds)
 
     async def run() -> bool:
-        taken = await broker.take(EVENT, passed)
+        taken = await broker.take(EVENT)
         await broker.tasks.settle()
         await broker.aclose()
         return taken
@@ -85,17 +81,6 @@ def test_empty_success_is_done(profile: Profile) -> None:
     assert (headers["ce-id"], headers["ce-subject"], body) == ("1", "a%20b", b"{}")
     assert "ce-knativearrivaltime" in headers
     assert (pauses, broker.dead_letters, taken) == ([], [], True)
-
-
-def test_which_headers_a_subscriber_gets() -> None:
-    """MT adds two, passes a few on, and keeps the time to live for itself."""
-    passed = {"traceparent": "00-1-2-01"}
-    ((_, mt, _),) = deliver(answer(204), profile="mt", policy=THRICE, passed=passed)[1].got
-    ((_, kafka, _),) = deliver(answer(204), profile="kafka", policy=THRICE, passed=passed)[1].got
-    more = {"prefer": "reply", "kn-namespace": "doorman", **passed}
-    assert mt.keys() == {*binary_headers(EVENT), "ce-knativearrivaltime", *more}
-    assert more.items() <= mt.items()
-    assert kafka.keys() == {*binary_headers(EVENT), "ce-knativearrivaltime", "ce-knativebrokerttl"}
 
 
 def test_success_with_a_foreign_body_is_tried_again_by_mt_and_dead_for_kafka() -> None:
@@ -145,18 +130,6 @@ def test_an_answer_that_is_a_broken_event(headers: dict[str, str]) -> None:
     assert told_by(kafka)["knativeerrorcode"] == "200"
 
 
-@pytest.mark.parametrize(("status", "method", "body"), [(301, "GET", b""), (302, "GET", b""), (307, "POST", b"{}")])
-def test_redirects(status: int, method: str, body: bytes) -> None:
-    """MT follows them, and what comes of that counts; for Kafka they are the end."""
-    moved = answer(status, b"", {"location": "/other"})
-    mt, subscriber, _, _ = deliver(moved, answer(204), profile="mt", policy=THRICE)
-    assert (mt.dead_letters, subscriber.methods) == ([], ["POST", method])
-    assert (subscriber.got[1][0], subscriber.got[1][2]) == (f"{URL}other", body)
-    endless, _, _, _ = deliver(moved, profile="mt", policy=THRICE)
-    kafka, _, _, _ = deliver(moved, answer(204), profile="kafka", policy=THRICE)
-    assert [told_by(broker)["knativeerrorcode"] for broker in (endless, kafka)] == [str(status)] * 2
-
-
 @pytest.mark.parametrize(
     ("status", "attempts"), [(400, 1), (301, 1), (403, 1), (404, 4), (408, 4), (409, 4), (429, 4), (500, 4), (503, 4)]
 )
@@ -184,15 +157,6 @@ def test_pauses(profile: Profile, backoff: str | None, pauses: list[float]) -> N
     """The pauses between tries are those that were measured and read."""
     policy = Policy(retry=3, backoff=backoff, delay=1 if backoff else None)  # type: ignore[arg-type] # parametrized text
     assert deliver(answer(500), profile=profile, policy=policy)[2] == pauses
-
-
-def test_recovery_needs_no_dead_letter() -> None:
-    """A refused connection and a 503 are forgotten once a try succeeds."""
-    broker, subscriber, _, taken = deliver(
-        ConnectionRefusedError(), answer(503), answer(204), profile="mt", policy=THRICE
-    )
-    assert ([status for _, status in broker.arrivals[0].tries][1:], len(subscriber.got)) == ([503, 204], 3)
-    assert (broker.dead_letters, taken) == ([], True)
 
 
 def test_timeout_leaves_no_reason_on_mt() -> None:
@@ -226,70 +190,6 @@ def test_reply_enters_the_broker_as_a_new_event() -> None:
     broker, _, _, _ = deliver(answer(200, b"", binary_headers(reply)), profile="kafka", policy=THRICE)
     found = [(e.id, e.type, e.attributes["knativebrokerttl"]) for e in broker.events]
     assert found == [("1", "told", "255"), ("2", "heard", "254")]
-
-
-def test_replies_do_not_go_round_for_ever() -> None:
-    """A subscriber that answers every event with that event is stopped when the time to live is over."""
-    broker, subscriber, _, _ = deliver(answer(200, b"", binary_headers(EVENT)), profile="kafka", policy=THRICE)
-    assert len(subscriber.got) == 255
-    assert broker.events[-1].attributes["knativebrokerttl"] == "1"
-
-
-def test_filters() -> None:
-    """All attributes must be exactly so, or begin so, and a missing one does not match."""
-    begun = Trigger(name="t", subscriber=URL, filters={"type": "told"}, prefixes={"source": "/te"})
-    found = [begun.matches(e) for e in (EVENT, EVENT.extended(source="/other"), EVENT.without("source"))]
-    assert found == [True, False, False]
-    trigger = Trigger(name="t", subscriber=URL, filters={"type": "told", "severity": "error"})
-    told = [trigger.matches(e) for e in (EVENT, EVENT.extended(severity="error"), EVENT.extended(severity="err"))]
-    assert told == [False, True, False]
-
-
-def test_disorder_is_repeatable() -> None:
-    """With the same seed the same events come twice."""
-
-    async def run() -> list[str]:
-        subscriber = Subscriber([answer(204)])
-        broker = Broker([Trigger(name="t", subscriber=URL)], duplicates=0.3, jitter=0.001, seed=7, post=subscriber)
-        for number in range(20):
-            await broker.take(EVENT.extended(id=str(number)))
-        await broker.tasks.settle()
-        return sorted(headers["ce-id"] for _, headers, _ in subscriber.got)
-
-    first, second = asyncio.run(run()), asyncio.run(run())
-    assert first == second
-    assert len(first) > 20
-
-
-@pytest.mark.parametrize(
-    ("headers", "body", "why"),
-    [
-        ({}, b"", "specversion is missing"),
-        ({"ce-specversion": "0.2", "ce-id": "1", "ce-source": "s", "ce-type": "t"}, b"", "specversion is none of 1.0"),
-        ({"ce-specversion": "1.0", "ce-id": "%FF", "ce-source": "s", "ce-type": "t"}, b"", "id: not UTF-8"),
-        ({"ce-specversion": "1.0", "ce-id": "1", "ce-source": "s"}, b"", "type is missing"),
-        ({"ce-specversion": "1.0", "ce-id": "1", "ce-source": "s", "ce-type": "t", "ce-time": "x"}, b"", "time is"),
-        ({"ce-specversion": "1.0", "ce-id": "1", "ce-source": "s", "ce-type": "t", "ce-a_b": "x"}, b"", "'a_b' is no"),
-        ({"content-type": "application/cloudevents+json"}, b"[", "the body is no JSON"),
-        ({"content-type": "application/cloudevents+json"}, b"[]", "the body is no JSON object"),
-        ({"content-type": "application/cloudevents+json"}, b'{"data_base64": "?"}', "data_base64 is no base64"),
-        ({"content-type": "application/cloudevents-batch+json"}, b"[]", "this is a batch"),
-    ],
-)
-def test_what_is_no_event(headers: dict[str, str], body: bytes, why: str) -> None:
-    """The ingress takes single CloudEvents, and nothing else."""
-    with pytest.raises(NotACloudEventError, match=why):
-        read(headers, body)
-
-
-def test_structured_mode_is_read() -> None:
-    """JSON data, base64 data and numbers among the attributes come through."""
-    told = {"specversion": "1.0", "id": "1", "source": "s", "type": "t", "retries": 3}
-    structured = {"content-type": "application/cloudevents+json; charset=utf-8"}
-    plain = read(structured, json.dumps(told | {"data": {"ä": 1}}).encode())
-    coded = read(structured, json.dumps(told | {"data_base64": "AAE=", "datacontenttype": "a/b"}).encode())
-    assert (plain.value(), plain.attributes["retries"], coded.data) == ({"ä": 1}, "3", b"\x00\x01")
-    assert read(structured, json.dumps(told).encode()).value() is None
 
 
 def test_ingress_over_http() -> None:

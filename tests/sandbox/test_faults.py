@@ -6,7 +6,6 @@ import httpx
 import pytest
 
 from doorman.sandbox.cloud import create_app
-from doorman.sandbox.faults import Faults
 from doorman.sandbox.serving import serve
 from doorman.sandbox.state import Cloud
 from tests.sandbox.asking import ME, OWNER, Api
@@ -45,13 +44,6 @@ def test_broken_connections(api: Api, cloud: Cloud, kind: str) -> None:
         assert httpx.get(f"{url}/v2/cloudimages", headers=api.headers).status_code == 200
 
 
-def test_hanging_request_times_out(cloud: Cloud) -> None:
-    """A client that waits less than the fault lasts runs into its own time-out, and the server ends all the same."""
-    cloud.faults.add("hang", seconds=60)
-    with serve(create_app(cloud)) as url, pytest.raises(httpx.ReadTimeout):
-        httpx.get(f"{url}/v2/images", timeout=0.05)
-
-
 def test_answer_that_gets_lost(api: Api, cloud: Cloud) -> None:
     """A request can be carried out while its answer is lost."""
     share = cloud.add_share(OWNER, ME)
@@ -59,24 +51,3 @@ def test_answer_that_gets_lost(api: Api, cloud: Cloud) -> None:
     with pytest.raises(httpx.TransportError):
         api("PUT", "/v1/cloudimages/members", json={"images": [share], "project_id": ME, "status": "accepted"})
     assert cloud.member_status(share, ME) == "accepted"
-
-
-def test_which_requests(api: Api, cloud: Cloud) -> None:
-    """A fault names verb and path; the first that applies wins, and the admin API is spared."""
-    cloud.faults.add("status", method="GET", path="^/v2/cloudimages$", status=500)
-    cloud.faults.add("status", status=503)
-    found = [api("GET", path).status_code for path in ("/v2/cloudimages", "/v2/images", "/sandbox/state")]
-    assert found == [500, 503, 200]
-
-
-def test_random_faults_are_repeatable() -> None:
-    """The same seed lets the same requests fail."""
-
-    def draw() -> list[bool]:
-        faults = Faults()
-        faults.seed(11)
-        faults.add("status", rate=0.3)
-        return [faults.choose("GET", "/") is not None for _ in range(50)]
-
-    assert draw() == draw()
-    assert 5 < sum(draw()) < 30

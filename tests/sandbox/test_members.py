@@ -29,45 +29,6 @@ def error_of(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, answer.json()["error"]["code"]
 
 
-@pytest.mark.parametrize("status", ["accepted", "rejected"])
-def test_settling(api: Api, cloud: Cloud, status: str) -> None:
-    """An update settles every image, and its job says so image by image."""
-    images = [cloud.add_share(OWNER, ME) for _ in range(2)]
-    job = job_of(api, put(api, images, status))
-    assert [cloud.member_status(i, ME) for i in images] == [status, status]
-    assert job == {
-        "job_id": job["job_id"],
-        "job_type": "imsUpdateImageMembersJob",
-        "begin_time": "2026-01-02T03:04:05.000Z",
-        "end_time": "2026-01-02T03:04:05.000Z",
-        "status": "SUCCESS",
-        "error_code": None,
-        "fail_reason": None,
-        "entities": {"results": [{"image_id": i, "status": "success", "project_id": ME} for i in images]},
-    }
-    assert [(c.body["images"], c.body["status"]) for c in cloud.writes] == [(images, status)]
-
-
-def test_job_takes_its_time(api: Api, cloud: Cloud, clock: FakeClock) -> None:
-    """Until it is due a job goes from INIT to RUNNING, and nothing is settled."""
-    cloud.settings.job_seconds = 10
-    share = cloud.add_share(OWNER, ME)
-    answer = put(api, [share])
-    assert (job_of(api, answer)["status"], cloud.member_status(share, ME)) == ("INIT", "pending")
-    clock.seconds += 9
-    assert (job_of(api, answer)["status"], cloud.member_status(share, ME)) == ("RUNNING", "pending")
-    clock.seconds += 1
-    assert (job_of(api, answer)["status"], cloud.member_status(share, ME)) == ("SUCCESS", "accepted")
-
-
-def test_last_of_two_racing_jobs_wins(api: Api, cloud: Cloud) -> None:
-    """Both updates are taken; how the share stands in the end only reading tells."""
-    share = cloud.add_share(OWNER, ME)
-    both = [put(api, [share]), put(api, [share], "rejected")]
-    assert [job_of(api, answer)["status"] for answer in both] == ["SUCCESS", "SUCCESS"]
-    assert cloud.member_status(share, ME) == "rejected"
-
-
 @pytest.mark.parametrize(
     ("body", "expected"),
     [
@@ -142,15 +103,6 @@ def test_vaults(api: Api, cloud: Cloud, vault: dict[str, Any] | None, code: str 
     assert cloud.member_status(share, ME) == ("pending" if code else "accepted")
 
 
-def test_vaults_fill_up(api: Api, cloud: Cloud) -> None:
-    """What is accepted into a vault takes its room; the unit of `used` is MB."""
-    vault = cloud.add_vault(ME, VAULT, size=100)
-    shares = [cloud.add_share(OWNER, ME, full_ecs=True, size_gb=40) for _ in range(3)]
-    job = job_of(api, put(api, shares, vault_id=VAULT))
-    assert (job["status"], vault.used) == ("FAIL", 80 * 1024)
-    assert [cloud.member_status(i, ME) for i in shares] == ["accepted", "accepted", "pending"]
-
-
 def test_full_ecs_needs_a_vault_to_be_accepted_only(api: Api, cloud: Cloud) -> None:
     """Accepting without a vault is refused, rejecting is not; other images ignore a vault."""
     whole, plain = cloud.add_share(OWNER, ME, full_ecs=True), cloud.add_share(OWNER, ME)
@@ -182,41 +134,6 @@ def test_what_a_job_lists(api: Api, cloud: Cloud, spelling: Any, words: tuple[st
     assert (running, ended) == tuple([{"image_id": image, "project_id": ME, "status": word}] for word in words)
     cloud.settings.job_results = False
     assert job_of(api, answer)["entities"] == {}
-
-
-def test_sharing_and_taking_back(sharer: Api, api: Api, cloud: Cloud) -> None:
-    """The owner shares with several projects and takes back; sharing what is shared leaves it as it stands."""
-    images = [cloud.add_image(OWNER).id for _ in range(2)]
-    body = {"images": images, "projects": [ME, OTHER]}
-    assert sharer("POST", "/v1/cloudimages/members", json=body).status_code == 200
-    put(api, images[:1])
-    job_id = sharer("POST", "/v1/cloudimages/members", json=body).json()["job_id"]
-    assert sharer("GET", f"/v1/{OWNER}/jobs/{job_id}").json()["job_type"] == "imsAddImageMembersJob"
-    assert [cloud.member_status(i, ME) for i in images] == ["accepted", "pending"]
-    removed = sharer("DELETE", "/v1/cloudimages/members", json={"images": images, "projects": [ME]})
-    assert (removed.status_code, [cloud.member_status(i, ME) for i in images]) == (200, [None, None])
-    assert error_of(api("POST", "/v1/cloudimages/members", json=body)) == (400, "IMG.0027")
-
-
-def test_how_many_projects_an_image_can_be_shared_with(sharer: Api, cloud: Cloud) -> None:
-    """256 projects, but only 10 for a full-ECS image."""
-    plain, whole = cloud.add_image(OWNER).id, cloud.add_image(OWNER, full_ecs=True).id
-    projects = [f"project-{n}" for n in range(257)]
-
-    def share(image: str, count: int) -> int:
-        body = {"images": [image], "projects": projects[:count]}
-        answer = sharer("POST", "/v1/cloudimages/members", json=body)
-        return int(answer.status_code)
-
-    assert [share(plain, 256), share(plain, 257), share(whole, 10), share(whole, 11)] == [200, 400, 200, 400]
-
-
-def test_sharing_again_starts_over(cloud: Cloud) -> None:
-    """Taken back and shared again, a share is pending, whatever it was."""
-    share = cloud.add_share(OWNER, ME, status="accepted")
-    cloud.unshare(share, ME)
-    cloud.share(share, ME)
-    assert cloud.member_status(share, ME) == "pending"
 
 
 @pytest.mark.parametrize(("counts", "moved"), [(False, 0.0), (True, 10.0)])

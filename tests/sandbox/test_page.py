@@ -181,14 +181,6 @@ def test_a_lane_has_all_that_one_event_led_to() -> None:
     assert calls == {first.event.id: [login.path, ours.path], second.event.id: [login.path, broken.path]}
 
 
-def test_a_lane_without_a_notification_begins_with_its_first_step() -> None:
-    """As those of `doorman run`: all that it tells has a cause, which no broker saw."""
-    broker = Broker()
-    feed = Feed(Cloud(clock=lambda: 20.0), broker)
-    arrive(broker, "held", {"images": []}, 7.0, correlationid="run-1", causationid="run-1")
-    assert [lane["at"] for lane in everything(feed)["lanes"]] == [7.0]
-
-
 def test_what_changes_is_told_again_and_nothing_else() -> None:
     """In parts, the oldest first; a delivery that ends, a share that is settled or gone."""
     cloud, broker = Cloud(clock=lambda: 20.0), Broker()

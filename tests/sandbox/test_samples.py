@@ -16,7 +16,7 @@ from doorman.events.schemas import DATA
 from doorman.policy.policy import load as load_policy
 from doorman.sandbox import world
 from doorman.sandbox.demo import SWEEPS
-from doorman.sandbox.report import group, table
+from doorman.sandbox.report import group
 from doorman.sandbox.samples import EVENTS, POLICY, is_batch, load
 from doorman.sandbox.state import Cloud
 from tests.builders import whole
@@ -87,14 +87,6 @@ def test_world_is_built_as_described() -> None:
 def test_demo_runs_on_the_policy_that_the_readme_shows() -> None:
     """What goes wrong with the policy that everybody starts from is seen at the first try."""
     assert POLICY == ROOT / "examples" / "policy.yaml"
-
-
-def test_table_cuts_only_ids() -> None:
-    """Columns are aligned; only the columns that hold IDs are shortened, and only where that is asked for."""
-    rows = [["accepted", "9a175ac692fa12540193005c340f321c"]]
-    assert table(("outcome", "job"), rows).splitlines()[2] == "accepted  9a175ac692fa12540193005c340f321c"
-    found = table(("outcome", "job"), rows, narrow=(1,)).splitlines()
-    assert found == ["outcome   job", "--------  ---------", "accepted  9a175ac6…"]
 
 
 def test_a_screen_names_what_ended_alike_together() -> None:

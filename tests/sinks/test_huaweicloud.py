@@ -23,7 +23,7 @@ TAKEN = httpx.Response(200, json={"message_id": "m", "request_id": "r"})
 def lend(project_id: str, image: str | None = "https://ims.eu-de.example.com") -> Credentials:
     """Make credentials with a token that names the project."""
     endpoints, token = Endpoints(image=image), f"token-of-{project_id}"
-    return from_invocation(project_id=project_id, endpoints=endpoints, token=token, now=FakeClock().now)
+    return from_invocation(project_id=project_id, endpoints=endpoints, lent=token, now=FakeClock().now)
 
 
 def emit(

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from hashlib import sha256
 
 from deploy.fill_in import hash_of
-from doorman.policy.policy import PolicyError, load
+from doorman.policy.document.faults import BrokenFile
+from doorman.policy.policy import load
 from doorman.version import VERSION
 from tests.template import rules_eventing, rules_files, rules_serving
 from tests.template.whole import Template, label, refs
@@ -64,7 +65,7 @@ def policy(template: Template) -> Iterator[str]:
         yield f"{label(found[0])}: metadata.name: the content asks for {name} (deploy/fill_in.py renames it)"
     try:
         load(found[0].data[POLICY], file=POLICY)
-    except PolicyError as error:
+    except BrokenFile as error:
         yield f"{label(found[0])}: {error}"
     if not found[0].immutable:
         yield f"{label(found[0])}: immutable: must be true, a function keeps the policy that it started with"

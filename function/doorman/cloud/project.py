@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 from doorman.cloud.api import glance, ims
 from doorman.cloud.api.base import ImageService, read_member
@@ -17,6 +18,9 @@ from doorman.cloud.listing import Listing, read
 from doorman.errors import Denied
 from doorman.models import Job, JobState, MemberRow, MemberStatus, Share, Status, Vault
 from doorman.runtime.logs import logger
+
+if TYPE_CHECKING:
+    from doorman.cloud.api.nova import Server
 
 FEW = 3
 """Up to so many images are looked for one by one, more of them by walking the list."""
@@ -148,12 +152,28 @@ class Cloud:
         found: dict[str, Vault] = {}
         offset = 0
         while True:
-            page = await read(self.client, cbr.list_vaults(project_id=self.project_id, offset=offset), cbr.read_vaults)
-            fresh = {vault.vault_id: vault for vault in page.vaults if vault.vault_id not in found}
+            request = cbr.list_vaults(project_id=self.project_id, offset=offset)
+            vaults, rows = await read(self.client, request, cbr.read_vaults)
+            fresh = {vault.vault_id: vault for vault in vaults if vault.vault_id not in found}
             found |= fresh
-            offset += page.rows
-            if page.rows < cbr.PAGE or not fresh:
+            offset += rows
+            if rows < cbr.PAGE or not fresh:
                 return tuple(found.values())
+
+    async def servers(self) -> tuple["Server", ...]:
+        """List the servers that were booted from images."""
+        from doorman.cloud.api import nova  # noqa: PLC0415 - only `reconcile` asks for servers
+
+        found: dict[str, Server] = {}
+        markers: set[str | None] = {None}
+        request = nova.list_servers()
+        while True:
+            servers, last = await read(self.client, request, nova.read_servers)
+            found |= {server.server_id: server for server in servers}
+            if last in markers:
+                return tuple(found.values())
+            markers.add(last)
+            request = nova.list_servers(marker=last)
 
     @property
     def _listing(self) -> Listing:

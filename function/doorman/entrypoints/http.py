@@ -40,7 +40,7 @@ async def answer(served: Projects, handle: Handler, *, headers: Mapping[str, str
     try:
         events = read(headers, body)
     except Rejected as error:
-        return refuse(error, policy_digest=served.policy_digest)
+        return refuse(error, policy_digest=served.policy.digest)
     return await work_off(served, handle, events)
 
 
@@ -54,7 +54,7 @@ async def work_off(served: Projects, handle: Handler, events: Sequence[CloudEven
     seconds = time.perf_counter() - start
     if watch:
         watch.end(handled, status=reply.status, seconds=seconds)
-    _log(events, handled, reply, seconds=seconds, policy_digest=served.policy_digest)
+    _log(events, handled, reply, seconds=seconds, policy_digest=served.policy.digest)
     return reply
 
 

@@ -27,23 +27,17 @@ def read_claims(event: CloudEvent) -> list[Share]:
     Raises:
         Rejected: its data is malformed.
     """
+    told: list[tuple[str, str | None, str | None]]
     if event.type == EventType.NOTIFIED:
         notified = validate(NotifiedData, event.data)
-        return [
-            Share(full_ecs=None, image_id=each, project_id=notified.project_id, owner=notified.owner)
-            for each in notified.images
-        ]
-    if event.type == EventType.CHECK:
+        project_id, told = notified.project_id, [(each, notified.owner, None) for each in notified.images]
+    elif event.type == EventType.CHECK:
         check = validate(CheckData, event.data)
-        said = {each: check.shares.get(each, CheckedShare()) for each in check.images}
-        return [
-            Share(full_ecs=None, image_id=image, project_id=check.project_id, owner=share.owner, name=share.name)
-            for image, share in said.items()
-        ]
-    if event.type not in set(EventType) - {EventType.USED, EventType.SWEEP}:
+        said = ((each, check.shares.get(each, CheckedShare())) for each in check.images)
+        project_id, told = check.project_id, [(each, share.owner, share.name) for each, share in said]
+    elif event.type in set(EventType) - {EventType.USED, EventType.SWEEP}:
+        other = validate(_Told, event.data)
+        project_id, told = other.project_id, [(each.image_id, each.owner, each.name) for each in other.images]
+    else:
         return []
-    told = validate(_Told, event.data)
-    return [
-        Share(full_ecs=None, image_id=entry.image_id, project_id=told.project_id, owner=entry.owner, name=entry.name)
-        for entry in told.images
-    ]
+    return [Share(full_ecs=None, image_id=each, project_id=project_id, owner=o, name=n) for each, o, n in told]

@@ -19,7 +19,7 @@ from doorman.models import CloudEvent
 from doorman.parsing import Json, parse_json, parse_time, write_time
 
 MAX_BODY = 256 * 1024
-"""Bytes: near what brokers carry."""
+"""Bytes: near what brokers carry, and what an asynchronous invocation of FunctionGraph takes."""
 
 MAX_BATCH = 100
 """Events in one batch."""

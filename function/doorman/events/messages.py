@@ -10,6 +10,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from doorman.errors import Rejected
+from doorman.events.cloudevents import MAX_ID
 from doorman.models import MAX_IMAGES, MAX_TRIED_VAULTS, Status, is_image_id, is_plain_id
 from doorman.parsing import Json, parse_json, parse_time
 
@@ -52,9 +53,6 @@ Moment = Annotated[AwareDatetime, BeforeValidator(_moment)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
-MAX_CAUSE = 256
-"""Characters of an event id."""
-
 CLOCK_SKEW = timedelta(minutes=1)
 
 
@@ -76,17 +74,10 @@ class EventType(StrEnum):
     PENDING = "dev.doorman.shares.pending.v1"
 
 
-OUTCOMES = frozenset(
-    {
-        EventType.ACCEPTED,
-        EventType.REJECTED,
-        EventType.HELD,
-        EventType.FAILED,
-        EventType.SKIPPED,
-        EventType.AUDITED,
-        EventType.DRIFTED,
-    }
-)
+OUTCOMES = frozenset(EventType) - {
+    *(EventType.NOTIFIED, EventType.CHECK, EventType.SWEEP),
+    *(EventType.DECIDED, EventType.USED, EventType.PENDING),
+}
 """The types that say how images ended."""
 
 TICK = "dev.knative.sources.ping"
@@ -122,7 +113,7 @@ class CheckedShare(Data):
     name: str | None = None
     owner: str | None = None
     rule: str | None = None
-    cause: Annotated[str, Field(max_length=MAX_CAUSE)] | None = None
+    cause: Annotated[str, Field(max_length=MAX_ID)] | None = None
 
 
 class CheckData(Data):

@@ -10,10 +10,9 @@ from typing import Any, TypeVar
 
 from pydantic_core import to_json
 
-from doorman.events.advice import approve_command
 from doorman.events.messages import EventType
 from doorman.events.writing import EventWriter, derive, make_event, only
-from doorman.models import Cause, CloudEvent, Outcome, OutcomeType, Status
+from doorman.models import Cause, CloudEvent, Outcome, OutcomeType, Reason, Status
 from doorman.parsing import write_time
 
 MAX_EVENT = 180_000
@@ -21,6 +20,8 @@ MAX_EVENT = 180_000
 
 MAX_FACT = 500
 """Characters that are told of one fact: a sharer may give an image as many tags as they like."""
+
+NEEDS_VAULT = frozenset({Reason.VAULT_MISSING, Reason.VAULT_FAILED})
 
 N = TypeVar("N")
 
@@ -68,6 +69,16 @@ def decided_events(
     """Write `share.decided`, the evidence that stands on record before a members call is made."""
     more = {"status": status, "vault_id": vault_id}
     return tuple(_tell(writer, OutcomeType.DECIDED, outcomes, more, causes=causes[:1], now=now))
+
+
+def approve_command(image_id: str, *, project_id: str, reason: str) -> str:
+    """Write the command that accepts one held share; what is in capitals is the person's to fill in.
+
+    Args:
+        reason: why it is held; without a vault a person must name one.
+    """
+    vault = " --vault VAULT" if reason in NEEDS_VAULT else ""
+    return f"doorman approve {image_id} --project {project_id}{vault} --reason TEXT"
 
 
 def event_type(kind: OutcomeType) -> EventType:

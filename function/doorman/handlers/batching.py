@@ -6,7 +6,7 @@ An idle project adds no delay, a busy one makes ever fewer calls per share. Each
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
 from doorman.cloud.client import counting
@@ -92,25 +92,25 @@ class Turns:
             self._in_flight -= 1
 
 
+@dataclass(slots=True, kw_only=True, eq=False)
 class Batcher:
     """The batches of one project, one at a time.
 
-    Args:
+    Attributes:
         work: works notices off together; raises where nothing of it was done.
         turns: shared with the other projects.
         max_waiting: see MAX_WAITING. max_batch: see MAX_BATCH.
     """
 
-    def __init__(self, work: Work, *, turns: Turns, max_waiting: int = MAX_WAITING, max_batch: int = MAX_BATCH) -> None:
-        self._work = work
-        self._turns = turns
-        self._max_waiting = max_waiting
-        self._max_batch = max_batch
-        self._waiting: list[_Waiting] = []
-        self._images = 0
-        self._wanted = 0
-        self._gathered = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+    work: Work
+    turns: Turns
+    max_waiting: int = MAX_WAITING
+    max_batch: int = MAX_BATCH
+    _waiting: list[_Waiting] = field(default_factory=list)
+    _images: int = 0
+    _wanted: int = 0
+    _gathered: asyncio.Event = field(default_factory=asyncio.Event)
+    _task: "asyncio.Task[None] | None" = None
 
     async def join(self, notice: Notice) -> tuple[Ended, int]:
         """Have this notice worked off: how its images ended, and how many API calls its batch made.
@@ -118,7 +118,7 @@ class Batcher:
         Raises:
             Unavailable: its batch could not be done, or too much is waiting already.
         """
-        if self._images + len(notice.images) > self._max_waiting and self._waiting:
+        if self._images + len(notice.images) > self.max_waiting and self._waiting:
             raise Unavailable("too many events are waiting for this project", retry_after=1.0)
         waiting = _Waiting(notice, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
@@ -137,7 +137,7 @@ class Batcher:
     async def _run(self) -> None:
         clock = asyncio.get_running_loop()
         while self._waiting:
-            async with self._turns.take():
+            async with self.turns.take():
                 start, batch = clock.time(), self._take()
                 await self._work_off(batch)
             if self._waiting:
@@ -149,7 +149,7 @@ class Batcher:
         images = count = 0
         for waiting in self._waiting:
             images += len(waiting.notice.images)
-            if count and images > self._max_batch:
+            if count and images > self.max_batch:
                 break
             count += 1
         batch, self._waiting = self._waiting[:count], self._waiting[count:]
@@ -183,7 +183,7 @@ class Batcher:
 
     async def _answer(self, notices: Sequence[Notice]) -> tuple[Ended, int]:
         with telemetry.within(notices[0].cause.traceparent), counting() as tally:
-            return await self._work(notices), tally.calls
+            return await self.work(notices), tally.calls
 
     async def _answer_alone(self, notice: Notice) -> Answer:
         try:

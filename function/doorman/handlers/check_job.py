@@ -217,20 +217,14 @@ def _repeat(context: ProjectContext, check: CheckData, again: Mapping[str, Again
     now = context.clock.now()
     next_vault = [image for image, end in again.items() if end.tried_vault]
     suspects = [image for image, end in again.items() if not end.tried_vault]
-    events = []
+    groups: list[tuple[Sequence[str], int, Sequence[str]]] = []
     if next_vault:
-        tried = (*check.tried_vaults, check.vault_id or "")
-        events.append(
-            share_notified_event(
-                context.writer, next_vault, cause=cause, now=now, tries=check.tries, tried_vaults=tried
-            )
-        )
-    tries = check.tries + 1
-    events += [
-        share_notified_event(context.writer, group, cause=cause, now=now, tries=tries, tried_vaults=check.tried_vaults)
-        for group in regroup(suspects, tries=tries)
+        groups.append((next_vault, check.tries, (*check.tried_vaults, check.vault_id or "")))
+    groups += [(group, check.tries + 1, check.tried_vaults) for group in regroup(suspects, tries=check.tries + 1)]
+    return [
+        share_notified_event(context.writer, group, cause=cause, now=now, tries=tries, tried_vaults=tried)
+        for group, tries, tried in groups
     ]
-    return events
 
 
 def _log_failure(check: CheckData, job: Job) -> None:

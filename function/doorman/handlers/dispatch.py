@@ -52,14 +52,9 @@ async def _join(batcher: Batcher, notice: Notice) -> Handled:
         ended, calls = await batcher.join(notice)
     except Unavailable as error:
         return Handled(project_id=notice.project_id, error=error)
-    words: dict[str, int] = {}
-    late = None
-    for end in ended.values():
-        if isinstance(end, Unavailable):
-            late = late or end
-        else:
-            words[end.value] = words.get(end.value, 0) + 1
-    return Handled(project_id=notice.project_id, counts=words, api_calls=calls, error=late)
+    late = next((end for end in ended.values() if isinstance(end, Unavailable)), None)
+    counts = Counter(end.value for end in ended.values() if not isinstance(end, Unavailable))
+    return Handled(project_id=notice.project_id, counts=counts, api_calls=calls, error=late)
 
 
 async def handle_check(
@@ -73,7 +68,7 @@ async def handle_check(
     from doorman.handlers.bounds import Bounds  # noqa: PLC0415 - only its own function needs it
     from doorman.handlers.check_job import check_job  # noqa: PLC0415 - likewise
 
-    checks = [read_check(event, now=served.now()) for event in events]
+    checks = [read_check(event, now=served.clock.now()) for event in events]
     shared = bounds or Bounds(len(checks))
     contexts = [await served.context(check.project_id) for check in checks]
 

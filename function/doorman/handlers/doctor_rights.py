@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
+from http import HTTPStatus
 from typing import Final, NoReturn
 
 from doorman.cloud.api import glance, ims, nova
@@ -25,7 +26,6 @@ from doorman.policy.policy import Policy
 
 _STATUSES: Final[tuple[MemberStatus, ...]] = ("pending", "accepted", "rejected")
 _AGAIN: Final = "look again: the cloud answered a moment ago"
-_NOT_FOUND: Final = 404
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -60,8 +60,8 @@ class Rights:
         need = "nothing: only `doorman reconcile --usage` lists servers"
         with self.chart.guard(Check.SERVERS, mark=Mark.NOTE, fix=need):
             await self.reach("compute", Mark.NOTE)
-            page = await read(self.cloud.client, nova.list_servers(), nova.read_servers)
-            text = f"can be listed: {counted(len(page.servers), 'server')} booted from an image"
+            servers, _ = await read(self.cloud.client, nova.list_servers(), nova.read_servers)
+            text = f"can be listed: {counted(len(servers), 'server')} booted from an image"
             self.chart.add(Check.SERVERS, ok(text))
 
     async def _look_at_images(self) -> None:
@@ -88,12 +88,12 @@ class Rights:
     async def _explain_list(self, error: Unavailable | Refused) -> NoReturn:
         """Say why the lists cannot be read, and how to mend that; nothing goes on without them."""
         chart, cloud, api = self.chart, self.cloud, self.context.settings.api
-        if isinstance(error, Refused) and error.status == _NOT_FOUND:
+        if isinstance(error, Refused) and error.status == HTTPStatus.NOT_FOUND:
             fix = "set OS_IMAGE_ENDPOINT_OVERRIDE to the image service's URL, without any version"
             if cloud.service.has_jobs and await _is_glance(cloud):
                 fix = "this is plain OpenStack: set DOORMAN_API=glance"
             base = await cloud.client.credentials.endpoint("image")
-            chart.block(Check.LIST, f"no image service of the kind {api} at {base} ({_NOT_FOUND})", fix)
+            chart.block(Check.LIST, f"no image service of the kind {api} at {base} (404)", fix)
         if isinstance(error, Denied) and not self.is_on_time:
             raise Blocked(Check.CLOCK)
         why = explain(cloud.service.list_shares("pending")[0], error) if isinstance(error, Refused) else error

@@ -5,6 +5,7 @@ There is no store: a process remembers for a day what it told, so that what fail
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import chain, islice
 
@@ -23,23 +24,22 @@ MEMORY_ENTRIES = 20_000
 """What is remembered at most, the newest of it; and what may wait for one message: anybody may send events."""
 
 
+@dataclass(slots=True, kw_only=True, eq=False)
 class Announcer:
     """Tells people through one channel, one message at a time.
 
-    Args:
+    Attributes:
         names: the policy's groups by the project IDs in them.
         most: images that are remembered.
     """
 
-    def __init__(self, service: Service, *, names: Mapping[str, str], clock: Clock, most: int = MEMORY_ENTRIES) -> None:
-        self._channel = service.channel
-        self._service = service
-        self._names = names
-        self._clock = clock
-        self._most = most
-        self._known: dict[str, datetime] = {}
-        self._turn = asyncio.Lock()
-        self._open: tuple[list[News], asyncio.Task[None]] | None = None
+    service: Service
+    names: Mapping[str, str]
+    clock: Clock
+    most: int = MEMORY_ENTRIES
+    _known: dict[str, datetime] = field(default_factory=dict)
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _open: tuple[list[News], asyncio.Task[None]] | None = None
 
     async def tell(self, news: Iterable[News]) -> None:
         """Have it told, with what comes in the same moment.
@@ -49,8 +49,8 @@ class Announcer:
         """
         if not (picked := self._pick(news)):
             return
-        if self._open and len(self._open[0]) + len(picked) > self._most:
-            raise Unavailable(f"channel {self._channel.name}: too much is waiting for it", retry_after=LINGER)
+        if self._open and len(self._open[0]) + len(picked) > self.most:
+            raise Unavailable(f"channel {self.service.channel.name}: too much is waiting for it", retry_after=LINGER)
         if self._open is None:
             self._open = ([], asyncio.create_task(self._gather()))
         gathered, task = self._open
@@ -58,28 +58,30 @@ class Announcer:
         await asyncio.shield(task)  # which goes on for the others where a caller is cancelled
 
     async def _gather(self) -> None:
-        await self._clock.sleep(LINGER)
+        await self.clock.sleep(LINGER)
         async with self._turn:
             gathered, self._open = self._open[0] if self._open else [], None
             if picked := self._pick(gathered):
                 await self._send(picked)
 
     def _pick(self, news: Iterable[News]) -> list[News]:
-        forgotten = self._clock.now() - MEMORY
+        forgotten = self.clock.now() - MEMORY
         self._known = {mark: at for mark, at in self._known.items() if at > forgotten}
-        return pick(self._channel, news, known=self._known)
+        return pick(self.service.channel, news, known=self._known)
 
     async def _send(self, news: Sequence[News]) -> None:
-        message = write_message(news, names=self._names, limit=self._service.limit)
+        message = write_message(news, names=self.names, limit=self.service.limit)
         try:
-            await self._service.send(message)
+            await self.service.send(message)
         except Unavailable as error:
-            logger().warning("notify.failed", channel=self._channel.name, error=str(error))
+            logger().warning("notify.failed", channel=self.service.channel.name, error=str(error))
             raise
-        self._known |= dict.fromkeys((each.mark for each in news), self._clock.now())
-        for mark in list(islice(self._known, max(0, len(self._known) - self._most))):
+        self._known |= dict.fromkeys((each.mark for each in news), self.clock.now())
+        for mark in list(islice(self._known, max(0, len(self._known) - self.most))):
             del self._known[mark]
-        logger().info("notify.sent", channel=self._channel.name, shares=sum(bool(each.image_id) for each in news))
+        logger().info(
+            "notify.sent", channel=self.service.channel.name, shares=sum(bool(each.image_id) for each in news)
+        )
 
 
 async def handle_notify(

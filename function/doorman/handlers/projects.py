@@ -6,7 +6,7 @@ All events of a process share what it holds; how its connections are opened is `
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from dataclasses import dataclass, field
 from functools import partial
 
 import httpx
@@ -39,58 +39,32 @@ def name_served(served: Sequence[Credentials]) -> str:
     return f"one of {', '.join(names)}" if 0 < len(names) <= FEW else "one of OS_PROJECT_ID or OS_CLOUD"
 
 
+@dataclass(slots=True, eq=False)
 class Projects:
     """All served projects of one process.
 
-    Args:
+    Attributes:
         service: the kind of image service of all of them.
         open_client: gives the client of a project, by its ID.
-        credentials: of all served projects.
-
-    Attributes:
+        credentials: of the projects that nobody asked for yet, or that only their login can name.
         ticks: what ticks join. sweeps: what the sweeps of one project join. places: for the projects that are swept.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        policy: Policy,
-        *,
-        clock: Clock,
-        service: ImageService,
-        open_client: Callable[[str], httpx.AsyncClient],
-        sink: Sink,
-        credentials: Sequence[Credentials],
-    ) -> None:
-        self._settings = settings
-        self._policy = policy
-        self._clock = clock
-        self._service = service
-        self._open_client = open_client
-        self.sink = sink
-        self._calls = Places(CALLS_AT_ONCE)
-        self._turns = Turns()
-        self.ticks = Shared()
-        self.sweeps: defaultdict[str, Shared] = defaultdict(Shared)
-        self.places = asyncio.Semaphore(SWEEPS_AT_ONCE)
-        self._unresolved: list[Credentials] = list(credentials)
-        self._resolving = asyncio.Lock()
-        self._contexts: dict[str, ProjectContext] = {}
-        self._batchers: dict[str, Batcher] = {}
-
-    @property
-    def policy_digest(self) -> str:
-        """The policy that decides here."""
-        return self._policy.digest
-
-    @property
-    def fanout(self) -> int:
-        """How many projects one tick sweeps by itself."""
-        return self._settings.sweep_fanout
-
-    def now(self) -> datetime:
-        """Give the time of day."""
-        return self._clock.now()
+    settings: Settings
+    policy: Policy
+    clock: Clock
+    service: ImageService
+    open_client: Callable[[str], httpx.AsyncClient]
+    sink: Sink
+    credentials: Sequence[Credentials]
+    ticks: Shared = field(default_factory=Shared)
+    sweeps: defaultdict[str, Shared] = field(default_factory=partial(defaultdict, Shared))
+    places: asyncio.Semaphore = field(default_factory=partial(asyncio.Semaphore, SWEEPS_AT_ONCE))
+    _calls: Places = field(default_factory=partial(Places, CALLS_AT_ONCE))
+    _turns: Turns = field(default_factory=Turns)
+    _resolving: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _contexts: dict[str, ProjectContext] = field(default_factory=dict)
+    _batchers: dict[str, Batcher] = field(default_factory=dict)
 
     async def context(self, project_id: str) -> ProjectContext:
         """Find the context of one project.
@@ -114,23 +88,23 @@ class Projects:
 
     def writer(self, project_id: str = "-", region: str | None = None) -> EventWriter:
         """Give who tells of a project (`-`: of none alone); where it names no region, that of the settings counts."""
-        region = region or self._settings.identity.region
-        return EventWriter(project_id=project_id, region=region, policy_digest=self._policy.digest)
+        region = region or self.settings.identity.region
+        return EventWriter(project_id=project_id, region=region, policy_digest=self.policy.digest)
 
     def batcher(self, context: ProjectContext) -> Batcher:
         """Give the batches of one project."""
         if context.project_id not in self._batchers:
-            self._batchers[context.project_id] = Batcher(partial(triage, context), turns=self._turns)
+            self._batchers[context.project_id] = Batcher(work=partial(triage, context), turns=self._turns)
         return self._batchers[context.project_id]
 
     async def _resolve(self) -> list[Unavailable]:
         waiting: list[Credentials] = []
         errors: list[Unavailable] = []
         async with self._resolving:
-            if not self._unresolved:
+            if not self.credentials:
                 return []
-            answers = await asyncio.gather(*(each.project_id() for each in self._unresolved), return_exceptions=True)
-            for credentials, answer in zip(self._unresolved, answers, strict=True):
+            answers = await asyncio.gather(*(each.project_id() for each in self.credentials), return_exceptions=True)
+            for credentials, answer in zip(self.credentials, answers, strict=True):
                 if isinstance(answer, str):
                     self._contexts.setdefault(answer, self._make_context(answer, credentials))
                 elif isinstance(answer, DoormanError):
@@ -138,26 +112,25 @@ class Projects:
                     errors.append(answer if isinstance(answer, Unavailable) else Unavailable(str(answer)))
                 else:
                     raise answer
-            self._unresolved = waiting
+            self.credentials = waiting
         return errors
 
     def _make_context(self, project_id: str, credentials: Credentials) -> ProjectContext:
-        settings = self._settings
         cloud = Cloud(
             project_id=project_id,
             client=ApiClient(
                 credentials=credentials,
-                client=self._open_client(project_id),
-                clock=self._clock,
-                throttle=Throttle(clock=self._clock, shared=self._calls),
+                client=self.open_client(project_id),
+                clock=self.clock,
+                throttle=Throttle(clock=self.clock, shared=self._calls),
             ),
-            service=self._service,
+            service=self.service,
         )
         return ProjectContext(
             cloud=cloud,
             sink=self.sink,
-            policy=self._policy,
+            policy=self.policy,
             writer=self.writer(project_id, credentials.region),
-            settings=settings,
-            clock=self._clock,
+            settings=self.settings,
+            clock=self.clock,
         )

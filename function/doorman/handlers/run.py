@@ -61,27 +61,21 @@ class Report:
         return not (self.troubles or self.running or self.unfinished)
 
 
+@dataclass(slots=True, eq=False)
 class Run:
     """One run; `report` may be asked at any time, also after it was cancelled.
 
-    Args:
+    Attributes:
         run_id: the cause that all outcomes name, unique to this run.
         task: what is begun for each project.
     """
 
-    def __init__(
-        self,
-        served: Projects,
-        *,
-        run_id: str,
-        task: Callable[[ProjectRun], Awaitable[None]] = ProjectRun.look,
-    ) -> None:
-        self._served = served
-        self._cause = Cause(id=run_id, correlation=run_id)
-        self._task = task
-        self._troubles: list[Trouble] = []
-        self._projects: list[ProjectRun] = []
-        self._stop = asyncio.Event()
+    served: Projects
+    run_id: str
+    task: Callable[[ProjectRun], Awaitable[None]] = ProjectRun.look
+    _troubles: list[Trouble] = field(default_factory=list)
+    _projects: list[ProjectRun] = field(default_factory=list)
+    _stop: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def work(self, projects: Collection[str] = ()) -> Report:
         """Do the whole job.
@@ -92,21 +86,20 @@ class Run:
         Raises:
             Misconfigured: one of `projects` is not served.
         """
-        with telemetry.span("doorman run", {"doorman.run_id": self._cause.id}) as traceparent:
-            self._cause = replace(self._cause, traceparent=traceparent)
-            return await self._work(projects)
+        with telemetry.span("doorman run", {"doorman.run_id": self.run_id}) as traceparent:
+            return await self._work(projects, Cause(id=self.run_id, correlation=self.run_id, traceparent=traceparent))
 
-    async def _work(self, projects: Collection[str]) -> Report:
+    async def _work(self, projects: Collection[str], cause: Cause) -> Report:
         contexts = await self._choose(projects)
         places = asyncio.Semaphore(PROJECTS_AT_ONCE)
         checks = asyncio.Semaphore(CHECKS_AT_ONCE)
 
         async def begin(project_run: ProjectRun) -> None:
             async with places:
-                await self._task(project_run)
+                await self.task(project_run)
 
         async with asyncio.TaskGroup() as tasks:
-            make = partial(ProjectRun, cause=self._cause, tasks=tasks, places=checks)
+            make = partial(ProjectRun, cause=cause, tasks=tasks, places=checks)
             self._projects = [make(context=context) for context in contexts]
             for project_run in self._projects:
                 project_run.begin(partial(begin, project_run))
@@ -131,7 +124,7 @@ class Run:
         )
 
     async def _choose(self, projects: Collection[str]) -> Sequence[ProjectContext]:
-        contexts, errors = await choose(self._served, projects)
+        contexts, errors = await choose(self.served, projects)
         self._troubles += [Trouble(project_id=None, message=str(error)) for error in errors]
         return [replace(context, stop=self._stop) for context in contexts]
 

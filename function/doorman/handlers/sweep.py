@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import get_args
 
 from doorman.cloud.client import counting
 from doorman.errors import Unavailable
@@ -18,10 +19,8 @@ from doorman.events.outcomes import outcome_events, pending_report
 from doorman.events.writing import cause_of, project_sweep_event, read_sweep, share_notified_event
 from doorman.handlers.context import ProjectContext
 from doorman.handlers.projects import Projects
-from doorman.handlers.review import review_drift
-from doorman.models import Cause, CloudEvent, Handled, Share
-from doorman.planning.batch import Observed, decide, find_crowds
-from doorman.planning.drift import Drift, conclude_drift
+from doorman.models import Cause, CloudEvent, Handled, Share, Status
+from doorman.planning.drift import Drift, conclude_drift, find_drift
 from doorman.planning.sweep import SweepPlan, hold_without_vault, plan_sweep
 from doorman.policy import decision as decisions
 from doorman.policy.decision import Decision
@@ -32,6 +31,9 @@ from doorman.runtime.logs import logger
 OURS = "dev.doorman."
 
 SCOPES = frozenset({"pending", "settled"})
+
+MAX_DRIFTS = 5000
+"""Shares of one project that one sweep tells of; the next one tells of others where these are settled anew."""
 
 
 async def handle_sweep(served: Projects, events: Sequence[CloudEvent]) -> Sequence[Handled]:
@@ -45,7 +47,7 @@ async def handle_sweep(served: Projects, events: Sequence[CloudEvent]) -> Sequen
     if not asking:
         return [Handled() for _ in events]
     named = [read_sweep(event) if event.type == EventType.SWEEP else None for event in asking]
-    tour = _Tour.of(asking)
+    tour = Tour.of(asking)
     if None in named:
         done = await served.ticks.join(tour.scope_and_mark, partial(_tick, served, tour))
     else:
@@ -58,15 +60,20 @@ def _asks(event: CloudEvent) -> bool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Tour:
-    """What one sweep looks at, and what its events pass on of the event that asks for it."""
+class Tour:
+    """What one sweep looks at, and what its events pass on of the event that asks for it.
+
+    Attributes:
+        scope: `pending` or `settled`: only what is so; empty: both.
+        is_daily: people hear of it in their daily report.
+    """
 
     cause: Cause
-    scope: str
-    is_daily: bool
+    scope: str = ""
+    is_daily: bool = False
 
     @classmethod
-    def of(cls, asking: Sequence[CloudEvent]) -> "_Tour":
+    def of(cls, asking: Sequence[CloudEvent]) -> "Tour":
         """Join what the events of a batch ask for: few things, so that many are few sweeps whatever they carry."""
         scopes = {event.extensions.get("scope", "") for event in asking}
         (scope,) = scopes if len(scopes) == 1 else {""}
@@ -84,18 +91,18 @@ class _Tour:
         return {"daily": "true"} if self.is_daily else {}
 
 
-async def _tick(served: Projects, tour: _Tour) -> Handled:
+async def _tick(served: Projects, tour: Tour) -> Handled:
     contexts, errors = await served.contexts()
     for unknown in errors:
         # A project that is known by name only has no pending report of its own while its login fails.
         logger().warning("project.unreachable", error=str(unknown))
-    done = await (_spread if len(contexts) > served.fanout else _sweep)(served, contexts, tour)
+    done = await (_spread if len(contexts) > served.settings.sweep_fanout else _sweep)(served, contexts, tour)
     telemetry.note(None, {"unread": len(errors)})
     counts = {**done.counts, **({"unread": done.counts.get("unread", 0) + len(errors)} if errors else {})}
     return replace(done, counts=counts, error=done.error or (errors[0] if errors and not contexts else None))
 
 
-async def _sweep_named(served: Projects, wanted: Collection[str], tour: _Tour) -> Handled:
+async def _sweep_named(served: Projects, wanted: Collection[str], tour: Tour) -> Handled:
     contexts, errors = await served.contexts()
     found = [each for each in contexts if each.project_id in wanted]
     done = await _sweep(served, found, tour)
@@ -103,12 +110,12 @@ async def _sweep_named(served: Projects, wanted: Collection[str], tour: _Tour) -
     return replace(done, error=done.error or errors[0]) if errors and len(found) < len(wanted) else done
 
 
-async def _spread(served: Projects, contexts: Sequence[ProjectContext], tour: _Tour) -> Handled:
+async def _spread(served: Projects, contexts: Sequence[ProjectContext], tour: Tour) -> Handled:
     """Leave the projects to the broker, in as equal parts as may be, for as many processes as it likes."""
     projects = sorted(context.project_id for context in contexts)
-    parts = math.ceil(len(projects) / min(served.fanout, MAX_PROJECTS))
+    parts = math.ceil(len(projects) / min(served.settings.sweep_fanout, MAX_PROJECTS))
     marks = {**tour.marks, **({"scope": tour.scope} if tour.scope else {})}
-    make = partial(project_sweep_event, served.writer(), cause=tour.cause, now=served.now(), marks=marks)
+    make = partial(project_sweep_event, served.writer(), cause=tour.cause, now=served.clock.now(), marks=marks)
     try:
         await contexts[0].emit([make(projects[start::parts]) for start in range(parts)])
     except Unavailable as error:
@@ -116,7 +123,7 @@ async def _spread(served: Projects, contexts: Sequence[ProjectContext], tour: _T
     return Handled(counts={"spread": len(projects)})
 
 
-async def _sweep(served: Projects, contexts: Sequence[ProjectContext], tour: _Tour) -> Handled:
+async def _sweep(served: Projects, contexts: Sequence[ProjectContext], tour: Tour) -> Handled:
     with counting() as tally:
         found = await asyncio.gather(
             *(
@@ -131,55 +138,39 @@ async def _sweep(served: Projects, contexts: Sequence[ProjectContext], tour: _To
     return Handled(counts=counts, api_calls=tally.calls, error=error)
 
 
-async def _sweep_one(served: Projects, context: ProjectContext, tour: _Tour) -> Mapping[str, int] | Unavailable:
+async def _sweep_one(served: Projects, context: ProjectContext, tour: Tour) -> Mapping[str, int] | Unavailable:
     async with served.places:
         try:
-            swept = await sweep(context, cause=tour.cause, scope=tour.scope, marks=tour.marks)
+            counts = await sweep(context, tour)
         except Unavailable as error:
             return error
-    counts = {"pending": swept.pending, "notified": swept.notified, "unread": int(swept.error is not None)}
     telemetry.note(context.project_id, counts)
-    return counts | ({"drifted": swept.drifted} if swept.drifted else {})
+    return counts
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Swept:
-    """What one tick found in one project; `error` where it could not be read."""
-
-    pending: int = 0
-    notified: int = 0
-    drifted: int = 0
-    error: str | None = None
-
-
-async def sweep(
-    context: ProjectContext, *, cause: Cause, scope: str = "", marks: Mapping[str, str] | None = None
-) -> Swept:
-    """Look at all shares of one project: gather, plan, emit.
-
-    Args:
-        scope: `pending` or `settled`: only what is so; empty: both.
-        marks: extensions that the tick's own events pass on, such as `daily`.
+async def sweep(context: ProjectContext, tour: Tour) -> Mapping[str, int]:
+    """Look at all shares of one project: gather, plan, emit; gives what was found, as it is logged.
 
     Raises:
         Unavailable: the sink took not everything; the same tick may be run again.
     """
-    drifts = () if scope == "pending" else await _find_drift(context)
+    drifts = () if tour.scope == "pending" else await _find_drift(context)
     plan = SweepPlan()
     try:
-        if scope != "settled":
-            shares, decided = await look(context, cause=cause)
+        if tour.scope != "settled":
+            shares, decided = await look(context, cause=tour.cause)
             plan = plan_sweep(shares, decided, drifts if context.policy.settles_anew else ())
     except Unavailable as error:
-        await _report(context, plan, cause=cause, marks=marks, error=str(error))
-        return Swept(error=str(error))
-    now = context.clock.now()
+        await _report(context, plan, tour, error=str(error))
+        return {"pending": 0, "notified": 0, "unread": 1}
+    cause, now = tour.cause, context.clock.now()
     await context.emit([share_notified_event(context.writer, part, cause=cause, now=now) for part in plan.notices])
-    if scope != "settled":
-        await _report(context, plan, cause=cause, marks=marks)
-    outcomes = [conclude_drift(drift, cause=cause.id) for drift in drifts if context.policy.tells_drift]
-    await context.emit(outcome_events(context.writer, outcomes, causes=[cause], now=now, marks=marks))
-    return Swept(pending=plan.count, notified=plan.notified, drifted=len(drifts))
+    if tour.scope != "settled":
+        await _report(context, plan, tour)
+    outcomes = [conclude_drift(drift, cause=cause) for drift in drifts if context.policy.tells_drift]
+    await context.emit(outcome_events(context.writer, outcomes, causes=[cause], now=now, marks=tour.marks))
+    counts = {"pending": plan.count, "notified": plan.notified, "unread": 0}
+    return counts | ({"drifted": len(drifts)} if drifts else {})
 
 
 async def look(context: ProjectContext, *, cause: Cause) -> tuple[Mapping[str, Share], Mapping[str, Decision]]:
@@ -189,29 +180,20 @@ async def look(context: ProjectContext, *, cause: Cause) -> tuple[Mapping[str, S
         Unavailable: the cloud cannot be read now.
     """
     listed = await context.cloud.pending()
-    now, project_id = context.clock.now(), context.project_id
-    shares = {image: share for image, share in listed.items() if share.owner != project_id}
-    crowds = find_crowds(shares.values(), context.policy, project_id=project_id, now=now)
-    observed = Observed(pending=shares, crowds=crowds)
-    decided = decide(observed, context.policy, project_id=project_id, now=now)
+    shares = {image: share for image, share in listed.items() if share.owner != context.project_id}
+    given = decisions.decide_shares(list(shares.values()), context.policy, context.clock.now())
+    decided = dict(zip(shares, given, strict=True))
     needs = any(decisions.needs_vaults(decision) for decision in decided.values())
     try:
         vaults = await context.cloud.vaults() if needs else None
     except Unavailable as error:
         # Who needs none goes on; the others are notified, and wait there until the vaults can be read.
-        logger().warning("vaults.unread", project_id=project_id, error=str(error))
+        logger().warning("vaults.unread", project_id=context.project_id, error=str(error))
         return shares, decided
     return shares, hold_without_vault(shares, decided, vaults, cause=cause)
 
 
-async def _report(
-    context: ProjectContext,
-    plan: SweepPlan,
-    *,
-    cause: Cause,
-    marks: Mapping[str, str] | None,
-    error: str | None = None,
-) -> None:
+async def _report(context: ProjectContext, plan: SweepPlan, tour: Tour, *, error: str | None = None) -> None:
     now = context.clock.now()
     await context.emit(
         pending_report(
@@ -220,9 +202,9 @@ async def _report(
             count=plan.count,
             oldest=plan.oldest,
             error=error,
-            cause=cause,
+            cause=tour.cause,
             now=now,
-            consumer=marks,
+            consumer=tour.marks,
             expired=[rule.name for rule in expired(context.policy, now.date())],
         )
     )
@@ -238,3 +220,21 @@ async def _find_drift(context: ProjectContext) -> Sequence[Drift]:
         # What waits matters more; the next tick looks again.
         logger().warning("drift.unread", project_id=context.project_id, error=str(error))
         return ()
+
+
+async def review_drift(context: ProjectContext, *, most: int = MAX_DRIFTS) -> Sequence[Drift]:
+    """Find the drift of one project that no decision of a person explains, and keep nothing else of what is settled.
+
+    Raises:
+        Unavailable: the cloud cannot be read now.
+    """
+    find = partial(find_drift, policy=context.policy, project_id=context.project_id, now=context.clock.now())
+
+    def has_drifted(share: Share) -> bool:
+        return any(not drift.is_perhaps_wanted for drift in find([share]))
+
+    statuses: Sequence[Status] = get_args(Status)
+    lists = await asyncio.gather(*(context.cloud.settled_if(each, has_drifted, most=most) for each in statuses))
+    if any(len(shares) == most for shares in lists):
+        logger().warning("drift.cut", project_id=context.project_id, told=most)
+    return find([share for shares in lists for share in shares.values()])

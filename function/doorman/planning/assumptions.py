@@ -6,6 +6,7 @@ Pure: `handlers.doctor_rights` asks the cloud, and hands in the answers.
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
+from http import HTTPStatus
 from typing import Any, Final
 
 from doorman.cloud.api.base import Answer, Page, Request, read_error_code
@@ -24,7 +25,6 @@ REPORT: Final = "run in audit mode (DOORMAN_MODE=audit), and send us what `--rec
 
 _NOT_FACTS: Final = {"image_id", "project_id", "member_status", "shared_at", "settled_at", "full_ecs"}
 _GATEWAY: Final = "APIGW.0101"
-_NOT_FOUND: Final = 404
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,4 +151,4 @@ def judge_jobs(classic: Answer, newer: Answer) -> Verdict:
 def _has_endpoint(answer: Answer) -> bool:
     """Say whether an endpoint is there: one that is not gets a 404 without a code of the image service."""
     code = read_error_code(answer.body)
-    return code != _GATEWAY and (answer.status != _NOT_FOUND or code is not None)
+    return code != _GATEWAY and (answer.status != HTTPStatus.NOT_FOUND or code is not None)

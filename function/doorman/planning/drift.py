@@ -5,10 +5,11 @@ hold), it may have been a person who settled it: such drift is told with less no
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from doorman.models import Outcome, OutcomeType, Reason, Share, Status
+from doorman.models import Cause, Outcome, OutcomeType, Reason, Share, Status
+from doorman.planning.batch import RequestedImage, outcome
 from doorman.planning.outcomes import WANTED
 from doorman.policy import decision as decisions
 from doorman.policy.decision import Decision
@@ -54,22 +55,12 @@ def find_drift(settled: Iterable[Share], policy: Policy, *, project_id: str, now
     return tuple(found)
 
 
-def conclude_drift(drift: Drift, *, cause: str) -> Outcome:
+def conclude_drift(drift: Drift, *, cause: Cause) -> Outcome:
     """Put drift into the words of an outcome; its reason is why the policy would decide so today."""
-    share, decision = drift.share, drift.decision
-    return Outcome(
-        type=OutcomeType.DRIFTED,
-        image_id=share.image_id,
-        reason=decision.reason,
-        cause=cause,
-        name=share.name,
-        owner=share.owner,
-        rule=decision.rule,
-        member_status=share.member_status,
-        decision=decision.action,
-        failed_condition=decision.failed_condition,
-        facts={**decision.facts, **(PERHAPS_PERSON if drift.is_perhaps_wanted else {})},
-    )
+    decision, more = drift.decision, PERHAPS_PERSON if drift.is_perhaps_wanted else {}
+    asked = RequestedImage(image_id=drift.share.image_id, cause=cause)
+    told = replace(decision, facts={**decision.facts, **more})
+    return outcome(asked, drift.share, told, OutcomeType.DRIFTED, decision.reason)
 
 
 def _is_as_decided(share: Share, decision: Decision) -> bool:

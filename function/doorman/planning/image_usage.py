@@ -58,9 +58,9 @@ def find_uses(
     return tuple(found)
 
 
-def conclude_withdrawn(image_id: str, *, cause: str) -> Outcome:
+def conclude_withdrawn(image_id: str, *, cause: Cause) -> Outcome:
     """Say that an image in use is shared no longer; whose it was, nobody knows any more."""
-    return Outcome(type=OutcomeType.DRIFTED, image_id=image_id, reason=Reason.WITHDRAWN, cause=cause)
+    return Outcome(type=OutcomeType.DRIFTED, image_id=image_id, reason=Reason.WITHDRAWN, cause=cause.id)
 
 
 def tell_uses(writer: EventWriter, uses: Iterable[Use], *, cause: Cause, now: datetime) -> tuple[CloudEvent, ...]:

@@ -17,8 +17,8 @@ from pydantic import ValidationError
 from pydantic_core import to_json
 
 from doorman.errors import Rejected
-from doorman.events.advice import approve_command
 from doorman.events.messages import OUTCOMES, EventType, about_fault
+from doorman.events.outcomes import approve_command
 from doorman.events.schemas import OutcomeData, OutcomeEntry, PendingData, PendingEntry
 from doorman.models import CloudEvent
 from doorman.parsing import Json, parse_time, visible

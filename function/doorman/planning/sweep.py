@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from doorman.events.advice import approve_command
+from doorman.events.outcomes import approve_command
 from doorman.models import MAX_IMAGES, Cause, Share, Vault
 from doorman.parsing import write_time
 from doorman.planning.batch import RequestedImage

@@ -89,14 +89,9 @@ def always(_: Share, __: datetime) -> bool:
     return True
 
 
-def on_owner(entries: Iterable[str], owners: frozenset[str]) -> Condition:
-    """Match shares of `owners`; `entries` is how the file names them."""
-    return Condition(key="owners", value=list(entries), fact="owner", test=_member("owner", owners))
-
-
-def on_project(entries: Iterable[str], projects: frozenset[str]) -> Condition:
-    """Match shares with one of these receiving projects; `entries` is how the file names them."""
-    return Condition(key="projects", value=list(entries), fact="project_id", test=_member("project_id", projects))
+def on_members(key: str, fact: str, entries: Iterable[str], members: frozenset[str]) -> Condition:
+    """Match shares of owners, or with receiving projects, that are `members`; `entries` is how the file names them."""
+    return Condition(key=key, value=list(entries), fact=fact, test=_member(fact, members))
 
 
 def on_day(last: date) -> Condition:
@@ -144,14 +139,19 @@ def value_of(share: Share, fact: str) -> str:
     return UNKNOWN if value is None else str(value).lower()
 
 
-def _member(fact: str, wanted: Iterable[object]) -> Test:
-    get, values = attrgetter(fact), frozenset(wanted)
+def _known(fact: str, holds: Callable[[Any], bool]) -> Test:
+    """Ask a fact, where it is known."""
+    get = attrgetter(fact)
 
     def test(share: Share, _: datetime) -> bool | None:
         value = get(share)
-        return None if value is None else value in values
+        return None if value is None else holds(value)
 
     return test
+
+
+def _member(fact: str, wanted: Iterable[object]) -> Test:
+    return _known(fact, frozenset(wanted).__contains__)
 
 
 def _flag(fact: str, wanted: object) -> Test:
@@ -160,13 +160,8 @@ def _flag(fact: str, wanted: object) -> Test:
 
 def _word(fact: str, wanted: Iterable[str], aliases: Mapping[str, str] | None = None) -> Test:
     """One of some words, whatever their case."""
-    get, words, others = attrgetter(fact), frozenset(each.lower() for each in wanted), aliases or {}
-
-    def test(share: Share, _: datetime) -> bool | None:
-        value = get(share)
-        return None if value is None else others.get(value.lower(), value.lower()) in words
-
-    return test
+    words, others = frozenset(each.lower() for each in wanted), aliases or {}
+    return _known(fact, lambda value: others.get(value.lower(), value.lower()) in words)
 
 
 def _glob(fact: str, globs: Iterable[str], *, any_case: bool = False) -> Test:
@@ -179,29 +174,21 @@ def _glob(fact: str, globs: Iterable[str], *, any_case: bool = False) -> Test:
         return lambda share, _: None if (value := get(share)) is None else value.startswith(prefixes)
     match = re.compile("|".join(translate(each) for each in rest)).match if rest else None
 
-    def test(share: Share, _: datetime) -> bool | None:
-        value = get(share)
-        if value is None:
-            return None
+    def holds(value: str) -> bool:
         text = value.lower() if any_case else value
         return text.startswith(prefixes) or text in words or (match is not None and match(text) is not None)
 
-    return test
+    return _known(fact, holds)
 
 
 def _tags(fact: str, wanted: Iterable[str]) -> Test:
-    get, tags = attrgetter(fact), frozenset(wanted)
-    return lambda share, _: None if (value := get(share)) is None else not tags.isdisjoint(value)
+    tags = frozenset(wanted)
+    return _known(fact, lambda value: not tags.isdisjoint(value))
 
 
 def _number(fact: str, bounds: Mapping[str, int]) -> Test:
-    get, low, high = attrgetter(fact), bounds.get("at_least", 0), bounds.get("at_most", inf)
-
-    def test(share: Share, _: datetime) -> bool | None:
-        value = get(share)
-        return None if value is None else low <= value <= high
-
-    return test
+    low, high = bounds.get("at_least", 0), bounds.get("at_most", inf)
+    return _known(fact, lambda value: low <= value <= high)
 
 
 def _age(fact: str, bounds: Mapping[str, int]) -> Test:

@@ -3,7 +3,7 @@
 Which vault is then tried is `vault_choice`'s; how a decision is shown to people is `tools.explain`'s.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -83,6 +83,22 @@ def decide(share: Share, policy: Policy, *, now: datetime, at_door: bool = True)
     else:
         decision = _by_doubt(doubts, policy.default, share, now) or _by_default(share, policy, rules, now)
     return _told(_kept(decision, share, policy, now) if settled == "accept" else decision, policy, trials)
+
+
+def decide_shares(shares: Sequence[Share], policy: Policy, now: datetime) -> list[Decision]:
+    """Decide shares as they would be now: those that are settled as what they are, the others as if they came in."""
+    decided = {(each.project_id, each.image_id): decide(each, policy, now=now, at_door=waits(each)) for each in shares}
+    for project in {each.project_id for each in shares}:
+        waiting = [each for each in shares if each.project_id == project and waits(each)]
+        by_image = {each.image_id: decided[project, each.image_id] for each in waiting}
+        for image in over_limit(by_image, waiting, policy.accepts_per_owner):
+            decided[project, image] = hold_over_limit(by_image[image], policy.accepts_per_owner or 0)
+    return [decided[each.project_id, each.image_id] for each in shares]
+
+
+def waits(share: Share) -> bool:
+    """Say whether nobody has settled it."""
+    return share.member_status in {None, "pending"}
 
 
 def over_limit(decisions: Mapping[str, Decision], shares: Iterable[Share], limit: int | None) -> set[str]:

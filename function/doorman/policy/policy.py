@@ -13,13 +13,10 @@ from typing import Literal
 
 from doorman.models import Action, Api, Mode, Share
 from doorman.policy.checks import GROUP, advise, check
-from doorman.policy.conditions import Condition, Test, always, on_day, on_image, on_owner, on_project
+from doorman.policy.conditions import Condition, Test, always, on_day, on_image, on_members
 from doorman.policy.document import strict
-from doorman.policy.document.faults import BrokenFile, Fault
 from doorman.policy.document.yaml_reader import Node
 from doorman.policy.schema import ExceptionEntry, ImagesEntry, PolicyFile, ReconcileEntry, RuleEntry
-
-__all__ = ["Fault", "Policy", "PolicyError", "Rule", "VaultRule", "expired", "load"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,10 +95,6 @@ class VaultRule:
         )
 
 
-class PolicyError(BrokenFile):
-    """The policy file is wrong: all faults, each with its line and column."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """A policy that was checked.
@@ -144,7 +137,7 @@ def load(text: str, *, file: str = "policy.yaml", api: Api = "ims") -> Policy:
         api: the image service that it is for.
 
     Raises:
-        PolicyError: with every fault at once.
+        BrokenFile: with every fault at once.
     """
     content, _ = load_file(text, file=file, api=api)
     return compile_policy(content)
@@ -154,15 +147,16 @@ def load_file(text: str, *, file: str = "policy.yaml", api: Api = "ims") -> tupl
     """Load a policy as it is written, and where everything stands in it.
 
     Raises:
-        PolicyError: with every fault at once.
+        BrokenFile: with every fault at once.
     """
     sense = partial(check, api=api)
-    return strict.load(text, PolicyFile, file=file, sense=sense, advise=advise, error=PolicyError)
+    return strict.load(text, PolicyFile, file=file, sense=sense, advise=advise)
 
 
 def compile_policy(content: PolicyFile) -> Policy:
     """Give a policy file its meaning."""
-    rules = tuple(_rule(entry, content) for entry in content.ordered)
+    entries: list[RuleEntry | ExceptionEntry] = [*content.exceptions, *content.rules]
+    rules = tuple(_rule(entry, content) for entry in entries)
     return Policy(
         digest=_digest(content),
         mode=content.mode,
@@ -240,10 +234,10 @@ def _conditions(
     projects: frozenset[str] | None,
     last: date | None,
 ) -> tuple[Condition, ...]:
+    named = (("owners", "owner", entry.owners, owners), ("projects", "project_id", entry.projects, projects))
     return (
         *((on_day(last),) if last else ()),
-        *((on_owner(entry.owners or (), owners),) if owners is not None else ()),
-        *((on_project(entry.projects or (), projects),) if projects is not None else ()),
+        *(on_members(key, fact, given or (), members) for key, fact, given, members in named if members is not None),
         *on_image(entry.images or ImagesEntry.model_construct()),
     )
 

@@ -224,8 +224,3 @@ class PolicyFile(Strict):
     def names(self) -> dict[str, str]:
         """The groups by the project IDs in them."""
         return {project_id: group for group, listed in self.groups.items() for project_id in listed}
-
-    @property
-    def ordered(self) -> list[RuleEntry | ExceptionEntry]:
-        """The exceptions and then the rules, as they are asked."""
-        return [*self.exceptions, *self.rules]

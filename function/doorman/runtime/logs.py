@@ -55,24 +55,16 @@ def logger() -> FilteringBoundLogger:
 
 def _renderer(form: Format, stream: TextIO) -> Processor:
     if form == "json":
-        return _render
+        return lambda _, __, fields: _ENCODER.encode(fields)
     plain = structlog.dev.plain_traceback  # an exception has its name by now; others would miss its frames
-    return _Console(structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=plain))
+    console = structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=plain)
 
-
-class _Console:
-    """Lines for people; what images are called, or clouds answer, cannot steer their terminal."""
-
-    def __init__(self, outer: structlog.dev.ConsoleRenderer) -> None:
-        self._outer = outer
-
-    def __call__(self, logger: object, name: str, fields: EventDict) -> str:
+    def render(logger: object, name: str, fields: EventDict) -> str:
+        """Write a line for people; what images are called, or clouds answer, cannot steer their terminal."""
         shown = {key: visible(value) if isinstance(value, str) else value for key, value in fields.items()}
-        return self._outer(logger, name, shown)
+        return console(logger, name, shown)
 
-
-def _render(_: object, __: str, fields: EventDict) -> str:
-    return _ENCODER.encode(fields)
+    return render
 
 
 def _name_span(_: object, __: str, fields: EventDict) -> EventDict:

@@ -6,7 +6,7 @@ exporters would not come along.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -79,18 +79,15 @@ def begin(events: Sequence[CloudEvent]) -> "Watched | None":
     return watcher.begin(events) if watcher else None
 
 
-def within(traceparent: str | None) -> AbstractContextManager[None]:
-    """Let the body's calls and log lines belong to this span of ours; None leaves them where they are."""
-    return _put(traceparent) if traceparent and _SWITCH.connect else nullcontext()
-
-
 @contextmanager
-def _put(traceparent: str) -> Iterator[None]:
-    token = TRACEPARENT.set(traceparent)
+def within(traceparent: str | None) -> Iterator[None]:
+    """Let the body's calls and log lines belong to this span of ours; None leaves them where they are."""
+    token = TRACEPARENT.set(traceparent) if traceparent and _SWITCH.connect else None
     try:
         yield
     finally:
-        TRACEPARENT.reset(token)
+        if token:
+            TRACEPARENT.reset(token)
 
 
 def within_first(events: Sequence[CloudEvent]) -> AbstractContextManager[None]:

@@ -24,9 +24,6 @@ from doorman.models import CloudEvent
 from doorman.runtime.clock import Clock
 from doorman.sinks.base import hand_over, log_evidence
 
-MAX_BYTES = 256 * 1024
-"""Bytes of one message of SMN, and of one asynchronous invocation."""
-
 _URN = re.compile(
     r"(functiongraph):(urn:fss:[\w-]+:([\w-]{1,64}):function:[\w-]+:[\w-]+(?::[\w.!-]+)?)"
     r"|(smn):(urn:smn:[\w-]+:([\w-]{1,64}):[\w-]+)",
@@ -41,14 +38,6 @@ class Target:
     service: Literal["functiongraph", "smn"]
     urn: str
     project_id: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
-    """One POST: the path below the service's base URL, and the JSON body."""
-
-    path: str
-    body: bytes
 
 
 def read_target(text: str) -> Target:
@@ -81,21 +70,15 @@ def find_beside(image: str, service: str) -> str:
     return f"{url.scheme}://{re.sub(r'^ims(?=[.])', service, url.netloc)}"
 
 
-def deliver(event: CloudEvent, target: Target) -> Delivery:
-    """Build the request that hands over one event, as a CloudEvent in JSON.
-
-    Raises:
-        ValueError: the event is larger than the services take; ours are split long before.
-    """
+def deliver(event: CloudEvent, target: Target) -> tuple[str, bytes]:
+    """Build the request that hands over one event: the path below the service's base URL, and the event in JSON."""
     text = to_json(to_structured(event))
-    if len(text) > MAX_BYTES:
-        raise ValueError(f"{event.type}: {len(text)} bytes; the sink takes {MAX_BYTES}")
     if target.service == "functiongraph":
-        return Delivery(path=f"/v2/{target.project_id}/fgs/functions/{target.urn}/invocations-async", body=text)
+        return f"/v2/{target.project_id}/fgs/functions/{target.urn}/invocations-async", text
     severity = event.extensions.get("severity")
     subject = f"[{severity}] {event.type}" if severity else event.type  # for people's mailboxes; at most 512 bytes
     message = {"subject": subject[:120], "message": text.decode()}
-    return Delivery(path=f"/v2/{target.project_id}/notifications/topics/{target.urn}/publish", body=to_json(message))
+    return f"/v2/{target.project_id}/notifications/topics/{target.urn}/publish", to_json(message)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -122,16 +105,16 @@ class CloudServiceSink:
         if self.target.service == "functiongraph" and event.type == EventType.DECIDED:
             log_evidence(event)  # the function behind does work; it keeps no records
             return
-        delivery = deliver(replace(event, extensions={**event.extensions, **self.overrides}), self.target)
-        await hand_over(partial(self._post, delivery), self.clock)
+        path, body = deliver(replace(event, extensions={**event.extensions, **self.overrides}), self.target)
+        await hand_over(partial(self._post, path, body), self.clock)
 
-    async def _post(self, delivery: Delivery) -> None:
+    async def _post(self, path: str, body: bytes) -> None:
         try:
             credentials = await self._choose()
             base = find_beside(await credentials.endpoint("image"), self.target.service)
             response = await self.client.post(
-                base + delivery.path,
-                content=delivery.body,
+                base + path,
+                content=body,
                 headers={"Content-Type": "application/json", "Accept": "application/json"},
                 auth=credentials.auth,
             )

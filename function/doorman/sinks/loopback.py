@@ -4,6 +4,7 @@ Knows nothing of what the events ask for.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from doorman.events.messages import EventType
 from doorman.models import CloudEvent
@@ -24,20 +25,21 @@ class LogSink:
         logger().info("event.told", event_id=event.id, event_type=event.type, data=event.data)
 
 
+@dataclass(slots=True, kw_only=True, eq=False)
 class LoopbackSink:
     """A sink that hands each follow-up event to `go_on`, once.
 
     Attributes:
-        told: the outcomes that the sink behind took, by ID.
+        outer: the sink behind.
+        told: the outcomes that it took, by ID.
         untold: those that it has not taken.
     """
 
-    def __init__(self, *, outer: Sink, go_on: Callable[[CloudEvent], None]) -> None:
-        self._outer = outer
-        self._go_on = go_on
-        self._passed: set[str] = set()
-        self.told: dict[str, CloudEvent] = {}
-        self.untold: dict[str, CloudEvent] = {}
+    outer: Sink
+    go_on: Callable[[CloudEvent], None]
+    told: dict[str, CloudEvent] = field(default_factory=dict)
+    untold: dict[str, CloudEvent] = field(default_factory=dict)
+    _passed: set[str] = field(default_factory=set)
 
     async def emit(self, event: CloudEvent) -> None:
         """Take one event; the same one a second time changes nothing.
@@ -46,12 +48,12 @@ class LoopbackSink:
             Unavailable: the sink behind did not take an outcome.
         """
         if event.type == EventType.DECIDED:
-            await self._outer.emit(event)
+            await self.outer.emit(event)
         elif event.type in _FOLLOW_UPS:
             if event.id not in self._passed:
                 self._passed.add(event.id)
-                self._go_on(event)
+                self.go_on(event)
         elif event.id not in self.told:
             self.untold[event.id] = event
-            await self._outer.emit(event)
+            await self.outer.emit(event)
             self.told[event.id] = self.untold.pop(event.id)

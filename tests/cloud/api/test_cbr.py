@@ -7,7 +7,6 @@ import pytest
 
 from doorman.cloud.api import cbr
 from doorman.cloud.api.base import Answer, Request
-from doorman.cloud.api.cbr import VaultPage
 from doorman.models import Vault
 
 BILLING = {"object_type": "server", "protect_type": "backup", "status": "available", "size": 100, "used": 2048}
@@ -21,7 +20,7 @@ ROW = {
 }
 
 
-def page(rows: Any) -> VaultPage:
+def page(rows: Any) -> tuple[list[Vault], int]:
     """Read one page."""
     return cbr.read_vaults(Answer(status=200, body=json.dumps({"vaults": rows}).encode()))
 
@@ -56,13 +55,13 @@ def test_vault() -> None:
         auto_expand=True,
         locked=True,
     )
-    assert page([ROW]) == VaultPage(vaults=(vault,), rows=1)
+    assert page([ROW]) == ([vault], 1)
     assert vault.free == 98.0
 
 
 def test_least_vault() -> None:
     """An ID and a size; what is not told does not speak for it."""
-    (vault,) = page([{"id": "v", "billing": {"size": 1.5}, "auto_expand": "true", "locked": None}]).vaults
+    (vault,), _ = page([{"id": "v", "billing": {"size": 1.5}, "auto_expand": "true", "locked": None}])
     assert vault == Vault(
         vault_id="v", size=1.5, used=0.0, object_type="None", protect_type="None", status="None", tags=()
     )
@@ -87,7 +86,7 @@ def test_least_vault() -> None:
 )
 def test_row_that_cannot_be_used(row: Any) -> None:
     """It is left out, yet it was a row of the page."""
-    assert page([row]) == VaultPage(vaults=(), rows=1)
+    assert page([row]) == ([], 1)
 
 
 @pytest.mark.parametrize(
@@ -100,5 +99,5 @@ def test_row_that_cannot_be_used(row: Any) -> None:
 )
 def test_tags(tags: Any, read: tuple[tuple[str, str], ...]) -> None:
     """Pairs of texts."""
-    (vault,) = page([{**ROW, "tags": tags}]).vaults
+    (vault,), _ = page([{**ROW, "tags": tags}])
     assert vault.tags == read

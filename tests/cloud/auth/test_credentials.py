@@ -154,28 +154,17 @@ def test_authority_of_an_entry_is_trusted(tmp_path: Path) -> None:
     assert str(caught.value) == f"OS_CACERT or cacert: not a readable set of PEM certificates in {tmp_path}/ca.pem"
 
 
-def test_broken_entries_stop_the_start(tmp_path: Path) -> None:
-    """What is wrong in clouds.yaml shows before the first event."""
-    file = tmp_path / "clouds.yaml"
-    file.write_text("clouds: {one: {auth: {username: doorman}}}")
-    environ = {"OS_CLOUD": "one", "OS_CLIENT_CONFIG_FILE": str(file)}
-    with pytest.raises(Misconfigured, match=r"clouds\.one\.auth\.password is missing"):
-        connect(Settings.from_environ(environ, is_sink_required=False), clock=FakeClock())
-
-
 async def test_invocation_brings_its_own_credentials(world: World) -> None:
-    """A token or temporary keys that came with a call are used as they are; neither is an error."""
+    """A token or temporary keys that came with a call are used as they are."""
     endpoints, clock = Endpoints(image="https://ims.test"), world.clock
-    with_token = from_invocation(project_id="p1", endpoints=endpoints, token="given", now=clock.now)
+    with_token = from_invocation(project_id="p1", endpoints=endpoints, lent="given", now=clock.now)
     keys = Keys(access="AK", secret="SK", token="ST")
-    with_keys = from_invocation(project_id="p1", endpoints=endpoints, keys=keys, now=clock.now)
+    with_keys = from_invocation(project_id="p1", endpoints=endpoints, lent=keys, now=clock.now)
     for each in (with_token, with_keys):
         await world.client.get("https://ims.test/", auth=each.auth)
     first, second = (request.headers for request in world.keystone.services)
     found = await with_token.project_id(), await with_keys.endpoint("image")
     assert (*found, [first["X-Auth-Token"], second["X-Security-Token"]]) == ("p1", "https://ims.test", ["given", "ST"])
-    with pytest.raises(Misconfigured, match=r"^the call brings neither a token nor temporary keys"):
-        from_invocation(project_id="p1", endpoints=endpoints, now=clock.now)
 
 
 async def test_only_a_login_has_a_user(world: World) -> None:

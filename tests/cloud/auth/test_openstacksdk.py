@@ -21,10 +21,6 @@ pytestmark = pytest.mark.anyio
 
 USER_ALONE = "username: u, password: p, user_domain_name: d"
 USUAL = f"{USER_ALONE}, project_id: p1"
-REGIONS = (
-    "regions: [{name: de, values: {auth: {auth_url: https://de.test/v3}}}, "
-    f"{{name: nl, values: {{auth: {{auth_url: https://nl.test/v3}}}}}}], auth: {{{USUAL}}}"
-)
 OIDC_DEVICE = (
     "identity_provider: i, protocol: o, client_id: c, client_secret: s, project_id: p1, auth_url: x, "
     "access_token_endpoint: x, device_authorization_endpoint: x"
@@ -175,32 +171,6 @@ def test_what_ends_is_told_at_the_start(tmp_path: Path, kind: str) -> None:
     identity = write(tmp_path, {"auth_type": kind, "auth": auth})
     ends = f"the login of it ({kind}) cannot be renewed: it ends by itself"
     assert list_notes(identity, list_served(identity)) == (() if kind == "v3oidcpassword" else (ends,))
-
-
-@pytest.mark.parametrize(
-    ("entry", "found"),
-    [
-        (
-            "{auth: {username: u, password: p, user-domain-name: d, project-id: p1, auth_url: https://iam.test}}",
-            ("https://iam.test", "eu-de", Project(id="p1")),
-        ),
-        (f"{{{REGIONS}, region_name: nl}}", ("https://nl.test/v3", "nl", Project(id="p1"))),
-        (f"{{{REGIONS}, region_name: null}}", ("https://de.test/v3", "de", Project(id="p1"))),
-        (f"{{{REGIONS}, region_name: null, region: nl}}", ("https://nl.test/v3", "nl", Project(id="p1"))),
-        (
-            f"{{profile: otc-swiss, region_name: null, username: u, auth: {{{USUAL}}}}}",
-            ("https://iam-pub.eu-ch2.sc.otc.t-systems.com/v3", "eu-ch2", Project(id="p1")),
-        ),
-        (
-            f"{{cert: ~/c, auth: {{{USER_ALONE}, project_name: x, auth_url: https://iam.test}}}}",
-            ("https://iam.test", "eu-de", Project(name="x")),
-        ),
-    ],
-)
-def test_layouts(tmp_path: Path, entry: str, found: tuple[str, str, Project]) -> None:
-    """Dashes, a region with its own values, a vendor's profile, a project by name."""
-    account = read(tmp_path, yaml.safe_load(entry))
-    assert (account.auth_url, account.region, account.project) == found
 
 
 def test_several_projects_with_a_profile_from_a_file(tmp_path: Path) -> None:

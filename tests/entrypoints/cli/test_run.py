@@ -162,24 +162,6 @@ def test_a_project_that_cannot_be_read_fails_the_run(
     assert (told.out, told.err[:25]) == ("", "doorman: project foreign:")
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "message"),
-    [
-        ("OS_AUTH_URL", "", "doorman: OS_AUTH_URL is missing"),
-        ("DOORMAN_POLICY", "/nowhere/policy.yaml", "doorman: /nowhere/policy.yaml: cannot be read"),
-        ("DOORMAN_MODE", "maybe", "doorman: DOORMAN_MODE: expected"),
-    ],
-)
-@pytest.mark.usefixtures("cloud")
-def test_wrong_settings_are_wrong_usage(
-    name: str, value: str, message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """One line that names the variable or the file, and exit code 2."""
-    monkeypatch.setenv(name, value)
-    assert [main([command]) for command in ("run", "pending")] == [2, 2]
-    assert capsys.readouterr().err.startswith(message)
-
-
 def wait_for_job(cloud: Cloud) -> None:
     """Wait until both jobs are looked at, and the held share is told."""
     deadline = time.monotonic() + 20
@@ -256,7 +238,7 @@ def test_without_any_reader_nothing_is_done_unless_a_sink_keeps_the_record(
 ) -> None:
     """No evidence, no write: what neither stdout nor stderr takes is refused where no sink took it."""
     behind = RecordingSink()
-    sink = AnswerSink(behind, known=None, is_record=is_record)
+    sink = AnswerSink(outer=behind, known=None, is_record=is_record)
     log = LossyStream()
     with Path("/dev/full").open("w", encoding="utf-8") as full, Path("/dev/full").open("w", encoding="utf-8") as also:
         monkeypatch.setattr(sys, "stdout", full)

@@ -9,9 +9,9 @@ from uuid import UUID
 import pytest
 
 from doorman.entrypoints.functiongraph.cts import MAX_RECEIVERS, Ignored
-from doorman.entrypoints.functiongraph.payload import MAX_PAYLOAD, Unwrapped, read_payload, unwrap, unwrap_for_sender
+from doorman.entrypoints.functiongraph.payload import Unwrapped, read_payload, unwrap, unwrap_for_sender
 from doorman.errors import Rejected
-from doorman.events.cloudevents import to_structured
+from doorman.events.cloudevents import MAX_BODY, to_structured
 from doorman.events.messages import TICK, EventType
 from doorman.models import CloudEvent
 from tests.builders import trace, whole
@@ -198,7 +198,7 @@ def test_what_asks_nothing_of_us_says_why(payload: dict[str, Any], reason: Ignor
         (b'{"lts": {"data": "eA=="}}', "lts.data: not JSON"),
         (b'{"lts": {"data": "eyJsb2dzIjogIngifQ=="}}', "lts.data.logs: not JSON"),
         (json.dumps({"cts": {**TRACE, "trace_id": 7}}).encode(), "cts.trace_id: expected a string"),
-        (b" " * (MAX_PAYLOAD + 1), "payload: 262145 bytes; send at most 262144"),
+        (b" " * (MAX_BODY + 1), "payload: 262145 bytes; send at most 262144"),
     ],
 )
 def test_a_malformed_payload_is_refused_by_name(body: bytes, message: str) -> None:
@@ -234,7 +234,7 @@ def test_a_malformed_sweep_takes_no_neighbour_with_it() -> None:
 def test_the_largest_payload_is_taken() -> None:
     """256 KB is within the bound."""
     body = json.dumps({"cts": TRACE}).encode()
-    assert take(body + b" " * (MAX_PAYLOAD - len(body))) == Unwrapped((SHARED,))
+    assert take(body + b" " * (MAX_BODY - len(body))) == Unwrapped((SHARED,))
 
 
 @pytest.mark.parametrize("payload", TRACES)

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 
 from doorman.models import Api, Share
 from doorman.policy.decision import decide
-from doorman.policy.policy import PolicyError, compile_policy, load, load_file
+from doorman.policy.document.faults import BrokenFile
+from doorman.policy.policy import compile_policy, load, load_file
 from doorman.policy.tools.lint import lint
 from tests.policy.test_decision import NOW, RULE_LISTS, SHARES, build_text
 
@@ -297,6 +298,6 @@ def test_on_plain_openstack_an_image_id_alone_is_no_proof() -> None:
     """An image may be made there with an ID of one's choice, so an owner must be named."""
     text = rules("name: one, images: {ids: [" + VAULT + "]}, decision: accept")
     assert load(text, api="ims").rules[0].name == "one"
-    with pytest.raises(PolicyError, match="3:82: a rule that accepts: add `owners`: on plain OpenStack the sharer may"):
+    with pytest.raises(BrokenFile, match="3:82: a rule that accepts: add `owners`: on plain OpenStack the sharer may"):
         load(text, api="glance")
     assert load(text.replace("accept", "hold"), api="glance").rules[0].name == "one"

@@ -4,7 +4,6 @@ See https://docs.otc.t-systems.com/cloud-backup-recovery/api-ref/
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from doorman.cloud.api.base import Answer, Request, read_list
@@ -13,14 +12,6 @@ from doorman.models import Vault, is_plain_id
 PAGE = 1000
 _MB_PER_GB = 1024
 _MOST = 1e15
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VaultPage:
-    """One page of the list; `rows`: how many it had, those that could not be read among them."""
-
-    vaults: tuple[Vault, ...]
-    rows: int
 
 
 def list_vaults(*, project_id: str, offset: int = 0) -> Request:
@@ -35,15 +26,15 @@ def list_vaults(*, project_id: str, offset: int = 0) -> Request:
     return Request(method="GET", service="cbr", path=f"/v3/{project_id}/vaults", params=tuple(params.items()))
 
 
-def read_vaults(answer: Answer) -> VaultPage:
-    """Read one page of vaults; rows without an ID or a size are left out.
+def read_vaults(answer: Answer) -> tuple[list[Vault], int]:
+    """Read one page of vaults, and how many rows it had; those without an ID or a size are left out.
 
     Raises:
         Unavailable, Refused: see `base.read_object`.
     """
     _, rows = read_list(answer, "vaults")
     vaults = (_read_vault(row) for row in rows if isinstance(row, dict))
-    return VaultPage(vaults=tuple(vault for vault in vaults if vault is not None), rows=len(rows))
+    return [vault for vault in vaults if vault is not None], len(rows)
 
 
 def _read_vault(row: Mapping[str, Any]) -> Vault | None:

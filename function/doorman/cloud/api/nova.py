@@ -22,22 +22,16 @@ class Server:
     image_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServerPage:
-    """One page of the list: those booted from an image, and the ID that the next page begins after; None at the end."""
-
-    servers: tuple[Server, ...]
-    last: str | None
-
-
 def list_servers(*, marker: str | None = None) -> Request:
     """Ask for the project's servers with their details."""
     params = (("limit", str(PAGE)), *((("marker", marker),) if marker else ()))
     return Request(method="GET", service="compute", path="/servers/detail", params=params)
 
 
-def read_servers(answer: Answer) -> ServerPage:
-    """Read one page; servers of which no image is told, such as those booted from a volume, are left out.
+def read_servers(answer: Answer) -> tuple[list[Server], str | None]:
+    """Read one page: the servers booted from an image, and the ID that the next page begins after; None at the end.
+
+    Those of which no image is told, such as those booted from a volume, are left out.
 
     Raises:
         Unavailable, Refused: see `base.read_object`.
@@ -47,9 +41,7 @@ def read_servers(answer: Answer) -> ServerPage:
     servers = (_read_server(row) for row in known)
     # As the API has it: a next page is announced by a link, whose URL is not trusted, only that it is there.
     is_last = not known or not value.get("servers_links")
-    return ServerPage(
-        servers=tuple(server for server in servers if server is not None), last=None if is_last else known[-1]["id"]
-    )
+    return [server for server in servers if server is not None], None if is_last else known[-1]["id"]
 
 
 def _has_id(row: Mapping[str, Any]) -> bool:

@@ -104,24 +104,14 @@ def from_settings(served: Iterable[Served], *, client: httpx.AsyncClient, clock:
 
 
 def from_invocation(
-    *,
-    project_id: str,
-    endpoints: Endpoints,
-    token: str | None = None,
-    keys: Keys | None = None,
-    now: Callable[[], datetime],
+    *, project_id: str, endpoints: Endpoints, lent: str | Keys, now: Callable[[], datetime]
 ) -> Credentials:
-    """Make credentials of what came with one call (FunctionGraph's agency); nobody renews them.
-
-    Raises:
-        Misconfigured: neither a token nor keys.
-    """
-    account = Account(project=Project(id=project_id), login=keys, endpoints=endpoints)
-    if keys:
-        return Credentials(account, auth=KeyAuth(load=lambda: account, now=now))
-    if token:
-        return Credentials(account, auth=FixedTokenAuth(token))
-    raise Misconfigured("the call brings neither a token nor temporary keys: give the function an agency")
+    """Make credentials of a token or keys that came with one call (FunctionGraph's agency); nobody renews them."""
+    if isinstance(lent, str):
+        account = Account(project=Project(id=project_id), login=None, endpoints=endpoints)
+        return Credentials(account, auth=FixedTokenAuth(lent))
+    account = Account(project=Project(id=project_id), login=lent, endpoints=endpoints)
+    return Credentials(account, auth=KeyAuth(load=lambda: account, now=now))
 
 
 def list_ca_files(identity: Identity, served: Iterable[Served]) -> tuple[str, ...]:

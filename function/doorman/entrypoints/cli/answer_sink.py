@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from shutil import get_terminal_size
 
 from doorman.entrypoints.cli.output import is_screen, write_lines
@@ -13,34 +14,25 @@ from doorman.models import CloudEvent
 from doorman.sinks.base import Sink
 
 
+@dataclass(slots=True, kw_only=True, eq=False)
 class AnswerSink:
     """A sink that puts events on stdout, once the sink behind it took them: all as JSON, or decisions as rows.
 
     Attributes:
-        taken: what the sink behind took, decisions as well.
-        learn: learns what a project is called, before it is told of.
-
-    Args:
+        outer: the sink behind.
         known: names, for rows; None for JSON.
         is_record: no sink behind keeps what is decided, so that a decision counts only where it could be written.
         told: keys of what was told before: an event that tells nothing else is not written.
+        taken: what the sink behind took, decisions as well.
+        learn: learns what a project is called, before it is told of.
     """
 
+    outer: Sink
+    known: Known | None
+    is_record: bool
+    told: frozenset[str] = frozenset()
+    taken: list[CloudEvent] = field(default_factory=list)
     learn: Callable[[str], Awaitable[None]] | None = None
-
-    def __init__(
-        self,
-        outer: Sink,
-        *,
-        known: Known | None,
-        is_record: bool,
-        told: frozenset[str] = frozenset(),
-    ) -> None:
-        self._outer = outer
-        self._known = known
-        self._is_record = is_record
-        self._told = told
-        self.taken: list[CloudEvent] = []
 
     async def emit(self, event: CloudEvent) -> None:
         """Hand the event on, then write it.
@@ -48,21 +40,21 @@ class AnswerSink:
         Raises:
             Unavailable: the sink behind did not take it, or nobody can read what is about to be done.
         """
-        await self._outer.emit(event)
+        await self.outer.emit(event)
         self.taken.append(event)
         if self.learn:
             await self.learn(event.data["project_id"])
         try:
             self._write(event)
         except OSError as error:
-            if self._is_record and event.type == EventType.DECIDED:
+            if self.is_record and event.type == EventType.DECIDED:
                 raise Unavailable("neither stdout nor stderr takes what is decided, so nothing is done") from error
 
     def _write(self, event: CloudEvent) -> None:
-        if self._known is None:
-            write_lines(only_new([event], self._told))
+        if self.known is None:
+            write_lines(only_new([event], self.told))
         elif event.type == EventType.DECIDED:
             is_short = is_screen(sys.stdout)
             width = get_terminal_size().columns
-            rows = decided_lines(event, self._known, width=width) if is_short else decided_rows(event, self._known)
+            rows = decided_lines(event, self.known, width=width) if is_short else decided_rows(event, self.known)
             sys.stdout.write("".join(f"{line}\n" for line in rows))

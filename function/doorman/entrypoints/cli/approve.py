@@ -12,8 +12,7 @@ from datetime import datetime
 from functools import partial
 from uuid import uuid4
 
-from doorman.cloud.member_status import read_current
-from doorman.entrypoints.cli.explain_live import decide_among_all
+from doorman.entrypoints.cli.explain_live import Looked, look
 from doorman.entrypoints.cli.output import ask
 from doorman.entrypoints.cli.progress import supervise
 from doorman.entrypoints.cli.run import FAILED, exit_code, show_report
@@ -71,7 +70,7 @@ def run(arguments: Namespace) -> int:
     images = _check(arguments)
     if arguments.yes:
         return asyncio.run(_settle(arguments, images))
-    return _ask(arguments, images, asyncio.run(_look(arguments, images)))
+    return _ask(arguments, images, _describe(asyncio.run(look(arguments, images))))
 
 
 def _check(arguments: Namespace) -> Sequence[str]:
@@ -95,14 +94,11 @@ def _ask(arguments: Namespace, images: Sequence[str], seen: Sequence[str]) -> in
     return asyncio.run(_settle(arguments, images))
 
 
-async def _look(arguments: Namespace, images: Sequence[str]) -> list[str]:
+def _describe(looked: Looked) -> list[str]:
     """Say how the shares stand, and what the policy would do with them."""
-    async with open_projects(arguments, projects=[arguments.project], is_telling=False, as_json=False) as session:
-        context = await find_context(session)
-        shares = await read_current(context.cloud, images)
-        would, now = await decide_among_all(context, shares), context.clock.now()
-        known = session.known
-        return [line for each in images for line in (*_tell(each, shares[each], known, would.get(each), now), "")]
+    context, shares, would, known = looked
+    now = context.clock.now()
+    return [line for each, share in shares.items() for line in (*_tell(each, share, known, would.get(each), now), "")]
 
 
 def _tell(image: str, share: Share | None, known: Known, would: Decision | None, now: datetime) -> Iterator[str]:

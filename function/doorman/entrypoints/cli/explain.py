@@ -16,10 +16,10 @@ from doorman.events.claims import read_claims
 from doorman.events.cloudevents import read
 from doorman.events.files import read_message
 from doorman.models import Share, is_image_id
-from doorman.policy.decision import Decision
+from doorman.policy.decision import Decision, decide_shares
 from doorman.policy.policy import Policy, load
 from doorman.policy.tools import share_file
-from doorman.policy.tools.explain import Explanation, as_json, decide_shares, describe_decision, explain
+from doorman.policy.tools.explain import Explanation, as_json, describe_decision, explain
 
 Known = Mapping[str, tuple[Share, Decision]]  # by image, with what would be decided among all that are listed
 
@@ -37,13 +37,8 @@ class Told:
     explanation: Explanation | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What there is to say of one file; `refused` where the functions would answer 400."""
-
-    file: str
-    images: tuple[Told, ...] = ()
-    refused: str | None = None
+Answer = list[Told] | Rejected
+"""What there is to say of one file; or why the functions would answer 400."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -73,13 +68,13 @@ def _explain_files(arguments: argparse.Namespace) -> int:
     listed = share_file.load(read_text(arguments.shares), file=arguments.shares) if arguments.shares else ()
     decided = zip(listed, decide_shares(listed, policy, datetime.now(UTC)), strict=True)
     known = {share.image_id.lower(): (share, decision) for share, decision in decided}
-    answers = [_answer(file, policy, known) for file in arguments.events]
+    answers = [(file, _answer(file, policy, known)) for file in arguments.events]
     if arguments.json:
-        say_lines(json.dumps([_as_json(answer) for answer in answers], indent=2))
+        say_lines(json.dumps([_as_json(*each) for each in answers], indent=2))
     else:
-        for answer in answers:
-            _tell(answer)
-    return 1 if any(answer.refused for answer in answers) else 0
+        for file, answer in answers:
+            _tell(file, answer)
+    return 1 if any(isinstance(answer, Rejected) for _, answer in answers) else 0
 
 
 def _answer(file: str, policy: Policy, known: Known) -> Answer:
@@ -87,9 +82,9 @@ def _answer(file: str, policy: Policy, known: Known) -> Answer:
         raise Misconfigured(f"{file}: no event file; for an image, --project names the project that it is shared with")
     message = read_message(read_bytes(file))
     try:
-        return Answer(file=file, images=tuple(_images(message.headers, message.body, policy, known)))
+        return list(_images(message.headers, message.body, policy, known))
     except Rejected as error:
-        return Answer(file=file, refused=str(error))
+        return error
 
 
 def _images(headers: Mapping[str, str], body: bytes, policy: Policy, known: Known) -> Iterator[Told]:
@@ -108,14 +103,15 @@ def _images(headers: Mapping[str, str], body: bytes, policy: Policy, known: Know
             )
 
 
-def _tell(answer: Answer) -> None:
-    if answer.refused is not None:
-        say(f"{answer.file}: would be refused: {answer.refused}", style="red")
-    elif not answer.images:
-        say(f"{answer.file}: names no images: there is nothing to decide")
-    for told in answer.images:
+def _tell(file: str, answer: Answer) -> None:
+    if isinstance(answer, Rejected):
+        say(f"{file}: would be refused: {answer}", style="red")
+        return
+    if not answer:
+        say(f"{file}: names no images: there is nothing to decide")
+    for told in answer:
         share = told.share
-        say(f"{answer.file}: {told.event_type} {told.event_id}", style="bold")
+        say(f"{file}: {told.event_type} {told.event_id}", style="bold")
         say(f"  image {share.image_id} for project {share.project_id}")
         say(f"  name {share.name or 'unknown'}, owner {share.owner or 'unknown'} ({told.source})")
         if share.owner is None:
@@ -127,7 +123,7 @@ def _tell(answer: Answer) -> None:
         say()
 
 
-def _as_json(answer: Answer) -> dict[str, Any]:
+def _as_json(file: str, answer: Answer) -> dict[str, Any]:
     images = [
         {
             "event_id": told.event_id,
@@ -136,6 +132,6 @@ def _as_json(answer: Answer) -> dict[str, Any]:
             "skipped": "own_image" if told.explanation is None else None,
             **(as_json(told.explanation) if told.explanation else share_file.write([told.share])[0]),
         }
-        for told in answer.images
+        for told in ([] if isinstance(answer, Rejected) else answer)
     ]
-    return {"file": answer.file, "refused": answer.refused, "images": images}
+    return {"file": file, "refused": str(answer) if isinstance(answer, Rejected) else None, "images": images}

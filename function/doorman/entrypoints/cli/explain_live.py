@@ -3,7 +3,7 @@
 import asyncio
 import json
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from doorman.cloud.member_status import read_current
@@ -13,9 +13,12 @@ from doorman.entrypoints.cli.tables import NOTHING, Known, describe
 from doorman.errors import Misconfigured
 from doorman.handlers.context import ProjectContext
 from doorman.models import Share, is_image_id
-from doorman.policy.decision import Decision
+from doorman.policy.decision import Decision, decide_shares
 from doorman.policy.tools import share_file
-from doorman.policy.tools.explain import Explanation, as_json, decide_shares, describe_decision, explain
+from doorman.policy.tools.explain import Explanation, as_json, describe_decision, explain
+
+Looked = tuple[ProjectContext, Mapping[str, Share | None], Mapping[str, Decision], Known]
+"""The project, how shares stand with it, what the policy would do, and what owners are called."""
 
 
 def run(arguments: Namespace) -> int:
@@ -28,12 +31,17 @@ def run(arguments: Namespace) -> int:
     for image in arguments.events:
         if not is_image_id(image):
             raise Misconfigured(f"IMAGE: {image[:80]!r} is no image ID (a UUID); event files go without --project")
-    return _show(arguments, *asyncio.run(_read(arguments)))
+    images = list(dict.fromkeys(image.lower() for image in arguments.events))
+    return _show(arguments, asyncio.run(look(arguments, images)))
 
 
-def _show(
-    arguments: Namespace, shares: Mapping[str, Share | None], explanations: Mapping[str, Explanation], known: Known
-) -> int:
+def _show(arguments: Namespace, looked: Looked) -> int:
+    context, shares, decided, known = looked
+    explanations = {
+        image: explain(share, context.policy, now=context.clock.now(), decision=decided[image])
+        for image, share in shares.items()
+        if share and share.owner not in {None, context.project_id}
+    }
     if arguments.json:
         listed = [_as_json(image, share, explanations.get(image)) for image, share in shares.items()]
         say_lines(json.dumps(listed, indent=2))
@@ -43,32 +51,26 @@ def _show(
     return 0 if len(explanations) == len(shares) else 1
 
 
-async def decide_among_all(context: ProjectContext, shares: Mapping[str, Share | None]) -> dict[str, Decision]:
-    """Decide shares as they stand, as far as their owners are known; `limits` counts all that wait in the project.
+async def look(arguments: Namespace, images: Sequence[str]) -> Looked:
+    """Read how shares stand with the project that is named, and decide them as far as their owners are known.
 
     Raises:
+        Misconfigured: an argument or a variable is wrong.
         Unavailable: the cloud cannot be read now.
     """
+    async with open_projects(arguments, projects=[arguments.project], is_telling=False, as_json=True) as session:
+        context = await find_context(session)
+        shares = await read_current(context.cloud, images)
+        return context, shares, await _decide_among_all(context, shares), session.known
+
+
+async def _decide_among_all(context: ProjectContext, shares: Mapping[str, Share | None]) -> dict[str, Decision]:
+    """Decide; `limits` counts all that wait in the project."""
     asked = [share for share in shares.values() if share and share.owner]
     waiting = await context.cloud.pending() if context.policy.accepts_per_owner else {}
     others = (share for image, share in waiting.items() if image not in shares and share.owner != context.project_id)
     decided = decide_shares([*asked, *others], context.policy, context.clock.now())
     return {share.image_id: decision for share, decision in zip(asked, decided, strict=False)}
-
-
-async def _read(arguments: Namespace) -> tuple[dict[str, Share | None], dict[str, Explanation], Known]:
-    images = list(dict.fromkeys(image.lower() for image in arguments.events))
-    async with open_projects(arguments, projects=[arguments.project], is_telling=False, as_json=True) as session:
-        context = await find_context(session)
-        shares = await read_current(context.cloud, images)
-        decided = await decide_among_all(context, shares)
-        now = context.clock.now()
-    explanations = {
-        image: explain(share, context.policy, now=now, decision=decided[image])
-        for image, share in shares.items()
-        if share and share.owner not in {None, context.project_id}
-    }
-    return shares, explanations, session.known
 
 
 def _tell(image: str, share: Share | None, explanation: Explanation | None, known: Known) -> None:

@@ -11,7 +11,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Final, NoReturn, Protocol, cast
+from types import ModuleType
+from typing import Final, NoReturn
 
 from doorman.entrypoints.cli.help_texts import write_below
 from doorman.errors import DoormanError, Misconfigured
@@ -42,16 +43,6 @@ COMMANDS: Final[Mapping[str, str]] = {
 }
 
 
-class Command(Protocol):
-    """What a command's module offers."""
-
-    def configure(self, parser: argparse.ArgumentParser) -> None:
-        """Declare the command's arguments."""
-
-    def run(self, arguments: argparse.Namespace) -> int:
-        """Do the work and return the exit code."""
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
@@ -62,19 +53,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not words or words[0] == "help":
         words = [*words[1:], "--help"]
     asked = next((word for word in words if not word.startswith("-")), "")
-    command = _load(asked) if asked in COMMANDS else None
+    command = import_module(f"{__package__}.{asked}") if asked in COMMANDS else None  # the others cost nothing
     arguments = _parser(asked, command).parse_args(words)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     return _run(command, arguments) if command else WRONG_USAGE
 
 
-def _load(name: str) -> Command:
-    """Import one command; the others' imports cost nothing."""
-    return cast("Command", import_module(f"{__package__}.{name}"))
-
-
-def _parser(asked: str, command: Command | None) -> argparse.ArgumentParser:
+def _parser(asked: str, command: ModuleType | None) -> argparse.ArgumentParser:
     about = "Accepts or rejects shared machine images by policy."
     parser = argparse.ArgumentParser(prog="doorman", description=about, allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"doorman {VERSION}")
@@ -105,9 +91,9 @@ class _PrintCompletion(argparse.Action):
         parser.exit()
 
 
-def _run(command: Command, arguments: argparse.Namespace) -> int:
+def _run(command: ModuleType, arguments: argparse.Namespace) -> int:
     try:
-        code = command.run(arguments)
+        code: int = command.run(arguments)
         sys.stdout.flush()
     except BrokenFile as error:
         _complain(str(error))

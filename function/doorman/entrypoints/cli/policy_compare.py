@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 from doorman.entrypoints.cli.output import read_text, say, say_lines
 from doorman.entrypoints.cli.policy_live import look, served_api
 from doorman.models import Share
-from doorman.policy.decision import Decision
+from doorman.policy.decision import Decision, decide_shares
 from doorman.policy.policy import compile_policy, load_file
 from doorman.policy.schema import PolicyFile
 from doorman.policy.tools import share_file
 from doorman.policy.tools.diff import Change, Comparison, compare, compare_policies
-from doorman.policy.tools.explain import decide_shares, describe_vault
+from doorman.policy.tools.explain import describe_vault
 from doorman.policy.vault_choice import choose
 
 

@@ -12,7 +12,6 @@ from doorman.runtime.http import open_sender
 
 _LOCAL: Final = "http://127.0.0.1:8080"
 _TIMEOUT: Final = 30.0
-_OK: Final = 300
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +39,6 @@ def _send(client: httpx.Client, url: str, file: str, *, hint: str) -> bool:
         why = "this is no URL" if isinstance(error, httpx.InvalidURL) else str(error) or type(error).__name__
         say(f"{file}: not sent to {bare(url)}{hint}: {why}", style="red")
         return False
-    is_taken = answer.status_code < _OK
     text = f"{file}: {answer.status_code} {answer.reason_phrase}: {answer.text.strip()}"
-    say(text.removesuffix(": "), style="green" if is_taken else "red")
-    return is_taken
+    say(text.removesuffix(": "), style="green" if answer.is_success else "red")
+    return answer.is_success

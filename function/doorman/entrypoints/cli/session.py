@@ -96,7 +96,7 @@ async def open_projects(
 
     Raises:
         Misconfigured: a variable is missing or wrong.
-        PolicyError: the policy file is wrong.
+        BrokenFile: the policy file is wrong.
         Unavailable: a project is named that only a login can find, and it failed.
     """
     settings = read_settings(arguments, projects)
@@ -109,7 +109,7 @@ async def open_projects(
                 logs.logger().warning("settings.note", text=note)
             has_sink = is_telling and bool(settings.sink)
             sink = bootstrap.make_sink(connections, connections.credentials) if has_sink else NullSink()
-            shown = AnswerSink(sink, known=None if as_json else known, is_record=not has_sink, told=told)
+            shown = AnswerSink(outer=sink, known=None if as_json else known, is_record=not has_sink, told=told)
             served = bootstrap.open_projects(connections, policy, sink=shown)
             if not as_json:
                 used = Counter(name for each in connections.credentials for name in each.names)

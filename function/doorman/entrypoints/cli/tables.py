@@ -9,7 +9,7 @@ from textwrap import wrap
 from typing import Any
 
 from doorman.entrypoints.cli.output import table
-from doorman.events.advice import NEEDS_VAULT, approve_command
+from doorman.events.outcomes import NEEDS_VAULT, approve_command
 from doorman.models import CloudEvent, Share
 from doorman.parsing import counted, visible
 

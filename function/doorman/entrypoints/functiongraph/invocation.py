@@ -28,10 +28,10 @@ from doorman.entrypoints.http import Reply, refuse, work_off
 from doorman.errors import Rejected, Unavailable
 from doorman.events.cloudevents import check_encoding
 from doorman.events.messages import DOCTOR, TICK, EventType
+from doorman.events.writing import read_notice, share_notified_event
 from doorman.handlers.batching import Shared
 from doorman.handlers.bounds import Bounds
 from doorman.handlers.dispatch import Handler, handle_check, handle_triage
-from doorman.handlers.forward import handle_forward
 from doorman.handlers.project_run import ProjectRun
 from doorman.handlers.projects import Projects
 from doorman.handlers.run import Run
@@ -151,8 +151,7 @@ class Invocations:
             from_invocation(
                 project_id=project_id,
                 endpoints=replace(identity.endpoints, cbr=cbr),
-                token=grant.token,
-                keys=grant.keys,
+                lent=grant.lent,
                 now=self._connections.clock.now,
             )
             for project_id in projects or (grant.project_id,)
@@ -174,6 +173,22 @@ async def work_off_all(served: Projects, events: Sequence[CloudEvent], handlers:
 def _project_of(event: CloudEvent) -> str:
     data = event.data.decode(errors="replace") if isinstance(event.data, Json) else event.data
     return str(as_object(data).get("project_id"))
+
+
+async def handle_forward(served: Projects, events: Sequence[CloudEvent]) -> Sequence[Handled]:
+    """Pass notices on, each as an event of its receiving project, at the time of the share.
+
+    Whoever hears one reads the share again, so none of this needs their trust.
+    """
+    return [await _forward(served, event) for event in events]
+
+
+async def _forward(served: Projects, event: CloudEvent) -> Handled:
+    notice = read_notice(event)
+    writer = served.writer(notice.project_id)
+    told = share_notified_event(writer, notice.images, cause=notice.cause, now=served.clock.now())
+    await served.sink.emit(replace(told, time=event.time))
+    return Handled(project_id=notice.project_id, counts={"notified": len(notice.images)})
 
 
 async def handle_follow_ups(served: Projects, events: Sequence[CloudEvent], *, checks: int) -> Sequence[Handled]:

@@ -18,14 +18,11 @@ from pydantic_core import to_json
 from doorman.cloud.auth.accounts import Keys
 from doorman.entrypoints.functiongraph.cts import MAX_RECEIVERS, Ignored, as_list, as_object, read_trace
 from doorman.errors import Rejected
-from doorman.events.cloudevents import MAX_BATCH, from_structured
+from doorman.events.cloudevents import MAX_BATCH, MAX_BODY, from_structured
 from doorman.events.messages import DOCTOR, TICK, EventType
 from doorman.events.writing import read_sweep
 from doorman.models import CloudEvent, is_plain_id
 from doorman.parsing import parse_json, parse_time
-
-MAX_PAYLOAD = 256 * 1024
-"""Bytes of one asynchronous invocation; the engine takes no more."""
 
 _NAMESPACE = uuid5(NAMESPACE_URL, "urn:doorman:functiongraph")
 _KINDS = frozenset({"record", "lts", "cts", "trace_name", "specversion"})
@@ -48,8 +45,8 @@ def read_payload(body: bytes) -> dict[str, Any]:
     Raises:
         Rejected: larger than 256 KB, no JSON object, or nothing that a trigger of ours sends; the text names the field.
     """
-    if len(body) > MAX_PAYLOAD:
-        raise Rejected(f"payload: {len(body)} bytes; send at most {MAX_PAYLOAD}")
+    if len(body) > MAX_BODY:
+        raise Rejected(f"payload: {len(body)} bytes; send at most {MAX_BODY}")
     payload = parse_json(body, "payload")
     if not isinstance(payload, dict):
         raise Rejected("payload: expected a JSON object")
@@ -91,9 +88,10 @@ def unwrap_for_sender(payload: Mapping[str, Any], *, receivers: Collection[str])
 
 def _read_all(payload: Mapping[str, Any], read: _Reader) -> Iterator[list[CloudEvent] | Ignored]:
     if payload.get("trigger_type") == "KAFKA":
-        messages = _kafka_messages(payload)
+        records = as_list(payload.get("records"))
+        messages = [each for record in records for each in as_list(as_object(record).get("messages"))]
     elif "record" in payload:
-        messages = _smn_messages(payload)
+        messages = [as_object(as_object(record).get("smn")).get("message") for record in as_list(payload["record"])]
     elif "lts" in payload:
         messages = _lts_messages(payload)
     else:
@@ -106,8 +104,7 @@ class Grant:
     """What the engine lends to one call: the function's project, and a token or temporary keys of its agency."""
 
     project_id: str
-    token: str | None = field(default=None, repr=False)
-    keys: Keys | None = field(default=None, repr=False)
+    lent: str | Keys = field(repr=False)
 
 
 def read_grant(headers: Mapping[str, str]) -> Grant | None:
@@ -118,15 +115,10 @@ def read_grant(headers: Mapping[str, str]) -> Grant | None:
     """
     project_id = _header(headers, "x-cff-project-id")
     access, secret = _header(headers, "x-cff-security-access-key"), _header(headers, "x-cff-security-secret-key")
-    token = _header(headers, "x-cff-auth-token")
-    if not project_id or not is_plain_id(project_id) or not (token or (access and secret)):
-        return None
-    keys = (
-        Keys(access=access, secret=secret, token=_header(headers, "x-cff-security-token"))
-        if access and secret
-        else None
-    )
-    return Grant(project_id=project_id, token=token, keys=keys)
+    lent: str | Keys | None = _header(headers, "x-cff-auth-token")
+    if access and secret:
+        lent = Keys(access=access, secret=secret, token=_header(headers, "x-cff-security-token"))
+    return Grant(project_id=project_id, lent=lent) if project_id and is_plain_id(project_id) and lent else None
 
 
 def _header(headers: Mapping[str, str], name: str) -> str | None:
@@ -185,22 +177,12 @@ def _read_timer(payload: Mapping[str, Any]) -> list[CloudEvent] | Ignored:
     return [CloudEvent(id=tick, source="/functiongraph/timer", type=_ACTIONS[action], time=parse_time(time))]
 
 
-def _smn_messages(payload: Mapping[str, Any]) -> Iterator[Any]:
-    for record in as_list(payload["record"]):
-        yield as_object(as_object(record).get("smn")).get("message")
-
-
-def _kafka_messages(payload: Mapping[str, Any]) -> Iterator[Any]:
-    for record in as_list(payload.get("records")):
-        yield from as_list(as_object(record).get("messages"))
-
-
-def _lts_messages(payload: Mapping[str, Any]) -> Iterator[Any]:
+def _lts_messages(payload: Mapping[str, Any]) -> list[Any]:
     data = as_object(payload["lts"]).get("data")
     try:
         text = base64.b64decode(data if isinstance(data, str) else "!", validate=True)
     except (binascii.Error, ValueError) as error:
         raise Rejected("lts.data: not base64") from error
     logs = as_object(parse_json(text, "lts.data")).get("logs")
-    for entry in as_list(parse_json(logs, "lts.data.logs") if isinstance(logs, str) else logs):
-        yield as_object(entry).get("message")
+    entries = as_list(parse_json(logs, "lts.data.logs") if isinstance(logs, str) else logs)
+    return [as_object(entry).get("message") for entry in entries]

@@ -41,7 +41,6 @@ def load(
     file: str,
     sense: Sense = lambda _: (),
     advise: Advise = lambda _, __: None,
-    error: type[BrokenFile] = BrokenFile,
 ) -> tuple[M, Node]:
     """Load a file.
 
@@ -51,15 +50,17 @@ def load(
         file: its name, for the error's lines.
         sense: yields what the model cannot see, from whatever could be read.
         advise: says better what is wrong with a value, or, given None, with the key itself; None where it cannot.
-        error: raised where something is wrong.
 
     Returns:
         Its content, and where everything stands.
+
+    Raises:
+        BrokenFile: something is wrong; with every fault at once.
     """
     try:
         root, faults = read(text)
     except SyntaxFault as fault:
-        raise error(file, [fault.fault]) from fault
+        raise BrokenFile(file, [fault.fault]) from fault
     unread = {(fault.line, fault.column) for fault in faults}
     faults += [*_blanks(root, model), *sense(root)]
     if isinstance(model, type) and issubclass(model, Strict):
@@ -68,9 +69,9 @@ def load(
         content = TypeAdapter(model).validate_python(root.value)
     except ValidationError as wrong:
         form = (each for each in _form(root, model, wrong, advise) if (each.line, each.column) not in unread)
-        raise error(file, [*faults, *form]) from wrong
+        raise BrokenFile(file, [*faults, *form]) from wrong
     if faults:
-        raise error(file, faults)
+        raise BrokenFile(file, faults)
     return content, root
 
 

@@ -3,14 +3,14 @@
 The decision comes from `decision`; this asks the same rules the same questions again, without any shortcut.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
 from doorman.models import Action, Share
-from doorman.policy.decision import SETTLED, Decision, decide, hold_over_limit, needs_vaults, over_limit
+from doorman.policy.decision import SETTLED, Decision, decide_shares, needs_vaults, waits
 from doorman.policy.policy import Policy, Rule, VaultRule
 
 _WORDS: Final[Mapping[Action, str]] = {"accept": "accepted", "reject": "rejected", "hold": "held"}
@@ -72,21 +72,6 @@ def explain(share: Share, policy: Policy, *, now: datetime, decision: Decision |
     return Explanation(share=share, decision=decision or alone, steps=tuple(_steps(share, policy.rules, now)))
 
 
-def decide_shares(shares: Sequence[Share], policy: Policy, now: datetime) -> list[Decision]:
-    """Decide shares as they would be now: those that are settled as what they are, the others as if they came in."""
-    decided = {(each.project_id, each.image_id): decide(each, policy, now=now, at_door=_waits(each)) for each in shares}
-    for project in {each.project_id for each in shares}:
-        waiting = [each for each in shares if each.project_id == project and _waits(each)]
-        by_image = {each.image_id: decided[project, each.image_id] for each in waiting}
-        for image in over_limit(by_image, waiting, policy.accepts_per_owner):
-            decided[project, image] = hold_over_limit(by_image[image], policy.accepts_per_owner or 0)
-    return [decided[each.project_id, each.image_id] for each in shares]
-
-
-def _waits(share: Share) -> bool:
-    return share.member_status in {None, "pending"}
-
-
 def as_json(explanation: Explanation) -> dict[str, Any]:
     """Return the explanation as plain values for programs."""
     decision = explanation.decision
@@ -145,7 +130,7 @@ def describe_vault(entry: VaultRule) -> str:
 def _steps(share: Share, rules: tuple[Rule, ...], now: datetime) -> Iterator[Step]:
     decided = share.owner is None  # then no rule is asked
     for rule in rules:
-        is_late = bool(rule.at_door) and not _waits(share) and rule.action != SETTLED.get(share.member_status)
+        is_late = bool(rule.at_door) and not waits(share) and rule.action != SETTLED.get(share.member_status)
         findings = [] if decided or is_late else list(_findings(rule, share, now))
         verdict = Verdict.NOT_REACHED if decided else Verdict.AT_DOOR if is_late else _verdict(rule, findings)
         decided = decided or verdict is Verdict.MATCHED
@@ -160,7 +145,7 @@ def _steps(share: Share, rules: tuple[Rule, ...], now: datetime) -> Iterator[Ste
 
 
 def _findings(rule: Rule, share: Share, now: datetime) -> Iterator[Finding]:
-    for each in rule.conditions if _waits(share) else (each for each in rule.conditions if not each.is_at_door):
+    for each in rule.conditions if waits(share) else (each for each in rule.conditions if not each.is_at_door):
         seen = each.read(share, now)
         yield Finding(condition=each.key, wanted=each.wanted, seen=seen, matches=each.test(share, now))
 

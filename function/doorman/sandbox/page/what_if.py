@@ -6,11 +6,10 @@ from typing import Any
 
 from doorman.cloud.api.images import read_row
 from doorman.models import Share
-from doorman.policy.decision import Decision
+from doorman.policy.decision import Decision, decide_shares
 from doorman.policy.document.faults import BrokenFile
 from doorman.policy.policy import Policy, compile_policy, load_file
 from doorman.policy.tools.diff import compare
-from doorman.policy.tools.explain import decide_shares
 from doorman.policy.tools.lint import lint
 from doorman.sandbox.images import writer
 from doorman.sandbox.state import Cloud

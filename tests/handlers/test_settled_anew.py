@@ -3,7 +3,8 @@
 import pytest
 from structlog.testing import capture_logs
 
-from doorman.handlers.review import review, review_drift
+from doorman.handlers.reconcile import review
+from doorman.handlers.sweep import review_drift
 from tests.chain import BAD, GOLDEN, POLICY, SECOND_VAULT, STRANGER, VAULT, Chain
 
 pytestmark = pytest.mark.anyio
