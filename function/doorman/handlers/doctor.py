@@ -87,7 +87,7 @@ class Examination:
         for each in self.notes:
             chart.add(Check.SETTINGS, note(each))
         if isinstance(self.policy, str):
-            chart.add(Check.POLICY, mend(self.policy, "mend the file, until `doorman policy check` finds nothing"))
+            chart.add(Check.POLICY, mend(self.policy, "mend the file, until `doorman policy check FILE` finds nothing"))
         for credentials in self.credentials:
             chart.project = next(iter(sorted(credentials.names)), None)
             with chart.part(list_checks(Check.LOGIN, Check.SERVERS, api=settings.api)):

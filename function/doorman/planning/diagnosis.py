@@ -235,7 +235,7 @@ def judge_policy(policy: Policy, warnings: Sequence[str], *, project_id: str | N
     text = f"{counted(len(policy.rules), 'rule')}, digest {policy.digest}"
     if warnings:
         more = f" and {len(warnings) - 1} more" if len(warnings) > 1 else ""
-        return note(f"{text}; not strict: {warnings[0]}{more}", "see all with `doorman policy check --strict`")
+        return note(f"{text}; not strict: {warnings[0]}{more}", "see all with `doorman policy check --strict FILE`")
     if policy.mode == "audit":
         return note(f"{text}; in audit mode: everything is told, nothing is done")
     return ok(text)

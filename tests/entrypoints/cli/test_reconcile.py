@@ -36,6 +36,21 @@ def test_drift_is_told_and_nothing_is_changed(cloud: Cloud, taken: list[dict[str
     assert [event["type"] for event in taken] == ["dev.doorman.share.drifted.v1"]
 
 
+def test_the_next_commands_bear_the_options_of_this_one(cloud: Cloud, tmp_path: Path, command: Command) -> None:
+    """They settle the same projects, by the same policy."""
+    file = tmp_path / "another policy.yaml"
+    file.write_text(POLICY)
+    images = settled(cloud)
+    told = command("reconcile", "--project", "receiver", "--policy", str(file), code=1).out.splitlines()
+    assert [line for line in told if line.startswith("  doorman")] == [
+        f"  doorman reconcile --enforce --project receiver --policy '{file}'",
+        f"  doorman reject {images['stranger']} --project receiver --reason TEXT --policy '{file}'",
+    ]
+    cloud.fail_image(cloud.add_share(GOLDEN, "receiver"), "IMG.0067", at="submit")
+    told = command("run", "--os-cloud", "", "--policy", str(file), code=1).out.splitlines()
+    assert told[-1] == f"  doorman run --policy '{file}'"
+
+
 def test_enforced_it_settles_what_the_policy_decides(cloud: Cloud, command: Command) -> None:
     """What the policy would leave to a person stays as somebody settled it, and is still told."""
     images = settled(cloud)

@@ -38,7 +38,7 @@ def show(found: Sequence[Line], known: Known, *, nothing: str) -> None:
         console.print()
     _print(console, Text(totals(found) or nothing, style="bold"))
     is_cut = any(len(group) > shown for group in groups)
-    for line in next_steps(found, width=console.width, is_cut=is_cut):
+    for line in next_steps(found, known, width=console.width, is_cut=is_cut):
         console.print(Text(line), soft_wrap=True)
 
 

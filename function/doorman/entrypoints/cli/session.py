@@ -10,6 +10,7 @@ from contextlib import aclosing, asynccontextmanager, closing, redirect_stdout, 
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from shlex import quote
 from typing import TextIO, cast
 
 from doorman import bootstrap
@@ -102,7 +103,7 @@ async def open_projects(
     settings = read_settings(arguments, projects)
     log_beside(settings)
     telemetry.set_up(os.environ)
-    policy, known = (policy, Known()) if policy else _load(settings)
+    policy, known = (policy, Known()) if policy else _load(settings, arguments, projects)
     with closing(telemetry), redirect_stdout(cast("TextIO", SturdyStream())):
         async with aclosing(bootstrap.connect(settings, clock=SystemClock())) as connections:
             for note in connections.notes:
@@ -148,10 +149,16 @@ async def find_context(session: Session) -> ProjectContext:
     return contexts[0]
 
 
-def _load(settings: Settings) -> tuple[Policy, Known]:
+def _load(settings: Settings, arguments: Namespace, projects: Sequence[str]) -> tuple[Policy, Known]:
     content, _ = load_file(read_text(settings.policy), file=settings.policy, api=settings.api)
     url = Path(settings.policy).absolute().as_uri()
-    return compile_policy(content), Known(names=content.names, policy_url=url)
+    files = [("--os-cloud", arguments.os_cloud), ("--policy", arguments.policy)]
+    return compile_policy(content), Known(
+        names=content.names,
+        policy_url=url,
+        given="".join(f" {option} {quote(value)}" for option, value in files if value),
+        chosen="".join(f" --project {quote(each)}" for each in projects),
+    )
 
 
 async def _learn(served: Projects, known: Known, used: Mapping[str, int], project_id: str) -> None:

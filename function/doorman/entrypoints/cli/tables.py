@@ -35,6 +35,7 @@ class Known:
         called: what served projects are called, by ID.
         shares: those that were listed, by image.
         policy_url: where the policy's file lies; None where nobody needs a link to it.
+        given: the options for login and policy that the command was given; `chosen`: those for projects.
     """
 
     names: Mapping[str, str] = field(default_factory=dict)
@@ -42,6 +43,8 @@ class Known:
     shares: Mapping[str, Share] = field(default_factory=dict)
     now: datetime | None = None
     policy_url: str | None = None
+    given: str = ""
+    chosen: str = ""
 
     def owner(self, owner: str | None) -> str:
         """Give the owner's project, with the policy's name for it."""
@@ -149,11 +152,13 @@ def rows(found: Sequence[Line], known: Known) -> list[tuple[str, ...]]:
 def show(found: Sequence[Line], known: Known, *, nothing: str) -> list[str]:
     """Write the table, the totals and the commands to type next; `nothing` where there are none."""
     laid_out = [*table(rows(found, known)), ""] if found else []
-    return [*laid_out, totals(found) or nothing, *(visible(line) for line in next_steps(found))]
+    return [*laid_out, totals(found) or nothing, *(visible(line) for line in next_steps(found, known))]
 
 
-def next_steps(found: Sequence[Line], *, width: int | None = None, is_cut: bool = False) -> Iterator[str]:
+def next_steps(found: Sequence[Line], known: Known, *, width: int | None = None, is_cut: bool = False) -> Iterator[str]:
     """Write the commands to type next: for what is held, for what drifted or failed, and to see what is not shown.
+
+    They bear the options of this one, so that they work on the same projects by the same policy.
 
     Args:
         width: of the screen, in columns.
@@ -163,15 +168,18 @@ def next_steps(found: Sequence[Line], *, width: int | None = None, is_cut: bool 
     held = [line for line in found if line.outcome in _HELD]
     anew = [line for line in drifted if line.entry["decision"] in _SETTLES]
     kept = [line for line in drifted if line.entry["decision"] == "hold" and line.entry["member_status"] == "accepted"]
-    yield from _heading("to accept what is held:", _commands(held, width, settle="approve"))
-    yield from _heading("to settle it as the policy says today:", ["doorman reconcile --enforce"] if anew else [])
-    yield from _heading("to reject what was accepted and would be held:", _commands(kept, width, settle="reject"))
+    yield from _heading("to accept what is held:", _commands(held, known, width, settle="approve"))
+    enforce = [f"doorman reconcile --enforce{known.chosen}{known.given}"] if anew else []
+    yield from _heading("to settle it as the policy says today:", enforce)
+    yield from _heading(
+        "to reject what was accepted and would be held:", _commands(kept, known, width, settle="reject")
+    )
     if any(line.outcome == "failed" for line in found) and not drifted:
-        yield from _heading("to try again what failed:", ["doorman run"])
+        yield from _heading("to try again what failed:", [f"doorman run{known.chosen}{known.given}"])
     if is_cut:
         look = "reconcile" if drifted else "pending"
-        why = ["doorman explain --project PROJECT IMAGE  # why, rule by rule"] if held else []
-        yield from _heading("to see each share:", [f"doorman {look} | less -S", *why])
+        why = [f"doorman explain --project PROJECT IMAGE{known.given}  # why, rule by rule"] if held else []
+        yield from _heading("to see each share:", [f"doorman {look}{known.chosen}{known.given} | less -S", *why])
 
 
 def still_drifted(found: Sequence[Line]) -> list[Line]:
@@ -185,7 +193,7 @@ def _heading(text: str, commands: Iterable[str]) -> Iterator[str]:
     yield from ["", text, *indented] if indented else []
 
 
-def _commands(some: Sequence[Line], width: int | None, *, settle: str) -> Iterator[str]:
+def _commands(some: Sequence[Line], known: Known, width: int | None, *, settle: str) -> Iterator[str]:
     """Write the commands for these shares: one a project, and one for all where there are many projects."""
     is_one_for_all = len({line.project_id for line in some}) > FEW
 
@@ -196,7 +204,7 @@ def _commands(some: Sequence[Line], width: int | None, *, settle: str) -> Iterat
         part = list(group)
         images = " ".join(line.entry["image_id"] for line in part) if len(part) <= FEW else "IMAGE..."
         command = approve_command(images, project_id=project_id, reason=part[0].entry["reason"])
-        command = command.replace(" approve ", f" {settle} ", 1)
+        command = command.replace(" approve ", f" {settle} ", 1) + known.given
         command += f"  # {len(part)} shares" if len(part) > FEW else ""
         yield command.replace(" --", " \\\n    --", 1) if width and len(command) + 2 > width else command
 
