@@ -13,7 +13,7 @@ from doorman.cloud.api.base import Answer, ImageService, check, read_member
 from doorman.cloud.api.glance import Glance
 from doorman.cloud.api.images import read_first_id, read_row
 from doorman.cloud.api.ims import Ims
-from doorman.cloud.auth.accounts import HandOver
+from doorman.cloud.auth.accounts import Account, HandOver, Project
 from doorman.cloud.auth.catalog import TYPES, find_endpoint
 from doorman.cloud.auth.clouds_yaml import Source, read_entry
 from doorman.cloud.auth.environ import Identity
@@ -155,7 +155,7 @@ def _token(data: bytes) -> None:
     token = read_token(201, {"X-Subject-Token": "t"}, data, account=ACCOUNT, now=NOW)
     for service in TYPES:
         with suppress(Misconfigured):
-            find_endpoint(token.catalog, service, region="eu-de", interface="public")
+            find_endpoint(token.catalog, service, Account(project=Project(), login=None, region="eu-de"))
 
 
 def _clouds_yaml(data: bytes) -> None:

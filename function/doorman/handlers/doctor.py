@@ -225,6 +225,6 @@ def _find_listed(token: Token | None, account: Account | None) -> str | None:
     if token is None or account is None:
         return None
     try:
-        return find_endpoint(token.catalog, "image", region=account.region, interface=account.interface)
+        return find_endpoint(token.catalog, "image", account)
     except Misconfigured:
         return None

@@ -7,7 +7,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from doorman.cloud.api.base import Service
-from doorman.cloud.auth.accounts import Endpoints
+from doorman.cloud.auth.accounts import Account, Endpoints, Project
 from doorman.cloud.auth.catalog import TYPES, VERSIONS, Catalog, Entry, find_endpoint
 from doorman.cloud.listing import RIGHTS
 from doorman.errors import Misconfigured
@@ -18,9 +18,9 @@ def entry(kind: str, url: str, **more: Any) -> Entry:
     return Entry.model_validate({"type": kind, "endpoints": [{"url": url, "interface": "public"} | more]})
 
 
-def find(*entries: Entry, service: Service = "image", region: str | None = None, interface: str = "public") -> str:
+def find(*entries: Entry, service: Service = "image", **more: Any) -> str:
     """Find a public endpoint unless told otherwise."""
-    return find_endpoint(entries, service, region=region, interface=interface)
+    return find_endpoint(entries, service, Account(project=Project(), login=None, **more))
 
 
 def test_every_service_is_known_everywhere() -> None:
@@ -90,8 +90,8 @@ def test_missing_endpoint_names_the_settings() -> None:
 def test_several_regions_must_be_chosen_from() -> None:
     """No region is guessed: images are shared within one region only."""
     entries = (entry("image", "https://nl.test", region="eu-nl"), entry("image", "https://de.test", region="eu-de"))
-    with pytest.raises(Misconfigured, match=r"in several regions \(eu-de, eu-nl\): set OS_REGION_NAME$"):
-        find(*entries)
+    with pytest.raises(Misconfigured, match=r"in several regions \(eu-de, eu-nl\): set clouds\.it\.region_name$"):
+        find(*entries, entry="it")
 
 
 @pytest.mark.parametrize("raw", [None, 7, "x", {}, [None], [{"type": None}], [{"type": "image", "endpoints": None}]])

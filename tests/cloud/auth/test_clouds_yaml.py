@@ -126,7 +126,7 @@ def test_environment_fills_the_gaps() -> None:
         ),
         (
             '{"clouds": {"otc": {"regions": ["o\\udfff"], "region_name": "c"}}}',
-            "clouds.yaml: clouds.otc.region_name names a region that the entry does not have: o\\udfff",
+            "clouds.yaml: clouds.otc.region_name names a region that clouds.otc does not have: o\\udfff",
         ),
         ("[" * 1500, "clouds.yaml: is no YAML; put values with special characters into quotes"),
         ("a\x00b", "clouds.yaml: is no YAML; put values with special characters into quotes"),
@@ -134,7 +134,7 @@ def test_environment_fills_the_gaps() -> None:
         ("clouds:\n\totc: {}", "clouds.yaml:2:1: a tab stands where YAML wants spaces"),
         (
             "clouds: {otc: {regions: [a, b], region_name: c}}",
-            "clouds.yaml: clouds.otc.region_name names a region that the entry does not have: a, b",
+            "clouds.yaml: clouds.otc.region_name names a region that clouds.otc does not have: a, b",
         ),
     ],
 )
@@ -175,7 +175,7 @@ def test_layouts(entry: str, values: dict[str, str]) -> None:
 def test_region_of_the_environment() -> None:
     """It chooses among the entry's regions, and must be one of them."""
     assert read("clouds: {otc: {regions: [a, b]}}", fallbacks={"OS_REGION_NAME": "b"}).values["OS_REGION_NAME"] == "b"
-    with pytest.raises(Misconfigured, match=r"^OS_REGION_NAME names a region that the entry does not have: a, b$"):
+    with pytest.raises(Misconfigured, match=r"^OS_REGION_NAME names a region that clouds.otc does not have: a, b$"):
         read("clouds: {otc: {regions: [a, b]}}", fallbacks={"OS_REGION_NAME": "c"})
 
 

@@ -99,7 +99,7 @@ async def test_each_entry_serves_one_project(tmp_path: Path, monkeypatch: pytest
     (tmp_path / "clouds.yaml").write_text(CLOUDS % "old")
     monkeypatch.chdir(tmp_path)
     assert [await each.project_id() for each in make(World(), {"OS_CLOUD": "one,two"})] == ["p1", "p2"]
-    with pytest.raises(Misconfigured, match=r"^OS_CLOUD names two entries for the project p1: keep one$"):
+    with pytest.raises(Misconfigured, match=r"^OS_CLOUD names two entries for the project p1: keep one of one, twin$"):
         make(World(), {"OS_CLOUD": "one,twin"})
 
 
@@ -111,7 +111,10 @@ def test_one_client_certificate(tmp_path: Path) -> None:
     file.write_text(f"clouds: {{{', '.join(entries)}}}")
     named = {"OS_CLIENT_CONFIG_FILE": str(file)}
     assert find_certificate(list_served(Identity.from_environ({"OS_CLOUD": "e0,e1", **named}))) == ("c0", "k")
-    with pytest.raises(Misconfigured, match=r"^OS_CLOUD names entries with different client certificates"):
+    with pytest.raises(
+        Misconfigured,
+        match=r"^OS_CLOUD names entries with different client certificates \(clouds.e1.cert, clouds.e2.cert\)",
+    ):
         find_certificate(list_served(Identity.from_environ({"OS_CLOUD": "e1,e2", **named})))
     settings = Settings.from_environ({"OS_CLOUD": "e0", **named}, is_sink_required=False)
     with pytest.raises(Misconfigured, match=r"^cert: no readable PEM certificate with its key in c0$"):

@@ -108,10 +108,14 @@ def test_half_an_answer_is_no_token(body: bytes) -> None:
 
 @pytest.mark.parametrize("value", ["", "tök", "a\x7f"])
 def test_token_must_fit_into_a_header(value: str) -> None:
-    """A missing token, or one that no header could carry, is no token."""
-    with pytest.raises(Unavailable, match="not as Keystone does"):
+    """A missing token, or one that no header could carry, is no token; an entry's key is named as it stands."""
+    with pytest.raises(Unavailable, match=r"not as Keystone does: check clouds\.it\.auth\.auth_url$"):
         read_token(
-            201, {"X-Subject-Token": value}, json.dumps(ANSWER).encode(), account=account(Project(id="p1")), now=NOW
+            201,
+            {"X-Subject-Token": value},
+            json.dumps(ANSWER).encode(),
+            account=account(Project(id="p1"), entry="it"),
+            now=NOW,
         )
 
 

@@ -135,9 +135,9 @@ async def test_secret_rotates(fake: FakeIdentity, url: str, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("status", "message"),
     [
-        (401, "login refused by 127.0.0.1 (401): check what v3token needs, the project and its role"),
-        (503, "the login v3token was not answered by 127.0.0.1 (503)"),
-        (200, "the login v3token at {url}/v3 failed (InvalidResponse)"),
+        (401, "login refused by 127.0.0.1 (401): check what v3token (clouds.it) needs, the project and its role"),
+        (503, "the login v3token (clouds.it) was not answered by 127.0.0.1 (503)"),
+        (200, "the login v3token (clouds.it) at {url}/v3 failed (InvalidResponse)"),
     ],
 )
 async def test_refused(fake: FakeIdentity, url: str, tmp_path: Path, status: int, message: str) -> None:
@@ -153,7 +153,8 @@ async def test_nobody_there(tmp_path: Path) -> None:
     """A Keystone that cannot be reached is a passing failure."""
     auth = {"auth_url": "http://127.0.0.1:1/v3", "token": "t", "project_id": "p1"}
     with pytest.raises(
-        Unavailable, match=r"^the login v3token does not get through: 127\.0\.0\.1:1: connection refused$"
+        Unavailable,
+        match=r"^the login v3token \(clouds\.it\) does not get through: 127\.0\.0\.1:1: connection refused$",
     ):
         await use(write(tmp_path, {"auth_type": "v3token", "auth": auth}))
 

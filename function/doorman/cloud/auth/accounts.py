@@ -130,3 +130,7 @@ class Account:
     endpoints: Endpoints = field(default_factory=Endpoints)
     entry: str | None = None
     ca_file: str | None = None
+
+    def spell(self, place: str) -> str:
+        """Say where one of its values stands: at `place` in its clouds.yaml entry, or in a variable."""
+        return f"clouds.{self.entry}.{place}" if self.entry else f"OS_{place.rpartition('.')[2].upper()}"

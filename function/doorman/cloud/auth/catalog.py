@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, OnErrorOmit
 
 from doorman.cloud.api.base import Service
+from doorman.cloud.auth.accounts import Account
 from doorman.errors import Misconfigured
 
 # `service_type`s under which clouds list the service, the usual one first.
@@ -59,12 +60,13 @@ Catalog = Annotated[tuple[OnErrorOmit[Entry], ...], BeforeValidator(list_service
 """What we can use of a catalog; others' faults in it are not ours."""
 
 
-def find_endpoint(catalog: Sequence[Entry], service: Service, *, region: str | None, interface: str) -> str:
-    """Find the base URL of `service`: no trailing slash, no version (but compute's, `.../v2.1`).
+def find_endpoint(catalog: Sequence[Entry], service: Service, account: Account) -> str:
+    """Find the base URL of `service` for an account: no trailing slash, no version (but compute's, `.../v2.1`).
 
     Raises:
         Misconfigured: the catalog has no such endpoint, or several regions and none is chosen.
     """
+    region, interface = account.region, account.interface
     found = list_endpoints(catalog, service, interface=interface)
     own = [each for each in found if (region in name_regions(each) if region else EVERYWHERE not in name_regions(each))]
     regions = sorted({min(name_regions(each)) for each in found} - {EVERYWHERE})
@@ -73,12 +75,13 @@ def find_endpoint(catalog: Sequence[Entry], service: Service, *, region: str | N
         where = f" in region {region}" if region else ""
         others = f" (it has it in {', '.join(regions)})" if regions else ""
         raise Misconfigured(
-            f"the catalog has no {interface} endpoint of the {service} service{where}{others}: check OS_REGION_NAME, "
-            f"or set {OVERRIDES[service]}"
+            f"the catalog has no {interface} endpoint of the {service} service{where}{others}: "
+            f"check {account.spell('region_name')}, or set {account.spell(f'{service}_endpoint_override')}"
         )
     if not region and len(regions) > 1:
         raise Misconfigured(
-            f"the catalog has the {service} service in several regions ({', '.join(regions)}): set OS_REGION_NAME"
+            f"the catalog has the {service} service in several regions ({', '.join(regions)}): "
+            f"set {account.spell('region_name')}"
         )
     return VERSIONS[service].sub("", chosen[0].url.rstrip("/"))
 

@@ -221,7 +221,9 @@ def add_region(values: dict[str, str], places: Mapping[str, Any], source: Source
     region = named or source.fallbacks.get("OS_REGION_NAME") or next(iter(regions), None)
     if regions and region not in regions:
         spelt = source.spell("region_name") if named else "OS_REGION_NAME"
-        raise Misconfigured(f"{spelt} names a region that the entry does not have: {visible(', '.join(regions))}")
+        raise Misconfigured(
+            f"{spelt} names a region that clouds.{source.cloud} does not have: {visible(', '.join(regions))}"
+        )
     found = {"OS_REGION_NAME": region} if region else {}
     return {**({"OS_AUTH_URL": url.format(region)} if url else {}), **found, **values}
 

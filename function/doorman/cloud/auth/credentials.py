@@ -80,8 +80,7 @@ class Credentials:
         if self._found_in is not token:
             self._found_in, self._found = token, {}
         if service not in self._found:
-            region, interface = self.account.region, self.account.interface
-            self._found[service] = find_endpoint(token.catalog, service, region=region, interface=interface)
+            self._found[service] = find_endpoint(token.catalog, service, self.account)
         return self._found[service]
 
 
@@ -126,10 +125,13 @@ def find_certificate(served: Iterable[Served]) -> tuple[str, str | None] | None:
     Raises:
         Misconfigured: two logins name different ones.
     """
-    logins = [account.login for account, _ in served]
-    found = {login.certificate for login in logins if isinstance(login, Plugin) and login.certificate}
+    logins = {account.entry: account.login for account, _ in served}
+    found = {
+        login.certificate: entry for entry, login in logins.items() if isinstance(login, Plugin) and login.certificate
+    }
     if len(found) > 1:
-        raise Misconfigured("OS_CLOUD names entries with different client certificates (cert): one process has one")
+        named = ", ".join(f"clouds.{entry}.cert" for entry in found.values())
+        raise Misconfigured(f"OS_CLOUD names entries with different client certificates ({named}): one process has one")
     return next(iter(found), None)
 
 
@@ -161,7 +163,8 @@ def list_served(identity: Identity) -> list[Served]:
         served = [(account, partial(files.read_again, account)) for account in found]
     ids = [account.project.id for account, _ in served if account.project.id]
     if twice := next((project_id for project_id in ids if ids.count(project_id) > 1), None):
-        raise Misconfigured(f"OS_CLOUD names two entries for the project {twice}: keep one")
+        named = ", ".join(str(account.entry) for account, _ in served if account.project.id == twice)
+        raise Misconfigured(f"OS_CLOUD names two entries for the project {twice}: keep one of {named}")
     return served
 
 

@@ -161,7 +161,8 @@ def read_token(status: int, headers: Mapping[str, str], body: bytes, *, account:
     except ValidationError:
         answer = None
     if answer is None or not value or not value.isascii() or not value.isprintable():
-        raise Unavailable(f"{tokens_url(account)} answered {status}, but not as Keystone does: check OS_AUTH_URL")
+        url_place = account.spell("auth.auth_url")
+        raise Unavailable(f"{tokens_url(account)} answered {status}, but not as Keystone does: check {url_place}")
     return Token(
         value=value,
         life=in_utc(answer.expires_at) - in_utc(answer.issued_at or now),
@@ -189,15 +190,14 @@ def read_refusal(status: int, headers: Mapping[str, str], *, account: Account, b
     if status in REFUSALS or is_unknown:
         return LoginRefused(f"login refused by Keystone at {url} ({status}): check {name_suspects(account)}")
     if status == NOT_FOUND:
-        return Unavailable(f"no Keystone v3 at {url} (404): check OS_AUTH_URL")
+        return Unavailable(f"no Keystone v3 at {url} (404): check {account.spell('auth.auth_url')}")
     return Unavailable(f"Keystone at {url} answered {status}", retry_after=read_retry_after(headers))
 
 
 def name_suspects(account: Account) -> str:
     """Name what may be wrong with a login that was refused; Keystone does not tell."""
     names = ("username", "password", "auth_url", "application_credential_id")
-    auth = f"clouds.{account.entry}.auth." if account.entry else "OS_"
-    user, password, url, key = (auth + (name if account.entry else name.upper()) for name in names)
+    user, password, url, key = (account.spell(f"auth.{name}") for name in names)
     if isinstance(account.login, ApplicationCredential):
         return f"{url}, {key}, its secret and whether it has expired"
     project = f"the project {account.project.name}" if account.project.name else "the project"

@@ -226,6 +226,7 @@ def log_in(login: Plugin, account: Account, *, timeout: float, now: datetime) ->
     from keystoneauth1 import exceptions  # noqa: PLC0415 - see read_handed
     from keystoneauth1.session import Session  # noqa: PLC0415 - see read_handed
 
+    named = f"{login.kind} (clouds.{account.entry})" if account.entry else login.kind
     file, key = login.certificate or (None, None)
     certificate = (file, key) if file and key else file
     trusted = ssl.get_default_verify_paths()  # the system's, as for all other calls; requests would bring its own
@@ -243,13 +244,13 @@ def log_in(login: Plugin, account: Account, *, timeout: float, now: datetime) ->
         raw = access.service_catalog.catalog if access.has_service_catalog() else ()
         catalog: tuple[Entry, ...] = TypeAdapter(Catalog).validate_python(raw)
     except exceptions.HttpError as error:
-        raise read_refusal(error, login.kind) from None
+        raise read_refusal(error, named) from None
     except exceptions.ConnectionError as error:
         found = re.search(r"https?://[\w.:-]+", str(error))  # the identity provider's, perhaps
         trouble = name_trouble(error, found[0].rstrip(":") if found else account.auth_url or "")
-        raise Unavailable(f"the login {login.kind} does not get through: {trouble}") from None
+        raise Unavailable(f"the login {named} does not get through: {trouble}") from None
     except Exception as error:  # noqa: BLE001 - nor what is answered
-        raise Unavailable(f"the login {login.kind} at {account.auth_url} failed ({type(error).__name__})") from None
+        raise Unavailable(f"the login {named} at {account.auth_url} failed ({type(error).__name__})") from None
     return Token(
         value=value,
         life=life,

@@ -182,7 +182,8 @@ async def log_in(account: Account, *, client: httpx.AsyncClient, now: Callable[[
         body = agency_body(account.agency, account.project)
         token = await post(body, account=account, client=client, now=now, bearer=token)
     if token.project_id is None or account.project.id not in {None, token.project_id}:
-        raise LoginRefused(f"Keystone at {tokens_url(account)} gave a token for another project: check OS_PROJECT_ID")
+        place = account.spell("auth.project_id")
+        raise LoginRefused(f"Keystone at {tokens_url(account)} gave a token for another project: check {place}")
     return token
 
 
