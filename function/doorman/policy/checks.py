@@ -48,6 +48,19 @@ def advise(path: Path, node: Node | None) -> str | None:
     return None
 
 
+def advise_system(pattern: str, api: Api) -> str | None:
+    """Say of a system's pattern why it matches nothing; with Glance a version stands alone (`22.04`)."""
+    plain = re.sub(r"[<>=~+\s]+", " ", pattern).strip(" *")
+    wanted = f"* {plain}*" if plain[:1].isdigit() and api == "ims" else f"{plain}*"
+    if re.search(r"[<>=~]\s*\w|\w\+$", pattern):
+        return f"`{pattern}` compares nothing, it is a pattern: list one for each version, such as `{wanted}`"
+    if api == "glance" or (re.search(r"[*?\[]|bit$", pattern) and not pattern[0].isdigit()):
+        return None
+    if pattern[0].isdigit():
+        return f"`{pattern}`: a system begins with its name, {_WRITTEN}: `{wanted}`?"
+    return f"`{pattern}` without a wildcard, no system calls itself exactly so: `{wanted}`?"
+
+
 def _advise_key(section: str, key: str, *, is_condition: bool) -> str | None:
     if re.match(r"(not|no|non|except|exclude|excluding|unless|without)(_|-|$)|!", key):
         return (

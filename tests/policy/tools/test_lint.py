@@ -185,6 +185,8 @@ def test_a_rule_that_is_said_never_to_match_never_does(generated: list[dict[str,
 GLANCE = "3: plain OpenStack (Glance)"
 AUDIT = "the whole policy is in audit mode: everything is told, nothing is done; remove `mode` when it is right"
 SYSTEM = "without a wildcard, no system calls itself exactly so"
+COMPARES = "compares nothing, it is a pattern: list one for each version, such as"
+BEGINS = "a system begins with its name, the cloud writes `CentOS 7.9 64bit`"
 
 
 @pytest.mark.parametrize(
@@ -225,6 +227,15 @@ SYSTEM = "without a wildcard, no system calls itself exactly so"
                 "name: old, images: {os_version: [CentOS 7, C 7.9 64bit, C 6*], platform: EulerOS}, decision: reject"
             ),
             [f"3: `CentOS 7` {SYSTEM}: `CentOS 7*`?", f"3: `EulerOS` {SYSTEM}: `EulerOS*`?"],
+        ),
+        (
+            rules("name: old, images: {os_version: ['>=22.04', 'Ubuntu 24+', '7*', '2 of*']}, decision: reject"),
+            [
+                f"3: `>=22.04` {COMPARES} `* 22.04*`",
+                f"3: `Ubuntu 24+` {COMPARES} `Ubuntu 24*`",
+                f"3: `7*`: {BEGINS}: `* 7*`?",
+                f"3: `2 of*`: {BEGINS}: `* 2 of*`?",
+            ],
         ),
         (
             rules("name: old, images: {os_version: '/CentOS [67].*/'}, decision: reject"),
@@ -285,6 +296,12 @@ def test_what_a_cloud_does_not_tell_is_said(api: Api, images: str, lines: list[s
     vaults = f"\nvaults: [{{vault: {VAULT}}}]"
     assert briefly(rules(rule, ACCEPT.replace("golden", "other")) + vaults, api=api) == lines
     assert any(line.startswith("!") for line in briefly(rules(rule) + vaults, api=api)) is bool(lines)
+
+
+def test_on_plain_openstack_a_version_stands_alone() -> None:
+    """There `22.04` is all that is told, and may be named so."""
+    old = rules("name: old, images: {os_version: ['22.04', '>=22.04'], platform: ubuntu}, decision: reject")
+    assert [line for line in briefly(old, api="glance") if "22.04" in line] == [f"3: `>=22.04` {COMPARES} `22.04*`"]
 
 
 def test_a_ban_on_what_a_cloud_does_not_tell_holds_everything() -> None:

@@ -13,7 +13,7 @@ from math import inf
 from typing import Any, Final
 
 from doorman.models import Api
-from doorman.policy.checks import GROUP
+from doorman.policy.checks import GROUP, advise_system
 from doorman.policy.conditions import KEYS, PATTERNS, SYSTEMS
 from doorman.policy.document.faults import Fault
 from doorman.policy.document.yaml_reader import Node, Path
@@ -72,7 +72,7 @@ def lint(content: PolicyFile, root: Node, *, today: date, api: Api = "ims") -> l
         *_ids(content),
         *_vaults(policy, places),
         *_rules(places, today),
-        *_patterns(places),
+        *_patterns(places, api),
         *_untold(places, api),
     )
     found = [
@@ -235,7 +235,7 @@ def _regexes(places: Sequence[_Placed]) -> Found:
             yield path, f"`{pattern}` is no regular expression but a pattern: `{_glob(pattern)}`?"
 
 
-def _patterns(places: Sequence[_Placed]) -> Found:
+def _patterns(places: Sequence[_Placed], api: Api) -> Found:
     """Say which patterns match nothing, or another thing than they seem to."""
     for path, key, pattern in _list_patterns(places):
         if _is_between_slashes(pattern):
@@ -248,8 +248,8 @@ def _patterns(places: Sequence[_Placed]) -> Found:
             yield path, f'`{pattern}` is a pattern like any other: there is no "not", and a group is none of images'
         elif _REGEX.search(pattern):
             yield path, f"`{pattern}` looks like a regular expression, but is read as a pattern: `{_glob(pattern)}`?"
-        elif key in SYSTEMS and not re.search(r"[*?\[]|bit$", pattern):
-            yield path, f"`{pattern}` without a wildcard, no system calls itself exactly so: `{pattern}*`?"
+        elif key in SYSTEMS and (text := advise_system(pattern, api)):
+            yield path, text
 
 
 def _list_patterns(places: Sequence[_Placed]) -> Iterator[tuple[Path, str, str]]:
