@@ -23,7 +23,7 @@ vaults: [{vault: v1}, {vault: v2}]
 
 
 def test_cases_are_run_in_order_with_their_lines() -> None:
-    """What is expected is compared; what is left out is not."""
+    """What is expected is compared; what is left out is not. A rule or reason that there is not is told as such."""
     cases = load(
         """
 cases:
@@ -36,6 +36,9 @@ cases:
   - case: golden images are held
     share: {owner: aaa}
     expect: {decision: hold, tried: [other]}
+  - case: banned images are held
+    share: {owner: bbb}
+    expect: {decision: reject, rule: band, reason: anything}
 """,
         file="cases.yaml",
     )
@@ -51,7 +54,19 @@ cases:
                 "tried is none, expected trial",
             ),
         ),
-        ("golden images are held", 9, ("decision is accept, expected hold", "tried is trial, expected other")),
+        (
+            "golden images are held",
+            9,
+            ("decision is accept, expected hold", "tried is trial, expected other, but there is no `other`"),
+        ),
+        (
+            "banned images are held",
+            12,
+            (
+                "rule is banned, expected band, but there is no `band`, did you mean `banned`?",
+                "reason is rejected_by_rule, expected anything, but there is no `anything`",
+            ),
+        ),
     ]
 
 

@@ -7,10 +7,10 @@ from typing import Annotated, ClassVar, Final
 
 from pydantic import Field
 
-from doorman.models import Share
+from doorman.models import Reason, Share
 from doorman.policy.decision import Decision, decide
 from doorman.policy.document import strict
-from doorman.policy.document.strict import Strict
+from doorman.policy.document.strict import Strict, closest
 from doorman.policy.document.yaml_reader import Node
 from doorman.policy.policy import Policy
 from doorman.policy.schema import Decision as DecisionWord
@@ -85,7 +85,7 @@ def run(content: CaseFile, root: Node, policy: Policy, *, now: datetime) -> Iter
         line, _ = root.find(("cases", index)).place
         share = share_file.to_share(entry.share, image_id=_IMAGE)
         decision = decide(share, policy, now=entry.now or content.now or now)
-        misses = tuple(_misses(entry.expect, decision, share))
+        misses = tuple(_misses(entry.expect, decision, share, policy))
         yield Result(case=entry.case, line=line, decision=decision, misses=misses)
 
 
@@ -98,7 +98,7 @@ def uncovered(policy: Policy, results: Iterable[Result]) -> tuple[str, ...]:
     return tuple(rule.name for rule in policy.rules if rule.name not in reached)
 
 
-def _misses(expect: Expected, decision: Decision, share: Share) -> Iterator[str]:
+def _misses(expect: Expected, decision: Decision, share: Share, policy: Policy) -> Iterator[str]:
     came: Mapping[str, object] = {
         "decision": decision.action,
         "rule": decision.rule,
@@ -106,9 +106,18 @@ def _misses(expect: Expected, decision: Decision, share: Share) -> Iterator[str]
         "vault": choose(decision.vaults, share, tried=(), vaults=None),
         "tried": [trial.rule for trial in decision.trials],
     }
+    rules = [rule.name for rule in policy.rules]
+    there = {"rule": rules, "tried": rules, "reason": [*Reason]}
     for key, wanted in expect.model_dump(exclude_none=True).items():
         if came[key] != wanted:
-            yield f"{key} is {_word(came[key])}, expected {_word(wanted)}"
+            words = wanted if isinstance(wanted, list) else [wanted]
+            strange = [_deny(word, there[key]) for word in words if word not in there.get(key, words)]
+            yield f"{key} is {_word(came[key])}, expected {_word(wanted)}{''.join(strange)}"
+
+
+def _deny(word: str, there: Iterable[str]) -> str:
+    guess = closest(word, there)
+    return f", but there is no `{word}`" + (f", did you mean `{guess}`?" if guess else "")
 
 
 def _word(value: object) -> str:
