@@ -328,7 +328,9 @@ def test_diff_says_where_it_ends(folder: Path, monkeypatch: pytest.MonkeyPatch, 
     (folder / "old.yaml").write_text(SOUND)
     (folder / "new.yaml").write_text("version: 1\n")
     _, lines = command.ask("policy diff old.yaml new.yaml")
-    assert lines[0] == "the policies are too large to be compared in full: give --shares FILE, or --live"
+    cut = "the policies are too large to be compared in full: give --shares FILE, or --live"
+    assert lines[0] == cut
+    assert command("policy", "diff", "old.yaml", "new.yaml", "--json") == ("[]\n", f"doorman: {cut}\n")
 
 
 def test_diff_takes_real_shares(folder: Path, command: Command) -> None:
@@ -351,22 +353,23 @@ def test_diff_takes_real_shares(folder: Path, command: Command) -> None:
 
 
 def test_diff_for_programs(folder: Path, command: Command) -> None:
-    """Every change as JSON, also those that end the same."""
+    """Every change as JSON, also those that end the same, and what shows in no share."""
     (folder / "old.yaml").write_text(SOUND)
-    (folder / "new.yaml").write_text(SOUND.replace("golden", "silver"))
+    (folder / "new.yaml").write_text(SOUND.replace("golden", "silver") + "limits: {accepts_per_owner: 9}\n")
     (folder / "shares.yaml").write_text(SHARES.splitlines()[0])
     code, lines = command.ask("policy diff old.yaml new.yaml --shares shares.yaml --json")
     side = {"decision": "accept", "reason": "allowed_owner", "audit": False, "vault": None}
     assert (code, json.loads("\n".join(lines))) == (
-        0,
+        1,
         [
+            {"sample": "limits", "share": None, "ends_differently": True, "old": {}, "new": {"accepts_per_owner": 9}},
             {
                 "sample": f"image {IMAGE}",
                 "share": {"image_id": IMAGE, "project_id": "unknown", "owner": OWNER, "name": "golden"},
                 "ends_differently": False,
                 "old": {"rule": "golden", **side},
                 "new": {"rule": "silver", **side},
-            }
+            },
         ],
     )
 

@@ -2,8 +2,10 @@
 
 import argparse
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from typing import Final
 
 from doorman.entrypoints.cli.output import read_text, say, say_lines
 from doorman.entrypoints.cli.policy_live import look, served_api
@@ -15,6 +17,8 @@ from doorman.policy.tools import share_file
 from doorman.policy.tools.diff import Change, Comparison, compare, compare_policies
 from doorman.policy.tools.explain import describe_vault
 from doorman.policy.vault_choice import choose
+
+_CUT: Final = "the policies are too large to be compared in full: give --shares FILE, or --live"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -43,20 +47,24 @@ def run(arguments: argparse.Namespace) -> int:
         compared = Comparison(changes=tuple(compare(shares, before, after)))
     beside = list(_beside(old, new))
     if arguments.json:
-        say_lines(json.dumps([_as_json(change) for change in compared.changes], indent=2))
+        same = {"share": None, "ends_differently": True}
+        told = [{"sample": key, **same, "old": was, "new": becomes} for key, was, becomes in beside]
+        say_lines(json.dumps([*told, *map(_as_json, compared.changes)], indent=2))
+        if not compared.is_whole:
+            sys.stderr.write(f"doorman: {_CUT}\n")
     else:
-        for line in beside:
-            say(line)
+        for key, was, becomes in beside:
+            say(f"{key}: {json.dumps(was)} -> {json.dumps(becomes)}")
         _tell(compared, "made-up shares" if shares is None else "shares")
     return 1 if beside or any(change.is_other_end for change in compared.changes) else 0
 
 
-def _beside(old: PolicyFile, new: PolicyFile) -> Iterator[str]:
-    """Say what differs and shows in no single share: limits count many, and `reconcile` is about what was settled."""
+def _beside(old: PolicyFile, new: PolicyFile) -> Iterator[tuple[str, object, object]]:
+    """Give what differs and shows in no single share: limits count many, and `reconcile` is about what was settled."""
     for key in ("limits", "reconcile"):
         before, after = (getattr(each, key).model_dump(exclude_none=True) for each in (old, new))
         if before != after:
-            yield f"{key}: {json.dumps(before)} -> {json.dumps(after)}"
+            yield key, before, after
 
 
 def _read_shares(arguments: argparse.Namespace) -> Sequence[Share] | None:
@@ -74,7 +82,7 @@ def _tell(compared: Comparison, what: str) -> None:
             facts += f", owner {share.owner or 'unknown'}, name {share.name or 'unknown'}{server}"
         say(f"{facts}: {_word(change.old)} -> {_word(change.new)}")
     if not compared.is_whole:
-        say("the policies are too large to be compared in full: give --shares FILE, or --live", style="yellow")
+        say(_CUT, style="yellow")
     others = len(compared.changes) - len(ends)
     say(f"{len(ends)} {what} would end differently; {others} more would end the same, by another rule or reason")
 
