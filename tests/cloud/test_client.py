@@ -150,15 +150,6 @@ async def test_largest_answer(clock: FakeClock) -> None:
     assert await send(Script([httpx.Response(200, content=body)]).client(clock)) == {"a": "x" * (MAX_ANSWER - 9)}
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "identity, gzip", "br"])
-async def test_compressed_answer(clock: FakeClock, encoding: str) -> None:
-    """Nobody asked for it, and small bytes could become many: it is not read."""
-    packed = httpx.Response(200, headers={"content-encoding": encoding}, stream=httpx.ByteStream(b"x"))
-    assert await send(Script([packed, OK]).client(clock)) == OK
-    found = (await error_of(Script([packed]), clock, PUT))[:2]
-    assert found == (Broken, "/v1/cloudimages/members: the answer is compressed, which nobody asked for")
-
-
 async def test_answer_that_says_that_it_is_plain(clock: FakeClock) -> None:
     """In whatever case."""
     plain = httpx.Response(200, headers={"content-encoding": "Identity"}, json=OK)

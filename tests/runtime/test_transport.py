@@ -2,16 +2,17 @@
 
 import asyncio
 import gc
+import gzip
 import ssl
 import weakref
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Generator
 from contextlib import asynccontextmanager, suppress
 
 import httpx
 import pytest
 
 from doorman.runtime.clock import Clock, SystemClock
-from doorman.runtime.http import STEPS, BoundedTransport, open_client, untie
+from doorman.runtime.http import MAX_READ, STEPS, BoundedTransport, open_client, open_sender, untie
 from doorman.runtime.http11 import KEEP_ALIVE
 from doorman.runtime.proxies import Proxies
 from tests.builders import serving
@@ -185,6 +186,37 @@ async def test_a_body_that_trickles_comes_to_an_end() -> None:
         clock.began.set()
         with pytest.raises(httpx.ReadTimeout, match="takes too long"):
             await anext(parts)
+
+
+class Twice(httpx.Auth):
+    """Reads an answer, and sends the request again."""
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """Send it twice."""
+        yield request
+        yield request
+
+
+async def test_an_answer_that_is_too_large_comes_to_an_end() -> None:
+    """Whoever reads it whole: a login, or a request that is made again after a refusal. A command may fetch more."""
+    answer = HEAD + b"Content-Length: %d\r\n\r\n" % (MAX_READ + 1) + b"x" * (MAX_READ + 1)
+    async with answering(answer, is_closing=True) as (url, seen), carried() as client:
+        for auth in (httpx.Auth(), Twice()):
+            with pytest.raises(httpx.ReadError, match="larger than is read"):
+                await client.post(url, auth=auth)
+        assert seen == [b"POST"] * 2
+        with open_sender(url, timeout=5) as sender:
+            assert len((await asyncio.to_thread(sender.get, url)).content) == MAX_READ + 1
+
+
+async def test_nothing_is_unpacked() -> None:
+    """What comes packed though nobody asked for it may be a thousand times as large: it stays as it is."""
+    packed = gzip.compress(b"x" * 1000)
+    head = HEAD + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed)
+    async with answering(head + packed) as (url, _), carried() as client:
+        assert (await client.get(url)).content == packed
+        with open_sender(url, timeout=5) as sender:
+            assert (await asyncio.to_thread(sender.get, url)).content == packed
 
 
 async def test_cookies_are_not_kept() -> None:

@@ -6,10 +6,11 @@ What is sent over them is others' concern.
 import asyncio
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache, lru_cache, partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Any
 
 import httpx
 
@@ -24,9 +25,11 @@ from doorman.version import USER_AGENT
 STEPS = 4
 """Waits of a request: for a place in the pool, a connection, sending, reading; it takes no longer than all of them."""
 
+MAX_READ = 8 << 20
+"""Bytes of an answer that are taken at most, whoever reads it; some read less."""
 
-MAX_KEPT = 4 << 20
-"""Bytes of an answer that are put down at most."""
+MAX_FETCHED = 64 << 20
+"""The same for a command, which may fetch a file of dead letters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,10 +40,6 @@ class Exchange:
     url: str
     status: int
     body: bytearray = field(default_factory=bytearray)
-
-    def keep(self, part: bytes) -> None:
-        """Keep a part of the answer, up to `MAX_KEPT` in all."""
-        self.body.extend(part[: MAX_KEPT - len(self.body)])
 
 
 @lru_cache(maxsize=256)
@@ -101,7 +100,8 @@ def open_client(
     client = telemetry.client_type()(
         timeout=timeout,
         transport=BoundedTransport(trusted, longest=STEPS * timeout, clock=clock, proxies=proxies),
-        headers={"User-Agent": USER_AGENT},
+        # Nothing compressed, so that what is read is as large as what is sent.
+        headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
     )
     if is_watched:
@@ -122,8 +122,26 @@ def open_sender(url: str, *, timeout: float) -> httpx.Client:
         proxy = proxies.find(httpx.URL(url))
     except httpx.InvalidURL:
         proxy = None  # which is told by whoever sends
-    headers = {"User-Agent": USER_AGENT}
-    return httpx.Client(timeout=timeout, verify=trust(), proxy=proxy, headers=headers, trust_env=False)
+    headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
+    hooks: dict[str, list[Callable[..., Any]]] = {"response": [partial(_bound, most=MAX_FETCHED)]}
+    return httpx.Client(
+        timeout=timeout, verify=trust(), proxy=proxy, headers=headers, event_hooks=hooks, trust_env=False
+    )
+
+
+def _bound(response: httpx.Response, *, most: int, see: Callable[[bytes], object] = len) -> None:
+    """Have no more than that read of an answer, and nothing of it unpacked; each part is shown to `see`."""
+    response.headers.pop("content-encoding", None)  # nobody asked for one: a thousand times as much may be in it
+    left = most
+
+    def count(part: bytes) -> None:
+        nonlocal left
+        left -= len(part)
+        if left < 0:
+            raise httpx.ReadError("the answer is larger than is read")
+        see(part)
+
+    response.stream = _SeenStream(response.stream, count)
 
 
 class BoundedTransport(httpx.AsyncBaseTransport):
@@ -157,7 +175,7 @@ class BoundedTransport(httpx.AsyncBaseTransport):
                 response = await pool.handle_async_request(request)
         except TimeoutError as error:
             raise httpx.ReadTimeout("the answer takes too long") from error
-        response.stream = _SeenStream(response.stream, partial(self._see, started_at + self._longest))
+        _bound(response, most=MAX_READ, see=partial(self._see, started_at + self._longest))
         return response
 
     async def aclose(self) -> None:
@@ -195,18 +213,25 @@ class BoundedTransport(httpx.AsyncBaseTransport):
             await pool.aclose()
 
 
-class _SeenStream(httpx.AsyncByteStream):
+class _SeenStream(httpx.AsyncByteStream, httpx.SyncByteStream):
     """A stream of which `see` is shown each part; it may raise."""
 
-    def __init__(self, stream: httpx.AsyncByteStream | httpx.SyncByteStream, see: Callable[[bytes], None]) -> None:
-        assert isinstance(stream, httpx.AsyncByteStream)  # noqa: S101 - what an asynchronous transport gives
+    def __init__(self, stream: Any, see: Callable[[bytes], None]) -> None:
         self._stream = stream
         self._see = see
+
+    def __iter__(self) -> Iterator[bytes]:
+        for part in self._stream:
+            self._see(part)
+            yield part
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         async for part in self._stream:
             self._see(part)
             yield part
+
+    def close(self) -> None:
+        self._stream.close()
 
     async def aclose(self) -> None:
         await self._stream.aclose()
@@ -218,7 +243,7 @@ def put_down(client: httpx.AsyncClient, kept: list[Exchange]) -> None:
     async def begin(response: httpx.Response) -> None:
         exchange = Exchange(method=response.request.method, url=str(response.request.url), status=response.status_code)
         kept.append(exchange)
-        response.stream = _SeenStream(response.stream, exchange.keep)
+        response.stream = _SeenStream(response.stream, exchange.body.extend)
 
     client.event_hooks["response"].append(begin)
 
