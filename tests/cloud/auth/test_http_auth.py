@@ -1,7 +1,6 @@
 """What is put on single requests, and what a 401 leads to."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -69,19 +68,6 @@ async def test_expired_token_causes_one_renewal(world: World, code: str | None) 
     world.keystone.revoked = {"token-1"}
     answers = await asyncio.gather(*(put(world.client, auth) for _ in range(200)))
     assert (answers, len(world.keystone.logins)) == ([200] * 200, 2)
-
-
-async def test_refusal_without_end(world: World) -> None:
-    """It is read no further than a code may stand, and by nobody twice."""
-    taken: list[bytes] = []
-
-    async def go_on() -> AsyncIterator[bytes]:
-        while len(taken) < 1000:
-            taken.append(b"x" * 1024)
-            yield taken[-1]
-
-    world.keystone.is_trusted, world.keystone.refusal = False, {"status_code": 400, "content": go_on()}
-    assert (await put(world.client, TokenAuth(world.source())), len(taken)) == (400, 64)
 
 
 async def test_second_401_is_let_through(world: World) -> None:

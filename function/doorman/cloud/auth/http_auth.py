@@ -1,7 +1,6 @@
 """Makes single requests ours, as `httpx.Auth`: with a token, or with an AK/SK signature."""
 
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
 from datetime import datetime
 from http import HTTPStatus
 from typing import cast
@@ -12,8 +11,6 @@ from doorman.cloud.api.base import Failure, classify, read_error_code
 from doorman.cloud.auth.accounts import Account, Keys
 from doorman.cloud.auth.tokens import TokenSource
 from doorman.errors import Misconfigured, Unavailable
-
-MAX_REFUSAL = 1 << 16  # bytes that are read of one
 
 
 class TokenAuth(httpx.Auth):
@@ -88,13 +85,8 @@ async def is_denied(response: httpx.Response) -> bool:
     """Say whether the service refuses the login, which the image service may say by a code of its own beside a 400."""
     if response.status_code != HTTPStatus.BAD_REQUEST:
         return response.status_code == HTTPStatus.UNAUTHORIZED
-    stream, body = cast("httpx.AsyncByteStream", response.stream), b""
-    async with aclosing(stream):
-        async for part in stream:
-            if len(body := (body + part)[:MAX_REFUSAL]) == MAX_REFUSAL:
-                break
-    response.stream = httpx.ByteStream(body)  # for whoever reads the answer next
-    return classify(code=read_error_code(body) or "", status=response.status_code) is Failure.LOGIN
+    code = read_error_code(await response.aread()) or ""
+    return classify(code=code, status=response.status_code) is Failure.LOGIN
 
 
 def mark(request: httpx.Request, token: str) -> httpx.Request:
