@@ -127,14 +127,19 @@ class Execution:
         """Look again; tell of what does not wait any more, and give the rest."""
         current = await self._read(images)
         was, project_id = self.observed.pending, self.results.context.project_id
-        left = [each for each in images if (now := current.get(each)) and now.member_status == was[each].member_status]
+
+        def waits(image: str) -> bool:
+            share = current.get(image)
+            return share is not None and share.member_status == was[image].member_status
+
         self.results.outcomes.extend(
             before_call(self.results.requested[image], share, self.decided[image], project_id=project_id)
             for image, share in current.items()
-            if image not in left
+            if not waits(image)
         )
+        left = tuple(filter(waits, images))
         self.looked_at |= dict.fromkeys(left, self.results.context.clock.monotonic())
-        return tuple(left)
+        return left
 
     async def _call(self, call: MembersCall) -> list[MembersCall]:
         """Make one members call; gives the calls that follow from its refusal."""
