@@ -6,6 +6,7 @@ import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 import httpx
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from doorman.runtime.http11 import CONNECTIONS, IDLE_CONNECTIONS, KEEP_ALIVE, MAX_HEAD, DirectTransport
 from tests.builders import serving
 from tests.fake_keystone import FakeClock
+from tests.runtime.test_http import make_certificate
 
 pytestmark = pytest.mark.anyio
 
@@ -24,7 +26,10 @@ WHOLE = HEAD + b"Content-Length: 2\r\n\r\nok"
 
 @asynccontextmanager
 async def server(
-    answer: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[object]], *, seconds: float = 5.0
+    answer: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[object]],
+    certificate: tuple[Path, Path] | None = None,
+    *,
+    seconds: float = 5.0,
 ) -> AsyncIterator[tuple[httpx.AsyncClient, list[int], FakeClock]]:
     """Serve connections; gives a client for them, the numbers of connections opened, and the client's clock."""
     opened: list[int] = []
@@ -39,13 +44,23 @@ async def server(
         with suppress(ConnectionError):
             await writer.wait_closed()
 
-    clock = FakeClock()
-    transport = DirectTransport(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), clock=clock)
-    async with serving(serve) as port:
-        base = f"http://127.0.0.1:{port}"
+    clock, tls, trusted = FakeClock(), None, ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if certificate:
+        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        tls.load_cert_chain(*certificate)
+        trusted.load_verify_locations(certificate[0])
+    transport = DirectTransport(trusted, clock=clock)
+    async with serving(serve, tls) as port:
+        base = f"{'https' if tls else 'http'}://127.0.0.1:{port}"
         async with httpx.AsyncClient(transport=transport, base_url=base, timeout=seconds) as client:
             yield client, opened, clock
         await asyncio.gather(*(task for task in tasks if task))
+
+
+def reset(writer: asyncio.StreamWriter) -> None:
+    """End a connection without a goodbye."""
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
 
 
 async def ask_all(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answer: bytes = WHOLE) -> None:
@@ -154,12 +169,29 @@ async def test_a_reset_is_no_end(head: bytes) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(head)
         await asyncio.sleep(0.01)
-        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        writer.transport.abort()
+        reset(writer)
 
     async with server(serve) as (client, _, _):
         with pytest.raises(httpx.ReadError):
             await client.get("/")
+
+
+@pytest.mark.parametrize("is_secret", [False, True])
+async def test_a_reset_after_the_answer(tmp_path: Path, *, is_secret: bool) -> None:
+    """What came before it is read; its connection is not used again."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(WHOLE)
+        await asyncio.sleep(0.01)
+        reset(writer)
+
+    async with server(serve, make_certificate(tmp_path) if is_secret else None) as (client, opened, _):
+        for _ in range(2):
+            async with client.stream("GET", "/") as response:
+                await asyncio.sleep(0.03)
+                assert await response.aread() == b"ok"
+    assert opened == [0, 1]
 
 
 @pytest.mark.parametrize("head", [b"", HEAD + b"Content-Length: 2\r\n\r\no"])

@@ -68,6 +68,7 @@ class _Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - what TCP and TLS give
         self.transport = transport
+        self._socket = transport.get_extra_info("socket")
 
     def data_received(self, data: bytes) -> None:
         if self._news.is_set():  # nobody read what came before
@@ -87,11 +88,11 @@ class _Connection(asyncio.Protocol):
 
     @property
     def is_usable(self) -> bool:
-        """Whether the next exchange may go over it: the last one is over, and nothing came since, not even its end."""
-        if self._http.our_state is not h11.IDLE or self._news.is_set():
+        """Whether the next exchange may go over it: it is open, and nothing came since the last one, no end either."""
+        if self._news.is_set() or self._socket.fileno() < 0:
             return False
         waiting = select.poll()
-        waiting.register(self.transport.get_extra_info("socket"), select.POLLIN)
+        waiting.register(self._socket, select.POLLIN)
         return not waiting.poll(0)
 
     async def begin(self, request: httpx.Request) -> h11.Response:
