@@ -46,7 +46,7 @@ async def _translate(step: Coroutine[Any, Any, T], seconds: float | None, faults
             return await step
     except TimeoutError as error:
         raise late("it took too long") from error
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # Unicode: of a host that can be no name
         raise broken(str(error)) from error
     except h11.RemoteProtocolError as error:
         raise httpx.RemoteProtocolError("the server's answer is no HTTP, or not whole") from error
@@ -150,7 +150,7 @@ class DirectTransport(httpx.AsyncBaseTransport):
             httpx.TransportError: it was not answered; but for errors of connecting it may have been carried out.
         """
         url, timeouts = request.url, request.extensions["timeout"]
-        if url.scheme not in PORTS or not url.host:
+        if url.scheme not in PORTS or not url.raw_host:
             raise httpx.UnsupportedProtocol("expected a URL that begins with http:// or https:// and a host")
         origin = url.scheme, url.raw_host.decode("ascii"), url.port or PORTS[url.scheme]
         await self._places.acquire()
