@@ -194,6 +194,22 @@ async def test_a_reset_after_the_answer(tmp_path: Path, *, is_secret: bool) -> N
     assert opened == [0, 1]
 
 
+async def test_an_answer_that_does_not_wait_for_the_question() -> None:
+    """What is unsent of a request that is answered would go before the next one, which gets another connection."""
+    heads = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(WHOLE)
+        if len(heads) == 1:
+            await asyncio.sleep(0.5)
+
+    async with server(serve, seconds=0.4) as (client, opened, _):
+        assert (await client.put("/", content=bytes(16 << 20))).text == "ok"
+        assert (await client.get("/")).text == "ok"
+    assert opened == [0, 1]
+
+
 @pytest.mark.parametrize("head", [b"", HEAD + b"Content-Length: 2\r\n\r\no"])
 async def test_silence_comes_to_an_end(head: bytes) -> None:
     """Before the answer or within it."""
@@ -263,15 +279,48 @@ async def test_connections_have_a_bound() -> None:
     assert counts == [counts[0], counts[0], counts[0] + 1]
 
 
-async def test_an_old_connection_is_not_used_again() -> None:
-    """What lies between may have forgotten it without a word."""
-    async with server(ask_all) as (client, opened, clock):
-        await client.get("/")
-        clock.seconds += KEEP_ALIVE - 1
-        await client.get("/")
+async def test_old_connections_are_closed() -> None:
+    """What lies between may have forgotten them without a word; those beside one that is in use get old as well."""
+    ended: asyncio.Queue[str] = asyncio.Queue()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            await ask_all(reader, writer)
+        ended.put_nowait("ended")
+
+    async with server(serve) as (client, opened, clock):
+        await asyncio.gather(client.get("/"), client.get("/"))
+        for seconds in (KEEP_ALIVE - 1, 2):
+            assert ended.empty()
+            clock.seconds += seconds
+            await client.get("/")
+        async with asyncio.timeout(1):
+            assert (await ended.get(), opened) == ("ended", [0, 1])
         clock.seconds += KEEP_ALIVE + 1
         await client.get("/")
-    assert opened == [0, 1]
+        assert (await ended.get(), opened) == ("ended", [0, 1, 2])
+
+
+async def test_a_client_that_is_closed_keeps_nothing() -> None:
+    """A request that is on its way then is answered, and its connection closed."""
+    is_asked, is_closed, is_ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        is_asked.set()
+        await is_closed.wait()
+        writer.write(WHOLE)
+        await reader.read()
+        is_ended.set()
+
+    async with server(serve) as (client, _, _):
+        answer = asyncio.create_task(client.get("/"))
+        await is_asked.wait()
+        await client.aclose()
+        is_closed.set()
+        assert (await answer).text == "ok"
+        async with asyncio.timeout(1):
+            await is_ended.wait()
 
 
 async def test_a_large_answer_waits_for_its_reader() -> None:

@@ -9,7 +9,6 @@ import select
 import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine
 from functools import partial
-from itertools import chain
 from typing import Any, TypeAlias, TypeVar
 
 import h11
@@ -19,7 +18,7 @@ from doorman.runtime.clock import Clock
 from doorman.runtime.proxies import PORTS
 
 CONNECTIONS, IDLE_CONNECTIONS = 100, 32
-"""Of one client: at most, and kept for the next calls."""
+"""Of one client: requests on their way at most; and to one server, kept for the next ones."""
 
 KEEP_ALIVE = 30.0
 """Seconds that an idle connection is kept for the next event."""
@@ -106,19 +105,18 @@ class _Connection(asyncio.Protocol):
 
     async def read(self) -> h11.Event:
         """Read the next part of the answer."""
-        while (event := self._http.next_event()) is h11.NEED_DATA:
+        while not isinstance(event := self._http.next_event(), h11.Event):
             if self._error:
                 raise self._error
             self._news.clear()
             self.transport.resume_reading()
             await self._news.wait()
-        assert isinstance(event, h11.Event)  # noqa: S101 - none is read after the last one
         return event
 
     def is_finished(self) -> bool:
         """Say whether the exchange came to its end, and left nothing behind; then it is ready for the next one."""
-        is_over = self._http.our_state is h11.DONE and self._http.their_state is h11.DONE
-        if not is_over or self._http.trailing_data != (b"", False):
+        is_left = self._http.trailing_data != (b"", False) or self.transport.get_write_buffer_size() > 0
+        if is_left or self._http.their_state is not h11.DONE:
             return False
         self._http.start_next_cycle()
         self._news.clear()
@@ -142,6 +140,7 @@ class DirectTransport(httpx.AsyncBaseTransport):
         self._clock = clock
         self._places = asyncio.Semaphore(CONNECTIONS)
         self._idle: dict[Origin, list[_Connection]] = {}
+        self._is_closed = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request, once.
@@ -169,9 +168,9 @@ class DirectTransport(httpx.AsyncBaseTransport):
         return httpx.Response(head.status_code, headers=list(head.headers), stream=body, extensions=extensions)
 
     async def aclose(self) -> None:
-        """Close all connections that are idle."""
-        idle, self._idle = self._idle, {}
-        for connection in chain.from_iterable(idle.values()):
+        """Close all connections: those that are idle now, the others after their answers."""
+        self._is_closed = True
+        for connection in [each for idle in self._idle.values() for each in idle]:
             connection.close()
         await asyncio.sleep(0)  # in which they are closed
 
@@ -183,11 +182,12 @@ class DirectTransport(httpx.AsyncBaseTransport):
         return connection
 
     def _find_idle(self, origin: Origin) -> _Connection | None:
-        """Take the connection that was used last, unless it is too old or was closed."""
+        """Take the connection that was used last, if it is good for another request; close what is too old."""
         idle, oldest = self._idle.get(origin, []), self._clock.monotonic() - KEEP_ALIVE
+        while idle and idle[0].idle_since <= oldest:
+            idle.pop(0).close()
         while idle:
-            connection = idle.pop()
-            if connection.is_usable and connection.idle_since > oldest:
+            if (connection := idle.pop()).is_usable:
                 return connection
             connection.close()
         return None
@@ -196,7 +196,7 @@ class DirectTransport(httpx.AsyncBaseTransport):
         """Keep a connection for the next request, where it is good for one; another may use its place."""
         self._places.release()
         idle = self._idle.setdefault(origin, [])
-        if connection.is_finished() and len(idle) < IDLE_CONNECTIONS:
+        if connection.is_finished() and len(idle) < IDLE_CONNECTIONS and not self._is_closed:
             connection.idle_since = self._clock.monotonic()
             idle.append(connection)
         else:
