@@ -270,6 +270,8 @@ async def test_connections_have_a_bound() -> None:
         for _ in range(CONNECTIONS):
             await asked.get()
         assert len(opened) == CONNECTIONS
+        with pytest.raises(httpx.PoolTimeout):
+            await client.get("/", timeout=0.01)
         is_open.set()
         assert await all_asked == {"ok"}
         counts = [len(opened)]

@@ -30,6 +30,7 @@ MAX_HEAD = 100 << 10
 """Bytes of an answer's head: a token may carry a whole catalog."""
 
 Faults: TypeAlias = tuple[type[httpx.TimeoutException], type[httpx.NetworkError]]
+WAITING: Faults = (httpx.PoolTimeout, httpx.NetworkError)
 CONNECTING: Faults = (httpx.ConnectTimeout, httpx.ConnectError)
 READING: Faults = (httpx.ReadTimeout, httpx.ReadError)
 
@@ -152,7 +153,7 @@ class DirectTransport(httpx.AsyncBaseTransport):
         if url.scheme not in PORTS or not url.raw_host:
             raise httpx.UnsupportedProtocol("expected a URL that begins with http:// or https:// and a host")
         origin = url.scheme, url.raw_host.decode("ascii"), url.port or PORTS[url.scheme]
-        await self._places.acquire()
+        await _translate(self._places.acquire(), timeouts["pool"], WAITING)
         release = self._places.release
         try:
             connection = self._find_idle(origin)
