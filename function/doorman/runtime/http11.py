@@ -95,24 +95,31 @@ class _Connection(asyncio.Protocol):
         waiting.register(self._socket, select.POLLIN)
         return not waiting.poll(0)
 
-    async def begin(self, request: httpx.Request) -> h11.Response:
+    async def begin(self, request: httpx.Request, seconds: float) -> h11.Response:
         """Send a request, and read the head of its answer."""
         head = h11.Request(method=request.method, target=request.url.raw_path, headers=request.headers.raw)
         events = (head, h11.Data(data=await request.aread()), h11.EndOfMessage())
         self.transport.write(b"".join(self._http.send(event) or b"" for event in events))
-        while not isinstance(event := await self.read(), h11.Response):
+        while not isinstance(event := await self.read(seconds), h11.Response):
             pass  # an answer is on its way, says the server
         return event
 
-    async def read(self) -> h11.Event:
-        """Read the next part of the answer."""
+    async def read(self, seconds: float) -> h11.Event:
+        """Read the next part of the answer; what came while the process stood still is in time."""
         while not isinstance(event := self._http.next_event(), h11.Event):
             if self._error:
                 raise self._error
             self._news.clear()
             self.transport.resume_reading()
+            end = asyncio.get_running_loop().call_later(seconds, self._give_up)
             await self._news.wait()
+            end.cancel()
         return event
+
+    def _give_up(self) -> None:
+        if not self._news.is_set():
+            self._error = TimeoutError()
+            self._news.set()
 
     def is_finished(self) -> bool:
         """Say whether the exchange came to its end, and left nothing behind; then it is ready for the next one."""
@@ -123,10 +130,6 @@ class _Connection(asyncio.Protocol):
         self._news.clear()
         self.transport.resume_reading()
         return True
-
-    def close(self) -> None:
-        """Close it at once, whatever is still on its way."""
-        self.transport.abort()
 
 
 class DirectTransport(httpx.AsyncBaseTransport):
@@ -160,7 +163,7 @@ class DirectTransport(httpx.AsyncBaseTransport):
             if connection is None:
                 connection = await _translate(self._connect(origin), timeouts["connect"], CONNECTING)
             release = partial(self._release, origin, connection)
-            head = await _translate(connection.begin(request), timeouts["read"], READING)
+            head = await _translate(connection.begin(request, timeouts["read"]), None, READING)
         except BaseException:
             release()
             raise
@@ -172,7 +175,7 @@ class DirectTransport(httpx.AsyncBaseTransport):
         """Close all connections: those that are idle now, the others after their answers."""
         self._is_closed = True
         for connection in [each for idle in self._idle.values() for each in idle]:
-            connection.close()
+            connection.transport.abort()
         await asyncio.sleep(0)  # in which they are closed
 
     async def _connect(self, origin: Origin) -> _Connection:
@@ -186,11 +189,11 @@ class DirectTransport(httpx.AsyncBaseTransport):
         """Take the connection that was used last, if it is good for another request; close what is too old."""
         idle, oldest = self._idle.get(origin, []), self._clock.monotonic() - KEEP_ALIVE
         while idle and idle[0].idle_since <= oldest:
-            idle.pop(0).close()
+            idle.pop(0).transport.abort()
         while idle:
             if (connection := idle.pop()).is_usable:
                 return connection
-            connection.close()
+            connection.transport.abort()
         return None
 
     def _release(self, origin: Origin, connection: _Connection) -> None:
@@ -201,19 +204,19 @@ class DirectTransport(httpx.AsyncBaseTransport):
             connection.idle_since = self._clock.monotonic()
             idle.append(connection)
         else:
-            connection.close()
+            connection.transport.abort()
 
 
 class _Body(httpx.AsyncByteStream):
     """The body of one answer; `release` gives its connection back, read or not."""
 
-    def __init__(self, connection: _Connection, seconds: float | None, release: Callable[[], None]) -> None:
+    def __init__(self, connection: _Connection, seconds: float, release: Callable[[], None]) -> None:
         self._connection = connection
         self._seconds = seconds
         self._release = release
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        while isinstance(event := await _translate(self._connection.read(), self._seconds, READING), h11.Data):
+        while isinstance(event := await _translate(self._connection.read(self._seconds), None, READING), h11.Data):
             yield bytes(event.data)
 
     async def aclose(self) -> None:
