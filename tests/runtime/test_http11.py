@@ -7,7 +7,7 @@ import struct
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from pathlib import Path
+from functools import partial
 
 import httpx
 import pytest
@@ -15,11 +15,10 @@ import pytest
 from doorman.runtime.http11 import CONNECTIONS, IDLE_CONNECTIONS, KEEP_ALIVE, MAX_HEAD, DirectTransport
 from tests.builders import serving
 from tests.fake_keystone import FakeClock
-from tests.runtime.test_http import make_certificate
 
 pytestmark = pytest.mark.anyio
 
-Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[object]]
 METHODS = ("GET", "PUT", "POST", "DELETE")
 HEAD = b"HTTP/1.1 200 OK\r\n"
 WHOLE = HEAD + b"Content-Length: 2\r\n\r\nok"
@@ -27,10 +26,7 @@ WHOLE = HEAD + b"Content-Length: 2\r\n\r\nok"
 
 @asynccontextmanager
 async def server(
-    answer: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[object]],
-    certificate: tuple[Path, Path] | None = None,
-    *,
-    seconds: float = 5.0,
+    answer: Serve, *, seconds: float = 5.0
 ) -> AsyncIterator[tuple[httpx.AsyncClient, list[int], FakeClock]]:
     """Serve connections; gives a client for them, the numbers of connections opened, and the client's clock."""
     opened: list[int] = []
@@ -45,20 +41,35 @@ async def server(
         with suppress(ConnectionError):
             await writer.wait_closed()
 
-    clock, tls, trusted = FakeClock(), None, ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    if certificate:
-        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        tls.load_cert_chain(*certificate)
-        trusted.load_verify_locations(certificate[0])
-    transport = DirectTransport(trusted, clock=clock)
-    async with serving(serve, tls) as port:
-        base = f"{'https' if tls else 'http'}://127.0.0.1:{port}"
+    clock = FakeClock()
+    transport = DirectTransport(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), clock=clock)
+    async with serving(serve) as port:
+        base = f"http://127.0.0.1:{port}"
         async with httpx.AsyncClient(transport=transport, base_url=base, timeout=seconds) as client:
             yield client, opened, clock
         await asyncio.gather(*(task for task in tasks if task))
 
 
-def reset(writer: asyncio.StreamWriter) -> None:
+def saying(*parts: bytes, then: Serve | None = None) -> Serve:
+    """Answer one request with these parts, a moment apart, and then do that."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        for part in parts:
+            writer.write(part)
+            await asyncio.sleep(0.01)
+        if then:
+            await then(reader, writer)
+
+    return serve
+
+
+async def wait(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+    """Say no more, until the other side goes."""
+    await reader.read()
+
+
+async def reset(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """End a connection without a goodbye."""
     writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()
@@ -93,30 +104,17 @@ async def test_a_connection_is_used_again() -> None:
 )
 async def test_whole_answers(answer: bytes, text: str, connections: int) -> None:
     """However an answer says where it ends; a connection is kept where server and answer leave it in order."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await ask_all(reader, writer, answer)
-
-    async with server(serve) as (client, opened, _):
+    async with server(partial(ask_all, answer=answer)) as (client, opened, _):
         assert [(await client.get("/")).text for _ in range(2)] == [text] * 2
     assert len(opened) == connections
 
 
 async def test_what_comes_unasked_is_no_answer() -> None:
     """Some servers say 408 to a connection that idles, and close it: the next request gets an answer of its own."""
-    is_late = asyncio.Event()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(WHOLE)
-        await is_late.wait()
-        writer.write(b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n")
-        await asyncio.gather(writer.drain(), reader.read())
-
-    async with server(serve) as (client, opened, _):
+    late = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n"
+    async with server(saying(WHOLE, late, then=wait)) as (client, opened, _):
         assert (await client.get("/")).status_code == 200
-        is_late.set()
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
         assert (await client.get("/")).status_code == 200
     assert opened == [0, 1]
 
@@ -137,14 +135,7 @@ async def test_what_comes_unasked_is_no_answer() -> None:
 )
 async def test_answers_that_end_with_their_connection(answer: bytes) -> None:
     """Where no length is named, that is how an answer ends; what is no HTTP, or ends too early, is told as such."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(answer[:-1])
-        await asyncio.sleep(0.01)
-        writer.write(answer[-1:])
-
-    async with server(serve) as (client, opened, _):
+    async with server(saying(answer[:-1], answer[-1:])) as (client, opened, _):
         for _ in range(2):
             if answer == HEAD + b"\r\nok":
                 assert (await client.get("/")).text == "ok"
@@ -157,29 +148,18 @@ async def test_answers_that_end_with_their_connection(answer: bytes) -> None:
 @pytest.mark.parametrize("head", [b"", HEAD + b"\r\no"])
 async def test_a_reset_is_no_end(head: bytes) -> None:
     """A connection that is reset broke, even where its end would have been the answer's end."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(head)
-        await asyncio.sleep(0.01)
-        reset(writer)
-
-    async with server(serve) as (client, _, _):
+    async with server(saying(head, then=reset)) as (client, _, _):
         with pytest.raises(httpx.ReadError):
             await client.get("/")
 
 
-@pytest.mark.parametrize("is_secret", [False, True])
-async def test_a_reset_after_the_answer(tmp_path: Path, *, is_secret: bool) -> None:
+async def test_a_reset_after_the_answer() -> None:
     """What came before it is read; its connection is not used again."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(WHOLE)
-        await asyncio.sleep(0.01)
-        reset(writer)
-
-    async with server(serve, make_certificate(tmp_path) if is_secret else None) as (client, opened, _):
+    async with server(saying(WHOLE, then=reset)) as (
+        client,
+        opened,
+        _,
+    ):
         for _ in range(2):
             async with client.stream("GET", "/") as response:
                 await asyncio.sleep(0.03)
@@ -189,15 +169,11 @@ async def test_a_reset_after_the_answer(tmp_path: Path, *, is_secret: bool) -> N
 
 async def test_an_answer_that_does_not_wait_for_the_question() -> None:
     """What is unsent of a request that is answered would go before the next one, which gets another connection."""
-    heads = []
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        heads.append(await reader.readuntil(b"\r\n\r\n"))
-        writer.write(WHOLE)
-        if len(heads) == 1:
-            await asyncio.sleep(0.5)
+    async def sleep(*_: object) -> None:
+        await asyncio.sleep(0.3)
 
-    async with server(serve, seconds=0.4) as (client, opened, _):
+    async with server(saying(WHOLE, then=sleep), seconds=0.2) as (client, opened, _):
         assert (await client.put("/", content=bytes(16 << 20))).text == "ok"
         assert (await client.get("/")).text == "ok"
     assert opened == [0, 1]
@@ -206,13 +182,7 @@ async def test_an_answer_that_does_not_wait_for_the_question() -> None:
 @pytest.mark.parametrize("head", [b"", HEAD + b"Content-Length: 2\r\n\r\no"])
 async def test_silence_comes_to_an_end(head: bytes) -> None:
     """Before the answer or within it."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(head)
-        await reader.read()
-
-    async with server(serve, seconds=0.05) as (client, opened, _):
+    async with server(saying(head, then=wait), seconds=0.05) as (client, opened, _):
         for _ in range(2):
             with pytest.raises(httpx.ReadTimeout):
                 await client.get("/")
