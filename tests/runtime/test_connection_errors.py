@@ -37,7 +37,8 @@ def untrusted() -> ssl.SSLCertVerificationError:
     ("error", "url", "said"),
     [
         (caused(), "https://iam.test/v3", "iam.test:443: ConnectError"),
-        (caused(OSError("odd")), "http://iam.test/v3", "iam.test:80: ConnectError"),
+        (caused(OSError()), "http://iam.test/v3", "iam.test:80: ConnectError"),
+        (caused(OSError("Multiple exceptions: two")), "http://iam.test/v3", "iam.test:80: Multiple exceptions: two"),
         (
             caused(RuntimeError(), socket.gaierror(-2, "Name or service not known")),
             "https://user:pass@iam.test:5000/v3?x=y",
@@ -85,15 +86,22 @@ async def test_nobody_listens(free_tcp_port: int) -> None:
     assert await fail(f"http://127.0.0.1:{port}/v3") == f"127.0.0.1:{port}: connection refused"
 
 
-async def test_plain_http_is_no_tls() -> None:
-    """A server that speaks HTTP where https was asked for is told as such."""
+@pytest.mark.parametrize("host", ["a..b", f"{'a' * 64}.test"])
+async def test_what_can_be_no_name(host: str) -> None:
+    """A host with an empty or too long part is unknown, as any that is not found."""
+    assert (await fail(f"https://{host}/v3")).startswith(f"{host}:443: unknown name (")
+
+
+@pytest.mark.parametrize("said", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b""])
+async def test_plain_http_is_no_tls(said: bytes) -> None:
+    """A server that speaks HTTP where https was asked for, or hangs up, is told as such."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(1)
-        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        await reader.read(4096)
+        writer.write(said)
         writer.close()
 
     async with serving(answer) as port:
-        said = await fail(f"https://127.0.0.1:{port}/v3")
-    assert said.startswith(f"127.0.0.1:{port}: no TLS there (")
-    assert said.endswith("): https or http?")
+        told = await fail(f"https://127.0.0.1:{port}/v3")
+    assert told.startswith(f"127.0.0.1:{port}: no TLS there (")
+    assert told.endswith("): https or http?")

@@ -4,8 +4,10 @@ import asyncio
 import socket
 import ssl
 import struct
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 
 import httpx
 import pytest
@@ -16,7 +18,7 @@ from tests.fake_keystone import FakeClock
 
 pytestmark = pytest.mark.anyio
 
-Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[object]]
 METHODS = ("GET", "PUT", "POST", "DELETE")
 HEAD = b"HTTP/1.1 200 OK\r\n"
 WHOLE = HEAD + b"Content-Length: 2\r\n\r\nok"
@@ -24,7 +26,7 @@ WHOLE = HEAD + b"Content-Length: 2\r\n\r\nok"
 
 @asynccontextmanager
 async def server(
-    answer: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[object]], *, seconds: float = 5.0
+    answer: Serve, *, seconds: float = 5.0
 ) -> AsyncIterator[tuple[httpx.AsyncClient, list[int], FakeClock]]:
     """Serve connections; gives a client for them, the numbers of connections opened, and the client's clock."""
     opened: list[int] = []
@@ -46,6 +48,31 @@ async def server(
         async with httpx.AsyncClient(transport=transport, base_url=base, timeout=seconds) as client:
             yield client, opened, clock
         await asyncio.gather(*(task for task in tasks if task))
+
+
+def saying(*parts: bytes, then: Serve | None = None) -> Serve:
+    """Answer one request with these parts, a moment apart, and then do that."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        for part in parts:
+            writer.write(part)
+            await asyncio.sleep(0.01)
+        if then:
+            await then(reader, writer)
+
+    return serve
+
+
+async def wait(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+    """Say no more, until the other side goes."""
+    await reader.read()
+
+
+async def reset(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """End a connection without a goodbye."""
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
 
 
 async def ask_all(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answer: bytes = WHOLE) -> None:
@@ -77,105 +104,101 @@ async def test_a_connection_is_used_again() -> None:
 )
 async def test_whole_answers(answer: bytes, text: str, connections: int) -> None:
     """However an answer says where it ends; a connection is kept where server and answer leave it in order."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await ask_all(reader, writer, answer)
-
-    async with server(serve) as (client, opened, _):
+    async with server(partial(ask_all, answer=answer)) as (client, opened, _):
         assert [(await client.get("/")).text for _ in range(2)] == [text] * 2
     assert len(opened) == connections
 
 
-async def test_an_answer_that_ends_with_its_connection() -> None:
-    """A server that names no length closes the connection when it said all."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(HEAD + b"\r\no")
-        await asyncio.sleep(0.01)
-        writer.write(b"k")
-
-    async with server(serve) as (client, opened, _):
-        assert [(await client.get("/")).text for _ in range(2)] == ["ok"] * 2
-    assert opened == [0, 1]
-
-
 async def test_what_comes_unasked_is_no_answer() -> None:
     """Some servers say 408 to a connection that idles, and close it: the next request gets an answer of its own."""
-    is_late = asyncio.Event()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(WHOLE)
-        await is_late.wait()
-        writer.write(b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n")
-        await asyncio.gather(writer.drain(), reader.read())
-
-    async with server(serve) as (client, opened, _):
+    late = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n"
+    async with server(saying(WHOLE, late, then=wait)) as (client, opened, _):
         assert (await client.get("/")).status_code == 200
-        is_late.set()
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
         assert (await client.get("/")).status_code == 200
     assert opened == [0, 1]
 
 
 @pytest.mark.parametrize(
-    ("answer", "error"),
+    "answer",
     [
-        (b"", httpx.RemoteProtocolError),
-        (HEAD, httpx.RemoteProtocolError),
-        (HEAD + b"Content-Length: 3\r\n\r\nok", httpx.RemoteProtocolError),
-        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n1\r\no\r\n", httpx.RemoteProtocolError),
-        (HEAD + b"Transfer-Encoding: chunked\r\n\r\nz\r\no\r\n", httpx.RemoteProtocolError),
-        (HEAD + b"X-Header: " + b"x" * (MAX_HEAD + 1), httpx.RemoteProtocolError),
-        (b"SSH-2.0-OpenSSH_9.2\r\n", httpx.RemoteProtocolError),
-        (b"HTTP/1.1 101 Switching Protocols\r\n\r\n", httpx.RemoteProtocolError),
+        HEAD + b"\r\nok",
+        b"",
+        HEAD,
+        HEAD + b"Content-Length: 3\r\n\r\nok",
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\n1\r\no\r\n",
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\nz\r\no\r\n",
+        HEAD + b"X-Header: " + b"x" * (MAX_HEAD + 1),
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
     ],
 )
-async def test_broken_answers(answer: bytes, error: type[Exception]) -> None:
-    """What is no HTTP, or ends too early, is told as such, and its connection is not used again."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(answer)
-
-    async with server(serve) as (client, opened, _):
+async def test_answers_that_end_with_their_connection(answer: bytes) -> None:
+    """Where no length is named, that is how an answer ends; what is no HTTP, or ends too early, is told as such."""
+    async with server(saying(answer[:-1], answer[-1:])) as (client, opened, _):
         for _ in range(2):
-            with pytest.raises(error):
-                await client.get("/")
+            if answer == HEAD + b"\r\nok":
+                assert (await client.get("/")).text == "ok"
+            else:
+                with pytest.raises(httpx.RemoteProtocolError):
+                    await client.get("/")
     assert opened == [0, 1]
 
 
 @pytest.mark.parametrize("head", [b"", HEAD + b"\r\no"])
 async def test_a_reset_is_no_end(head: bytes) -> None:
     """A connection that is reset broke, even where its end would have been the answer's end."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(head)
-        await asyncio.sleep(0.01)
-        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        writer.transport.abort()
-
-    async with server(serve) as (client, _, _):
+    async with server(saying(head, then=reset)) as (client, _, _):
         with pytest.raises(httpx.ReadError):
             await client.get("/")
+
+
+async def test_a_reset_after_the_answer() -> None:
+    """What came before it is read; its connection is not used again."""
+    async with server(saying(WHOLE, then=reset)) as (
+        client,
+        opened,
+        _,
+    ):
+        for _ in range(2):
+            async with client.stream("GET", "/") as response:
+                await asyncio.sleep(0.03)
+                assert await response.aread() == b"ok"
+    assert opened == [0, 1]
+
+
+async def test_an_answer_that_does_not_wait_for_the_question() -> None:
+    """What is unsent of a request that is answered would go before the next one, which gets another connection."""
+
+    async def sleep(*_: object) -> None:
+        await asyncio.sleep(0.3)
+
+    async with server(saying(WHOLE, then=sleep), seconds=0.2) as (client, opened, _):
+        assert (await client.put("/", content=bytes(16 << 20))).text == "ok"
+        assert (await client.get("/")).text == "ok"
+    assert opened == [0, 1]
 
 
 @pytest.mark.parametrize("head", [b"", HEAD + b"Content-Length: 2\r\n\r\no"])
 async def test_silence_comes_to_an_end(head: bytes) -> None:
     """Before the answer or within it."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(head)
-        await reader.read()
-
-    async with server(serve, seconds=0.05) as (client, opened, _):
+    async with server(saying(head, then=wait), seconds=0.05) as (client, opened, _):
         for _ in range(2):
             with pytest.raises(httpx.ReadTimeout):
                 await client.get("/")
     assert opened == [0, 1]
+
+
+async def test_an_answer_that_came_while_the_process_stood_still() -> None:
+    """It counts, though the time is over when it is found."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(WHOLE)
+        time.sleep(0.1)  # noqa: ASYNC251 - nothing moves
+
+    async with server(serve, seconds=0.05) as (client, _, _):
+        assert (await client.get("/")).text == "ok"
 
 
 async def test_who_goes_away_leaves_nothing_behind() -> None:
@@ -222,6 +245,8 @@ async def test_connections_have_a_bound() -> None:
         for _ in range(CONNECTIONS):
             await asked.get()
         assert len(opened) == CONNECTIONS
+        with pytest.raises(httpx.PoolTimeout):
+            await client.get("/", timeout=0.01)
         is_open.set()
         assert await all_asked == {"ok"}
         counts = [len(opened)]
@@ -231,15 +256,48 @@ async def test_connections_have_a_bound() -> None:
     assert counts == [counts[0], counts[0], counts[0] + 1]
 
 
-async def test_an_old_connection_is_not_used_again() -> None:
-    """What lies between may have forgotten it without a word."""
-    async with server(ask_all) as (client, opened, clock):
-        await client.get("/")
-        clock.seconds += KEEP_ALIVE - 1
-        await client.get("/")
+async def test_old_connections_are_closed() -> None:
+    """What lies between may have forgotten them without a word; those beside one that is in use get old as well."""
+    ended: asyncio.Queue[str] = asyncio.Queue()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            await ask_all(reader, writer)
+        ended.put_nowait("ended")
+
+    async with server(serve) as (client, opened, clock):
+        await asyncio.gather(client.get("/"), client.get("/"))
+        for seconds in (KEEP_ALIVE - 1, 2):
+            assert ended.empty()
+            clock.seconds += seconds
+            await client.get("/")
+        async with asyncio.timeout(1):
+            assert (await ended.get(), opened) == ("ended", [0, 1])
         clock.seconds += KEEP_ALIVE + 1
         await client.get("/")
-    assert opened == [0, 1]
+        assert (await ended.get(), opened) == ("ended", [0, 1, 2])
+
+
+async def test_a_client_that_is_closed_keeps_nothing() -> None:
+    """A request that is on its way then is answered, and its connection closed."""
+    is_asked, is_closed, is_ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        is_asked.set()
+        await is_closed.wait()
+        writer.write(WHOLE)
+        await reader.read()
+        is_ended.set()
+
+    async with server(serve) as (client, _, _):
+        answer = asyncio.create_task(client.get("/"))
+        await is_asked.wait()
+        await client.aclose()
+        is_closed.set()
+        assert (await answer).text == "ok"
+        async with asyncio.timeout(1):
+            await is_ended.wait()
 
 
 async def test_a_large_answer_waits_for_its_reader() -> None:

@@ -24,14 +24,16 @@ def name_cause(error: BaseException) -> str:
     for cause in reversed(causes):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return f"its certificate is not trusted ({cause.verify_message}): name its authority in OS_CACERT"
-        if isinstance(cause, ssl.SSLError):
+        if isinstance(cause, ssl.SSLError) or (
+            isinstance(cause, ConnectionResetError) and not cause.args
+        ):  # by asyncio
             return f"no TLS there ({getattr(cause, 'reason', None) or 'broken off'}): https or http?"
-        if isinstance(cause, socket.gaierror):
-            return f"unknown name ({cause.strerror})"
+        if isinstance(cause, socket.gaierror | UnicodeError):
+            return f"unknown name ({getattr(cause, 'strerror', cause)})"
         if isinstance(cause, ConnectionRefusedError):
             return "connection refused"
-    said = next((cause.strerror for cause in reversed(causes) if isinstance(cause, OSError) and cause.strerror), None)
-    return said or type(error).__name__
+    said = [cause.strerror or str(cause) for cause in reversed(causes) if isinstance(cause, OSError)]
+    return next(filter(None, said), type(error).__name__)
 
 
 def list_causes(error: BaseException | None) -> Iterator[BaseException]:

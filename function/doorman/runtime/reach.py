@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from doorman.runtime.clock import Clock
-from doorman.runtime.connection_errors import list_causes, name_trouble
+from doorman.runtime.connection_errors import list_causes, name_cause, name_trouble
 from doorman.runtime.proxies import PORTS, Proxies
 
 _PROXYS_OWN = {407, 502, 503, 504}
@@ -62,8 +62,8 @@ async def reach(url: str, *, client: httpx.AsyncClient, clock: Clock) -> Reached
     seen: dict[str, Any] = {"host": urlsplit(base).netloc, "proxy": proxy}
     try:
         found = await asyncio.get_running_loop().getaddrinfo(asked.hostname or "", asked.port or 0)
-    except OSError as error:
-        trouble = f"{asked.hostname}: unknown name ({error.strerror})"
+    except (OSError, UnicodeError) as error:
+        trouble = f"{asked.hostname}: {name_cause(error)}"
         return Reached(**seen, fault="name", trouble=trouble, at=clock.now())
     seen["addresses"] = tuple(dict.fromkeys(str(each[4][0]) for each in found))
     try:
