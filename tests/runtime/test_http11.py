@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
+from importlib.util import find_spec
 
 import httpx
 import pytest
@@ -22,6 +23,12 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[object]
 METHODS = ("GET", "PUT", "POST", "DELETE")
 HEAD = b"HTTP/1.1 200 OK\r\n"
 WHOLE = HEAD + b"Content-Length: 2\r\n\r\nok"
+
+
+@pytest.fixture(params=[False, *([True] if find_spec("uvloop") else [])], ids=str)
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]:
+    """Whichever loop uvicorn takes: uvloop where it is installed."""
+    return "asyncio", {"use_uvloop": request.param}
 
 
 @asynccontextmanager

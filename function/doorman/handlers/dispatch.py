@@ -52,8 +52,13 @@ async def _join(batcher: Batcher, notice: Notice) -> Handled:
         ended, calls = await batcher.join(notice)
     except Unavailable as error:
         return Handled(project_id=notice.project_id, error=error)
-    late = next((end for end in ended.values() if isinstance(end, Unavailable)), None)
-    counts = Counter(end.value for end in ended.values() if not isinstance(end, Unavailable))
+    counts: dict[str, int] = {}
+    late = None
+    for end in ended.values():
+        if isinstance(end, Unavailable):
+            late = late or end
+        else:
+            counts[end.value] = counts.get(end.value, 0) + 1
     return Handled(project_id=notice.project_id, counts=counts, api_calls=calls, error=late)
 
 

@@ -9,7 +9,7 @@ import select
 import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine
 from functools import partial
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar, cast
 
 import h11
 import httpx
@@ -66,8 +66,7 @@ class _Connection(asyncio.Protocol):
         self.idle_since = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - what TCP and TLS give
-        self.transport = transport
+        self.transport = cast("asyncio.Transport", transport)  # as TCP and TLS give it, also uvloop's
         self._socket = transport.get_extra_info("socket")
 
     def data_received(self, data: bytes) -> None:
@@ -181,8 +180,12 @@ class DirectTransport(httpx.AsyncBaseTransport):
     async def _connect(self, origin: Origin) -> _Connection:
         scheme, host, port = origin
         trusted = self._trusted if scheme == "https" else None
-        connect = asyncio.get_running_loop().create_connection
-        _, connection = await connect(_Connection, host, port, ssl=trusted, happy_eyeballs_delay=ATTEMPT_DELAY)
+        loop = asyncio.get_running_loop()
+        # uvloop, which uvicorn takes where it is installed, tries the addresses one after another.
+        races: dict[str, Any] = (
+            {"happy_eyeballs_delay": ATTEMPT_DELAY} if isinstance(loop, asyncio.BaseEventLoop) else {}
+        )
+        _, connection = await loop.create_connection(_Connection, host, port, ssl=trusted, **races)
         return connection
 
     def _find_idle(self, origin: Origin) -> _Connection | None:

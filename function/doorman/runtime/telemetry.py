@@ -6,7 +6,7 @@ exporters would not come along.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -79,15 +79,18 @@ def begin(events: Sequence[CloudEvent]) -> "Watched | None":
     return watcher.begin(events) if watcher else None
 
 
-@contextmanager
-def within(traceparent: str | None) -> Iterator[None]:
+def within(traceparent: str | None) -> AbstractContextManager[None]:
     """Let the body's calls and log lines belong to this span of ours; None leaves them where they are."""
-    token = TRACEPARENT.set(traceparent) if traceparent and _SWITCH.connect else None
+    return _put(traceparent) if traceparent and _SWITCH.connect else nullcontext()
+
+
+@contextmanager
+def _put(traceparent: str) -> Iterator[None]:
+    token = TRACEPARENT.set(traceparent)
     try:
         yield
     finally:
-        if token:
-            TRACEPARENT.reset(token)
+        TRACEPARENT.reset(token)
 
 
 def within_first(events: Sequence[CloudEvent]) -> AbstractContextManager[None]:
