@@ -182,7 +182,7 @@ def _decline(request: Request) -> Response:
 
 def _headers(request: Request) -> dict[str, str]:
     """Decode them once, not at every look; of two by one name the first counts."""
-    return dict(reversed(request.headers.items()))
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(request.headers.raw)}
 
 
 async def _read(request: Request) -> bytes:
