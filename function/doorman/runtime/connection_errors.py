@@ -24,9 +24,8 @@ def name_cause(error: BaseException) -> str:
     for cause in reversed(causes):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return f"its certificate is not trusted ({cause.verify_message}): name its authority in OS_CACERT"
-        if isinstance(cause, ssl.SSLError) or (
-            isinstance(cause, ConnectionResetError) and not cause.args
-        ):  # by asyncio
+        is_asyncios = isinstance(cause, ConnectionResetError) and not cause.args
+        if isinstance(cause, ssl.SSLError) or is_asyncios:
             return f"no TLS there ({getattr(cause, 'reason', None) or 'broken off'}): https or http?"
         if isinstance(cause, socket.gaierror | UnicodeError):
             return f"unknown name ({getattr(cause, 'strerror', cause)})"
