@@ -199,7 +199,7 @@ def _chunk(images: Sequence[str], carry: Callable[[str], CheckedShare], most: in
     parts: list[list[str]] = [[]]
     room = MAX_EVENT
     for image in images:
-        size = pack_size(carry(image)) + 2 * pack_size(image)
+        size = pack_size(carry(image)) + 2 * len(f'"{image}",')
         if parts[-1] and (size > room or len(parts[-1]) >= min(most, MAX_IMAGES)):
             parts.append([])
             room = MAX_EVENT

@@ -11,7 +11,7 @@ from doorman.models import Kind, MemberRow, MemberStatus, Share, is_image_id
 MAX_TEXT = 1000
 """Characters of a foreign text; a longer one is unknown: it is matched whole or not at all."""
 
-_NUMBER = re.compile(r"\d{1,18}", re.ASCII)
+_NUMBER, _TOO_LARGE = re.compile(r"\d{1,18}", re.ASCII), 10**18
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _ID = re.compile(rb'(?<!\\)"id":\s*"([0-9a-fA-F-]{36})"')
 
@@ -113,8 +113,9 @@ def _text(value: Any) -> str | None:
 
 
 def _number(value: Any) -> int | None:
-    text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
-    return int(text) if _NUMBER.fullmatch(text) else None
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        return int(value)
+    return value if type(value) is int and 0 <= value < _TOO_LARGE else None
 
 
 def _truth(value: Any) -> bool | None:
