@@ -13,6 +13,7 @@ os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # else it searches
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -186,15 +187,22 @@ def _headers(request: Request) -> dict[str, str]:
 
 
 async def _read(request: Request) -> bytes:
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > MAX_BODY:
-            break
+    body, is_more = bytearray(), True
+    while is_more and len(body) <= MAX_BODY:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        body += message.get("body", b"")
+        is_more = message.get("more_body", False)
     return bytes(body)
 
 
+_DONE = Response(status_code=HTTPStatus.NO_CONTENT)
+
+
 def _respond(reply: Reply) -> Response:
+    if reply.status == HTTPStatus.NO_CONTENT:
+        return _DONE
     media_type = "text/plain" if reply.text else None
     return Response(reply.text, status_code=reply.status, headers=dict(reply.headers), media_type=media_type)
 
