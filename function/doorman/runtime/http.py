@@ -145,7 +145,7 @@ def _bound(response: httpx.Response, *, most: int, see: Callable[[bytes], object
 
 
 class BoundedTransport(httpx.AsyncBaseTransport):
-    """httpx's own transport, one for each proxy, with an end to each answer and to connections that nobody uses.
+    """The ways of one client, straight and by each proxy, with an end to each answer and to connections nobody uses.
 
     Args:
         longest: seconds from a request to the end of its answer, however slowly that comes in.

@@ -1,7 +1,7 @@
 """Carries requests straight to servers over HTTP/1.1: h11 reads and writes it, asyncio moves the bytes.
 
-What httpx brings for that takes four times the processor time of a call, and loads two libraries more at the start of a
-function; the ways through proxies are left to it. Nothing is sent twice here, and no redirect is followed.
+What httpx brings for that takes most of a call's processor time, and loads two libraries more at the start; the ways
+through proxies are left to it. Nothing is sent twice here, and no redirect is followed.
 """
 
 import asyncio
