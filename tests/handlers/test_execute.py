@@ -127,6 +127,8 @@ class TestSplitting:
         await settle(context, *share(state, 20))
         await settle(context, *share(state, 20))
         assert sizes[7:] == [4, 4, 3, 8, 8, 4, 8, 8, 4]
+        recorded = (len(event.data["images"]) for event in play.sink.events if event.type == EventType.DECIDED)
+        assert [*recorded] == [8, 8, 8, 11, 20, 20]  # once for all calls that settle alike
 
     async def test_answer_that_got_lost(self, context: ProjectContext, state: State, sink: RecordingSink) -> None:
         """It is read back at once: what the call settled is told, what it did not waits for the redelivery."""

@@ -8,6 +8,7 @@ import asyncio
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain, groupby
 
 from doorman.cloud.api.base import Failure, classify
 from doorman.cloud.client import CALLS_PER_PROJECT, MAX_PAUSE
@@ -75,22 +76,24 @@ class Execution:
         count = sum(len(call.images) for call in plan.calls)
         has_jobs = self.results.context.cloud.service.has_jobs
         self.extra = plans.max_extra_calls(count) if has_jobs else count * ATTEMPTS
-        await asyncio.gather(*(self._settle(call) for call in plan.calls))
+        alike = groupby(plan.calls, key=lambda call: (call.status, call.vault_id))
+        await asyncio.gather(*[self._settle(list(calls)) for _, calls in alike])
         await self._conclude_refused()
         if self.suspects:
             await self.results.repeat(self.suspects)
         await self.results.tell()
         return self.results.ended
 
-    async def _settle(self, call: MembersCall) -> None:
-        """Have the cloud settle what is planned: together in a job, or one by one where it has no jobs."""
-        if not await self._record(call):
+    async def _settle(self, calls: Sequence[MembersCall]) -> None:
+        """Have the cloud settle what is planned alike: in jobs, or image by image where it has none."""
+        whole = replace(calls[0], images=tuple(chain.from_iterable(call.images for call in calls)))
+        if not await self._record(whole):
             return
         has_jobs = self.results.context.cloud.service.has_jobs
-        parts = [call] if has_jobs else [replace(call, images=(image,)) for image in call.images]
+        parts = calls if has_jobs else [replace(whole, images=(image,)) for image in whole.images]
         await asyncio.gather(*map(self._submit, parts))
-        if done := [image for image in call.images if image in self.done]:
-            await self._conclude_done(done, call.status)
+        if done := [image for image in whole.images if image in self.done]:
+            await self._conclude_done(done, whole.status)
 
     async def _submit(self, first: MembersCall) -> None:
         """Make one members call; where it is refused, find out for which images, and settle the others."""
