@@ -177,9 +177,8 @@ class TestSize:
 def test_carried_share() -> None:
     """What a check takes along of each image."""
     ask = RequestedImage(image_id=ONE, cause=CAUSE)
-    assert check_share(ask, share(1), decide_one(share(1))) == CheckedShare(
-        name="image 1", owner=GOLDEN, rule="golden-images", cause="cause-1"
-    )
+    carried = CheckedShare(name="image 1", owner=GOLDEN, rule="golden-images", cause="cause-1")
+    assert check_share(ask, share(1), decide_one(share(1))) == carried
 
 
 @pytest.mark.parametrize(("images", "extra"), [(1, 10), (2, 10), (10, 16), (100, 22), (1000, 28)])

@@ -3,7 +3,7 @@
 What was requested and observed comes from `batch`, how an image ends from `outcomes`.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -89,23 +89,19 @@ def make_plan(
     ]
     waiting = [(each, foreign[image], decided[image]) for image, each in here.items() if image in foreign]
     groups, told = _divide(waiting, observed.vaults, is_audit=is_audit)
-
-    def carry(image: str) -> CheckedShare:
-        return check_share(requested[image], foreign[image], decided[image])
-
     calls = (
         MembersCall(status=status, vault_id=vault, images=tuple(part))
         for (status, vault), images in groups.items()
-        for part in _chunk(images, carry, max_images)
+        for part in _chunk(images, max_images)
     )
     return Plan(calls=tuple(calls), outcomes=(*outcomes, *told), later=later)
 
 
 def _divide(
     waiting: Sequence[tuple[RequestedImage, Share, Decision]], vaults: Sequence[Vault] | None, *, is_audit: bool
-) -> tuple[Mapping[tuple[Status, str | None], list[str]], Sequence[Outcome]]:
-    """Divide what waits by how it is to be settled: images by status and vault, and outcomes of what is not."""
-    groups: dict[tuple[Status, str | None], list[str]] = {}
+) -> tuple[Mapping[tuple[Status, str | None], list[tuple[str, int]]], Sequence[Outcome]]:
+    """Divide what waits by how it is to be settled: images with their sizes, by status and vault, and outcomes."""
+    groups: dict[tuple[Status, str | None], list[tuple[str, int]]] = {}
     outcomes: list[Outcome] = []
     for request, share, decided in waiting:
         decision = replace(decided, audit=True) if is_audit else decided
@@ -116,7 +112,8 @@ def _divide(
         if wanted is None or decision.audit:
             outcomes.append(hold(request, share, decision, vault))
         else:
-            groups.setdefault((wanted, vault), []).append(share.image_id)
+            sized = share.image_id, _size_in_check(request, share, decision)
+            groups.setdefault((wanted, vault), []).append(sized)
     return groups, outcomes
 
 
@@ -194,12 +191,17 @@ def _find_delay(requested: RequestedImage, observed: Observed, decided: Mapping[
     return None
 
 
-def _chunk(images: Sequence[str], carry: Callable[[str], CheckedShare], most: int) -> list[list[str]]:
-    """Cut into parts of at most `most` images that one `job.check` can carry."""
+def _size_in_check(requested: RequestedImage, share: Share, decision: Decision) -> int:
+    """Give the bytes that one image takes in a `job.check`: see `check_share`."""
+    values = (share.name, share.owner, decision.rule, requested.cause.id)
+    return pack_size((share.image_id, share.image_id, *values)) + len('"name":"owner":"rule":"cause":')
+
+
+def _chunk(images: Sequence[tuple[str, int]], most: int) -> list[list[str]]:
+    """Cut images with their sizes into parts of at most `most` that one `job.check` can carry."""
     parts: list[list[str]] = [[]]
     room = MAX_EVENT
-    for image in images:
-        size = pack_size(carry(image)) + 2 * len(f'"{image}",')
+    for image, size in images:
         if parts[-1] and (size > room or len(parts[-1]) >= min(most, MAX_IMAGES)):
             parts.append([])
             room = MAX_EVENT
