@@ -203,8 +203,8 @@ def test_texts_of_other_types(value: Any) -> None:
     assert read(dict.fromkeys(names, value)) == read({})
 
 
-@pytest.mark.parametrize("text", ["x" * (MAX_TEXT + 1), "x" * 10_000, "\ud800", "a\udfff"])
-def test_texts_that_are_too_long_or_none(text: str) -> None:
+@pytest.mark.parametrize("text", ["x" * (MAX_TEXT + 1), "x" * 10_000])
+def test_texts_that_are_too_long(text: str) -> None:
     """They are unknown as a whole: a rule is never matched by half a text, and nobody's words fill our events."""
     assert read({"name": text, "owner": text, "tags": [text]}) == read({"tags": None})
     assert read({"name": "x" * MAX_TEXT}).name == "x" * MAX_TEXT

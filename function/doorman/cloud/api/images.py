@@ -12,7 +12,6 @@ MAX_TEXT = 1000
 """Characters of a foreign text; a longer one is unknown: it is matched whole or not at all."""
 
 _NUMBER, _TOO_LARGE = re.compile(r"\d{1,18}", re.ASCII), 10**18
-_SURROGATE = re.compile("[\ud800-\udfff]")
 _ID = re.compile(rb'(?<!\\)"id":\s*"([0-9a-fA-F-]{36})"')
 
 _KINDS: dict[str, Kind] = {
@@ -107,9 +106,7 @@ def read_first_id(start: bytes) -> str | None:
 
 
 def _text(value: Any) -> str | None:
-    if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT:
-        return None
-    return value if value.isascii() or not _SURROGATE.search(value) else None
+    return value if isinstance(value, str) and 0 < len(value) <= MAX_TEXT else None
 
 
 def _number(value: Any) -> int | None:
