@@ -74,8 +74,9 @@ def make_certificate(folder: Path, *hosts: str) -> tuple[Path, Path]:
 
 
 async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Answer one request with the user agent that it came with."""
+    """Answer one request, which asks for nothing compressed, with the user agent that it came with."""
     head = (await reader.readuntil(b"\r\n\r\n")).decode()
+    assert "accept-encoding: identity" in head.lower()
     agent = next(line.partition(": ")[2] for line in head.splitlines() if line.lower().startswith("user-agent"))
     writer.write(f"HTTP/1.1 200 OK\r\nContent-Length: {len(agent)}\r\nConnection: close\r\n\r\n{agent}".encode())
     await writer.drain()

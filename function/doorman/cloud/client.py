@@ -90,9 +90,6 @@ MAX_PAUSE = 5.0
 MAX_ANSWER = 4 << 20
 """Bytes of one answer: some times a full page of ordinary images."""
 
-HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity"}
-"""Nothing compressed, so that what is read is as large as what is sent."""
-
 T = TypeVar("T")
 _TALLY: ContextVar["Tally | None"] = ContextVar("api_calls", default=None)
 
@@ -182,7 +179,7 @@ class ApiClient:
                     request.method,
                     parse_url(base + request.path, request.params),
                     json=request.json,
-                    headers=HEADERS,
+                    headers={"Accept": "application/json"},
                     auth=self.credentials.auth,
                 ) as response:
                     body = await _read_bounded(response, request)
