@@ -51,12 +51,12 @@ LAG = 1.0
 
 
 async def check_job(
-    context: ProjectContext, check: CheckData, *, cause: Cause, bounds: Bounds | None = None
+    context: ProjectContext, check: CheckData, *, cause: Cause, bounds: Bounds
 ) -> Mapping[str, OutcomeType | Onward]:
     """Follow one job and tell what became of its images.
 
     Args:
-        bounds: those of the request that brought the check; none: it came alone.
+        bounds: those of the request that brought the check.
 
     Returns:
         By image: its outcome, or how it goes on.
@@ -64,7 +64,6 @@ async def check_job(
     Raises:
         Unavailable: the cloud cannot be read now, or the sink took not everything.
     """
-    bounds = bounds or Bounds()
     job = await _wait(context, check, bounds)
     if job.state is JobState.RUNNING and not _is_late(context, check, job):
         later = check.model_copy(update={"attempt": check.attempt + 1})
@@ -87,13 +86,11 @@ async def _wait(context: ProjectContext, check: CheckData, bounds: Bounds) -> Jo
     """
     end = context.clock.monotonic() + context.settings.check_budget
     # A budget too small for several looks: earlier attempts count for them.
-    pause, unknown = (
-        FIRST_PAUSE,
-        check.attempt - 1 if context.settings.check_budget < FIRST_PAUSE * (1 + GROWTH) else 0,
-    )
-    watch = bounds.watch(check.job_id)
+    is_small = context.settings.check_budget < FIRST_PAUSE * (1 + GROWTH)
+    pause, unknown = FIRST_PAUSE, check.attempt - 1 if is_small else 0
+    look = bounds.watch(context, check.job_id)
     while True:
-        job = await watch.look(context)
+        job = await look()
         unknown = unknown + 1 if job.state is JobState.UNKNOWN else 0
         if job.state in {JobState.SUCCESS, JobState.FAIL} or unknown >= UNKNOWN_TRIES:
             return job
@@ -199,11 +196,9 @@ async def _tell(
     context: ProjectContext, check: CheckData, ends: Mapping[str, End], cause: Cause
 ) -> dict[str, OutcomeType | Onward]:
     outcomes = [end for end in ends.values() if isinstance(end, Outcome)]
-    events = list(
-        outcome_events(context.writer, outcomes, causes=[cause], now=context.clock.now(), job_id=check.job_id)
-    )
-    events += _repeat(context, check, {image: end for image, end in ends.items() if isinstance(end, Again)}, cause)
-    await context.emit(events)
+    again = {image: end for image, end in ends.items() if isinstance(end, Again)}
+    events = outcome_events(context.writer, outcomes, causes=[cause], now=context.clock.now(), job_id=check.job_id)
+    await context.emit([*events, *_repeat(context, check, again, cause)])
     untold = {image: Untold("the job does not name it") for image in check.images if image not in ends}
     _log_untold(check, {**untold, **{image: end for image, end in ends.items() if isinstance(end, Untold)}})
     return {
@@ -214,13 +209,11 @@ async def _tell(
 
 def _repeat(context: ProjectContext, check: CheckData, again: Mapping[str, Again], cause: Cause) -> list[CloudEvent]:
     """Notify again: with the failed vault among the tried ones, or in smaller groups with one try more."""
-    now = context.clock.now()
-    next_vault = [image for image, end in again.items() if end.tried_vault]
+    now, tries = context.clock.now(), check.tries + 1
+    next_vault = tuple(image for image, end in again.items() if end.tried_vault)
     suspects = [image for image, end in again.items() if not end.tried_vault]
-    groups: list[tuple[Sequence[str], int, Sequence[str]]] = []
-    if next_vault:
-        groups.append((next_vault, check.tries, (*check.tried_vaults, check.vault_id or "")))
-    groups += [(group, check.tries + 1, check.tried_vaults) for group in regroup(suspects, tries=check.tries + 1)]
+    groups = [(next_vault, check.tries, (*check.tried_vaults, check.vault_id or ""))] if next_vault else []
+    groups += [(group, tries, check.tried_vaults) for group in regroup(suspects, tries=tries)]
     return [
         share_notified_event(context.writer, group, cause=cause, now=now, tries=tries, tried_vaults=tried)
         for group, tries, tried in groups
