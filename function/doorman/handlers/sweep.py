@@ -15,13 +15,13 @@ from typing import get_args
 from doorman.cloud.client import counting
 from doorman.errors import Unavailable
 from doorman.events.messages import MAX_PROJECTS, EventType
-from doorman.events.outcomes import outcome_events, pending_report
+from doorman.events.outcomes import outcome_events
 from doorman.events.writing import cause_of, project_sweep_event, read_sweep, share_notified_event
 from doorman.handlers.context import ProjectContext
 from doorman.handlers.projects import Projects
 from doorman.models import Cause, CloudEvent, Handled, Share, Status
 from doorman.planning.drift import Drift, conclude_drift, find_drift
-from doorman.planning.sweep import SweepPlan, hold_without_vault, plan_sweep
+from doorman.planning.sweep import SweepPlan, hold_without_vault, pending_report, plan_sweep
 from doorman.policy import decision as decisions
 from doorman.policy.decision import Decision
 from doorman.policy.policy import expired
@@ -195,19 +195,9 @@ async def look(context: ProjectContext, *, cause: Cause) -> tuple[Mapping[str, S
 
 async def _report(context: ProjectContext, plan: SweepPlan, tour: Tour, *, error: str | None = None) -> None:
     now = context.clock.now()
-    await context.emit(
-        pending_report(
-            context.writer,
-            plan.entries,
-            count=plan.count,
-            oldest=plan.oldest,
-            error=error,
-            cause=tour.cause,
-            now=now,
-            consumer=tour.marks,
-            expired=[rule.name for rule in expired(context.policy, now.date())],
-        )
-    )
+    names = [rule.name for rule in expired(context.policy, now.date())]
+    report = partial(pending_report, context.writer, plan, cause=tour.cause, now=now, marks=tour.marks)
+    await context.emit(report(error=error, expired=names))
 
 
 async def _find_drift(context: ProjectContext) -> Sequence[Drift]:
