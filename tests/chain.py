@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from doorman.cloud.api.base import ImageService
@@ -98,12 +99,12 @@ class Chain:
         """Deliver one structured event, or a batch, to the function for this type."""
         suffix = "-batch" if isinstance(body, list) else ""
         headers = {"content-type": f"application/cloudevents{suffix}+json"}
-        return await self._answer(_HANDLERS[kind], headers, json.dumps(body).encode())
+        return await self.send(kind, headers, json.dumps(body).encode())
 
     async def tick(self, event_id: str = "tick-1", **extensions: str) -> Reply:
         """Deliver a scheduler's tick to the sweep."""
         event = CloudEvent(id=event_id, source="/ping", type="dev.knative.sources.ping", extensions=extensions)
-        return await self._answer(handle_sweep, *write(event))
+        return await self.send(EventType.SWEEP, *write(event))
 
     async def settle(self) -> None:
         """Deliver follow-ups until none is left."""
@@ -111,10 +112,13 @@ class Chain:
             event = self.tray.events[self._delivered]
             self._delivered += 1
             if event.type in _HANDLERS:
-                await self._answer(_HANDLERS[event.type], *write(event))
+                await self.send(event.type, *write(event))
 
-    async def _answer(self, handle: Handler, headers: dict[str, str], body: bytes) -> Reply:
-        reply = await answer(self.served, handle, headers=headers, body=body)
+    async def send(self, kind: str, headers: Mapping[str, str], body: bytes) -> Reply:
+        """Deliver a request to the function for this type."""
+        reply = await answer(
+            partial(_HANDLERS[kind], self.served), headers=headers, body=body, policy_digest=self.served.policy.digest
+        )
         self.replies.append(reply)
         return reply
 

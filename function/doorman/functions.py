@@ -10,7 +10,7 @@ import os
 gc.disable()  # nothing of what is loaded now is garbage, and to look for it takes a tenth of the start; see `tuning`
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # else it searches all that is installed for some
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from http import HTTPStatus
@@ -22,13 +22,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from doorman.bootstrap import Connections, connect, open_projects
-from doorman.entrypoints.http import Reply, answer
+from doorman.entrypoints.http import Handle, Reply, answer
 from doorman.errors import DoormanError
 from doorman.events.cloudevents import MAX_BODY
 from doorman.events.messages import TICK, EventType
-from doorman.handlers.dispatch import Handler, handle_check, handle_triage
+from doorman.handlers.dispatch import handle_check, handle_triage
 from doorman.handlers.projects import Projects
-from doorman.models import CloudEvent, Handled
 from doorman.parsing import as_utf8
 from doorman.policy.policy import Policy, expired, load, load_file
 from doorman.runtime import logs, telemetry, tuning
@@ -120,13 +119,13 @@ def _announcers() -> "Mapping[str, Announcer]":
 @functions_framework.aio.http
 async def triage(request: Request) -> Response:
     """Take share notifications."""
-    return await _serve(request, handle_triage)
+    return await _serve(request, partial(handle_triage, _served()))
 
 
 @functions_framework.aio.http
 async def check_job(request: Request) -> Response:
     """Take requests to follow a job."""
-    return await _serve(request, handle_check)
+    return await _serve(request, partial(handle_check, _served()))
 
 
 @functions_framework.aio.http
@@ -134,7 +133,7 @@ async def sweep(request: Request) -> Response:
     """Take a scheduler's tick."""
     from doorman.handlers.sweep import handle_sweep  # noqa: PLC0415 - only its own function needs it
 
-    return await _serve(request, handle_sweep)
+    return await _serve(request, partial(handle_sweep, _served()))
 
 
 @functions_framework.aio.http
@@ -142,10 +141,8 @@ async def notify(request: Request) -> Response:
     """Tell people, through the channel that the last part of the path names."""
     from doorman.handlers.notify import handle_notify  # noqa: PLC0415 - only its own function needs it
 
-    async def tell(_: Projects, events: Sequence[CloudEvent]) -> Sequence[Handled]:
-        return await handle_notify(events, announcers=_announcers(), name=request.url.path.rpartition("/")[2])
-
-    return await _serve(request, tell)
+    handle = partial(handle_notify, announcers=_announcers(), name=request.url.path.rpartition("/")[2])
+    return await _serve(request, handle)
 
 
 @functions_framework.aio.http
@@ -161,10 +158,10 @@ async def functiongraph(request: Request) -> Response:
     return await _take(request, _invocations().answer)
 
 
-async def _serve(request: Request, handle: Handler) -> Response:
+async def _serve(request: Request, handle: Handle) -> Response:
     if request.method != "POST":
         return _decline(request)
-    return await _take(request, partial(answer, _served(), handle))
+    return await _take(request, partial(answer, handle, policy_digest=_POLICY.digest))
 
 
 async def _take(request: Request, work: Callable[..., Awaitable[Reply]]) -> Response:

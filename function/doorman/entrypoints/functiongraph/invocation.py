@@ -92,8 +92,12 @@ class Invocations:
         by_project: dict[str, list[CloudEvent]] = {}
         for event in follow_ups:
             by_project.setdefault(event.data["project_id"], []).append(event)
-        follow = partial(handle_follow_ups, checks=sum(event.type == EventType.CHECK for event in follow_ups))
-        replies += await asyncio.gather(*(work_off(served, follow, events) for events in by_project.values()))
+        checks = sum(event.type == EventType.CHECK for event in follow_ups)
+        follow = partial(handle_follow_ups, served, checks=checks)
+        digest = self._policy.digest
+        replies += await asyncio.gather(
+            *(work_off(follow, events, policy_digest=digest) for events in by_project.values())
+        )
         return _sum_up(unwrapped, replies)
 
     async def _examine(self, grant: Grant | None, served: Projects) -> Reply:
@@ -167,7 +171,10 @@ async def work_off_all(served: Projects, events: Sequence[CloudEvent], handlers:
     by_type: dict[str, Handler] = {**handlers, EventType.CHECK: partial(handle_check, bounds=Bounds(checks))}
     if by_type[EventType.NOTIFIED] is handle_triage:
         by_type[EventType.NOTIFIED] = partial(handle_triage, projects=len(projects))
-    return list(await asyncio.gather(*(work_off(served, by_type[group[0].type], group) for group in groups)))
+    working = (
+        work_off(partial(by_type[group[0].type], served), group, policy_digest=served.policy.digest) for group in groups
+    )
+    return list(await asyncio.gather(*working))
 
 
 def _project_of(event: CloudEvent) -> str:
