@@ -26,8 +26,8 @@ from doorman.entrypoints.http import Handle, Reply, answer
 from doorman.errors import DoormanError
 from doorman.events.cloudevents import MAX_BODY
 from doorman.events.messages import TICK, EventType
-from doorman.handlers.dispatch import handle_check, handle_triage
 from doorman.handlers.projects import Projects
+from doorman.handlers.triage import Batches
 from doorman.parsing import as_utf8
 from doorman.policy.policy import Policy, expired, load, load_file
 from doorman.runtime import logs, telemetry, tuning
@@ -38,6 +38,7 @@ from doorman.version import VERSION
 if TYPE_CHECKING:
     from doorman.entrypoints.functiongraph.invocation import Invocations
     from doorman.handlers.notify import Announcer
+    from doorman.handlers.sweep import Sweeps
 
 
 # functions-framework says in this variable, also where it was told by an option, which function it serves.
@@ -93,6 +94,18 @@ def _served() -> Projects:
 
 
 @cache
+def _batches() -> Batches:
+    return Batches(_served())
+
+
+@cache
+def _sweeps() -> "Sweeps":
+    from doorman.handlers.sweep import Sweeps  # noqa: PLC0415 - only its own function needs it
+
+    return Sweeps(_served())
+
+
+@cache
 def _invocations() -> "Invocations":
     from doorman.entrypoints.functiongraph.invocation import Invocations  # noqa: PLC0415 - only its own function needs it
 
@@ -119,21 +132,21 @@ def _announcers() -> "Mapping[str, Announcer]":
 @functions_framework.aio.http
 async def triage(request: Request) -> Response:
     """Take share notifications."""
-    return await _serve(request, partial(handle_triage, _served()))
+    return await _serve(request, _batches().handle)
 
 
 @functions_framework.aio.http
 async def check_job(request: Request) -> Response:
     """Take requests to follow a job."""
+    from doorman.handlers.check_job import handle_check  # noqa: PLC0415 - only its own function needs it
+
     return await _serve(request, partial(handle_check, _served()))
 
 
 @functions_framework.aio.http
 async def sweep(request: Request) -> Response:
     """Take a scheduler's tick."""
-    from doorman.handlers.sweep import handle_sweep  # noqa: PLC0415 - only its own function needs it
-
-    return await _serve(request, partial(handle_sweep, _served()))
+    return await _serve(request, _sweeps().handle)
 
 
 @functions_framework.aio.http

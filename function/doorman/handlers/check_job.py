@@ -3,21 +3,26 @@
 What a check claims only says where to look and when to stop; a job that takes longer is handed to a later check.
 """
 
+import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
+from doorman.cloud.client import counting
 from doorman.cloud.member_status import read_back
 from doorman.errors import Unavailable
 from doorman.events.messages import CheckData
 from doorman.events.outcomes import outcome_events
-from doorman.events.writing import job_check_event, share_notified_event
+from doorman.events.writing import cause_of, job_check_event, read_check, share_notified_event
 from doorman.handlers.bounds import Bounds
 from doorman.handlers.context import ProjectContext
+from doorman.handlers.projects import Projects
 from doorman.models import (
     MAX_IMAGES,
     Cause,
     CloudEvent,
+    Handled,
     Job,
     JobState,
     Onward,
@@ -48,6 +53,34 @@ MAX_WORDS = 200
 
 LAG = 1.0
 """Seconds to wait, once, where a job succeeded and the lists still show an image as it was."""
+
+
+async def handle_check(
+    served: Projects, events: Sequence[CloudEvent], *, bounds: Bounds | None = None
+) -> Sequence[Handled]:
+    """Follow jobs to their end.
+
+    Args:
+        bounds: of the request, where these are not all of its checks.
+    """
+    checks = [read_check(event, now=served.clock.now()) for event in events]
+    shared = bounds or Bounds(len(checks))
+    contexts = [await served.context(check.project_id) for check in checks]
+
+    async def follow(place: int) -> Handled:
+        with counting() as tally:
+            try:
+                cause = cause_of(events[place])
+                ended = await check_job(contexts[place], checks[place], cause=cause, bounds=shared)
+            except Unavailable as error:
+                return Handled(project_id=checks[place].project_id, api_calls=tally.calls, error=error)
+        return Handled(
+            project_id=checks[place].project_id,
+            counts=Counter(end.value for end in ended.values()),
+            api_calls=tally.calls,
+        )
+
+    return await asyncio.gather(*(follow(place) for place in range(len(events))))
 
 
 async def check_job(
