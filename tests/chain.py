@@ -34,8 +34,6 @@ from tests.builders import (
 
 __all__ = ["BAD", "GOLDEN", "POLICY", "RECEIVER", "SECOND_VAULT", "STRANGER", "VAULT", "Chain", "structured"]
 
-_FOLLOW_UPS = (EventType.NOTIFIED, EventType.CHECK, EventType.SWEEP)
-
 
 def structured(kind: str, data: Any, **attributes: Any) -> dict[str, Any]:
     """Write an event as anybody could send it."""
@@ -118,7 +116,7 @@ class Chain:
         while self._delivered < len(self.tray.events):
             event = self.tray.events[self._delivered]
             self._delivered += 1
-            if event.type in _FOLLOW_UPS:
+            if event.type in self._handlers:
                 await self.send(event.type, *write(event))
 
     async def send(self, kind: str, headers: Mapping[str, str], body: bytes) -> Reply:
@@ -138,7 +136,7 @@ class Chain:
 
     def outcomes(self) -> Sequence[CloudEvent]:
         """Give the outcome events told so far."""
-        others = {*_FOLLOW_UPS, EventType.PENDING, EventType.DECIDED}
+        others = {*self._handlers, EventType.PENDING, EventType.DECIDED}
         return [event for event in self.tray.events if event.type not in others]
 
     def of(self, kind: EventType) -> list[CloudEvent]:

@@ -19,6 +19,8 @@ import apprise
 import functions_framework.aio
 import httpx
 import pytest
+from starlette.applications import Starlette
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message
 
 from doorman.sandbox.cloud import create_app
@@ -160,25 +162,35 @@ def notifying(environ: dict[str, str], url: str, folder: Path, monkeypatch: pyte
     return loaded("notify", own | environ, monkeypatch)
 
 
+@pytest.mark.parametrize("target", ["triage", "check_job", "sweep", "notify", ""])
+def test_each_function_loads_its_own(target: str, environ: dict[str, str], tmp_path: Path) -> None:
+    """Before its first event, and nothing of the others: who only tells people needs no cloud."""
+    (tmp_path / "channels.yaml").write_text("channels: [{name: ops, url: 'json://127.0.0.1:9'}]")
+    environ |= {"DOORMAN_CHANNELS": str(tmp_path / "channels.yaml"), "FUNCTION_TARGET": target}
+    script = f"import runpy, sys; runpy.run_path({SOURCE!r}); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], env=environ, capture_output=True, text=True, check=True)
+    found = set(done.stdout.splitlines()[-1].split())
+    handlers = {f"doorman.handlers.{each}" for each in ("triage", "check_job", "sweep", "notify", "doctor", "run")}
+    assert found & handlers == ({f"doorman.handlers.{target}"} if target else set())
+    telling, serving = {"apprise", "doorman.planning.notices"}, {"doorman.bootstrap", "doorman.cloud.client"}
+    assert found & (telling | serving) == (telling if target == "notify" else serving)
+
+
 @pytest.mark.anyio
-async def test_the_function_is_loaded_by_path(
+async def test_without_a_target_all_functions_work(
     environ: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It needs no sink and no login; what nobody is to hear of is done."""
-    app = notifying(environ | {"K_SINK": "", "OS_PASSWORD": ""}, "json://127.0.0.1:9", tmp_path, monkeypatch)
+    """Each opens when it is first asked."""
+    notifying(environ, "json://127.0.0.1:9", tmp_path, monkeypatch)
+    monkeypatch.delitem(sys.modules, "doorman.functions")
+    monkeypatch.delenv("FUNCTION_TARGET")
+    served = runpy.run_path(SOURCE)
+    doors = {f"/{name}": served[name] for name in ("triage", "check_job", "sweep", "functiongraph")}
+    doors |= {"/ops": served["notify"], "/init": served["functiongraph"]}
+    app = Starlette(routes=[Route(path, door, methods=["POST"]) for path, door in doors.items()])
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://door.test") as client:
-        answers = [await client.post(path, headers=JSON, json=notice(str(uuid4()))) for path in ("/ops", "/x")]
-    assert [(answer.status_code, answer.text[:10]) for answer in answers] == [(204, ""), (400, "path: 'x' ")]
-
-
-def test_only_the_function_that_tells_people_loads_what_it_takes(environ: dict[str, str]) -> None:
-    """The others start as fast as without it."""
-    script = (
-        f"import runpy, sys; runpy.run_path({SOURCE!r})\n"
-        "print(sorted({'apprise', 'requests', 'doorman.planning.notices', 'doorman.sinks.chat'} & set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-c", script], env=environ, capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "[]"
+        answers = [(await client.post(path, headers=JSON, json=notice(str(uuid4())))).status_code for path in doors]
+    assert answers == [503, 400, 204, 404, 204, 200]
 
 
 @pytest.mark.parametrize(

@@ -67,20 +67,16 @@ async def handle_check(
     shared = bounds or Bounds(len(checks))
     contexts = [await served.context(check.project_id) for check in checks]
 
-    async def follow(place: int) -> Handled:
+    async def follow(context: ProjectContext, check: CheckData, event: CloudEvent) -> Handled:
         with counting() as tally:
             try:
-                cause = cause_of(events[place])
-                ended = await check_job(contexts[place], checks[place], cause=cause, bounds=shared)
+                ended = await check_job(context, check, cause=cause_of(event), bounds=shared)
             except Unavailable as error:
-                return Handled(project_id=checks[place].project_id, api_calls=tally.calls, error=error)
-        return Handled(
-            project_id=checks[place].project_id,
-            counts=Counter(end.value for end in ended.values()),
-            api_calls=tally.calls,
-        )
+                return Handled(project_id=check.project_id, api_calls=tally.calls, error=error)
+        counts = Counter(end.value for end in ended.values())
+        return Handled(project_id=check.project_id, counts=counts, api_calls=tally.calls)
 
-    return await asyncio.gather(*(follow(place) for place in range(len(events))))
+    return await asyncio.gather(*map(follow, contexts, checks, events))
 
 
 async def check_job(

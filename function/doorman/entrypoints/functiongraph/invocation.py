@@ -7,7 +7,7 @@ The function of a project that shares only passes its traces on.
 import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import partial
 
 from pydantic_core import to_json
@@ -49,28 +49,23 @@ _WORST = (204, 400, 503, 500)
 """Answers, the one that counts most last: as long as a retry may help, it is asked for."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Opened:
     """The projects that are served with the credentials of a call, and what works their events off."""
 
-    served: Projects
-    batches: Batches
-    sweeps: Sweeps
-
-    @classmethod
-    def of(cls, served: Projects) -> "Opened":
-        """Open them."""
-        return cls(served, Batches(served), Sweeps(served))
+    def __init__(self, served: Projects) -> None:
+        self.served = served
+        self._batches = Batches(served)
+        self._sweeps = Sweeps(served)
 
     def handlers(self, events: Sequence[CloudEvent]) -> dict[str, Handle]:
         """Give what works off the events of one payload where a sink takes what follows; it is bounded together."""
         projects = {_project_of(event) for event in events if event.type == EventType.NOTIFIED}
         bounds = Bounds(sum(event.type == EventType.CHECK for event in events))
         return {
-            EventType.NOTIFIED: partial(self.batches.handle, projects=len(projects)),
+            EventType.NOTIFIED: partial(self._batches.handle, projects=len(projects)),
             EventType.CHECK: partial(handle_check, self.served, bounds=bounds),
-            EventType.SWEEP: self.sweeps.handle,
-            TICK: self.sweeps.handle,
+            EventType.SWEEP: self._sweeps.handle,
+            TICK: self._sweeps.handle,
         }
 
 
@@ -150,7 +145,7 @@ class Invocations:
         if self._last and self._last[0] == grant:
             return self._last[1]
         sink = None if self._has_sink else LoopbackSink(outer=LogSink(), go_on=follow_ups.append)
-        opened = Opened.of(open_projects(self._connections, self._policy, sink=sink, credentials=self._lend(grant)))
+        opened = Opened(open_projects(self._connections, self._policy, sink=sink, credentials=self._lend(grant)))
         if self._has_sink:
             self._last = (grant, opened)
         return opened
