@@ -22,15 +22,6 @@ from doorman.runtime.clock import Clock
 from doorman.settings import Settings
 from doorman.sinks.base import Sink
 
-FEW = 8
-"""Up to so many served projects are named where a person named none of them."""
-
-
-def name_served(served: Sequence[Credentials]) -> str:
-    """Name what `--project` may be: each project by its shortest name; where there are many, the variables."""
-    names = dict.fromkeys(min(sorted(each.names), key=len) for each in served if each.names)
-    return f"one of {', '.join(names)}" if 0 < len(names) <= FEW else "one of OS_PROJECT_ID or OS_CLOUD"
-
 
 @dataclass(slots=True, eq=False)
 class Projects:
