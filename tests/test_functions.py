@@ -203,6 +203,7 @@ async def test_without_a_target_all_functions_work(
         ({"DOORMAN_CHANNELS": ""}, "DOORMAN_CHANNELS: missing; set it to the file of channels"),
         ({"DOORMAN_CHANNELS": "/nowhere"}, "DOORMAN_CHANNELS: cannot read /nowhere (FileNotFoundError)"),
         ({}, "channel ops: apprise does not know this URL of a service"),
+        ({"HTTPS_PROXY": "http://proxy.test:3128", "NO_PROXY": "10.0.0.0/64"}, "NO_PROXY: "),
     ],
 )
 def test_channels_that_cannot_work_end_the_start(
