@@ -4,16 +4,19 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from doorman.cloud.api.base import ImageService
 from doorman.cloud.project import Cloud
-from doorman.entrypoints.http import Reply, answer
+from doorman.entrypoints.http import Handle, Reply, answer
 from doorman.errors import Unavailable
 from doorman.events.cloudevents import write
 from doorman.events.messages import EventType
-from doorman.handlers.dispatch import Handler, handle_check, handle_triage
-from doorman.handlers.sweep import handle_sweep
+from doorman.handlers.check_job import handle_check
+from doorman.handlers.projects import Projects
+from doorman.handlers.sweep import Sweeps
+from doorman.handlers.triage import Batches
 from doorman.models import CloudEvent
 from tests.builders import (
     BAD,
@@ -30,12 +33,6 @@ from tests.builders import (
 )
 
 __all__ = ["BAD", "GOLDEN", "POLICY", "RECEIVER", "SECOND_VAULT", "STRANGER", "VAULT", "Chain", "structured"]
-
-_HANDLERS: Mapping[str, Handler] = {
-    EventType.NOTIFIED: handle_triage,
-    EventType.CHECK: handle_check,
-    EventType.SWEEP: handle_sweep,
-}
 
 
 def structured(kind: str, data: Any, **attributes: Any) -> dict[str, Any]:
@@ -61,7 +58,16 @@ class Chain:
         self.replies: list[Reply] = []
         self._delivered = 0
         self.play = Play(state=self.cloud, clock=self.clock, sink=self.tray, service=service)
-        self.served = self.play.served(policy=policy, **environ)
+        self.serve(self.play.served(policy=policy, **environ))
+
+    def serve(self, served: Projects) -> None:
+        """Have the functions serve these projects."""
+        self.served = served
+        self._handlers: Mapping[str, Handle] = {
+            EventType.NOTIFIED: Batches(served).handle,
+            EventType.CHECK: partial(handle_check, served),
+            EventType.SWEEP: Sweeps(served).handle,
+        }
 
     async def swap(self, cloud: type[Cloud]) -> None:
         """Serve the project by another class of cloud."""
@@ -98,23 +104,24 @@ class Chain:
         """Deliver one structured event, or a batch, to the function for this type."""
         suffix = "-batch" if isinstance(body, list) else ""
         headers = {"content-type": f"application/cloudevents{suffix}+json"}
-        return await self._answer(_HANDLERS[kind], headers, json.dumps(body).encode())
+        return await self.send(kind, headers, json.dumps(body).encode())
 
     async def tick(self, event_id: str = "tick-1", **extensions: str) -> Reply:
         """Deliver a scheduler's tick to the sweep."""
         event = CloudEvent(id=event_id, source="/ping", type="dev.knative.sources.ping", extensions=extensions)
-        return await self._answer(handle_sweep, *write(event))
+        return await self.send(EventType.SWEEP, *write(event))
 
     async def settle(self) -> None:
         """Deliver follow-ups until none is left."""
         while self._delivered < len(self.tray.events):
             event = self.tray.events[self._delivered]
             self._delivered += 1
-            if event.type in _HANDLERS:
-                await self._answer(_HANDLERS[event.type], *write(event))
+            if event.type in self._handlers:
+                await self.send(event.type, *write(event))
 
-    async def _answer(self, handle: Handler, headers: dict[str, str], body: bytes) -> Reply:
-        reply = await answer(self.served, handle, headers=headers, body=body)
+    async def send(self, kind: str, headers: Mapping[str, str], body: bytes) -> Reply:
+        """Deliver a request to the function for this type."""
+        reply = await answer(self._handlers[kind], headers=headers, body=body, policy_digest=self.served.policy.digest)
         self.replies.append(reply)
         return reply
 
@@ -129,7 +136,7 @@ class Chain:
 
     def outcomes(self) -> Sequence[CloudEvent]:
         """Give the outcome events told so far."""
-        others = {*_HANDLERS, EventType.PENDING, EventType.DECIDED}
+        others = {*self._handlers, EventType.PENDING, EventType.DECIDED}
         return [event for event in self.tray.events if event.type not in others]
 
     def of(self, kind: EventType) -> list[CloudEvent]:

@@ -19,6 +19,8 @@ import apprise
 import functions_framework.aio
 import httpx
 import pytest
+from starlette.applications import Starlette
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message
 
 from doorman.sandbox.cloud import create_app
@@ -160,25 +162,39 @@ def notifying(environ: dict[str, str], url: str, folder: Path, monkeypatch: pyte
     return loaded("notify", own | environ, monkeypatch)
 
 
+@pytest.mark.parametrize(
+    ("target", "most"), [("triage", 9200), ("check_job", 8800), ("sweep", 8800), ("notify", 5500), ("", 8000)]
+)
+def test_each_function_loads_its_own(target: str, most: int, environ: dict[str, str], tmp_path: Path) -> None:
+    """Before its first event, and nothing of the others, in so many lines: who only tells people needs no cloud."""
+    (tmp_path / "channels.yaml").write_text("channels: [{name: ops, url: 'json://127.0.0.1:9'}]")
+    environ |= {"DOORMAN_CHANNELS": str(tmp_path / "channels.yaml"), "FUNCTION_TARGET": target}
+    script = f"import runpy, sys; runpy.run_path({SOURCE!r}); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], env=environ, capture_output=True, text=True, check=True)
+    found = set(done.stdout.splitlines()[-1].split())
+    handlers = {f"doorman.handlers.{each}" for each in ("triage", "check_job", "sweep", "notify", "doctor", "run")}
+    assert found & handlers == ({f"doorman.handlers.{target}"} if target else set())
+    telling, serving = {"apprise", "doorman.planning.notices"}, {"doorman.bootstrap", "doorman.cloud.client"}
+    assert found & (telling | serving) == (telling if target == "notify" else serving)
+    files = [Path(SOURCE).parent / f"{name.replace('.', '/')}.py" for name in found]
+    assert sum(len(file.read_text("utf-8").splitlines()) for file in files if file.exists()) <= most
+
+
 @pytest.mark.anyio
-async def test_the_function_is_loaded_by_path(
+async def test_without_a_target_all_functions_work(
     environ: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It needs no sink and no login; what nobody is to hear of is done."""
-    app = notifying(environ | {"K_SINK": "", "OS_PASSWORD": ""}, "json://127.0.0.1:9", tmp_path, monkeypatch)
+    """Each opens when it is first asked."""
+    notifying(environ, "json://127.0.0.1:9", tmp_path, monkeypatch)
+    monkeypatch.delitem(sys.modules, "doorman.functions")
+    monkeypatch.delenv("FUNCTION_TARGET")
+    served = runpy.run_path(SOURCE)
+    doors = {f"/{name}": served[name] for name in ("triage", "check_job", "sweep", "functiongraph")}
+    doors |= {"/ops": served["notify"], "/init": served["functiongraph"]}
+    app = Starlette(routes=[Route(path, door, methods=["POST"]) for path, door in doors.items()])
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://door.test") as client:
-        answers = [await client.post(path, headers=JSON, json=notice(str(uuid4()))) for path in ("/ops", "/x")]
-    assert [(answer.status_code, answer.text[:10]) for answer in answers] == [(204, ""), (400, "path: 'x' ")]
-
-
-def test_only_the_function_that_tells_people_loads_what_it_takes(environ: dict[str, str]) -> None:
-    """The others start as fast as without it."""
-    script = (
-        f"import runpy, sys; runpy.run_path({SOURCE!r})\n"
-        "print(sorted({'apprise', 'requests', 'doorman.planning.notices', 'doorman.sinks.chat'} & set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-c", script], env=environ, capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "[]"
+        answers = [(await client.post(path, headers=JSON, json=notice(str(uuid4())))).status_code for path in doors]
+    assert answers == [503, 400, 204, 404, 204, 200]
 
 
 @pytest.mark.parametrize(
@@ -187,6 +203,7 @@ def test_only_the_function_that_tells_people_loads_what_it_takes(environ: dict[s
         ({"DOORMAN_CHANNELS": ""}, "DOORMAN_CHANNELS: missing; set it to the file of channels"),
         ({"DOORMAN_CHANNELS": "/nowhere"}, "DOORMAN_CHANNELS: cannot read /nowhere (FileNotFoundError)"),
         ({}, "channel ops: apprise does not know this URL of a service"),
+        ({"HTTPS_PROXY": "http://proxy.test:3128", "NO_PROXY": "10.0.0.0/64"}, "NO_PROXY: "),
     ],
 )
 def test_channels_that_cannot_work_end_the_start(

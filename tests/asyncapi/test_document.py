@@ -13,10 +13,11 @@ from docs.asyncapi import render
 from doorman.cloud.api.nova import Server
 from doorman.events.cloudevents import write
 from doorman.events.messages import CheckData, EventType
-from doorman.events.outcomes import decided_events, outcome_events, pending_report
+from doorman.events.outcomes import decided_events, outcome_events
 from doorman.events.writing import EventWriter, job_check_event, project_sweep_event, share_notified_event
 from doorman.models import Cause, CloudEvent, Outcome, OutcomeType, Reason
 from doorman.planning.image_usage import Use, tell_uses
+from doorman.planning.sweep import SweepPlan, pending_report
 
 PROJECT = Path(__file__).parents[2]
 DOCUMENT: dict[str, Any] = yaml.safe_load((PROJECT / "docs" / "asyncapi.yaml").read_text("utf-8"))
@@ -37,7 +38,7 @@ def sent() -> list[CloudEvent]:
         for kind in OutcomeType
     ]
     entry = {"image_id": IMAGE, "name": None, "owner": "o", "rule": None, "reason": "held_by_rule"}
-    pending = [{**entry, "created_at": None, "shared_at": None}]
+    plan = SweepPlan(entries=({**entry, "created_at": None, "shared_at": None},), count=1)
     use = Use(server=Server(server_id="s", name="web", image_id=IMAGE), share=None, reason=Reason.WITHDRAWN)
     return [
         share_notified_event(WRITER, [IMAGE], cause=CAUSE, now=NOW),
@@ -46,7 +47,7 @@ def sent() -> list[CloudEvent]:
         *decided_events(WRITER, [decided], status="accepted", vault_id="v", causes=[CAUSE], now=NOW),
         *outcome_events(WRITER, outcomes, causes=[CAUSE], now=NOW),
         *tell_uses(WRITER, [use], cause=CAUSE, now=NOW),
-        *pending_report(WRITER, pending, count=1, oldest=None, error=None, cause=CAUSE, now=NOW),
+        *pending_report(WRITER, plan, cause=CAUSE, now=NOW),
     ]
 
 

@@ -10,10 +10,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from doorman.cloud.project import Cloud
-from doorman.entrypoints.http import Reply, answer
+from doorman.entrypoints.http import Reply
 from doorman.events.messages import EventType
-from doorman.handlers.dispatch import handle_triage
-from doorman.handlers.sweep import handle_sweep
 from doorman.models import Share
 from tests.chain import BAD, GOLDEN, POLICY, RECEIVER, STRANGER, Chain, structured
 
@@ -115,7 +113,7 @@ async def test_what_is_refused_is_one_short_line() -> None:
 async def test_a_compressed_body_is_a_415_that_says_so() -> None:
     """It is not unpacked: nobody knows how large it would become."""
     headers = {"content-type": "application/cloudevents+json", "content-encoding": "gzip"}
-    reply = await answer(Chain().served, handle_triage, headers=headers, body=b"\x1f\x8b")
+    reply = await Chain().send(EventType.NOTIFIED, headers, b"\x1f\x8b")
     assert reply == Reply(status=415, text="content-encoding: gzip is not read; send the body as it is")
 
 
@@ -126,7 +124,7 @@ TICK = {"ce-specversion": "1.0", "ce-id": "t", "ce-source": "/s", "ce-type": "an
 async def test_a_tick_is_any_event_whatever_is_in_it(body: bytes) -> None:
     """A PingSource may send plain text without a content type."""
     chain = Chain()
-    assert await answer(chain.served, handle_sweep, headers=TICK, body=body) == Reply()
+    assert await chain.send(EventType.SWEEP, TICK, body) == Reply()
     assert len(chain.of(EventType.PENDING)) == 1
 
 

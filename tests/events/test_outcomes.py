@@ -1,6 +1,6 @@
 """What became of shares becomes events: one per type, none too large, each the same when the same is told again."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -18,7 +18,6 @@ from doorman.events.outcomes import (
     make_key,
     outcome_events,
     pack_size,
-    pending_report,
     weigh,
 )
 from doorman.events.schemas import DATA, OutcomeData
@@ -42,33 +41,11 @@ def said(*outcomes: Outcome, causes: Sequence[Cause] = (CAUSE,), **fields: Any) 
 
 
 def decided(*outcomes: Outcome, status: Status = "accepted", vault_id: str | None = None) -> tuple[CloudEvent, ...]:
-    """Put these decisions on record."""
-    return decided_events(WRITER, outcomes, status=status, vault_id=vault_id, causes=[CAUSE, OTHER], now=START)
-
-
-ENTRY = {"name": None, "owner": None, "rule": None, "reason": "held_by_rule", "created_at": None, "shared_at": None}
-
-
-def listed(
-    *numbers: int,
-    error: str | None = None,
-    cause: Cause = CAUSE,
-    consumer: Mapping[str, str] | None = None,
-    expired: Sequence[str] = (),
-    **fields: Any,
-) -> tuple[CloudEvent, ...]:
-    """Write a pending report that lists these images."""
-    return pending_report(
-        WRITER,
-        [{"image_id": image_id(number), **ENTRY, **fields} for number in numbers],
-        count=len(numbers),
-        oldest=None,
-        error=error,
-        cause=cause,
-        now=START,
-        consumer=consumer,
-        expired=expired,
-    )
+    """Put these decisions on record; they keep to their data as published."""
+    told = decided_events(WRITER, outcomes, status=status, vault_id=vault_id, causes=[CAUSE, OTHER], now=START)
+    for event in told:
+        DATA[EventType(event.type)].model_validate_json(to_json(event.data))
+    return told
 
 
 def event_of(
@@ -253,51 +230,6 @@ class TestDecisions:
         assert max(map(size_of, many)) <= LIMIT
 
 
-class TestPendingReport:
-    """The sweep's heartbeat and to-do list."""
-
-    def test_empty(self) -> None:
-        """Nothing pending is told as well, for information."""
-        (event,) = listed()
-        data = {"project_id": "receiver", "count": 0, "oldest_created_at": None, "images": [], "error": None}
-        assert event == event_of("dev.doorman.shares.pending.v1", data, keys=[])
-
-    def test_entry(self) -> None:
-        """As it was given, and with its key."""
-        (event,) = listed(1, rule="r")
-        key = make_key(WRITER, EventType.PENDING, image_id(1), "held_by_rule", None, "r")
-        assert event.data["images"] == [{"image_id": image_id(1), **ENTRY, "rule": "r", "key": key}]
-
-    def test_severity(self) -> None:
-        """A list asks for somebody, an unreadable project is an error."""
-        (waiting,), (unread,) = listed(1), listed(error="the cloud answers 503")
-        assert (waiting.extensions["severity"], unread.extensions["severity"]) == ("action", "error")
-        assert unread.data["error"] == "the cloud answers 503"
-
-    def test_dedupekey(self) -> None:
-        """The next tick with the same list has the same key and another id; another list or error has another."""
-        (first,), (next_tick,) = listed(2, 1), listed(1, 2, cause=OTHER, name="n")
-        others = [listed(1), listed(1, 2, rule="r"), listed(1, 2, error="x"), listed(1, 2, error="y")]
-        assert first.extensions["dedupekey"] == next_tick.extensions["dedupekey"]
-        assert len({each.extensions["dedupekey"] for (each,) in [(first,), *others]}) == len(others) + 1
-        assert first.id != next_tick.id
-
-    def test_more_to_tell(self) -> None:
-        """Exceptions that count no more, and marks for whoever reads it."""
-        (event,) = listed(consumer={"daily": "true"}, expired=["partner"])
-        assert (event.extensions["daily"], event.data["expired_exceptions"]) == ("true", ["partner"])
-        assert "expired_exceptions" not in listed()[0].data
-
-    def test_longest_list(self) -> None:
-        """500 shares with the longest names that a sharer can think of are told in parts, each with its own id."""
-        events = listed(*range(500), name="\x00" * 1000, owner="\x00" * 1000)
-        assert [entry["image_id"] for event in events for entry in event.data["images"]] == [
-            image_id(number) for number in range(500)
-        ]
-        assert max(map(size_of, events)) <= LIMIT
-        assert len({event.id for event in events}) == len(events) > 1
-
-
 WORST = cause_of(
     CloudEvent(
         id="😀" * 58,
@@ -341,13 +273,6 @@ def test_no_entry_is_lost_and_no_event_is_too_large(outcomes: list[Outcome], job
         # a decision is told by `decided_events`, with data of its own
         model = OutcomeData if event.type == EventType.DECIDED else DATA[EventType(event.type)]
         model.model_validate_json(to_json(event.data))
-
-
-def test_decisions_and_reports_keep_to_their_data() -> None:
-    """As published."""
-    decisions = [*decided(outcome(1, OutcomeType.DECIDED)), *decided(outcome(1, OutcomeType.DECIDED), vault_id="v")]
-    for event in (*decisions, *listed(), *listed(1, 2, name="n"), *listed(error="x", expired=["e"])):
-        DATA[EventType(event.type)].model_validate_json(to_json(event.data))
 
 
 def test_largest_event() -> None:

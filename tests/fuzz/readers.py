@@ -3,8 +3,7 @@
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 from pydantic_core import to_json
 
@@ -27,7 +26,6 @@ from doorman.events.dead_letters import read_delivery, read_letters
 from doorman.events.files import read_message
 from doorman.events.messages import EventType
 from doorman.events.writing import read_check, read_notice, read_sweep
-from doorman.handlers.projects import Projects
 from doorman.models import CloudEvent, Handled
 from doorman.planning.redaction import Redactor
 from doorman.policy.policy import load
@@ -35,7 +33,6 @@ from doorman.policy.tools import share_file
 
 NOW = datetime(2026, 1, 31, 8, 30, tzinfo=UTC)
 SERVED = frozenset({"7f2a9c4e1b6d4f0e8a3c5d7b9e1f2a4c", "receiver"})
-DOOR = cast("Projects", SimpleNamespace(policy=SimpleNamespace(digest="0" * 16)))
 IMAGE = "6596628c-42d4-4ff1-8660-8ea5ae61f243"
 ACCOUNT = Identity.from_environ(
     {
@@ -58,7 +55,7 @@ def survives(reader: str, data: bytes) -> bool:
     return True
 
 
-async def _read_all(_: Projects, events: Sequence[CloudEvent]) -> Sequence[Handled]:
+async def _read_all(events: Sequence[CloudEvent]) -> Sequence[Handled]:
     """Read events as the functions do, before they ask a cloud."""
     for event in events:
         if event.type == EventType.NOTIFIED:
@@ -73,7 +70,7 @@ async def _read_all(_: Projects, events: Sequence[CloudEvent]) -> Sequence[Handl
 
 
 def _post(headers: Mapping[str, str], body: bytes) -> None:
-    _judge(answer(DOOR, _read_all, headers=headers, body=body))
+    _judge(answer(_read_all, headers=headers, body=body, policy_digest=""))
 
 
 def _judge(replying: Coroutine[Any, Any, Reply]) -> None:
@@ -116,7 +113,7 @@ def _functiongraph(data: bytes) -> None:
     with suppress(Rejected):
         unwrap_for_sender(payload, receivers=())
     for event in unwrap(payload, served=SERVED).events:
-        _judge(work_off(DOOR, _read_all, [event]))
+        _judge(work_off(_read_all, [event], policy_digest=""))
 
 
 def _letters(data: bytes) -> None:

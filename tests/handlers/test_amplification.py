@@ -5,11 +5,10 @@ from uuid import uuid4
 
 import pytest
 
-from doorman.entrypoints.functiongraph.invocation import work_off_all
+from doorman.entrypoints.functiongraph.invocation import Opened, work_off_all
 from doorman.entrypoints.http import Reply
 from doorman.events.cloudevents import from_structured, to_structured
 from doorman.events.messages import EventType
-from doorman.handlers.dispatch import handle_triage
 from tests.chain import GOLDEN, RECEIVER, Chain, structured
 
 pytestmark = pytest.mark.anyio
@@ -42,7 +41,7 @@ async def test_images_that_nobody_knows(projects: int, images: int, *, is_payloa
     chain, asked = served(projects), notices(projects, images)
     if is_payload:  # of FunctionGraph, each of whose events is worked off for itself
         events = [from_structured(each) for each in asked]
-        replies = await work_off_all(chain.served, events, {EventType.NOTIFIED: handle_triage})
+        replies = await work_off_all(events, Opened(chain.served).handlers(events), policy_digest="")
         assert replies == [Reply()] * projects
     else:
         assert await chain.post(EventType.NOTIFIED, asked) == Reply()
@@ -59,7 +58,7 @@ async def test_events_of_one_project_count_once() -> None:
     events[0] = from_structured(
         {**asked[0], "data": {"project_id": "p0", "images": images}, "time": "2999-01-01T00:00:00Z"}
     )
-    assert await work_off_all(chain.served, events, {EventType.NOTIFIED: handle_triage}) == [Reply()] * 3
+    assert await work_off_all(events, Opened(chain.served).handlers(events), policy_digest="") == [Reply()] * 3
     assert [end for end in chain.told() if end[0] in images] == sorted(
         (image, "skipped", "already_settled") for image in images
     )

@@ -2,8 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,10 @@ from doorman.entrypoints.cli.notify import tell
 from doorman.entrypoints.http import Reply, answer
 from doorman.errors import Unavailable
 from doorman.events.cloudevents import from_structured, write
+from doorman.events.messages import EventType
 from doorman.handlers.notify import LINGER, Announcer, handle_notify
-from doorman.handlers.projects import Projects
 from doorman.handlers.run import Run
-from doorman.handlers.sweep import handle_sweep
-from doorman.models import CloudEvent, Handled
+from doorman.models import CloudEvent
 from doorman.planning.channels import Channel
 from doorman.planning.notices import Message, read_news
 from doorman.sinks.chat import Service
@@ -67,12 +66,8 @@ class House(Chain):
 
     async def hand(self, *events: CloudEvent, name: str = "ops") -> list[Reply]:
         """Deliver events, all at the same moment."""
-
-        async def take(_: Projects, some: Sequence[CloudEvent]) -> Sequence[Handled]:
-            return await handle_notify(some, announcers=self.announcers, name=name)
-
-        sent = ((dict(headers), body) for headers, body in map(write, events))
-        return await asyncio.gather(*(answer(self.served, take, headers=head, body=body) for head, body in sent))
+        take = partial(answer, partial(handle_notify, announcers=self.announcers, name=name), policy_digest="")
+        return await asyncio.gather(*(take(headers=headers, body=body) for headers, body in map(write, events)))
 
     async def hear(self) -> None:
         """Deliver all that was emitted since; what is not taken is delivered again, as a broker does."""
@@ -85,7 +80,7 @@ class House(Chain):
         """Let the sweep look, and tell what it tells."""
         marks = {"daily": "true"} if daily else {}
         event = CloudEvent(id=f"tick-{number}", source="/ping", type="dev.knative.sources.ping", extensions=marks)
-        await self._answer(handle_sweep, *write(event))
+        await self.send(EventType.SWEEP, *write(event))
         await self.settle()
         await self.hear()
 

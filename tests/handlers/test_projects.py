@@ -9,8 +9,8 @@ from doorman.bootstrap import SERVICES
 from doorman.errors import Rejected, Unavailable
 from doorman.handlers.context import ProjectContext
 from doorman.handlers.projects import Projects
-from doorman.models import CloudEvent, Notice
-from tests.builders import CAUSE, GOLDEN, POLICY, RECEIVER, Play, RecordingSink, State
+from doorman.models import CloudEvent
+from tests.builders import POLICY, RECEIVER, Play, RecordingSink, State
 
 pytestmark = pytest.mark.anyio
 
@@ -134,17 +134,6 @@ async def test_wrong_catalog_is_no_defect(play: Play) -> None:
     context = await served.context(RECEIVER)
     with pytest.raises(Unavailable, match="no-such-region"):
         await context.cloud.pending()
-
-
-async def test_each_project_has_one_batcher(play: Play) -> None:
-    """Events of one project wait in the same one, those of another in theirs; what they wait for is triage."""
-    served = play.served(OS_PROJECT_ID=f"{RECEIVER},b")
-    first, second = [await served.context(project) for project in (RECEIVER, "b")]
-    assert served.batcher(first) is served.batcher(first) is not served.batcher(second)
-    image = play.state.add_share(GOLDEN, RECEIVER)
-    notice = Notice(project_id=RECEIVER, images=(image,), cause=CAUSE, sent_at=None)
-    ended, _ = await served.batcher(first).join(notice)
-    assert ended == {image: "submitted"}
 
 
 @pytest.mark.parametrize(

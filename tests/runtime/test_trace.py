@@ -36,7 +36,7 @@ def chain_with_sink() -> Chain:
     client = telemetry.client_type()(transport=httpx.MockTransport(take))
     url = "http://user:s3cret@sink.test/doorman/default?token=s3cret"
     sink = HttpSink(url=url, clients=Clients(lambda: client), clock=chain.clock)
-    chain.served = Play(state=chain.cloud, clock=chain.clock, sink=sink).served()  # type: ignore[arg-type]  # no tray
+    chain.serve(Play(state=chain.cloud, clock=chain.clock, sink=sink).served())  # type: ignore[arg-type]  # no tray
     return chain
 
 

@@ -5,13 +5,11 @@ The framework's types stay in `functions`; what is known here is headers and byt
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from doorman.errors import Rejected, Unavailable
 from doorman.events.cloudevents import Encoded, read
-from doorman.handlers.dispatch import Handler
-from doorman.handlers.projects import Projects
 from doorman.models import CloudEvent, Handled
 from doorman.runtime import telemetry
 from doorman.runtime.logs import logger
@@ -25,6 +23,9 @@ MAX_TYPE = 100
 RETRY_AFTER = 2.0
 """Seconds to name where nobody said when to come back."""
 
+Handle = Callable[[Sequence[CloudEvent]], Awaitable[Sequence[Handled]]]
+"""Works off the events of one request; what comes of each is told in a `Handled`."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
@@ -35,33 +36,33 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-async def answer(served: Projects, handle: Handler, *, headers: Mapping[str, str], body: bytes) -> Reply:
+async def answer(handle: Handle, *, headers: Mapping[str, str], body: bytes, policy_digest: str) -> Reply:
     """Answer one POST of CloudEvents."""
     try:
         events = read(headers, body)
     except Rejected as error:
-        return refuse(error, policy_digest=served.policy.digest)
-    return await work_off(served, handle, events)
+        return refuse(error, policy_digest=policy_digest)
+    return await work_off(handle, events, policy_digest=policy_digest)
 
 
-async def work_off(served: Projects, handle: Handler, events: Sequence[CloudEvent]) -> Reply:
+async def work_off(handle: Handle, events: Sequence[CloudEvent], *, policy_digest: str) -> Reply:
     """Have the events worked off, say how it went, and log a line for each."""
     start = time.perf_counter()
     watch = telemetry.begin(events)
     events = watch.events if watch else events
     with telemetry.within_first(events):
-        handled, reply = await _handle(served, handle, events)
+        handled, reply = await _handle(handle, events)
     seconds = time.perf_counter() - start
     if watch:
         watch.end(handled, status=reply.status, seconds=seconds)
-    _log(events, handled, reply, seconds=seconds, policy_digest=served.policy.digest)
+    _log(events, handled, reply, seconds=seconds, policy_digest=policy_digest)
     return reply
 
 
-async def _handle(served: Projects, handle: Handler, events: Sequence[CloudEvent]) -> tuple[Sequence[Handled], Reply]:
+async def _handle(handle: Handle, events: Sequence[CloudEvent]) -> tuple[Sequence[Handled], Reply]:
     handled: Sequence[Handled] = []
     try:
-        handled = await handle(served, events)
+        handled = await handle(events)
         reply = _reply([each.error for each in handled if each.error])
     except Rejected as error:
         reply = _decline(error)

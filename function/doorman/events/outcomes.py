@@ -1,4 +1,4 @@
-"""Tells what became of shares: outcome events and the pending report, each cut into parts that brokers take.
+"""Tells what became of shares: outcome events, cut into parts that brokers take.
 
 A value in, a value out, like `writing`, on which it builds.
 """
@@ -86,48 +86,6 @@ def event_type(kind: OutcomeType) -> EventType:
     return EventType(f"dev.doorman.share.{kind}.v1")
 
 
-def pending_report(
-    writer: EventWriter,
-    entries: Sequence[Mapping[str, Any]],
-    *,
-    count: int,
-    oldest: str | None,
-    error: str | None,
-    cause: Cause,
-    now: datetime,
-    consumer: Mapping[str, str] | None = None,
-    expired: Sequence[str] = (),
-) -> tuple[CloudEvent, ...]:
-    """Write the pending report of one project, also when there is nothing to list; in parts where it is large.
-
-    Args:
-        entries: the shares to list, as `PendingEntry` without its key.
-        count: all pending shares.
-        error: why the project could not be read, or None.
-        consumer: more extensions, such as `daily`.
-        expired: names of the policy's exceptions that count no more.
-    """
-    severity = "error" if error else "action" if entries else "info"
-    told = [(entry["image_id"], entry["reason"], None, entry["rule"]) for entry in entries]
-    keys = [make_key(writer, EventType.PENDING, *each) for each in told]
-    keyed = [(entry["image_id"], {**entry, "key": key}) for entry, key in zip(entries, keys, strict=True)]
-    events = []
-    for part in pack(keyed) or [[]]:
-        data = {
-            "project_id": writer.project_id,
-            "count": count,
-            "oldest_created_at": oldest,
-            "images": [entry for _, entry in part],
-            "error": error,
-            **({"expired_exceptions": list(expired)} if expired else {}),
-        }
-        extensions = {**weigh(severity, _dedupe(writer, EventType.PENDING, data)), **(consumer or {})}
-        events.append(
-            make_event(writer, EventType.PENDING, data, subject=None, cause=cause, now=now, consumer=extensions)
-        )
-    return tuple(events)
-
-
 def make_key(writer: EventWriter, kind: EventType, image_id: str, *rest: str | None) -> str:
     """Derive the key of one image's entry: the same as long as the same is told of it, however batches fall.
 
@@ -177,7 +135,7 @@ def _tell(
             **more,
             "images": [entry for _, entry in part],
         }
-        consumer = {**weigh(_SEVERITY.get(kind, "info"), _dedupe(writer, name, data)), **(marks or {})}
+        consumer = {**weigh(_SEVERITY.get(kind, "info"), dedupe(writer, name, data)), **(marks or {})}
         subject = only([outcome.image_id for outcome, _ in part]) or more.get("job_id")
         cause = next((cause for cause in causes if cause.id in wanted), causes[0])
         yield make_event(writer, name, data, subject=subject, cause=cause, now=now, consumer=consumer)
@@ -207,7 +165,7 @@ def _entry(writer: EventWriter, name: EventType, outcome: Outcome) -> dict[str, 
     return entry
 
 
-def _dedupe(writer: EventWriter, kind: EventType, data: Mapping[str, Any]) -> str:
+def dedupe(writer: EventWriter, kind: EventType, data: Mapping[str, Any]) -> str:
     """Derive the key that stays the same as long as the same thing is told of the same images."""
     told = [data.get(name) for name in ("error", "status", "vault_id")]
     return derive(kind, writer.project_id, sorted(entry["key"] for entry in data["images"]), *told)

@@ -4,10 +4,10 @@ An idle project adds no delay, a busy one makes ever fewer calls per share. Each
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, TypeVar
+from typing import TypeAlias
 
 from doorman.cloud.client import counting
 from doorman.errors import Unavailable
@@ -29,30 +29,6 @@ LINGER = 0.05
 
 Work = Callable[[Sequence[Notice]], Awaitable[Ended]]
 Answer: TypeAlias = "tuple[Ended, int] | Exception"
-
-
-T = TypeVar("T")
-
-
-class Shared:
-    """Work that is done for all who ask for it alike while other such work runs; one at a time, in order."""
-
-    def __init__(self) -> None:
-        self._last: asyncio.Task[Any] | None = None
-        self._waiting: dict[Hashable, asyncio.Task[Any]] = {}
-
-    async def join(self, what: Hashable, work: Callable[[], Awaitable[T]]) -> T:
-        """Have it done, from a fresh start, and give what came of it; it goes on where a caller is cancelled."""
-        if what not in self._waiting:
-            self._last = self._waiting[what] = asyncio.create_task(self._do(what, work, after=self._last))
-        task: asyncio.Task[T] = self._waiting[what]
-        return await asyncio.shield(task)
-
-    async def _do(self, what: Hashable, work: Callable[[], Awaitable[T]], *, after: "asyncio.Task[Any] | None") -> T:
-        if after is not None:
-            await asyncio.wait([after])
-        del self._waiting[what]
-        return await work()
 
 
 @dataclass(slots=True, eq=False)

@@ -1,6 +1,7 @@
 """Bounds what the checks of one request may cause together: anybody may send checks, of jobs that nobody started."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from doorman.errors import Unavailable
 from doorman.handlers.context import ProjectContext
@@ -21,48 +22,33 @@ class Bounds:
 
     def __init__(self, checks: int = 1) -> None:
         self.rows = FEW_ROWS // max(checks, 1)
-        self.turn = asyncio.Semaphore(MAX_DOUBTFUL)
+        self._turn = asyncio.Semaphore(MAX_DOUBTFUL)
         self._jobs: set[str] = set()
         self._doubtful = 0
 
-    def watch(self, job_id: str) -> "Watch":
-        """Begin to watch a job for one check."""
-        is_copy = job_id in self._jobs
-        self._jobs.add(job_id)
-        return Watch(self, job_id, is_copy=is_copy)
+    def watch(self, context: ProjectContext, job_id: str) -> Callable[[], Awaitable[Job]]:
+        """Give what looks at a job for one check; known or doubtful, once the check was admitted it stays so.
 
-    def admit(self, *, is_doubtful: bool) -> None:
-        """Let one more check go on.
-
-        Raises:
-            Unavailable: there are too many doubtful ones.
+        The look raises Unavailable: there are too many doubtful checks, or the cloud cannot be read now.
         """
+        is_copy, is_admitted, is_doubtful = job_id in self._jobs, False, False
+        self._jobs.add(job_id)
+
+        async def look() -> Job:
+            nonlocal is_admitted, is_doubtful
+            async with self._turn:
+                if not is_admitted:
+                    self._find_room()
+                job = await context.cloud.job(job_id)
+            if not is_doubtful and (is_copy or job.state is JobState.UNKNOWN):
+                self._find_room()
+                self._doubtful += 1
+                is_doubtful = True
+            is_admitted = True
+            return job
+
+        return look
+
+    def _find_room(self) -> None:
         if self._doubtful >= MAX_DOUBTFUL:
             raise Unavailable("checks of too many jobs that the cloud does not know: send them one by one")
-        self._doubtful += is_doubtful
-
-
-class Watch:
-    """Looks at one job; known or doubtful, once it was admitted it stays so."""
-
-    def __init__(self, bounds: Bounds, job_id: str, *, is_copy: bool) -> None:
-        self._bounds = bounds
-        self._job_id = job_id
-        self._is_copy = is_copy
-        self._is_admitted = self._is_doubtful = False
-
-    async def look(self, context: ProjectContext) -> Job:
-        """Look at the job.
-
-        Raises:
-            Unavailable: the request has too many doubtful checks, or the cloud cannot be read now.
-        """
-        async with self._bounds.turn:
-            if not self._is_admitted:
-                self._bounds.admit(is_doubtful=False)
-            job = await context.cloud.job(self._job_id)
-        if not self._is_doubtful and (self._is_copy or job.state is JobState.UNKNOWN):
-            self._bounds.admit(is_doubtful=True)
-            self._is_doubtful = True
-        self._is_admitted = True
-        return job

@@ -3,21 +3,26 @@
 What a check claims only says where to look and when to stop; a job that takes longer is handed to a later check.
 """
 
+import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
+from doorman.cloud.client import counting
 from doorman.cloud.member_status import read_back
 from doorman.errors import Unavailable
 from doorman.events.messages import CheckData
 from doorman.events.outcomes import outcome_events
-from doorman.events.writing import job_check_event, share_notified_event
+from doorman.events.writing import cause_of, job_check_event, read_check, share_notified_event
 from doorman.handlers.bounds import Bounds
 from doorman.handlers.context import ProjectContext
+from doorman.handlers.projects import Projects
 from doorman.models import (
     MAX_IMAGES,
     Cause,
     CloudEvent,
+    Handled,
     Job,
     JobState,
     Onward,
@@ -50,13 +55,37 @@ LAG = 1.0
 """Seconds to wait, once, where a job succeeded and the lists still show an image as it was."""
 
 
+async def handle_check(
+    served: Projects, events: Sequence[CloudEvent], *, bounds: Bounds | None = None
+) -> Sequence[Handled]:
+    """Follow jobs to their end.
+
+    Args:
+        bounds: of the request, where these are not all of its checks.
+    """
+    checks = [read_check(event, now=served.clock.now()) for event in events]
+    shared = bounds or Bounds(len(checks))
+    contexts = [await served.context(check.project_id) for check in checks]
+
+    async def follow(context: ProjectContext, check: CheckData, event: CloudEvent) -> Handled:
+        with counting() as tally:
+            try:
+                ended = await check_job(context, check, cause=cause_of(event), bounds=shared)
+            except Unavailable as error:
+                return Handled(project_id=check.project_id, api_calls=tally.calls, error=error)
+        counts = Counter(end.value for end in ended.values())
+        return Handled(project_id=check.project_id, counts=counts, api_calls=tally.calls)
+
+    return await asyncio.gather(*map(follow, contexts, checks, events))
+
+
 async def check_job(
-    context: ProjectContext, check: CheckData, *, cause: Cause, bounds: Bounds | None = None
+    context: ProjectContext, check: CheckData, *, cause: Cause, bounds: Bounds
 ) -> Mapping[str, OutcomeType | Onward]:
     """Follow one job and tell what became of its images.
 
     Args:
-        bounds: those of the request that brought the check; none: it came alone.
+        bounds: those of the request that brought the check.
 
     Returns:
         By image: its outcome, or how it goes on.
@@ -64,7 +93,6 @@ async def check_job(
     Raises:
         Unavailable: the cloud cannot be read now, or the sink took not everything.
     """
-    bounds = bounds or Bounds()
     job = await _wait(context, check, bounds)
     if job.state is JobState.RUNNING and not _is_late(context, check, job):
         later = check.model_copy(update={"attempt": check.attempt + 1})
@@ -87,13 +115,11 @@ async def _wait(context: ProjectContext, check: CheckData, bounds: Bounds) -> Jo
     """
     end = context.clock.monotonic() + context.settings.check_budget
     # A budget too small for several looks: earlier attempts count for them.
-    pause, unknown = (
-        FIRST_PAUSE,
-        check.attempt - 1 if context.settings.check_budget < FIRST_PAUSE * (1 + GROWTH) else 0,
-    )
-    watch = bounds.watch(check.job_id)
+    is_small = context.settings.check_budget < FIRST_PAUSE * (1 + GROWTH)
+    pause, unknown = FIRST_PAUSE, check.attempt - 1 if is_small else 0
+    look = bounds.watch(context, check.job_id)
     while True:
-        job = await watch.look(context)
+        job = await look()
         unknown = unknown + 1 if job.state is JobState.UNKNOWN else 0
         if job.state in {JobState.SUCCESS, JobState.FAIL} or unknown >= UNKNOWN_TRIES:
             return job
@@ -199,11 +225,9 @@ async def _tell(
     context: ProjectContext, check: CheckData, ends: Mapping[str, End], cause: Cause
 ) -> dict[str, OutcomeType | Onward]:
     outcomes = [end for end in ends.values() if isinstance(end, Outcome)]
-    events = list(
-        outcome_events(context.writer, outcomes, causes=[cause], now=context.clock.now(), job_id=check.job_id)
-    )
-    events += _repeat(context, check, {image: end for image, end in ends.items() if isinstance(end, Again)}, cause)
-    await context.emit(events)
+    again = {image: end for image, end in ends.items() if isinstance(end, Again)}
+    events = outcome_events(context.writer, outcomes, causes=[cause], now=context.clock.now(), job_id=check.job_id)
+    await context.emit([*events, *_repeat(context, check, again, cause)])
     untold = {image: Untold("the job does not name it") for image in check.images if image not in ends}
     _log_untold(check, {**untold, **{image: end for image, end in ends.items() if isinstance(end, Untold)}})
     return {
@@ -214,13 +238,11 @@ async def _tell(
 
 def _repeat(context: ProjectContext, check: CheckData, again: Mapping[str, Again], cause: Cause) -> list[CloudEvent]:
     """Notify again: with the failed vault among the tried ones, or in smaller groups with one try more."""
-    now = context.clock.now()
-    next_vault = [image for image, end in again.items() if end.tried_vault]
+    now, tries = context.clock.now(), check.tries + 1
+    next_vault = tuple(image for image, end in again.items() if end.tried_vault)
     suspects = [image for image, end in again.items() if not end.tried_vault]
-    groups: list[tuple[Sequence[str], int, Sequence[str]]] = []
-    if next_vault:
-        groups.append((next_vault, check.tries, (*check.tried_vaults, check.vault_id or "")))
-    groups += [(group, check.tries + 1, check.tried_vaults) for group in regroup(suspects, tries=check.tries + 1)]
+    groups = [(next_vault, check.tries, (*check.tried_vaults, check.vault_id or ""))] if next_vault else []
+    groups += [(group, tries, check.tried_vaults) for group in regroup(suspects, tries=tries)]
     return [
         share_notified_event(context.writer, group, cause=cause, now=now, tries=tries, tried_vaults=tried)
         for group, tries, tried in groups

@@ -1,10 +1,9 @@
-"""The registry of the served projects: the context of each, and its batches; built once, when first needed.
+"""The registry of the served projects, with the context of each; built once, when first needed.
 
 All events of a process share what it holds; how its connections are opened is `bootstrap`'s concern.
 """
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,26 +16,11 @@ from doorman.cloud.client import CALLS_AT_ONCE, ApiClient, Places, Throttle
 from doorman.cloud.project import Cloud
 from doorman.errors import DoormanError, Rejected, Unavailable
 from doorman.events.writing import EventWriter
-from doorman.handlers.batching import Batcher, Shared, Turns
 from doorman.handlers.context import ProjectContext
-from doorman.handlers.triage import triage
 from doorman.policy.policy import Policy
 from doorman.runtime.clock import Clock
 from doorman.settings import Settings
 from doorman.sinks.base import Sink
-
-SWEEPS_AT_ONCE = 8
-"""Projects that one process reads at the same time, however many ticks it hears."""
-
-
-FEW = 8
-"""Up to so many served projects are named where a person named none of them."""
-
-
-def name_served(served: Sequence[Credentials]) -> str:
-    """Name what `--project` may be: each project by its shortest name; where there are many, the variables."""
-    names = dict.fromkeys(min(sorted(each.names), key=len) for each in served if each.names)
-    return f"one of {', '.join(names)}" if 0 < len(names) <= FEW else "one of OS_PROJECT_ID or OS_CLOUD"
 
 
 @dataclass(slots=True, eq=False)
@@ -47,7 +31,6 @@ class Projects:
         service: the kind of image service of all of them.
         open_client: gives the client of a project, by its ID.
         credentials: of the projects that nobody asked for yet, or that only their login can name.
-        ticks: what ticks join. sweeps: what the sweeps of one project join. places: for the projects that are swept.
     """
 
     settings: Settings
@@ -57,14 +40,9 @@ class Projects:
     open_client: Callable[[str], httpx.AsyncClient]
     sink: Sink
     credentials: Sequence[Credentials]
-    ticks: Shared = field(default_factory=Shared)
-    sweeps: defaultdict[str, Shared] = field(default_factory=partial(defaultdict, Shared))
-    places: asyncio.Semaphore = field(default_factory=partial(asyncio.Semaphore, SWEEPS_AT_ONCE))
     _calls: Places = field(default_factory=partial(Places, CALLS_AT_ONCE))
-    _turns: Turns = field(default_factory=Turns)
     _resolving: asyncio.Lock = field(default_factory=asyncio.Lock)
     _contexts: dict[str, ProjectContext] = field(default_factory=dict)
-    _batchers: dict[str, Batcher] = field(default_factory=dict)
 
     async def context(self, project_id: str) -> ProjectContext:
         """Find the context of one project.
@@ -90,12 +68,6 @@ class Projects:
         """Give who tells of a project (`-`: of none alone); where it names no region, that of the settings counts."""
         region = region or self.settings.identity.region
         return EventWriter(project_id=project_id, region=region, policy_digest=self.policy.digest)
-
-    def batcher(self, context: ProjectContext) -> Batcher:
-        """Give the batches of one project."""
-        if context.project_id not in self._batchers:
-            self._batchers[context.project_id] = Batcher(work=partial(triage, context), turns=self._turns)
-        return self._batchers[context.project_id]
 
     async def _resolve(self) -> list[Unavailable]:
         waiting: list[Credentials] = []

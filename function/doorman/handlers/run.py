@@ -8,17 +8,21 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+from doorman.cloud.auth.credentials import Credentials
 from doorman.errors import Misconfigured, Unavailable
 from doorman.events.messages import CheckData, EventType
 from doorman.handlers.context import ProjectContext
 from doorman.handlers.project_run import ProjectRun, Trouble
-from doorman.handlers.projects import Projects, name_served
+from doorman.handlers.projects import Projects
 from doorman.models import Cause, CloudEvent, Share
 from doorman.runtime import telemetry
 
 PROJECTS_AT_ONCE = 8
 CHECKS_AT_ONCE = 64
 """A check waits far more than it asks; a job longer than the check budget gives its place to others in between."""
+
+FEW = 8
+"""Up to so many served projects are named where a person named none of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,3 +146,9 @@ async def choose(served: Projects, projects: Collection[str]) -> tuple[Sequence[
         raise Misconfigured(f"--project: {strange[0]} is not served here: name {right}")
     chosen = [context for context in contexts if not projects or context.project_id in projects]
     return chosen, errors if strange or not projects else ()
+
+
+def name_served(served: Sequence[Credentials]) -> str:
+    """Name what `--project` may be: each project by its shortest name; where there are many, the variables."""
+    names = dict.fromkeys(min(sorted(each.names), key=len) for each in served if each.names)
+    return f"one of {', '.join(names)}" if 0 < len(names) <= FEW else "one of OS_PROJECT_ID or OS_CLOUD"

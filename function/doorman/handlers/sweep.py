@@ -6,22 +6,22 @@ settled earlier, and tells what today's policy would settle otherwise. Ticks tha
 
 import asyncio
 import math
-from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable, Collection, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import get_args
+from typing import Any, TypeVar, get_args
 
 from doorman.cloud.client import counting
 from doorman.errors import Unavailable
 from doorman.events.messages import MAX_PROJECTS, EventType
-from doorman.events.outcomes import outcome_events, pending_report
+from doorman.events.outcomes import outcome_events
 from doorman.events.writing import cause_of, project_sweep_event, read_sweep, share_notified_event
 from doorman.handlers.context import ProjectContext
 from doorman.handlers.projects import Projects
 from doorman.models import Cause, CloudEvent, Handled, Share, Status
 from doorman.planning.drift import Drift, conclude_drift, find_drift
-from doorman.planning.sweep import SweepPlan, hold_without_vault, plan_sweep
+from doorman.planning.sweep import SweepPlan, hold_without_vault, pending_report, plan_sweep
 from doorman.policy import decision as decisions
 from doorman.policy.decision import Decision
 from doorman.policy.policy import expired
@@ -35,28 +35,31 @@ SCOPES = frozenset({"pending", "settled"})
 MAX_DRIFTS = 5000
 """Shares of one project that one sweep tells of; the next one tells of others where these are settled anew."""
 
+AT_ONCE = 8
+"""Projects that one process reads at the same time, however many ticks it hears."""
 
-async def handle_sweep(served: Projects, events: Sequence[CloudEvent]) -> Sequence[Handled]:
-    """Sweep all served projects, or those that a `project.sweep` names.
-
-    Each is swept once for all events of a batch, and once more for all that come while it is swept. Any event is a
-    tick, but for our own others, which may be routed here and would go round for ever; of a tick no data is read. Of
-    the extensions, `scope` says what to look at (`pending` or `settled`; both without it), and `daily` is passed on.
-    """
-    asking = [event for event in events if _asks(event)]
-    if not asking:
-        return [Handled() for _ in events]
-    named = [read_sweep(event) if event.type == EventType.SWEEP else None for event in asking]
-    tour = Tour.of(asking)
-    if None in named:
-        done = await served.ticks.join(tour.scope_and_mark, partial(_tick, served, tour))
-    else:
-        done = await _sweep_named(served, {each for projects in named for each in projects or ()}, tour)
-    return [done if event is asking[0] else Handled(error=done.error if _asks(event) else None) for event in events]
+T = TypeVar("T")
 
 
-def _asks(event: CloudEvent) -> bool:
-    return event.type == EventType.SWEEP or not event.type.startswith(OURS)
+class Shared:
+    """Work that is done for all who ask for it alike while other such work runs; one at a time, in order."""
+
+    def __init__(self) -> None:
+        self._last: asyncio.Task[Any] | None = None
+        self._waiting: dict[Hashable, asyncio.Task[Any]] = {}
+
+    async def join(self, what: Hashable, work: Callable[[], Awaitable[T]]) -> T:
+        """Have it done, from a fresh start, and give what came of it; it goes on where a caller is cancelled."""
+        if what not in self._waiting:
+            self._last = self._waiting[what] = asyncio.create_task(self._do(what, work, after=self._last))
+        task: asyncio.Task[T] = self._waiting[what]
+        return await asyncio.shield(task)
+
+    async def _do(self, what: Hashable, work: Callable[[], Awaitable[T]], *, after: "asyncio.Task[Any] | None") -> T:
+        if after is not None:
+            await asyncio.wait([after])
+        del self._waiting[what]
+        return await work()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,61 +94,91 @@ class Tour:
         return {"daily": "true"} if self.is_daily else {}
 
 
-async def _tick(served: Projects, tour: Tour) -> Handled:
-    contexts, errors = await served.contexts()
-    for unknown in errors:
-        # A project that is known by name only has no pending report of its own while its login fails.
-        logger().warning("project.unreachable", error=str(unknown))
-    done = await (_spread if len(contexts) > served.settings.sweep_fanout else _sweep)(served, contexts, tour)
-    telemetry.note(None, {"unread": len(errors)})
-    counts = {**done.counts, **({"unread": done.counts.get("unread", 0) + len(errors)} if errors else {})}
-    return replace(done, counts=counts, error=done.error or (errors[0] if errors and not contexts else None))
+@dataclass(slots=True, eq=False)
+class Sweeps:
+    """All sweeps of one process: what its ticks join, and what the sweeps of one project do."""
 
+    served: Projects
+    _ticks: Shared = field(default_factory=Shared)
+    _sweeps: defaultdict[str, Shared] = field(default_factory=partial(defaultdict, Shared))
+    _places: asyncio.Semaphore = field(default_factory=partial(asyncio.Semaphore, AT_ONCE))
 
-async def _sweep_named(served: Projects, wanted: Collection[str], tour: Tour) -> Handled:
-    contexts, errors = await served.contexts()
-    found = [each for each in contexts if each.project_id in wanted]
-    done = await _sweep(served, found, tour)
-    # One that is known by name only may be meant, too.
-    return replace(done, error=done.error or errors[0]) if errors and len(found) < len(wanted) else done
+    async def handle(self, events: Sequence[CloudEvent]) -> Sequence[Handled]:
+        """Sweep all served projects, or those that a `project.sweep` names.
 
+        Each is swept once for all events of a batch, and once more for all that come while it is swept. Any event is a
+        tick, but for our own others, which may be routed here and would go round for ever; of a tick no data is read.
+        Of the extensions, `scope` says what to look at (`pending` or `settled`; both without it), and `daily` is passed
+        on.
+        """
+        asking = [event for event in events if _asks(event)]
+        if not asking:
+            return [Handled() for _ in events]
+        named = [read_sweep(event) if event.type == EventType.SWEEP else None for event in asking]
+        tour = Tour.of(asking)
+        if None in named:
+            done = await self._ticks.join(tour.scope_and_mark, partial(self._tick, tour))
+        else:
+            done = await self._sweep_named({each for projects in named for each in projects or ()}, tour)
+        return [done if event is asking[0] else Handled(error=done.error if _asks(event) else None) for event in events]
 
-async def _spread(served: Projects, contexts: Sequence[ProjectContext], tour: Tour) -> Handled:
-    """Leave the projects to the broker, in as equal parts as may be, for as many processes as it likes."""
-    projects = sorted(context.project_id for context in contexts)
-    parts = math.ceil(len(projects) / min(served.settings.sweep_fanout, MAX_PROJECTS))
-    marks = {**tour.marks, **({"scope": tour.scope} if tour.scope else {})}
-    make = partial(project_sweep_event, served.writer(), cause=tour.cause, now=served.clock.now(), marks=marks)
-    try:
-        await contexts[0].emit([make(projects[start::parts]) for start in range(parts)])
-    except Unavailable as error:
-        return Handled(error=error)
-    return Handled(counts={"spread": len(projects)})
+    async def _tick(self, tour: Tour) -> Handled:
+        contexts, errors = await self.served.contexts()
+        for unknown in errors:
+            # A project that is known by name only has no pending report of its own while its login fails.
+            logger().warning("project.unreachable", error=str(unknown))
+        work = self._spread if len(contexts) > self.served.settings.sweep_fanout else self._sweep
+        done = await work(contexts, tour)
+        telemetry.note(None, {"unread": len(errors)})
+        counts = {**done.counts, **({"unread": done.counts.get("unread", 0) + len(errors)} if errors else {})}
+        return replace(done, counts=counts, error=done.error or (errors[0] if errors and not contexts else None))
 
+    async def _sweep_named(self, wanted: Collection[str], tour: Tour) -> Handled:
+        contexts, errors = await self.served.contexts()
+        found = [each for each in contexts if each.project_id in wanted]
+        done = await self._sweep(found, tour)
+        # One that is known by name only may be meant, too.
+        return replace(done, error=done.error or errors[0]) if errors and len(found) < len(wanted) else done
 
-async def _sweep(served: Projects, contexts: Sequence[ProjectContext], tour: Tour) -> Handled:
-    with counting() as tally:
-        found = await asyncio.gather(
-            *(
-                served.sweeps[context.project_id].join(tour.scope_and_mark, partial(_sweep_one, served, context, tour))
-                for context in contexts
-            )
-        )
-    counts: Counter[str] = Counter()
-    for each in found:
-        counts.update(each if isinstance(each, Mapping) else {})
-    error = next((each for each in found if isinstance(each, Unavailable)), None)
-    return Handled(counts=counts, api_calls=tally.calls, error=error)
-
-
-async def _sweep_one(served: Projects, context: ProjectContext, tour: Tour) -> Mapping[str, int] | Unavailable:
-    async with served.places:
+    async def _spread(self, contexts: Sequence[ProjectContext], tour: Tour) -> Handled:
+        """Leave the projects to the broker, in as equal parts as may be, for as many processes as it likes."""
+        projects = sorted(context.project_id for context in contexts)
+        parts = math.ceil(len(projects) / min(self.served.settings.sweep_fanout, MAX_PROJECTS))
+        marks = {**tour.marks, **({"scope": tour.scope} if tour.scope else {})}
+        writer, now = self.served.writer(), self.served.clock.now()
+        make = partial(project_sweep_event, writer, cause=tour.cause, now=now, marks=marks)
         try:
-            counts = await sweep(context, tour)
+            await contexts[0].emit([make(projects[start::parts]) for start in range(parts)])
         except Unavailable as error:
-            return error
-    telemetry.note(context.project_id, counts)
-    return counts
+            return Handled(error=error)
+        return Handled(counts={"spread": len(projects)})
+
+    async def _sweep(self, contexts: Sequence[ProjectContext], tour: Tour) -> Handled:
+        with counting() as tally:
+            found = await asyncio.gather(
+                *(
+                    self._sweeps[context.project_id].join(tour.scope_and_mark, partial(self._sweep_one, context, tour))
+                    for context in contexts
+                )
+            )
+        counts: Counter[str] = Counter()
+        for each in found:
+            counts.update(each if isinstance(each, Mapping) else {})
+        error = next((each for each in found if isinstance(each, Unavailable)), None)
+        return Handled(counts=counts, api_calls=tally.calls, error=error)
+
+    async def _sweep_one(self, context: ProjectContext, tour: Tour) -> Mapping[str, int] | Unavailable:
+        async with self._places:
+            try:
+                counts = await sweep(context, tour)
+            except Unavailable as error:
+                return error
+        telemetry.note(context.project_id, counts)
+        return counts
+
+
+def _asks(event: CloudEvent) -> bool:
+    return event.type == EventType.SWEEP or not event.type.startswith(OURS)
 
 
 async def sweep(context: ProjectContext, tour: Tour) -> Mapping[str, int]:
@@ -195,19 +228,9 @@ async def look(context: ProjectContext, *, cause: Cause) -> tuple[Mapping[str, S
 
 async def _report(context: ProjectContext, plan: SweepPlan, tour: Tour, *, error: str | None = None) -> None:
     now = context.clock.now()
-    await context.emit(
-        pending_report(
-            context.writer,
-            plan.entries,
-            count=plan.count,
-            oldest=plan.oldest,
-            error=error,
-            cause=tour.cause,
-            now=now,
-            consumer=tour.marks,
-            expired=[rule.name for rule in expired(context.policy, now.date())],
-        )
-    )
+    names = [rule.name for rule in expired(context.policy, now.date())]
+    report = partial(pending_report, context.writer, plan, cause=tour.cause, now=now, marks=tour.marks)
+    await context.emit(report(error=error, expired=names))
 
 
 async def _find_drift(context: ProjectContext) -> Sequence[Drift]:

@@ -4,18 +4,75 @@ Look, plan, perform. It takes notices of one project in batches, one being a bat
 is `batching`'s concern, how a job ends is `check_job`'s.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 from doorman.cloud.member_status import read_current
 from doorman.errors import Unavailable
+from doorman.events.writing import read_notice
+from doorman.handlers.batching import Batcher, Turns
 from doorman.handlers.context import ProjectContext
 from doorman.handlers.execute import Execution
+from doorman.handlers.projects import Projects
 from doorman.handlers.results import Ended, Results
-from doorman.models import FEW_ROWS, Notice
+from doorman.models import FEW_ROWS, CloudEvent, Handled, Notice
 from doorman.planning.batch import Observed, RequestedImage, decide, find_crowds, merge_notices
 from doorman.planning.plan import make_plan, reopen
 from doorman.policy import decision as decisions
+
+MAX_ROWS = 2 * FEW_ROWS
+"""Member rows that the notifications of one request may have read, beyond what lists show: anybody can name images."""
+
+
+@dataclass(slots=True, eq=False)
+class Batches:
+    """The batches of all projects of one process: what its share notifications join."""
+
+    served: Projects
+    _turns: Turns = field(default_factory=Turns)
+    _batchers: dict[str, Batcher] = field(default_factory=dict)
+
+    async def handle(self, events: Sequence[CloudEvent], *, projects: int = 0) -> Sequence[Handled]:
+        """Work off share notifications; a malformed one is found before any work begins, and refuses them all.
+
+        Args:
+            projects: that the request names, where these are not all of its events.
+        """
+        notices = [read_notice(event) for event in events]
+        count = max(projects, len({notice.project_id for notice in notices}))
+        if count * FEW_ROWS > MAX_ROWS:
+            notices = [replace(notice, max_rows=MAX_ROWS // count) for notice in notices]
+        batchers = [self._find(await self.served.context(notice.project_id)) for notice in notices]
+        if len(notices) == 1:  # nearly always, and a third of our own work on an event
+            return [await _join(batchers[0], notices[0])]
+        answers = await asyncio.gather(*map(_join, batchers, notices), return_exceptions=True)
+        # All are waited for, so that no event of the batch is still being worked off when its sender hears of a defect.
+        for answered in answers:
+            if isinstance(answered, BaseException):
+                raise answered
+        return [answered for answered in answers if isinstance(answered, Handled)]
+
+    def _find(self, context: ProjectContext) -> Batcher:
+        if context.project_id not in self._batchers:
+            self._batchers[context.project_id] = Batcher(work=partial(triage, context), turns=self._turns)
+        return self._batchers[context.project_id]
+
+
+async def _join(batcher: Batcher, notice: Notice) -> Handled:
+    try:
+        ended, calls = await batcher.join(notice)
+    except Unavailable as error:
+        return Handled(project_id=notice.project_id, error=error)
+    counts: dict[str, int] = {}
+    late = None
+    for end in ended.values():
+        if isinstance(end, Unavailable):
+            late = late or end
+        else:
+            counts[end.value] = counts.get(end.value, 0) + 1
+    return Handled(project_id=notice.project_id, counts=counts, api_calls=calls, error=late)
 
 
 async def triage(context: ProjectContext, notices: Sequence[Notice]) -> Ended:

@@ -1,11 +1,14 @@
-"""Makes the plan of one sweep: which shares to notify, and what the pending report lists. Pure; emits nothing."""
+"""Makes the plan of one sweep: which shares to notify, and the pending report of the others. Pure; emits nothing."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from doorman.events.outcomes import approve_command
-from doorman.models import MAX_IMAGES, Cause, Share, Vault
+from doorman.events.messages import EventType
+from doorman.events.outcomes import approve_command, dedupe, make_key, pack, weigh
+from doorman.events.writing import EventWriter, make_event
+from doorman.models import MAX_IMAGES, Cause, CloudEvent, Share, Vault
 from doorman.parsing import write_time
 from doorman.planning.batch import RequestedImage
 from doorman.planning.drift import Drift
@@ -19,7 +22,7 @@ class SweepPlan:
 
     Attributes:
         notices: images of each `share.notified` to emit.
-        entries: what the pending report lists, the oldest first.
+        entries: what the pending report lists, the oldest first; as `PendingEntry` without its key.
         count: all pending shares, own images excluded.
         oldest: when the oldest of them was made; None where there is none.
     """
@@ -62,6 +65,44 @@ def hold_without_vault(
         image: place(RequestedImage(image_id=image, cause=cause), shares[image], decision, vaults)[1]
         for image, decision in decided.items()
     }
+
+
+def pending_report(
+    writer: EventWriter,
+    plan: SweepPlan,
+    *,
+    error: str | None = None,
+    cause: Cause,
+    now: datetime,
+    marks: Mapping[str, str] | None = None,
+    expired: Sequence[str] = (),
+) -> tuple[CloudEvent, ...]:
+    """Write the pending report of one project, also when there is nothing to list; in parts where it is large.
+
+    Args:
+        error: why the project could not be read.
+        marks: more extensions, such as `daily`.
+        expired: names of the policy's exceptions that count no more.
+    """
+    severity = "error" if error else "action" if plan.entries else "info"
+    told = [(entry["image_id"], entry["reason"], None, entry["rule"]) for entry in plan.entries]
+    keys = [make_key(writer, EventType.PENDING, *each) for each in told]
+    keyed = [(key, {**entry, "key": key}) for entry, key in zip(plan.entries, keys, strict=True)]
+    events = []
+    for part in pack(keyed) or [[]]:
+        data = {
+            "project_id": writer.project_id,
+            "count": plan.count,
+            "oldest_created_at": plan.oldest,
+            "images": [entry for _, entry in part],
+            "error": error,
+            **({"expired_exceptions": list(expired)} if expired else {}),
+        }
+        consumer = {**weigh(severity, dedupe(writer, EventType.PENDING, data)), **(marks or {})}
+        events.append(
+            make_event(writer, EventType.PENDING, data, subject=None, cause=cause, now=now, consumer=consumer)
+        )
+    return tuple(events)
 
 
 def _age(share: Share) -> tuple[float, str]:

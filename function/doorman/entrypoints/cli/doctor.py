@@ -22,7 +22,7 @@ from doorman.entrypoints.cli.output import ask, read_text, say, say_lines
 from doorman.entrypoints.cli.session import add_files, log_beside, read_settings
 from doorman.errors import Misconfigured
 from doorman.handlers.doctor import refuse_settings
-from doorman.handlers.projects import name_served
+from doorman.handlers.run import name_served
 from doorman.parsing import visible
 from doorman.planning.diagnosis import Finding, Mark
 from doorman.planning.redaction import Redactor

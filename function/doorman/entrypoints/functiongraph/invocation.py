@@ -24,18 +24,18 @@ from doorman.entrypoints.functiongraph.payload import (
     unwrap,
     unwrap_for_sender,
 )
-from doorman.entrypoints.http import Reply, refuse, work_off
+from doorman.entrypoints.http import Handle, Reply, refuse, work_off
 from doorman.errors import Rejected, Unavailable
 from doorman.events.cloudevents import check_encoding
 from doorman.events.messages import DOCTOR, TICK, EventType
 from doorman.events.writing import read_notice, share_notified_event
-from doorman.handlers.batching import Shared
 from doorman.handlers.bounds import Bounds
-from doorman.handlers.dispatch import Handler, handle_check, handle_triage
+from doorman.handlers.check_job import handle_check
 from doorman.handlers.project_run import ProjectRun
 from doorman.handlers.projects import Projects
 from doorman.handlers.run import Run
-from doorman.handlers.sweep import handle_sweep
+from doorman.handlers.sweep import Shared, Sweeps
+from doorman.handlers.triage import Batches
 from doorman.models import CloudEvent, Handled
 from doorman.parsing import Json
 from doorman.policy.policy import Policy
@@ -43,18 +43,30 @@ from doorman.runtime.logs import logger
 from doorman.sinks.huaweicloud import Target, find_beside
 from doorman.sinks.loopback import LogSink, LoopbackSink
 
-HANDLERS: Mapping[str, Handler] = {
-    EventType.NOTIFIED: handle_triage,
-    EventType.CHECK: handle_check,
-    EventType.SWEEP: handle_sweep,
-    TICK: handle_sweep,
-}
-"""What works an event off where follow-ups go to a sink."""
-
 _SWEEPS = (TICK, EventType.SWEEP)
 
 _WORST = (204, 400, 503, 500)
 """Answers, the one that counts most last: as long as a retry may help, it is asked for."""
+
+
+class Opened:
+    """The projects that are served with the credentials of a call, and what works their events off."""
+
+    def __init__(self, served: Projects) -> None:
+        self.served = served
+        self._batches = Batches(served)
+        self._sweeps = Sweeps(served)
+
+    def handlers(self, events: Sequence[CloudEvent]) -> dict[str, Handle]:
+        """Give what works off the events of one payload where a sink takes what follows; it is bounded together."""
+        projects = {_project_of(event) for event in events if event.type == EventType.NOTIFIED}
+        bounds = Bounds(sum(event.type == EventType.CHECK for event in events))
+        return {
+            EventType.NOTIFIED: partial(self._batches.handle, projects=len(projects)),
+            EventType.CHECK: partial(handle_check, self.served, bounds=bounds),
+            EventType.SWEEP: self._sweeps.handle,
+            TICK: self._sweeps.handle,
+        }
 
 
 class Invocations:
@@ -63,7 +75,7 @@ class Invocations:
     def __init__(self, connections: Connections, policy: Policy) -> None:
         self._connections = connections
         self._policy = policy
-        self._last: tuple[Grant | None, Projects] | None = None
+        self._last: tuple[Grant | None, Opened] | None = None
         self._runs = Shared()
         self._is_sender = connections.settings.mode == "forward"
         self._has_sink = bool(connections.settings.sink)
@@ -74,26 +86,29 @@ class Invocations:
         grant = read_grant(headers)
         try:
             check_encoding(headers)
-            served, unwrapped, unknown = await self._read(grant, body, follow_ups)
+            opened, unwrapped, unknown = await self._read(grant, body, follow_ups)
         except (Rejected, Unavailable) as error:
             return refuse(error, policy_digest=self._policy.digest)
         if unwrapped.ignored:
             logger().info("payload.ignored", reasons=[reason.value for reason in unwrapped.ignored])
+        served, digest = opened.served, self._policy.digest
         if any(event.type == DOCTOR for event in unwrapped.events):
             return await self._examine(grant, served)
-        handlers = dict(HANDLERS)
+        handlers = opened.handlers(unwrapped.events)
         if self._is_sender:
-            handlers[EventType.NOTIFIED] = handle_forward
+            handlers[EventType.NOTIFIED] = partial(handle_forward, served)
         if not self._has_sink:
-            handlers[TICK] = partial(self._share_run, grant)
-        replies = await work_off_all(served, unwrapped.events, handlers)
+            handlers[TICK] = partial(self._share_run, grant, served)
+        replies = await work_off_all(unwrapped.events, handlers, policy_digest=digest)
         if unknown and Ignored.PROJECT_NOT_SERVED in unwrapped.ignored:  # one that is known by name only may be meant
-            replies.append(refuse(unknown[0], policy_digest=self._policy.digest))
+            replies.append(refuse(unknown[0], policy_digest=digest))
         by_project: dict[str, list[CloudEvent]] = {}
         for event in follow_ups:
             by_project.setdefault(event.data["project_id"], []).append(event)
-        follow = partial(handle_follow_ups, checks=sum(event.type == EventType.CHECK for event in follow_ups))
-        replies += await asyncio.gather(*(work_off(served, follow, events) for events in by_project.values()))
+        checks = sum(event.type == EventType.CHECK for event in follow_ups)
+        follow = partial(handle_follow_ups, served, checks=checks)
+        work = (work_off(follow, each, policy_digest=digest) for each in by_project.values())
+        replies += await asyncio.gather(*work)
         return _sum_up(unwrapped, replies)
 
     async def _examine(self, grant: Grant | None, served: Projects) -> Reply:
@@ -114,26 +129,26 @@ class Invocations:
 
     async def _read(
         self, grant: Grant | None, body: bytes, follow_ups: list[CloudEvent]
-    ) -> tuple[Projects, Unwrapped, Sequence[Unavailable]]:
+    ) -> tuple[Opened, Unwrapped, Sequence[Unavailable]]:
         """Read a payload, which is not kept: it may be thirty times its bytes; and why projects are not known now."""
         payload = read_payload(body)
-        served = self._open(grant, follow_ups)
+        opened = self._open(grant, follow_ups)
         if self._is_sender:
-            return served, unwrap_for_sender(payload, receivers=self._connections.settings.identity.projects), ()
-        contexts, errors = await served.contexts()
+            return opened, unwrap_for_sender(payload, receivers=self._connections.settings.identity.projects), ()
+        contexts, errors = await opened.served.contexts()
         if errors and not contexts:
             raise errors[0]
-        return served, unwrap(payload, served={context.project_id for context in contexts}), errors
+        return opened, unwrap(payload, served={context.project_id for context in contexts}), errors
 
-    def _open(self, grant: Grant | None, follow_ups: list[CloudEvent]) -> Projects:
+    def _open(self, grant: Grant | None, follow_ups: list[CloudEvent]) -> Opened:
         """Find the projects that are served with these credentials; with a sink the last ones are kept, for tokens."""
         if self._last and self._last[0] == grant:
             return self._last[1]
         sink = None if self._has_sink else LoopbackSink(outer=LogSink(), go_on=follow_ups.append)
-        served = open_projects(self._connections, self._policy, sink=sink, credentials=self._lend(grant))
+        opened = Opened(open_projects(self._connections, self._policy, sink=sink, credentials=self._lend(grant)))
         if self._has_sink:
-            self._last = (grant, served)
-        return served
+            self._last = (grant, opened)
+        return opened
 
     def _lend(self, grant: Grant | None) -> Sequence[Credentials]:
         identity, sink = self._connections.settings.identity, self._connections.settings.sink
@@ -158,16 +173,14 @@ class Invocations:
         ]
 
 
-async def work_off_all(served: Projects, events: Sequence[CloudEvent], handlers: Mapping[str, Handler]) -> list[Reply]:
-    """Work off the events of one payload, each for itself but for sweeps; what they may cause is bounded together."""
+async def work_off_all(
+    events: Sequence[CloudEvent], handlers: Mapping[str, Handle], *, policy_digest: str
+) -> list[Reply]:
+    """Work off the events of one payload, each for itself but for sweeps."""
     sweeps = sorted((event for event in events if event.type in _SWEEPS), key=lambda event: event.type != TICK)
     groups = [[event] for event in events if event.type not in _SWEEPS] + ([sweeps] if sweeps else [])
-    projects = {_project_of(event) for event in events if event.type == EventType.NOTIFIED}
-    checks = sum(event.type == EventType.CHECK for event in events)
-    by_type: dict[str, Handler] = {**handlers, EventType.CHECK: partial(handle_check, bounds=Bounds(checks))}
-    if by_type[EventType.NOTIFIED] is handle_triage:
-        by_type[EventType.NOTIFIED] = partial(handle_triage, projects=len(projects))
-    return list(await asyncio.gather(*(work_off(served, by_type[group[0].type], group) for group in groups)))
+    work = (work_off(handlers[group[0].type], group, policy_digest=policy_digest) for group in groups)
+    return list(await asyncio.gather(*work))
 
 
 def _project_of(event: CloudEvent) -> str:
