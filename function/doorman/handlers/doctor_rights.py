@@ -6,7 +6,6 @@ The second half of `doctor`, once the services can be reached and logged in to; 
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from functools import partial
 from http import HTTPStatus
 from typing import Final, NoReturn
 
@@ -44,28 +43,23 @@ class Rights:
     is_on_time: bool
     reach: Callable[[Service, Mark], Awaitable[object]]
 
-    @property
-    def cloud(self) -> Cloud:
-        """The project's cloud."""
-        return self.context.cloud
-
     async def look(self) -> None:
         """Look at images, vaults and servers."""
         with self.chart.part(list_checks(Check.LIST, Check.WAITING, api=self.context.settings.api)):
             await self._look_at_images()
-        if self.cloud.service.has_jobs:
+        if self.context.cloud.service.has_jobs:
             await self._look_at_vaults()
         else:
             self.chart.add(Check.VAULTS, ok("none: plain OpenStack has no vaults, and needs none"))
         need = "nothing: only `doorman reconcile --usage` lists servers"
         with self.chart.guard(Check.SERVERS, mark=Mark.NOTE, fix=need):
             await self.reach("compute", Mark.NOTE)
-            servers, _ = await read(self.cloud.client, nova.list_servers(), nova.read_servers)
+            servers, _ = await read(self.context.cloud.client, nova.list_servers(), nova.read_servers)
             text = f"can be listed: {counted(len(servers), 'server')} booted from an image"
             self.chart.add(Check.SERVERS, ok(text))
 
     async def _look_at_images(self) -> None:
-        chart, cloud = self.chart, self.cloud
+        chart, cloud = self.chart, self.context.cloud
         try:
             lists = {status: await _page(cloud, cloud.service.list_shares(status)[0]) for status in _STATUSES}
         except (Unavailable, Refused) as error:
@@ -87,10 +81,11 @@ class Rights:
 
     async def _explain_list(self, error: Unavailable | Refused) -> NoReturn:
         """Say why the lists cannot be read, and how to mend that; nothing goes on without them."""
-        chart, cloud, api = self.chart, self.cloud, self.context.settings.api
+        chart, cloud, api = self.chart, self.context.cloud, self.context.settings.api
         if isinstance(error, Refused) and error.status == HTTPStatus.NOT_FOUND:
             fix = "set OS_IMAGE_ENDPOINT_OVERRIDE to the image service's URL, without any version"
-            if cloud.service.has_jobs and await _is_glance(cloud):
+            native = Request(method="GET", path="/v2/images", params=(("limit", "1"),))
+            if cloud.service.has_jobs and isinstance(await _try(cloud, native), Page):
                 fix = "this is plain OpenStack: set DOORMAN_API=glance"
             base = await cloud.client.credentials.endpoint("image")
             chart.block(Check.LIST, f"no image service of the kind {api} at {base} (404)", fix)
@@ -102,7 +97,7 @@ class Rights:
 
     async def _read_one(self, lists: assumptions.Lists) -> None:
         """Read one share by itself, and our own member row of it."""
-        chart, cloud = self.chart, self.cloud
+        chart, cloud = self.chart, self.context.cloud
         image = next((image for listed in lists.values() for image in listed.rows), None)
         if image is None:
             for each in (Check.READ, Check.MEMBER_ROW):
@@ -121,17 +116,17 @@ class Rights:
             chart.add(Check.MEMBER_ROW, assumptions.judge_member_row(row))
 
     async def _try_lists(self, full: assumptions.Listed) -> None:
-        chart, cloud = self.chart, self.cloud
+        chart, cloud = self.chart, self.context.cloud
         first = await _page(cloud, full.asked.with_param("limit", "1"))
         chart.add(Check.LIMIT, assumptions.judge_limit(full, first.page))
         second = (await _page(cloud, first.page.next)).page if first.page.next else None
         chart.add(Check.NEXT, assumptions.judge_next(first, second))
         asks = len(cloud.service.list_shares("pending")) > 1
-        hidden = await _try_with(cloud, full, "os_hidden", "true")
+        hidden = await _try(cloud, full.asked.with_param("os_hidden", "true"))
         chart.add(Check.HIDDEN, assumptions.judge_hidden(full, hidden, asks=asks))
         if cloud.service.has_whole_images:
-            found = [await _try_with(cloud, full, "__whole_image", value) for value in ("true", "false")]
-            chart.add(Check.WHOLE, assumptions.judge_whole(full, *found))
+            asked = [full.asked.with_param("__whole_image", value) for value in ("true", "false")]
+            chart.add(Check.WHOLE, assumptions.judge_whole(full, *[await _try(cloud, each) for each in asked]))
 
     async def _decide(self) -> None:
         """Say what the policy would do with what waits."""
@@ -149,7 +144,7 @@ class Rights:
         why = "the policy chooses among vaults" if is_needed else "no need, none is chosen"
         with self.chart.guard(Check.VAULTS, mark=mark, fix=f"grant cbr:vaults:list: {why}"):
             await self.reach("cbr", mark)
-            found = await self.cloud.vaults()
+            found = await self.context.cloud.vaults()
             self.chart.add(Check.VAULTS, ok(f"for servers' backups: {counted(len(found), 'vault')}"))
 
 
@@ -162,17 +157,8 @@ async def _page(cloud: Cloud, asked: Request) -> assumptions.Listed:
     return await cloud.client.send(asked, read_page)
 
 
-async def _try_with(cloud: Cloud, full: assumptions.Listed, name: str, value: str) -> Page | Exception:
+async def _try(cloud: Cloud, asked: Request) -> Page | Exception:
     try:
-        return (await _page(cloud, full.asked.with_param(name, value))).page
+        return (await _page(cloud, asked)).page
     except (Refused, Unavailable) as error:
         return error
-
-
-async def _is_glance(cloud: Cloud) -> bool:
-    request = Request(method="GET", path="/v2/images", params=(("limit", "1"),))
-    try:
-        await cloud.client.send(request, partial(read_object, what="image list"))
-    except (Refused, Unavailable):
-        return False
-    return True
