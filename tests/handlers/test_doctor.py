@@ -8,7 +8,7 @@ import pytest
 from doorman.cloud.project import Cloud
 from doorman.errors import Broken
 from doorman.handlers.context import ProjectContext
-from doorman.handlers.doctor_rights import Rights
+from doorman.handlers.doctor_rights import look_at_rights
 from doorman.models import Share
 from doorman.planning.diagnosis import Blocked, Chart, Check, Finding, Mark
 from tests.builders import GOLDEN, RECEIVER, Play, State
@@ -32,7 +32,7 @@ async def look(context: ProjectContext) -> list[Finding]:
     async def reach(*_: object) -> None:
         raise Blocked(Check.NAME)
 
-    await Rights(chart=chart, context=context, policy=context.policy, is_on_time=True, reach=reach).look()
+    await look_at_rights(chart, context, policy=context.policy, is_on_time=True, reach=reach)
     return chart.findings
 
 

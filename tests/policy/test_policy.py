@@ -149,14 +149,12 @@ vaults: [{candidates: [v1, v2]}]
     "other",
     [
         BASE.replace("version: 1", "version: 1  # a comment\ndefault: hold\nmode: enforce"),
-        BASE.replace("partners", "friends"),
-        BASE.replace('ccc, "group:partners"', "bbb, ccc, aaa"),
-        BASE.replace("[x-*, y]", "[y, x-*]"),
+        BASE.replace('{name: one, owners: [ccc, "group:partners"]', '{owners: [ccc, "group:partners"], name: one'),
         BASE.replace("os_type: Linux", "os_type: [Linux]"),
     ],
 )
 def test_the_digest_does_not_change_with_the_writing(other: str) -> None:
-    """Comments, defaults written out, names of groups, the order within a list: the meaning is the same."""
+    """Comments, defaults written out, the order of keys: it says the same."""
     assert load(other).digest == load(BASE).digest
 
 
@@ -179,17 +177,15 @@ def test_the_digest_changes_with_the_meaning(other: str) -> None:
 
 
 def test_groups_serve_projects_too() -> None:
-    """Of a rule and of a vault entry; the digest is that of the projects written out."""
-    text = """
+    """Of a rule and of a vault entry."""
+    policy = load("""
 version: 1
 groups: {prod: [p1, p2]}
 rules: [{name: one, owners: [aaa], projects: ["group:prod", p3], decision: accept}]
 vaults: [{projects: ["group:prod"], vault: v1}]
-"""
-    policy = load(text)
+""")
     assert policy.rules[0].projects == frozenset({"p1", "p2", "p3"})
     assert policy.vaults[0].projects == frozenset({"p1", "p2"})
-    assert policy.digest == load(text.replace('"group:prod"', "p2, p1")).digest
 
 
 def test_aliases_are_followed() -> None:

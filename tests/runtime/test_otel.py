@@ -82,15 +82,11 @@ def test_a_collector_that_is_away_is_a_line_in_the_log(monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize(
-    ("environ", "told"),
-    [
-        ({}, {"service.name": "doorman"}),
-        ({"K_SERVICE": "triage"}, {"service.name": "triage", "faas.name": "triage"}),
-        ({"K_SERVICE": "triage", "OTEL_SERVICE_NAME": "mine"}, {"service.name": "mine", "faas.name": "triage"}),
-    ],
+    ("environ", "name"),
+    [({}, "doorman"), ({"K_SERVICE": "triage"}, "triage"), ({"K_SERVICE": "triage", "OTEL_SERVICE_NAME": "it"}, "it")],
 )
 def test_a_process_says_which_function_it_is(
-    environ: dict[str, str], told: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    environ: dict[str, str], name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By the usual variables, else by its Knative Service."""
     for key, value in environ.items():
@@ -98,8 +94,7 @@ def test_a_process_says_which_function_it_is(
     tracers, _ = otel.make_providers({**environ, ALL: "http://127.0.0.1:1", "OTEL_METRICS_EXPORTER": "none"})
     assert isinstance(tracers, SdkTracerProvider)
     found = tracers.resource.attributes
-    assert {name: found.get(name) for name in ("service.name", "faas.name") if name in found} == told
-    assert found["service.instance.id"]
+    assert (found["service.name"], bool(found["service.instance.id"])) == (name, True)
 
 
 def test_the_first_event_connects(monkeypatch: pytest.MonkeyPatch) -> None:

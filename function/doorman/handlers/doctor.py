@@ -19,7 +19,7 @@ from doorman.cloud.auth.keystone import LoginRefused, PasswordExpired, Token
 from doorman.cloud.auth.tokens import is_known
 from doorman.errors import Misconfigured, Unavailable
 from doorman.events.messages import DOCTOR
-from doorman.handlers.doctor_rights import Rights
+from doorman.handlers.doctor_rights import look_at_rights
 from doorman.handlers.projects import Projects
 from doorman.models import CloudEvent
 from doorman.parsing import counted
@@ -115,9 +115,7 @@ class Examination:
         async def reach_service(service: Service, mark: Mark) -> None:
             await self._reach(await credentials.endpoint(service), mark=mark)
 
-        await Rights(
-            chart=chart, context=context, policy=self.policy, is_on_time=self.is_on_time, reach=reach_service
-        ).look()
+        await look_at_rights(chart, context, policy=self.policy, is_on_time=self.is_on_time, reach=reach_service)
 
     async def _reach(self, url: str, *, mark: Mark = Mark.MEND, client: httpx.AsyncClient | None = None) -> None:
         """Look at a host, once.

@@ -5,10 +5,8 @@ The second half of `doctor`, once the services can be reached and logged in to; 
 
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from functools import partial
 from http import HTTPStatus
-from typing import Final, NoReturn
+from typing import Final
 
 from doorman.cloud.api import glance, ims, nova
 from doorman.cloud.api.base import Answer, Page, Request, Service, read_object
@@ -21,136 +19,126 @@ from doorman.handlers.sweep import look
 from doorman.models import Cause, MemberStatus
 from doorman.parsing import counted
 from doorman.planning import assumptions
-from doorman.planning.diagnosis import Blocked, Chart, Check, Mark, list_checks, mend, ok
+from doorman.planning.diagnosis import Blocked, Chart, Check, Mark, Verdict, list_checks, mend, ok
 from doorman.policy.policy import Policy
 
 _STATUSES: Final[tuple[MemberStatus, ...]] = ("pending", "accepted", "rejected")
 _AGAIN: Final = "look again: the cloud answered a moment ago"
 
+Reach = Callable[[Service, Mark], Awaitable[object]]
 
-@dataclass(slots=True, kw_only=True, eq=False)
-class Rights:
-    """The look at one project.
 
-    Attributes:
+async def look_at_rights(
+    chart: Chart, context: ProjectContext, *, policy: Policy | str, is_on_time: bool, reach: Reach
+) -> None:
+    """Look at images, vaults and servers of one project.
+
+    Args:
         policy: or why it cannot be loaded.
         is_on_time: whether our clock is the cloud's.
         reach: looks at a service's host, which is marked so where it cannot be reached; what needs it stops then.
     """
-
-    chart: Chart
-    context: ProjectContext
-    policy: Policy | str
-    is_on_time: bool
-    reach: Callable[[Service, Mark], Awaitable[object]]
-
-    @property
-    def cloud(self) -> Cloud:
-        """The project's cloud."""
-        return self.context.cloud
-
-    async def look(self) -> None:
-        """Look at images, vaults and servers."""
-        with self.chart.part(list_checks(Check.LIST, Check.WAITING, api=self.context.settings.api)):
-            await self._look_at_images()
-        if self.cloud.service.has_jobs:
-            await self._look_at_vaults()
-        else:
-            self.chart.add(Check.VAULTS, ok("none: plain OpenStack has no vaults, and needs none"))
-        need = "nothing: only `doorman reconcile --usage` lists servers"
-        with self.chart.guard(Check.SERVERS, mark=Mark.NOTE, fix=need):
-            await self.reach("compute", Mark.NOTE)
-            servers, _ = await read(self.cloud.client, nova.list_servers(), nova.read_servers)
-            text = f"can be listed: {counted(len(servers), 'server')} booted from an image"
-            self.chart.add(Check.SERVERS, ok(text))
-
-    async def _look_at_images(self) -> None:
-        chart, cloud = self.chart, self.cloud
-        try:
-            lists = {status: await _page(cloud, cloud.service.list_shares(status)[0]) for status in _STATUSES}
-        except (Unavailable, Refused) as error:
-            await self._explain_list(error)
-        chart.add(Check.LIST, ok(f"the lists can be read: {assumptions.count_rows(lists)}"))
-        await self._read_one(lists)
-        chart.add(Check.MEMBER_STATUS, assumptions.judge_member_status(lists))
-        with chart.guard(Check.LIMIT, fix=_AGAIN):
-            await self._try_lists(max(lists.values(), key=lambda listed: len(listed.page.rows)))
-        rows = [row for listed in lists.values() for row in listed.rows.values()]
-        chart.add(Check.FACTS, assumptions.judge_facts(rows, project_id=cloud.project_id))
-        if cloud.service.has_jobs:
-            with chart.guard(Check.JOBS, fix=_AGAIN):
-                asked = ims.show_job(assumptions.UNKNOWN_JOB, project_id=cloud.project_id)
-                answers = [await cloud.client.send(each, lambda answer: answer) for each in asked]
-                chart.add(Check.JOBS, assumptions.judge_jobs(*answers))
+    cloud = context.cloud
+    with chart.part(list_checks(Check.LIST, Check.WAITING, api=context.settings.api)):
+        await _look_at_images(chart, cloud, await _read_lists(chart, context, is_on_time=is_on_time))
         with chart.guard(Check.WAITING, fix=_AGAIN):
-            await self._decide()
+            chart.add(Check.WAITING, await _decide(context, policy))
+    if cloud.service.has_jobs:
+        await _look_at_vaults(chart, cloud, policy, reach)
+    else:
+        chart.add(Check.VAULTS, ok("none: plain OpenStack has no vaults, and needs none"))
+    with chart.guard(Check.SERVERS, mark=Mark.NOTE, fix="nothing: only `doorman reconcile --usage` lists servers"):
+        await reach("compute", Mark.NOTE)
+        servers, _ = await read(cloud.client, nova.list_servers(), nova.read_servers)
+        chart.add(Check.SERVERS, ok(f"can be listed: {counted(len(servers), 'server')} booted from an image"))
 
-    async def _explain_list(self, error: Unavailable | Refused) -> NoReturn:
-        """Say why the lists cannot be read, and how to mend that; nothing goes on without them."""
-        chart, cloud, api = self.chart, self.cloud, self.context.settings.api
+
+async def _read_lists(chart: Chart, context: ProjectContext, *, is_on_time: bool) -> assumptions.Lists:
+    """Read the lists, or say why they cannot be read, and how to mend that; nothing goes on without them."""
+    cloud, api = context.cloud, context.settings.api
+    try:
+        lists = {status: await _page(cloud, cloud.service.list_shares(status)[0]) for status in _STATUSES}
+    except (Unavailable, Refused) as error:
         if isinstance(error, Refused) and error.status == HTTPStatus.NOT_FOUND:
             fix = "set OS_IMAGE_ENDPOINT_OVERRIDE to the image service's URL, without any version"
-            if cloud.service.has_jobs and await _is_glance(cloud):
+            native = Request(method="GET", path="/v2/images", params=(("limit", "1"),))
+            if cloud.service.has_jobs and isinstance(await _try(cloud, native), Page):
                 fix = "this is plain OpenStack: set DOORMAN_API=glance"
             base = await cloud.client.credentials.endpoint("image")
             chart.block(Check.LIST, f"no image service of the kind {api} at {base} (404)", fix)
-        if isinstance(error, Denied) and not self.is_on_time:
-            raise Blocked(Check.CLOCK)
+        if isinstance(error, Denied) and not is_on_time:
+            raise Blocked(Check.CLOCK) from error
         why = explain(cloud.service.list_shares("pending")[0], error) if isinstance(error, Refused) else error
         fix = "the right to list images: ims:images:list, or the role member (with access rules: GET /v2/images)"
         chart.block(Check.LIST, str(why), fix)
+    chart.add(Check.LIST, ok(f"the lists can be read: {assumptions.count_rows(lists)}"))
+    return lists
 
-    async def _read_one(self, lists: assumptions.Lists) -> None:
-        """Read one share by itself, and our own member row of it."""
-        chart, cloud = self.chart, self.cloud
-        image = next((image for listed in lists.values() for image in listed.rows), None)
-        if image is None:
-            for each in (Check.READ, Check.MEMBER_ROW):
-                chart.add(each, assumptions.NO_SHARES)
-            return
-        right = "ims:images:get" if cloud.service.has_jobs else "the role member"
-        try:
-            await cloud.client.send(glance.show_image(image), let_through)
-            row = await cloud.member(image)
-        except (Unavailable, Refused) as error:
-            fix = f"grant {right}; access rules must name GET /v2/images/* and /v2/images/*/members/*"
-            chart.add(Check.READ, mend(f"image {image}: {error}", fix))
-            chart.skip([Check.MEMBER_ROW], Check.READ)
-        else:
-            chart.add(Check.READ, ok(f"image {image} and its member row can be read"))
-            chart.add(Check.MEMBER_ROW, assumptions.judge_member_row(row))
 
-    async def _try_lists(self, full: assumptions.Listed) -> None:
-        chart, cloud = self.chart, self.cloud
-        first = await _page(cloud, full.asked.with_param("limit", "1"))
-        chart.add(Check.LIMIT, assumptions.judge_limit(full, first.page))
-        second = (await _page(cloud, first.page.next)).page if first.page.next else None
-        chart.add(Check.NEXT, assumptions.judge_next(first, second))
-        asks = len(cloud.service.list_shares("pending")) > 1
-        hidden = await _try_with(cloud, full, "os_hidden", "true")
-        chart.add(Check.HIDDEN, assumptions.judge_hidden(full, hidden, asks=asks))
-        if cloud.service.has_whole_images:
-            found = [await _try_with(cloud, full, "__whole_image", value) for value in ("true", "false")]
-            chart.add(Check.WHOLE, assumptions.judge_whole(full, *found))
+async def _look_at_images(chart: Chart, cloud: Cloud, lists: assumptions.Lists) -> None:
+    await _read_one(chart, cloud, lists)
+    chart.add(Check.MEMBER_STATUS, assumptions.judge_member_status(lists))
+    with chart.guard(Check.LIMIT, fix=_AGAIN):
+        await _try_lists(chart, cloud, max(lists.values(), key=lambda listed: len(listed.page.rows)))
+    rows = [row for listed in lists.values() for row in listed.rows.values()]
+    chart.add(Check.FACTS, assumptions.judge_facts(rows, project_id=cloud.project_id))
+    if cloud.service.has_jobs:
+        with chart.guard(Check.JOBS, fix=_AGAIN):
+            asked = ims.show_job(assumptions.UNKNOWN_JOB, project_id=cloud.project_id)
+            answers = [await cloud.client.send(each, lambda answer: answer) for each in asked]
+            chart.add(Check.JOBS, assumptions.judge_jobs(*answers))
 
-    async def _decide(self) -> None:
-        """Say what the policy would do with what waits."""
-        if isinstance(self.policy, str):
-            raise Blocked(Check.POLICY)
-        _, decided = await look(self.context, cause=Cause(id="doctor", correlation="doctor"))
-        counts = Counter(decision.action for decision in decided.values())
-        would = ", ".join(f"{counts[action]} {action}" for action in ("accept", "reject", "hold"))
-        self.chart.add(Check.WAITING, ok(f"{counted(len(decided), 'share')} to decide; the policy would: {would}"))
 
-    async def _look_at_vaults(self) -> None:
-        policy = self.policy
-        is_needed = not isinstance(policy, str) and any(entry.is_choice for entry in policy.vaults)
-        mark = Mark.MEND if is_needed else Mark.NOTE
-        why = "the policy chooses among vaults" if is_needed else "no need, none is chosen"
-        with self.chart.guard(Check.VAULTS, mark=mark, fix=f"grant cbr:vaults:list: {why}"):
-            await self.reach("cbr", mark)
-            found = await self.cloud.vaults()
-            self.chart.add(Check.VAULTS, ok(f"for servers' backups: {counted(len(found), 'vault')}"))
+async def _read_one(chart: Chart, cloud: Cloud, lists: assumptions.Lists) -> None:
+    """Read one share by itself, and our own member row of it."""
+    image = next((image for listed in lists.values() for image in listed.rows), None)
+    if image is None:
+        for each in (Check.READ, Check.MEMBER_ROW):
+            chart.add(each, assumptions.NO_SHARES)
+        return
+    right = "ims:images:get" if cloud.service.has_jobs else "the role member"
+    try:
+        await cloud.client.send(glance.show_image(image), let_through)
+        row = await cloud.member(image)
+    except (Unavailable, Refused) as error:
+        fix = f"grant {right}; access rules must name GET /v2/images/* and /v2/images/*/members/*"
+        chart.add(Check.READ, mend(f"image {image}: {error}", fix))
+        chart.skip([Check.MEMBER_ROW], Check.READ)
+    else:
+        chart.add(Check.READ, ok(f"image {image} and its member row can be read"))
+        chart.add(Check.MEMBER_ROW, assumptions.judge_member_row(row))
+
+
+async def _try_lists(chart: Chart, cloud: Cloud, full: assumptions.Listed) -> None:
+    first = await _page(cloud, full.asked.with_param("limit", "1"))
+    chart.add(Check.LIMIT, assumptions.judge_limit(full, first.page))
+    second = (await _page(cloud, first.page.next)).page if first.page.next else None
+    chart.add(Check.NEXT, assumptions.judge_next(first, second))
+    asks = len(cloud.service.list_shares("pending")) > 1
+    hidden = await _try(cloud, full.asked.with_param("os_hidden", "true"))
+    chart.add(Check.HIDDEN, assumptions.judge_hidden(full, hidden, asks=asks))
+    if cloud.service.has_whole_images:
+        asked = [full.asked.with_param("__whole_image", value) for value in ("true", "false")]
+        chart.add(Check.WHOLE, assumptions.judge_whole(full, *[await _try(cloud, each) for each in asked]))
+
+
+async def _decide(context: ProjectContext, policy: Policy | str) -> Verdict:
+    """Say what the policy would do with what waits."""
+    if isinstance(policy, str):
+        raise Blocked(Check.POLICY)
+    _, decided = await look(context, cause=Cause(id="doctor", correlation="doctor"))
+    counts = Counter(decision.action for decision in decided.values())
+    would = ", ".join(f"{counts[action]} {action}" for action in ("accept", "reject", "hold"))
+    return ok(f"{counted(len(decided), 'share')} to decide; the policy would: {would}")
+
+
+async def _look_at_vaults(chart: Chart, cloud: Cloud, policy: Policy | str, reach: Reach) -> None:
+    is_needed = not isinstance(policy, str) and any(entry.is_choice for entry in policy.vaults)
+    mark = Mark.MEND if is_needed else Mark.NOTE
+    why = "the policy chooses among vaults" if is_needed else "no need, none is chosen"
+    with chart.guard(Check.VAULTS, mark=mark, fix=f"grant cbr:vaults:list: {why}"):
+        await reach("cbr", mark)
+        chart.add(Check.VAULTS, ok(f"for servers' backups: {counted(len(await cloud.vaults()), 'vault')}"))
 
 
 async def _page(cloud: Cloud, asked: Request) -> assumptions.Listed:
@@ -162,17 +150,8 @@ async def _page(cloud: Cloud, asked: Request) -> assumptions.Listed:
     return await cloud.client.send(asked, read_page)
 
 
-async def _try_with(cloud: Cloud, full: assumptions.Listed, name: str, value: str) -> Page | Exception:
+async def _try(cloud: Cloud, asked: Request) -> Page | Exception:
     try:
-        return (await _page(cloud, full.asked.with_param(name, value))).page
+        return (await _page(cloud, asked)).page
     except (Refused, Unavailable) as error:
         return error
-
-
-async def _is_glance(cloud: Cloud) -> bool:
-    request = Request(method="GET", path="/v2/images", params=(("limit", "1"),))
-    try:
-        await cloud.client.send(request, partial(read_object, what="image list"))
-    except (Refused, Unavailable):
-        return False
-    return True

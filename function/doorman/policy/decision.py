@@ -136,7 +136,11 @@ def hold_without_vault(decision: Decision) -> Decision:
 
 def lapsed(share: Share, policy: Policy, *, now: datetime, at_door: bool = True) -> Rule | None:
     """Return the exception that would match the share, were it not for its last day; None where there is none."""
-    return next((rule for rule in policy.exceptions if _fails_by_day_alone(rule, share, now, at_door=at_door)), None)
+    for rule in policy.exceptions:
+        asked = (each for each in rule.conditions if at_door or not each.is_at_door)
+        if all(each.test(share, now) is (each.key != "expires") for each in asked):
+            return rule
+    return None
 
 
 def needs_vaults(decision: Decision) -> bool:
@@ -228,8 +232,3 @@ def _names(rule: Rule, share: Share, now: datetime) -> bool:
         return False
     about_owner = (each for each in rule.conditions if each.key in {"owners", "projects", "expires"})
     return all(each.test(share, now) for each in about_owner)
-
-
-def _fails_by_day_alone(rule: Rule, share: Share, now: datetime, *, at_door: bool) -> bool:
-    asked = (each for each in rule.conditions if at_door or not each.is_at_door)
-    return all(each.test(share, now) is (each.key != "expires") for each in asked)

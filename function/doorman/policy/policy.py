@@ -16,7 +16,7 @@ from doorman.policy.checks import GROUP, advise, check
 from doorman.policy.conditions import Condition, Test, always, on_day, on_image, on_members
 from doorman.policy.document import strict
 from doorman.policy.document.yaml_reader import Node
-from doorman.policy.schema import ExceptionEntry, ImagesEntry, PolicyFile, ReconcileEntry, RuleEntry
+from doorman.policy.schema import ExceptionEntry, ImagesEntry, PolicyFile, RuleEntry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +100,7 @@ class Policy:
     """A policy that was checked.
 
     Attributes:
-        digest: 16 hex digits over its meaning; comments and layout do not change it.
+        digest: 16 hex digits over what the file says; comments and layout do not change it.
         mode: `audit` decides and tells everything, and changes nothing.
         default: what happens to shares that no rule matches.
         rules: exceptions first, then the rules, in the order of the file. exceptions: these alone.
@@ -253,22 +253,5 @@ def _by_owner(rules: Iterable[Rule]) -> Mapping[str, tuple[Rule, ...]]:
 
 
 def _digest(content: PolicyFile) -> str:
-    meaning = content.model_dump(exclude={"groups"}, exclude_none=True)
-    if content.reconcile == ReconcileEntry.model_construct():
-        # This section came later: a policy that does not use it keeps its digest.
-        del meaning["reconcile"]
-    for section in ("exceptions", "rules", "vaults"):
-        for written, entry in zip(getattr(content, section), meaning[section], strict=True):
-            for key in ("owners", "projects"):
-                if key in entry:
-                    entry[key] = sorted(resolve(getattr(written, key), content) or ())
-    return sha256(json.dumps(_ordered(meaning), sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _ordered(value: object, key: str = "") -> object:
-    """Sort the lists whose order means nothing: all but those of entries and of candidates."""
-    if isinstance(value, dict):
-        return {name: _ordered(each, name) for name, each in value.items()}
-    if not isinstance(value, list) or key == "candidates":
-        return value
-    return [_ordered(each) for each in value] if value and isinstance(value[0], dict) else sorted(set(value))
+    meaning = json.dumps(content.model_dump(exclude_none=True), sort_keys=True)
+    return sha256(meaning.encode()).hexdigest()[:16]

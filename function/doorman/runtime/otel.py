@@ -249,10 +249,8 @@ def _pause(environ: Mapping[str, str], variable: str, usual: float) -> float | N
 
 
 def _describe(environ: Mapping[str, str]) -> Resource:
-    ours = {"service.version": VERSION, "service.instance.id": environ.get("HOSTNAME") or str(os.getpid())}
-    if "K_SERVICE" in environ:
-        ours |= {"faas.name": environ["K_SERVICE"], "faas.version": environ.get("K_REVISION", "")}
-    told = Resource.create(ours)
+    instance = environ.get("HOSTNAME") or str(os.getpid())
+    told = Resource.create({"service.version": VERSION, "service.instance.id": instance})
     if "OTEL_SERVICE_NAME" in environ or "service.name=" in environ.get("OTEL_RESOURCE_ATTRIBUTES", ""):
         return told
     return told.merge(Resource({"service.name": environ.get("K_SERVICE") or "doorman"}))

@@ -51,10 +51,7 @@ def configure(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> int:
     """Look, and tell; 1 where something must be mended."""
     kept: list[Exchange] | None = [] if arguments.record else None
-    return _finish(arguments, asyncio.run(look(arguments, clock=SystemClock(), kept=kept)), kept)
-
-
-def _finish(arguments: Namespace, found: Sequence[Finding], kept: list[Exchange] | None) -> int:
+    found = asyncio.run(look(arguments, clock=SystemClock(), kept=kept))
     if arguments.json:
         say_lines("\n".join(to_json(asdict(finding)).decode() for finding in found))
     else:
