@@ -115,9 +115,8 @@ async def _wait(context: ProjectContext, check: CheckData, bounds: Bounds) -> Jo
     """
     end = context.clock.monotonic() + context.settings.check_budget
     # A budget too small for several looks: earlier attempts count for them.
-    is_small = context.settings.check_budget < FIRST_PAUSE * (1 + GROWTH)
-    pause, unknown = FIRST_PAUSE, check.attempt - 1 if is_small else 0
-    look = bounds.watch(context, check.job_id)
+    unknown = check.attempt - 1 if context.settings.check_budget < FIRST_PAUSE * (1 + GROWTH) else 0
+    pause, look = FIRST_PAUSE, bounds.watch(context, check.job_id)
     while True:
         job = await look()
         unknown = unknown + 1 if job.state is JobState.UNKNOWN else 0
