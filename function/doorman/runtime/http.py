@@ -288,11 +288,11 @@ def trust(
             context.load_cert_chain(*certificate)
         except (OSError, ssl.SSLError) as error:
             raise Misconfigured(
-                f"cert: no readable PEM certificate with its key in {certificate[0]}"
+                f"OS_CERT or cert: no readable PEM certificate with its key in {certificate[0]}"
             ) from error
     for file in files or ((None,) if text else ()):
         try:
-            context.load_verify_locations(cafile=file, cadata=text)
+            context.load_verify_locations(cafile=file, cadata=text and text.encode("ascii", "ignore").decode())
         except (OSError, ssl.SSLError, ValueError) as error:
             where = f"OS_CACERT or cacert: not a readable set of PEM certificates in {file}"
             raise Misconfigured(where if file else "K_CA_CERTS: not a readable set of PEM certificates") from error
