@@ -151,12 +151,9 @@ def make_sink(connections: Connections, credentials: Sequence[Credentials]) -> S
         return HttpSink(url=settings.sink or "", clients=connections.sink, clock=clock, overrides=settings.overrides)
     from doorman.sinks.huaweicloud import CloudServiceSink  # noqa: PLC0415 - most have a broker
 
+    client = connections.sink.of(settings.sink.urn)
     return CloudServiceSink(
-        target=settings.sink,
-        credentials=credentials,
-        client=connections.sink.of(settings.sink.urn),
-        clock=clock,
-        overrides=settings.overrides,
+        target=settings.sink, credentials=credentials, client=client, clock=clock, overrides=settings.overrides
     )
 
 

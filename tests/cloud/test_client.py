@@ -207,10 +207,11 @@ async def test_endpoint_that_is_not_known(clock: FakeClock) -> None:
     assert script.requests == []
 
 
-async def test_endpoint_that_is_no_url(clock: FakeClock) -> None:
+@pytest.mark.parametrize("base", ["http://cloud.test:x", "http://cloud.test:99999", "http://xn--a.test"])
+async def test_endpoint_that_is_no_url(clock: FakeClock, base: str) -> None:
     """A catalog may name anything; no exception of the transport gets out."""
     with pytest.raises(Unavailable, match=r"^the endpoint of the image service is no URL: correct it$"):
-        await send(Script([OK]).client(clock, base="http://cloud.test:x"))
+        await send(Script([OK]).client(clock, base=base))
 
 
 async def test_calls_are_counted(clock: FakeClock) -> None:

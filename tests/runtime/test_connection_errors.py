@@ -69,6 +69,7 @@ def test_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", "direct.test")
     through = name_trouble(caused(), "https://iam.test")
     assert through == "iam.test:443 through the proxy proxy.test:3128: ConnectError"
+    assert name_trouble(httpx.ProxyError("407 Who are you?"), "https://iam.test").endswith(":3128: ProxyError (407)")
     assert name_trouble(caused(), "https://direct.test") == "direct.test:443: ConnectError"
 
 

@@ -129,7 +129,7 @@ async def test_authority_of_the_sink(server: Server) -> None:
 def test_extra_authorities_are_extra(tmp_path: Path) -> None:
     """Those of the system stay trusted beside them; what was read once is kept."""
     pem, _ = make_certificate(tmp_path)
-    context = trust(text=pem.read_text())
+    context = trust(text=f"# Főtanúsítvány\n{pem.read_text()}")
     system = trust()
     assert context.cert_store_stats()["x509_ca"] == system.cert_store_stats()["x509_ca"] + 1
     assert trust() is system

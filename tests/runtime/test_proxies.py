@@ -48,13 +48,8 @@ def test_which_proxy(named: dict[str, str], url: str, proxy: str | None) -> None
 def test_what_goes_straight(spared: str, urls: list[str]) -> None:
     """Names with what lies below them, addresses, networks of both kinds, and ports."""
     proxies = Proxies({"all": PROXY, "no": f"localhost,{spared},"})
-    others = [
-        "https://other.test",
-        "https://nocloud.test",
-        "https://11.1.2.3",
-        "https://[ff::1]",
-        "http://cloud.test:81",
-    ]
+    names = ["https://other.test", "https://nocloud.test", "https://xn--a.test"]
+    others = [*names, "https://11.1.2.3", "https://[ff::1]", "http://cloud.test:81"]
     assert [url for url in urls if proxies.find(httpx.URL(url))] == []
     far = [url for url in others if not (spared == "cloud.test" and "//cloud.test" in url) and "://" not in spared]
     assert [url for url in far if not proxies.find(httpx.URL(url))] == []

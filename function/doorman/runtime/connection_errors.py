@@ -15,7 +15,8 @@ def name_trouble(error: BaseException, url: str) -> str:
     target = urlsplit(url)
     proxy = urlsplit(Proxies.of_environment().find(httpx.URL(url)) or "")
     through = f" through the proxy {proxy.hostname}:{proxy.port or 80}" if proxy.hostname else ""
-    return f"{target.hostname}:{target.port or PORTS.get(target.scheme)}{through}: {name_cause(error)}"
+    said = f" ({str(error)[:3]})" if isinstance(error, httpx.ProxyError) and str(error)[:3].isdecimal() else ""
+    return f"{target.hostname}:{target.port or PORTS.get(target.scheme)}{through}: {name_cause(error)}{said}"
 
 
 def name_cause(error: BaseException) -> str:

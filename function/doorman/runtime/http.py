@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import cache, lru_cache, partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -49,7 +50,12 @@ def parse_url(text: str, params: tuple[tuple[str, str], ...] = ()) -> httpx.URL:
     Raises:
         httpx.InvalidURL: it is none.
     """
-    return httpx.URL(text, params=params) if params else httpx.URL(text)
+    url = httpx.URL(text, params=params) if params else httpx.URL(text)
+    try:
+        _ = url.host, urlsplit(text).port
+    except ValueError as error:  # a host that stands for no name, a port that there is none of
+        raise httpx.InvalidURL(str(error)) from error
+    return url
 
 
 def untie(response: httpx.Response) -> None:
@@ -117,9 +123,8 @@ def open_sender(url: str, *, timeout: float) -> httpx.Client:
     Raises:
         Misconfigured: a variable that names proxies is wrong.
     """
-    proxies = Proxies.of_environment()
     try:
-        proxy = proxies.find(httpx.URL(url))
+        proxy = Proxies.of_environment().find(parse_url(url))
     except httpx.InvalidURL:
         proxy = None  # which is told by whoever sends
     headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
@@ -182,7 +187,6 @@ class BoundedTransport(httpx.AsyncBaseTransport):
         """Close all connections."""
         if self._closing:
             self._closing.cancel()
-            self._closing = None
         await self._close()
 
     def _see(self, ends_at: float, _: bytes) -> None:
@@ -204,11 +208,10 @@ class BoundedTransport(httpx.AsyncBaseTransport):
         enough = 2 * self._longest + KEEP_ALIVE
         while (left := self._used_at + enough - self._clock.monotonic()) > 0:
             await self._clock.sleep(left)
-        self._closing = None
         await self._close()
 
     async def _close(self) -> None:
-        pools, self._pools = self._pools, {}
+        pools, self._pools, self._closing = self._pools, {}, None
         for pool in pools.values():
             await pool.aclose()
 
@@ -241,9 +244,10 @@ def put_down(client: httpx.AsyncClient, kept: list[Exchange]) -> None:
     """Put down what is answered, while it is read."""
 
     async def begin(response: httpx.Response) -> None:
-        exchange = Exchange(method=response.request.method, url=str(response.request.url), status=response.status_code)
-        kept.append(exchange)
-        response.stream = _SeenStream(response.stream, exchange.body.extend)
+        kept.append(
+            Exchange(method=response.request.method, url=str(response.request.url), status=response.status_code)
+        )
+        response.stream = _SeenStream(response.stream, kept[-1].body.extend)
 
     client.event_hooks["response"].append(begin)
 
@@ -256,13 +260,9 @@ def watch(client: httpx.AsyncClient) -> None:
 
     async def end(response: httpx.Response) -> None:
         url, began = response.request.url, response.request.extensions["doorman.began"]
+        ms = round((time.perf_counter() - began) * 1000, 1)
         logger().debug(
-            "request",
-            method=response.request.method,
-            host=url.host,
-            path=url.path,
-            status=response.status_code,
-            ms=round((time.perf_counter() - began) * 1000, 1),
+            "request", method=response.request.method, host=url.host, path=url.path, status=response.status_code, ms=ms
         )
 
     client.event_hooks = {"request": [begin], "response": [end]}
@@ -287,10 +287,12 @@ def trust(
         try:
             context.load_cert_chain(*certificate)
         except (OSError, ssl.SSLError) as error:
-            raise Misconfigured(f"cert: no readable PEM certificate with its key in {certificate[0]}") from error
+            raise Misconfigured(
+                f"OS_CERT or cert: no readable PEM certificate with its key in {certificate[0]}"
+            ) from error
     for file in files or ((None,) if text else ()):
         try:
-            context.load_verify_locations(cafile=file, cadata=text)
+            context.load_verify_locations(cafile=file, cadata=text and text.encode("ascii", "ignore").decode())
         except (OSError, ssl.SSLError, ValueError) as error:
             where = f"OS_CACERT or cacert: not a readable set of PEM certificates in {file}"
             raise Misconfigured(where if file else "K_CA_CERTS: not a readable set of PEM certificates") from error

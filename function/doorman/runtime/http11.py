@@ -76,8 +76,7 @@ class _Connection(asyncio.Protocol):
         self._news.set()
 
     def eof_received(self) -> None:
-        self._http.receive_data(b"")
-        self._news.set()
+        self.connection_lost(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._error = exc

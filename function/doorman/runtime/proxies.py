@@ -85,9 +85,9 @@ def _read_spared(entry: str) -> tuple[IPv4Network | IPv6Network | str, int | Non
 def _is_spared(url: httpx.URL, host: IPv4Network | IPv6Network | str, port: int | None) -> bool:
     if port is not None and port != (url.port or PORTS[url.scheme]):
         return False
-    if isinstance(host, str):
-        return url.host == host or url.host.endswith(host if host.startswith(".") else f".{host}")
     try:
+        if isinstance(host, str):
+            return url.host == host or url.host.endswith(host if host.startswith(".") else f".{host}")
         return ip_address(url.host) in host
     except ValueError:
         return False

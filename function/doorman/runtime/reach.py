@@ -63,16 +63,14 @@ async def reach(url: str, *, client: httpx.AsyncClient, clock: Clock) -> Reached
     try:
         found = await asyncio.get_running_loop().getaddrinfo(asked.hostname or "", asked.port or 0)
     except (OSError, UnicodeError) as error:
-        trouble = f"{asked.hostname}: {name_cause(error)}"
-        return Reached(**seen, fault="name", trouble=trouble, at=clock.now())
+        return Reached(**seen, fault="name", trouble=f"{asked.hostname}: {name_cause(error)}", at=clock.now())
     seen["addresses"] = tuple(dict.fromkeys(str(each[4][0]) for each in found))
     try:
         answer = await client.get(base, auth=httpx.Auth(), headers={"Accept": "application/json"})
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         is_behind = any(isinstance(cause, ssl.SSLError) for cause in list_causes(error))  # who speaks TLS to us
         fault: Literal["proxy", "connection"] = "proxy" if via and not is_behind else "connection"
-        said = f" ({str(error)[:3]})" if isinstance(error, httpx.ProxyError) and str(error)[:3].isdecimal() else ""
-        return Reached(**seen, fault=fault, trouble=name_trouble(error, base) + said, at=clock.now())
+        return Reached(**seen, fault=fault, trouble=name_trouble(error, base), at=clock.now())
     if via and (answer.status_code in _PROXYS_OWN or _is_page(answer, base)):
         trouble = f"{seen['host']} through the proxy {seen['proxy']}: it answers {answer.status_code} itself"
         return Reached(**seen, fault="proxy", trouble=trouble, at=clock.now())

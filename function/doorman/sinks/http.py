@@ -44,8 +44,7 @@ class HttpSink:
         Raises:
             Unavailable: the sink did not take it.
         """
-        headers, body = self._draft(event)
-        await hand_over(partial(self._post, event, headers, body), self.clock)
+        await hand_over(partial(self._post, event), self.clock)
 
     async def send(self, event: CloudEvent) -> httpx.Response:
         """Post one event, once, and give whatever the sink answers.
@@ -53,12 +52,9 @@ class HttpSink:
         Raises:
             httpx.HTTPError, httpx.InvalidURL: it did not.
         """
-        headers, body = self._draft(event)
-        return await self.clients.of(event.source).post(self.url, headers=headers, content=body)
-
-    def _draft(self, event: CloudEvent) -> tuple[dict[str, str], bytes]:
         headers, body = write(replace(event, extensions={**event.extensions, **self.overrides}))
-        return headers | self._prove(), body
+        client = self.clients.of(event.source)
+        return await client.post(parse_url(self.url), headers=headers | self._prove(), content=body)
 
     def _prove(self) -> dict[str, str]:
         try:
@@ -66,10 +62,9 @@ class HttpSink:
         except (OSError, ValueError):
             return {}  # nobody asks, or the sink will say that it does
 
-    async def _post(self, event: CloudEvent, headers: Mapping[str, str], body: bytes) -> None:
+    async def _post(self, event: CloudEvent) -> None:
         try:
-            client = self.clients.of(event.source)
-            response = await client.post(parse_url(self.url), headers=headers, content=body)
+            response = await self.send(event)
         except (httpx.ConnectError, httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError) as error:
             raise Broken(f"the sink does not take {event.type}") from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:

@@ -94,6 +94,12 @@ def test_several_regions_must_be_chosen_from() -> None:
         find(*entries, entry="it")
 
 
+@pytest.mark.parametrize("url", ["https://[::1", "https://ims.test:99999", "https://u:secret@ims.test", "https://:80"])
+def test_endpoint_that_is_no_url(url: str) -> None:
+    """Where no request can go, or what hides a password, counts as missing."""
+    assert find(entry("image", url), entry("image", "https://good.test")) == "https://good.test"
+
+
 @pytest.mark.parametrize("raw", [None, 7, "x", {}, [None], [{"type": None}], [{"type": "image", "endpoints": None}]])
 def test_no_catalog(raw: object) -> None:
     """What is no catalog has no services; nothing ends a login."""
@@ -104,15 +110,8 @@ def test_no_catalog(raw: object) -> None:
 def test_others_faults_are_not_ours(shape: type) -> None:
     """A null URL or type, a URL that is none, an odd region or interface, of whatever service: it is left out."""
     good = {"url": "https://ims.test", "interface": "public", "region": "eu-de", "region_id": None}
-    endpoints = [
-        {**good, "url": ""},
-        {**good, "url": "/v2/p"},
-        good,
-        None,
-        {"url": None},
-        {**good, "region": 5},
-        {**good, "interface": None},
-    ]
+    odd = [{**good, **each} for each in ({"url": ""}, {"url": "/v2/p"}, {"region": 5}, {"interface": None})]
+    endpoints = [*odd, good, None, {"url": None}]
     rows = [{"type": "image", "endpoints": endpoints}, {"type": ["image"], "endpoints": []}, {"type": "mine"}]
     raw = rows if shape is list else dict(enumerate(rows))
     assert TypeAdapter(Catalog).validate_python(raw) == (Entry.model_validate({"type": "image", "endpoints": [good]}),)

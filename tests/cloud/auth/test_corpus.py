@@ -68,6 +68,9 @@ ENTRIES: Mapping[str, tuple[str, Works | str]] = {
     "3 an agency by IDs": (
         f"{{auth_type: agency, auth: {{{USER}, {PROJECT}, target_domain_id: L, {AGENCY}, target_project_id: x}}}}",
         works(project__id="x", agency__domain__id="L", agency__name="a")),
+    "3 an agency beside auth": (
+        f"{{auth_type: agency, target_domain_id: L, {AGENCY}, target_project_id: x, auth: {{{USER}}}}}",
+        works(project__id="x", agency__domain__id="L", agency__name="a")),
     "4 the password beside auth": (
         f"{{password: p, auth: {{auth_url: {URL}, username: u, user_domain_name: d, {PROJECT}}}}}",
         works(Plugin, "password")),

@@ -117,7 +117,7 @@ def test_one_client_certificate(tmp_path: Path) -> None:
     ):
         find_certificate(list_served(Identity.from_environ({"OS_CLOUD": "e1,e2", **named})))
     settings = Settings.from_environ({"OS_CLOUD": "e0", **named}, is_sink_required=False)
-    with pytest.raises(Misconfigured, match=r"^cert: no readable PEM certificate with its key in c0$"):
+    with pytest.raises(Misconfigured, match=r"^OS_CERT or cert: no readable PEM certificate with its key in c0$"):
         connect(settings, clock=SystemClock())
 
 

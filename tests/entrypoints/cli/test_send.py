@@ -98,6 +98,7 @@ def test_the_default_is_called_one(
         ("http://127.0.0.1:1", "Connection refused"),
         ("smn:urn:x", "missing an 'http://' or 'https://' protocol"),
         ("http://\x7f", "this is no URL"),
+        ("http://xn--a", "this is no URL"),
         ("http://user:pass-word@127.0.0.1:1", "Connection refused"),
         ("http://user:pass-word/@127.0.0.1", "to http://***@127.0.0.1: this is no URL"),
         ("user:pass-word@127.0.0.1", "missing an 'http://' or 'https://' protocol"),

@@ -184,6 +184,7 @@ def test_a_rule_that_is_said_never_to_match_never_does(generated: list[dict[str,
 
 GLANCE = "3: plain OpenStack (Glance)"
 AUDIT = "the whole policy is in audit mode: everything is told, nothing is done; remove `mode` when it is right"
+REST = "it rejects everything that comes to it; `default` is for what is left"
 SYSTEM = "without a wildcard, no system calls itself exactly so"
 COMPARES = "compares nothing, it is a pattern: list one for each version, such as"
 BEGINS = "a system begins with its name, the cloud writes `CentOS 7.9 64bit`"
@@ -255,10 +256,8 @@ BEGINS = "a system begins with its name, the cloud writes `CentOS 7.9 64bit`"
                 for each in ("!golden-*", "group:g")
             ],
         ),
-        (
-            rules("name: all, decision: reject"),
-            ["3: `all` has no condition: it rejects everything that comes to it; `default` is for what is left"],
-        ),
+        (rules("name: all, decision: reject"), [f"3: `all` has no condition: {REST}"]),
+        (rules("name: all, images: {names: ['*']}, decision: reject"), [f"3: `all` has no condition but `*`: {REST}"]),
         (
             rules(f"name: kill, owners: [{OWNER}], decision: reject, mode: audit"),
             ["3: `kill` is on trial and changes nothing: remove `mode: audit` to keep these owners out"],

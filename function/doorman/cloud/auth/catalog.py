@@ -8,6 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, OnErrorOmit
 
 from doorman.cloud.api.base import Service
 from doorman.cloud.auth.accounts import Account
+from doorman.cloud.auth.variables import is_plain_url
 from doorman.errors import Misconfigured
 
 # `service_type`s under which clouds list the service, the usual one first.
@@ -94,7 +95,7 @@ def list_endpoints(catalog: Sequence[Entry], service: Service, *, interface: str
         for entry in catalog
         if entry.type == name
         for endpoint in entry.endpoints
-        if endpoint.interface.removesuffix("URL") == interface
+        if endpoint.interface.removesuffix("URL") == interface and is_plain_url(endpoint.url)
     ]
 
 

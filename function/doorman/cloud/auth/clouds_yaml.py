@@ -167,7 +167,11 @@ def list_places(entry: dict[str, Any]) -> dict[str, Any]:
     """List what the entry sets by place: `region_name`, `auth.username`."""
     auth = entry.get("auth")
     nested = auth if isinstance(auth, dict) else {}
-    return {**{str(key): value for key, value in entry.items()}, **{f"auth.{key}": nested[key] for key in nested}}
+    places = {**{str(key): value for key, value in entry.items()}, **{f"auth.{key}": nested[key] for key in nested}}
+    if places.get("auth_type") == "agency":  # which openstacksdk, that reads both places, does not know
+        kept = {place for place in places if place in KNOWN or f"auth.{place}" not in KNOWN}
+        places = {place if place in kept else f"auth.{place}": value for place, value in places.items()}
+    return places
 
 
 def drop_unset(entry: dict[str, Any], *, levels: int = 2) -> dict[str, Any]:

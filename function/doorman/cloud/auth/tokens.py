@@ -13,6 +13,7 @@ from doorman.cloud.auth.keystone import LoginRefused, Token, agency_body, login_
 from doorman.errors import Misconfigured, Unavailable
 from doorman.runtime.clock import Clock
 from doorman.runtime.connection_errors import name_trouble
+from doorman.runtime.http import parse_url
 
 PAUSE = 1.0  # seconds between attempts after a failed login
 LONGEST_PAUSE = 60.0  # however long Keystone's Retry-After
@@ -215,7 +216,9 @@ async def post(
     url = tokens_url(account)
     headers = {"Accept": "application/json"} | ({"X-Auth-Token": bearer.value} if bearer else {})
     try:
-        answer = await client.post(url, json=body, headers=headers, auth=httpx.Auth(), follow_redirects=False)
+        answer = await client.post(
+            parse_url(url), json=body, headers=headers, auth=httpx.Auth(), follow_redirects=False
+        )
     except httpx.TimeoutException as error:
         raise Unavailable(f"Keystone at {url} did not answer in time") from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:

@@ -89,8 +89,7 @@ def is_plain_url(text: str) -> bool:
     """Say whether `text` is an http(s) URL with a host and nothing that could hide a secret."""
     try:
         url = urlsplit(text)
-        port_is_legal = url.port is None or url.port > 0
+        is_one = url.port != 0 and url.scheme in {"http", "https"} and bool(url.hostname)
     except ValueError:
         return False
-    plain = not (url.username or url.password or url.query or url.fragment or set(text) & set(" \t\r\n{}"))
-    return plain and port_is_legal and url.scheme in {"http", "https"} and bool(url.hostname)
+    return is_one and not (url.username or url.password or url.query or url.fragment or set(text) & set(" \t\r\n{}"))

@@ -17,7 +17,7 @@ from doorman.entrypoints.cli.tables import NOTHING
 from doorman.errors import Misconfigured, Unavailable
 from doorman.events.dead_letters import Letter, read_letters
 from doorman.parsing import counted, visible
-from doorman.runtime.http import open_sender
+from doorman.runtime.http import open_sender, parse_url
 
 TIMEOUT: Final = 60.0
 HEADING: Final = ("ID", "TYPE", "PROJECT", "IMAGES", "CODE", "WHY", "SAID")
@@ -67,7 +67,7 @@ def _read(source: str) -> bytes:
         return read_bytes(source)
     try:
         with open_sender(source, timeout=TIMEOUT) as client:
-            answer = client.get(source)
+            answer = client.get(parse_url(source))
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise Unavailable(f"{bare(source)}: cannot be fetched ({type(error).__name__})") from error
     if not answer.is_success:
@@ -86,7 +86,7 @@ def _send(client: httpx.Client, url: str, letter: Letter) -> str:
     if not letter.event:
         return "not sent (no event)"
     try:
-        answer = client.post(url, content=to_json(letter.revive()), headers=_STRUCTURED)
+        answer = client.post(parse_url(url), content=to_json(letter.revive()), headers=_STRUCTURED)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         return f"not sent ({type(error).__name__})"
     word = "sent" if answer.is_success else "not taken"

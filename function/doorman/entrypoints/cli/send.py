@@ -8,7 +8,7 @@ import httpx
 
 from doorman.entrypoints.cli.output import bare, read_bytes, say
 from doorman.events.files import read_message
-from doorman.runtime.http import open_sender
+from doorman.runtime.http import open_sender, parse_url
 
 _LOCAL: Final = "http://127.0.0.1:8080"
 _TIMEOUT: Final = 30.0
@@ -33,7 +33,7 @@ def _send(client: httpx.Client, url: str, file: str, *, hint: str) -> bool:
     message = read_message(read_bytes(file))
     try:
         headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in message.headers.items()]
-        answer = client.post(url, content=message.body, headers=headers)
+        answer = client.post(parse_url(url), content=message.body, headers=headers)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         # of a URL that is none, the error quotes a part, which may be half a password
         why = "this is no URL" if isinstance(error, httpx.InvalidURL) else str(error) or type(error).__name__

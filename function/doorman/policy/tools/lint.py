@@ -213,16 +213,16 @@ def _rules(places: Sequence[_Placed], today: date) -> Found:
     for place in places:
         path, rule = place.path, place.rule
         does = {"accept": "accepts", "reject": "rejects", "hold": "holds"}[rule.action]
+        stars = {f"images.{key}" for key in PATTERNS & place.images.keys() if "*" in place.images[key]}
         if rule.expires and rule.expires < today:
             text = f"the exception `{rule.name}` no longer counts: remove it, or set a later day"
             yield (*path, "expires"), text
         elif rule.expires and rule.expires > today + LONG:
             text = f"the exception `{rule.name}` in effect never ends: set a day within two years, or make it a rule"
             yield (*path, "expires"), text
-        elif not rule.conditions:
-            text = (
-                f"`{rule.name}` has no condition: it {does} everything that comes to it; `default` is for what is left"
-            )
+        elif stars.issuperset(each.key for each in rule.conditions):
+            asks = "has no condition but `*`" if stars else "has no condition"
+            text = f"`{rule.name}` {asks}: it {does} everything that comes to it; `default` is for what is left"
             yield (*path, "decision"), text
         elif rule.audit and rule.action == "reject" and rule.owners and not place.images:
             text = f"`{rule.name}` is on trial and changes nothing: remove `mode: audit` to keep these owners out"
