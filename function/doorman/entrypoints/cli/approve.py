@@ -6,27 +6,24 @@ Shows what it will do and asks, does it with the person's own credentials, and t
 import asyncio
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
 from functools import partial
 from uuid import uuid4
 
-from doorman.entrypoints.cli.explain_live import Looked, look
+from doorman.entrypoints.cli.explain_live import check_images, look
 from doorman.entrypoints.cli.output import ask
 from doorman.entrypoints.cli.progress import supervise
 from doorman.entrypoints.cli.run import FAILED, exit_code, show_report
 from doorman.entrypoints.cli.session import add_files, add_json, find_context, open_projects
-from doorman.entrypoints.cli.tables import NOTHING, Known, describe
 from doorman.errors import Misconfigured
 from doorman.events.messages import EventType
 from doorman.handlers.context import ProjectContext
 from doorman.handlers.project_run import ProjectRun
 from doorman.handlers.run import Report, Run
-from doorman.models import Action, Reason, Share, is_image_id, is_plain_id
+from doorman.models import Action, is_plain_id
 from doorman.parsing import counted, visible
 from doorman.planning.outcomes import WANTED
-from doorman.policy.decision import Decision
 from doorman.policy.override import override_by_hand
 
 MAX_REASON = 1000
@@ -70,18 +67,17 @@ def run(arguments: Namespace) -> int:
     images = _check(arguments)
     if arguments.yes:
         return asyncio.run(_settle(arguments, images))
-    return _ask(arguments, images, _describe(asyncio.run(look(arguments, images))))
+    seen = look(arguments, images)
+    return _ask(arguments, images, [line for told in seen for line in (told.heading, *told.said, told.end, "")])
 
 
 def _check(arguments: Namespace) -> Sequence[str]:
-    for image in arguments.image:
-        if not is_image_id(image):
-            raise Misconfigured(f"IMAGE: {image[:80]!r} is no image ID (a UUID)")
+    images = check_images(arguments.image)
     if arguments.vault is not None and not is_plain_id(arguments.vault):
         raise Misconfigured(f"--vault: {arguments.vault[:80]!r} is no ID: 1 to 64 of A-Z a-z 0-9 _ -")
     if not arguments.reason.strip() or len(arguments.reason) > MAX_REASON:
         raise Misconfigured(f"--reason: say why, in 1 to {MAX_REASON} characters")
-    return list(dict.fromkeys(image.lower() for image in arguments.image))
+    return images
 
 
 def _ask(arguments: Namespace, images: Sequence[str], seen: Sequence[str]) -> int:
@@ -92,28 +88,6 @@ def _ask(arguments: Namespace, images: Sequence[str], seen: Sequence[str]) -> in
         sys.stderr.write("doorman: nothing was changed\n")
         return FAILED
     return asyncio.run(_settle(arguments, images))
-
-
-def _describe(looked: Looked) -> list[str]:
-    """Say how the shares stand, and what the policy would do with them."""
-    context, shares, would, known = looked
-    now = context.clock.now()
-    return [line for each, share in shares.items() for line in (*_tell(each, share, known, would.get(each), now), "")]
-
-
-def _tell(image: str, share: Share | None, known: Known, would: Decision | None, now: datetime) -> Iterator[str]:
-    """Say what the image is, whose, how it stands, and what the policy would do."""
-    yield f"{image}  {(share and share.name) or NOTHING}"
-    if share is None:
-        yield f"  {Reason.NOT_SHARED}: the cloud knows no such share of this project"
-        return
-    yield f"  {describe(share, now=now) or 'nothing is known of what it is'}"
-    yield f"  of {known.owner(share.owner)}, stands as {share.member_status or NOTHING}"
-    if would is None:
-        yield f"  the policy cannot decide: {Reason.FACT_UNKNOWN}"
-        return
-    why = f"{would.reason} ({would.failed_condition})" if would.failed_condition else would.reason
-    yield f"  the policy would {would.action} it{f', rule {would.rule}' if would.rule else ''}: {why}"
 
 
 async def _settle(arguments: Namespace, images: Sequence[str]) -> int:
