@@ -9,14 +9,12 @@ from textwrap import wrap
 from typing import Any
 
 from doorman.entrypoints.cli.output import table
-from doorman.events.outcomes import NEEDS_VAULT, approve_command
+from doorman.events.outcomes import FEW, NEEDS_VAULT, approve_command
 from doorman.models import CloudEvent, Share
 from doorman.parsing import counted, visible
 
 COLUMNS = ("PROJECT", "IMAGE", "NAME", "OWNER", "WHAT", "DECISION", "RULE", "REASON", "OUTCOME")
 NOTHING = "-"
-FEW = 3
-"""Up to so many images are named in a command that accepts them."""
 
 _WOULD = {"accept": "would be accepted", "reject": "would be rejected", "hold": "would be held"}
 _HELD = ("held", "would be held")
@@ -202,9 +200,9 @@ def _commands(some: Sequence[Line], known: Known, width: int | None, *, settle: 
 
     for (project_id, _), group in groupby(sorted(some, key=key), key):
         part = list(group)
-        images = " ".join(line.entry["image_id"] for line in part) if len(part) <= FEW else "IMAGE..."
-        command = approve_command(images, project_id=project_id, reason=part[0].entry["reason"])
-        command = command.replace(" approve ", f" {settle} ", 1) + known.given
+        images = (line.entry["image_id"] for line in part)
+        command = approve_command(*images, project_id=project_id, reason=part[0].entry["reason"], settle=settle)
+        command += known.given
         command += f"  # {len(part)} shares" if len(part) > FEW else ""
         yield command.replace(" --", " \\\n    --", 1) if width and len(command) + 2 > width else command
 
