@@ -12,7 +12,7 @@ from functools import partial
 from uuid import uuid4
 
 from doorman.entrypoints.cli.explain_live import check_images, look
-from doorman.entrypoints.cli.output import ask
+from doorman.entrypoints.cli.output import ask, complain
 from doorman.entrypoints.cli.progress import supervise
 from doorman.entrypoints.cli.run import FAILED, exit_code, show_report
 from doorman.entrypoints.cli.session import add_files, add_json, find_context, open_projects
@@ -85,7 +85,7 @@ def _ask(arguments: Namespace, images: Sequence[str], seen: Sequence[str]) -> in
     sys.stderr.write("".join(f"{visible(line)}\n" for line in seen))
     count = counted(len(images), "share")
     if not ask(f"{arguments.action} {count} in project {arguments.project}, because: {visible(arguments.reason)}"):
-        sys.stderr.write("doorman: nothing was changed\n")
+        complain("nothing was changed")
         return FAILED
     return asyncio.run(_settle(arguments, images))
 
@@ -109,9 +109,9 @@ async def _settle(arguments: Namespace, images: Sequence[str]) -> int:
 def _say_reach(context: ProjectContext) -> None:
     """Say where nothing was done, or nobody was told."""
     if context.is_audit:
-        sys.stderr.write("doorman: nothing was changed: Doorman is in audit mode (DOORMAN_MODE or the policy's mode)\n")
+        complain("nothing was changed: Doorman is in audit mode (DOORMAN_MODE or the policy's mode)")
     elif not context.settings.sink:
-        sys.stderr.write("doorman: nobody else was told: K_SINK is not set, so keep this output as the record\n")
+        complain("nobody else was told: K_SINK is not set, so keep this output as the record")
 
 
 async def _decide(arguments: Namespace, images: Sequence[str], by: str, project_run: ProjectRun) -> None:

@@ -158,6 +158,11 @@ def cut(line: str) -> str:
     return line if len(line) <= width else f"{line[: width - 1]}…"
 
 
+def complain(*lines: str) -> None:
+    """Write lines to stderr: what a person should know beside the answer."""
+    sys.stderr.write("".join(f"doorman: {visible(line)}\n" for line in lines))
+
+
 def say_lines(text: str) -> None:
     """Write a text whose line ends are our own, such as JSON."""
     for line in text.split("\n"):

@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from functools import partial
 from uuid import uuid4
 
-from doorman.entrypoints.cli.output import ask, cut, is_screen, say, table
+from doorman.entrypoints.cli.output import ask, complain, cut, is_screen, say, table
 from doorman.entrypoints.cli.progress import supervise
 from doorman.entrypoints.cli.run import FAILED, configure_look, exit_code, is_failed, open_look, show_report
 from doorman.entrypoints.cli.session import Session
@@ -41,7 +41,7 @@ def _ask_first(arguments: Namespace, looked: tuple[int, bool]) -> int:
     if code != FAILED:
         return code
     if not is_any or not ask("settle anew what the policy accepts or rejects?"):
-        sys.stderr.write("doorman: nothing was changed\n")
+        complain("nothing was changed")
         return FAILED
     return asyncio.run(_run(arguments, is_enforced=True))[0]
 

@@ -13,7 +13,7 @@ from signal import Signals
 from uuid import uuid4
 
 from doorman.entrypoints.cli import notify, tables
-from doorman.entrypoints.cli.output import SturdyStream, is_screen, say, write_lines
+from doorman.entrypoints.cli.output import SturdyStream, complain, is_screen, say, write_lines
 from doorman.entrypoints.cli.progress import say_left, supervise
 from doorman.entrypoints.cli.report import read_events
 from doorman.entrypoints.cli.report_page import try_page, write_page
@@ -21,7 +21,6 @@ from doorman.entrypoints.cli.session import Session, add_json, add_projects, ope
 from doorman.entrypoints.cli.state_file import keys_of, keys_of_people, only_new, read_keys, write_keys
 from doorman.errors import Misconfigured
 from doorman.handlers.run import Report, Run
-from doorman.parsing import visible
 from doorman.runtime import telemetry
 
 DONE, FAILED = 0, 1
@@ -114,8 +113,7 @@ def show_report(arguments: Namespace, session: Session, report: Report, *, nothi
         write_lines(only_new(report.untold, session.told))
     elif found or report.is_faultless:
         _show(found, replace(session.known, shares=report.shares, now=datetime.now(UTC)), nothing=nothing)
-    for line in say_left(report, session.known):
-        sys.stderr.write(f"doorman: {visible(line)}\n")
+    complain(*say_left(report, session.known))
     if getattr(arguments, "state", None):
         # What was not looked at this time is not forgotten.
         before = read_keys(arguments.state)
