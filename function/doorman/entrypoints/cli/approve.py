@@ -65,10 +65,10 @@ def run(arguments: Namespace) -> int:
         Unavailable: the cloud cannot be read now.
     """
     images = _check(arguments)
-    if arguments.yes:
-        return asyncio.run(_settle(arguments, images))
-    seen = look(arguments, images)
-    return _ask(arguments, images, [line for told in seen for line in (told.heading, *told.said, told.end, "")])
+    if not arguments.yes and not _is_wanted(arguments, images):
+        complain("nothing was changed")
+        return FAILED
+    return asyncio.run(_settle(arguments, images))
 
 
 def _check(arguments: Namespace) -> Sequence[str]:
@@ -80,14 +80,12 @@ def _check(arguments: Namespace) -> Sequence[str]:
     return images
 
 
-def _ask(arguments: Namespace, images: Sequence[str], seen: Sequence[str]) -> int:
-    """Show what will be done, on stderr, and do it where that is wanted."""
-    sys.stderr.write("".join(f"{visible(line)}\n" for line in seen))
+def _is_wanted(arguments: Namespace, images: Sequence[str]) -> bool:
+    """Show how the shares stand and what the policy would do with them, on stderr, and ask."""
+    for told in look(arguments, images):
+        sys.stderr.write("".join(f"{visible(line)}\n" for line in (told.heading, *told.said, told.end, "")))
     count = counted(len(images), "share")
-    if not ask(f"{arguments.action} {count} in project {arguments.project}, because: {visible(arguments.reason)}"):
-        complain("nothing was changed")
-        return FAILED
-    return asyncio.run(_settle(arguments, images))
+    return ask(f"{arguments.action} {count} in project {arguments.project}, because: {visible(arguments.reason)}")
 
 
 async def _settle(arguments: Namespace, images: Sequence[str]) -> int:

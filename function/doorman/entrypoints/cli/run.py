@@ -54,7 +54,12 @@ def configure_look(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """List, decide, settle, follow the jobs to their end, tell."""
-    return asyncio.run(_run(arguments))
+    if arguments.report:
+        try_page(arguments.report)
+    code = asyncio.run(work(arguments, is_telling=True))
+    if arguments.dry_run and not arguments.json:
+        say("dry run: nothing was changed")
+    return code
 
 
 async def work(arguments: Namespace, *, is_telling: bool) -> int:
@@ -150,12 +155,3 @@ def _show(found: Sequence[tables.Line], known: tables.Known, *, nothing: str) ->
             return
     for line in tables.show(found, known, nothing=nothing):
         say(line)
-
-
-async def _run(arguments: Namespace) -> int:
-    if arguments.report:
-        try_page(arguments.report)
-    code = await work(arguments, is_telling=True)
-    if arguments.dry_run and not arguments.json:
-        say("dry run: nothing was changed")
-    return code
