@@ -5,7 +5,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -145,13 +145,8 @@ def is_failed(arguments: Namespace, session: Session, report: Report) -> bool:
 
 def _show(found: Sequence[tables.Line], known: tables.Known, *, nothing: str) -> None:
     """Show groups on a terminal, where rich is there; else a row a share."""
+    show = tables.show
     if is_screen(sys.stdout):
-        try:
-            from doorman.entrypoints.cli import screen  # noqa: PLC0415 - the function's image has no rich
-        except ImportError:
-            pass
-        else:
-            screen.show(found, known, nothing=nothing)
-            return
-    for line in tables.show(found, known, nothing=nothing):
-        say(line)
+        with suppress(ImportError):  # the function's image has no rich
+            from doorman.entrypoints.cli.screen import show  # noqa: PLC0415
+    show(found, known, nothing=nothing)

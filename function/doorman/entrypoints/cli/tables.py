@@ -8,7 +8,7 @@ from itertools import groupby
 from textwrap import wrap
 from typing import Any
 
-from doorman.entrypoints.cli.output import table
+from doorman.entrypoints.cli.output import say, table
 from doorman.events.outcomes import FEW, NEEDS_VAULT, approve_command
 from doorman.models import CloudEvent, Share
 from doorman.parsing import counted, visible
@@ -147,10 +147,11 @@ def rows(found: Sequence[Line], known: Known) -> list[tuple[str, ...]]:
     return list(zip(*columns, strict=True))
 
 
-def show(found: Sequence[Line], known: Known, *, nothing: str) -> list[str]:
+def show(found: Sequence[Line], known: Known, *, nothing: str) -> None:
     """Write the table, the totals and the commands to type next; `nothing` where there are none."""
     laid_out = [*table(rows(found, known)), ""] if found else []
-    return [*laid_out, totals(found) or nothing, *(visible(line) for line in next_steps(found, known))]
+    for line in (*laid_out, totals(found) or nothing, *next_steps(found, known)):
+        say(line)
 
 
 def next_steps(found: Sequence[Line], known: Known, *, width: int | None = None, is_cut: bool = False) -> Iterator[str]:
