@@ -21,6 +21,9 @@ MAX_EVENT = 180_000
 MAX_FACT = 500
 """Characters that are told of one fact: a sharer may give an image as many tags as they like."""
 
+FEW = 3
+"""Images that are named where people read of several; of more they read how many."""
+
 NEEDS_VAULT = frozenset({Reason.VAULT_MISSING, Reason.VAULT_FAILED})
 
 N = TypeVar("N")
@@ -71,14 +74,16 @@ def decided_events(
     return tuple(_tell(writer, OutcomeType.DECIDED, outcomes, more, causes=causes[:1], now=now))
 
 
-def approve_command(image_id: str, *, project_id: str, reason: str) -> str:
-    """Write the command that accepts one held share; what is in capitals is the person's to fill in.
+def approve_command(*images: str, project_id: str, reason: str, settle: str = "approve") -> str:
+    """Write the command that accepts held shares; what is in capitals is the person's to fill in.
 
     Args:
-        reason: why it is held; without a vault a person must name one.
+        reason: why they are held; without a vault a person must name one.
+        settle: `reject` for the other way.
     """
+    named = " ".join(images) if len(images) <= FEW else "IMAGE..."
     vault = " --vault VAULT" if reason in NEEDS_VAULT else ""
-    return f"doorman approve {image_id} --project {project_id}{vault} --reason TEXT"
+    return f"doorman {settle} {named} --project {project_id}{vault} --reason TEXT"
 
 
 def event_type(kind: OutcomeType) -> EventType:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Final
 
 from pydantic import ValidationError
@@ -18,14 +18,11 @@ from pydantic_core import to_json
 
 from doorman.errors import Rejected
 from doorman.events.messages import OUTCOMES, EventType, about_fault
-from doorman.events.outcomes import approve_command
+from doorman.events.outcomes import FEW, approve_command
 from doorman.events.schemas import OutcomeData, OutcomeEntry, PendingData, PendingEntry
 from doorman.models import CloudEvent
 from doorman.parsing import Json, parse_time, visible
 from doorman.planning.channels import Channel, Severity
-
-FEW: Final = 3
-"""Images of one group that are named; more of them are counted."""
 
 MAX_NAME: Final = 60
 MAX_DETAIL: Final = 200
@@ -209,8 +206,8 @@ def _write_group(group: Sequence[News], names: Mapping[str, str]) -> list[str]:
     lines += [f"{each.image_id} {plain(each.name)}".rstrip() for each in group[:FEW]]
     lines += [f"and {len(group) - FEW} more"] if len(group) > FEW else []
     if first.word in {"held", "pending"}:
-        images = " ".join(each.image_id for each in group) if len(group) <= FEW else "IMAGE..."
-        lines.append(approve_command(images, project_id=first.project_id, reason=first.reason))
+        images = (each.image_id for each in group)
+        lines.append(approve_command(*images, project_id=first.project_id, reason=first.reason))
     return lines
 
 
@@ -226,12 +223,10 @@ def _fit(blocks: Sequence[Sequence[str]], limit: int) -> str:
     """
     rest = "and {} more groups of shares, see: doorman pending"
     texts = ["\n".join(block) for block in blocks]
-    for kept in range(min(len(texts), limit), 0, -1):
-        left = [rest.format(len(texts) - kept)] if kept < len(texts) else []
-        if _size(text := "\n\n".join([*texts[:kept], *left])) <= limit:
-            return text
-    for kept in range(len(blocks[0]) - 1, 0, -1):
-        if _size(text := "\n".join([*blocks[0][:kept], "", rest.format(len(texts))])) <= limit:
+    groups = ((texts[:kept], len(texts) - kept) for kept in range(min(len(texts), limit), 0, -1))
+    beginnings = ((["\n".join(blocks[0][:kept])], len(texts)) for kept in range(len(blocks[0]) - 1, 0, -1))
+    for kept, left in chain(groups, beginnings):
+        if _size(text := "\n\n".join([*kept, *([rest.format(left)] if left else [])])) <= limit:
             return text
     return rest.format(len(texts))
 

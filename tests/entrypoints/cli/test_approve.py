@@ -3,14 +3,13 @@
 import io
 import json
 import os
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from doorman.entrypoints.cli.main import main
 from doorman.sandbox.state import Cloud
-from tests.chain import BAD, GOLDEN, POLICY, SECOND_VAULT, STRANGER, VAULT
+from tests.chain import BAD, GOLDEN, SECOND_VAULT, STRANGER, VAULT
 from tests.entrypoints.cli.command import Command
 
 NOBODY = "99999999-0000-4000-8000-000000000000"
@@ -55,12 +54,12 @@ def test_without_yes_it_shows_what_it_will_do_and_asks(
     type_in(monkeypatch, "n\n")
     told = command("approve", bad, NOBODY, *ASKED, code=1)
     assert told.err.splitlines()[:-1] == [
-        f"{bad}  tool",
-        "  Ubuntu 22.04 server, 40 GB, 0 days old",
-        f"  of {BAD}, stands as pending",
-        "  the policy would reject it, rule known-bad: rejected_by_rule",
+        f"image {bad}",
+        f"  name tool, owner {BAD}, Ubuntu 22.04 server, 40 GB, 0 days old",
+        "  stands as pending in project receiver",
+        "  would be rejected: rejected_by_rule, rule known-bad",
         "",
-        f"{NOBODY}  -",
+        f"image {NOBODY}",
         "  not_shared: the cloud knows no such share of this project",
         "",
     ]
@@ -151,37 +150,3 @@ def test_in_audit_mode_nothing_is_changed_and_that_is_said(
         "doorman: nothing was changed: Doorman is in audit mode"
     )
     assert cloud.writes == []
-
-
-def test_what_the_policy_would_do_rests_on_whole_facts(
-    cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Command
-) -> None:
-    """Whether an image is full-ECS is asked of the cloud, whatever the share's status."""
-    (tmp_path / "policy.yaml").write_text(
-        POLICY.replace("decision: accept", "images: {full_ecs: false}\n    decision: accept")
-    )
-    images = [cloud.add_share(GOLDEN, "receiver", name="n", status=status) for status in ("pending", "rejected")]
-    type_in(monkeypatch, "n\n")
-    lines = command("reject", *images, *ASKED, code=1).err.splitlines()
-    assert [lines[0], lines[2], lines[7], lines[3]] == [
-        f"{images[0]}  n",
-        f"  of {GOLDEN}, stands as pending",
-        f"  of {GOLDEN}, stands as rejected",
-        "  the policy would accept it, rule golden-images: allowed_owner",
-    ]
-
-
-def test_a_share_of_which_nothing_is_known_is_not_decided(
-    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, command: Command
-) -> None:
-    """The cloud shows the member row and not the image: without an owner no rule can say anything."""
-    hidden = cloud.add_share(GOLDEN, "receiver")
-    monkeypatch.setenv("DOORMAN_API", "glance")
-    cloud.faults.add("status", method="GET", path=f"/v2/images/{hidden}$", status=404)
-    type_in(monkeypatch, "n\n")
-    assert command("reject", hidden, *ASKED, code=1).err.splitlines()[:4] == [
-        f"{hidden}  -",
-        "  nothing is known of what it is",
-        "  of -, stands as pending",
-        "  the policy cannot decide: fact_unknown",
-    ]

@@ -191,7 +191,8 @@ def test_the_policy_is_found_in_the_environment(
     (folder / "other.yaml").write_text("version: 1\ndefault: reject")
     monkeypatch.setenv("DOORMAN_POLICY", "other.yaml")
     _, lines = command.ask("explain e.json")
-    assert lines[3] == "  would be rejected: owner_not_allowed, by default, since no rule matches"
+    why = "owner_not_allowed (owners: no rule that accepts names bbb for project receiver)"
+    assert lines[3] == f"  would be rejected: {why}, by default, since no rule matches"
 
 
 def test_the_sample_event_is_accepted_by_the_sample_policy(monkeypatch: pytest.MonkeyPatch, command: Command) -> None:

@@ -132,6 +132,19 @@ def test_a_terminal_shows_groups_in_colour(cloud: Cloud, tmp_path: Path, monkeyp
     ]
 
 
+def test_a_name_that_ends_as_a_reason_does_hides_nothing(
+    cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sharer may call one image as the other, with a bracket and more behind it."""
+    rule = "images: {names: [golden-*]}\n    decision: accept"
+    (tmp_path / "policy.yaml").write_text(POLICY.replace("decision: accept", rule, 1))
+    for name in ("a", "a)x"):
+        cloud.add_share(GOLDEN, "receiver", name=name)
+    screen_ = sit_at(monkeypatch)
+    assert main(["pending"]) == 0
+    assert "    2  image_not_allowed (names: golden-*, is …)" in strip(screen_.getvalue()).splitlines()
+
+
 def test_a_line_a_call_and_what_is_known_of_each_image(
     cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,27 +6,24 @@ Shows what it will do and asks, does it with the person's own credentials, and t
 import asyncio
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
 from functools import partial
 from uuid import uuid4
 
-from doorman.entrypoints.cli.explain_live import Looked, look
-from doorman.entrypoints.cli.output import ask
+from doorman.entrypoints.cli.explain_live import check_images, look
+from doorman.entrypoints.cli.output import ask, complain
 from doorman.entrypoints.cli.progress import supervise
 from doorman.entrypoints.cli.run import FAILED, exit_code, show_report
 from doorman.entrypoints.cli.session import add_files, add_json, find_context, open_projects
-from doorman.entrypoints.cli.tables import NOTHING, Known, describe
 from doorman.errors import Misconfigured
 from doorman.events.messages import EventType
 from doorman.handlers.context import ProjectContext
 from doorman.handlers.project_run import ProjectRun
 from doorman.handlers.run import Report, Run
-from doorman.models import Action, Reason, Share, is_image_id, is_plain_id
+from doorman.models import Action, is_plain_id
 from doorman.parsing import counted, visible
 from doorman.planning.outcomes import WANTED
-from doorman.policy.decision import Decision
 from doorman.policy.override import override_by_hand
 
 MAX_REASON = 1000
@@ -68,52 +65,27 @@ def run(arguments: Namespace) -> int:
         Unavailable: the cloud cannot be read now.
     """
     images = _check(arguments)
-    if arguments.yes:
-        return asyncio.run(_settle(arguments, images))
-    return _ask(arguments, images, _describe(asyncio.run(look(arguments, images))))
-
-
-def _check(arguments: Namespace) -> Sequence[str]:
-    for image in arguments.image:
-        if not is_image_id(image):
-            raise Misconfigured(f"IMAGE: {image[:80]!r} is no image ID (a UUID)")
-    if arguments.vault is not None and not is_plain_id(arguments.vault):
-        raise Misconfigured(f"--vault: {arguments.vault[:80]!r} is no ID: 1 to 64 of A-Z a-z 0-9 _ -")
-    if not arguments.reason.strip() or len(arguments.reason) > MAX_REASON:
-        raise Misconfigured(f"--reason: say why, in 1 to {MAX_REASON} characters")
-    return list(dict.fromkeys(image.lower() for image in arguments.image))
-
-
-def _ask(arguments: Namespace, images: Sequence[str], seen: Sequence[str]) -> int:
-    """Show what will be done, on stderr, and do it where that is wanted."""
-    sys.stderr.write("".join(f"{visible(line)}\n" for line in seen))
-    count = counted(len(images), "share")
-    if not ask(f"{arguments.action} {count} in project {arguments.project}, because: {visible(arguments.reason)}"):
-        sys.stderr.write("doorman: nothing was changed\n")
+    if not arguments.yes and not _is_wanted(arguments, images):
+        complain("nothing was changed")
         return FAILED
     return asyncio.run(_settle(arguments, images))
 
 
-def _describe(looked: Looked) -> list[str]:
-    """Say how the shares stand, and what the policy would do with them."""
-    context, shares, would, known = looked
-    now = context.clock.now()
-    return [line for each, share in shares.items() for line in (*_tell(each, share, known, would.get(each), now), "")]
+def _check(arguments: Namespace) -> Sequence[str]:
+    images = check_images(arguments.image)
+    if arguments.vault is not None and not is_plain_id(arguments.vault):
+        raise Misconfigured(f"--vault: {arguments.vault[:80]!r} is no ID: 1 to 64 of A-Z a-z 0-9 _ -")
+    if not arguments.reason.strip() or len(arguments.reason) > MAX_REASON:
+        raise Misconfigured(f"--reason: say why, in 1 to {MAX_REASON} characters")
+    return images
 
 
-def _tell(image: str, share: Share | None, known: Known, would: Decision | None, now: datetime) -> Iterator[str]:
-    """Say what the image is, whose, how it stands, and what the policy would do."""
-    yield f"{image}  {(share and share.name) or NOTHING}"
-    if share is None:
-        yield f"  {Reason.NOT_SHARED}: the cloud knows no such share of this project"
-        return
-    yield f"  {describe(share, now=now) or 'nothing is known of what it is'}"
-    yield f"  of {known.owner(share.owner)}, stands as {share.member_status or NOTHING}"
-    if would is None:
-        yield f"  the policy cannot decide: {Reason.FACT_UNKNOWN}"
-        return
-    why = f"{would.reason} ({would.failed_condition})" if would.failed_condition else would.reason
-    yield f"  the policy would {would.action} it{f', rule {would.rule}' if would.rule else ''}: {why}"
+def _is_wanted(arguments: Namespace, images: Sequence[str]) -> bool:
+    """Show how the shares stand and what the policy would do with them, on stderr, and ask."""
+    for told in look(arguments, images):
+        sys.stderr.write("".join(f"{visible(line)}\n" for line in (told.heading, *told.said, told.end, "")))
+    count = counted(len(images), "share")
+    return ask(f"{arguments.action} {count} in project {arguments.project}, because: {visible(arguments.reason)}")
 
 
 async def _settle(arguments: Namespace, images: Sequence[str]) -> int:
@@ -135,9 +107,9 @@ async def _settle(arguments: Namespace, images: Sequence[str]) -> int:
 def _say_reach(context: ProjectContext) -> None:
     """Say where nothing was done, or nobody was told."""
     if context.is_audit:
-        sys.stderr.write("doorman: nothing was changed: Doorman is in audit mode (DOORMAN_MODE or the policy's mode)\n")
+        complain("nothing was changed: Doorman is in audit mode (DOORMAN_MODE or the policy's mode)")
     elif not context.settings.sink:
-        sys.stderr.write("doorman: nobody else was told: K_SINK is not set, so keep this output as the record\n")
+        complain("nobody else was told: K_SINK is not set, so keep this output as the record")
 
 
 async def _decide(arguments: Namespace, images: Sequence[str], by: str, project_run: ProjectRun) -> None:

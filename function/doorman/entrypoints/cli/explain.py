@@ -3,39 +3,27 @@
 import argparse
 import json
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from doorman.entrypoints.cli.output import read_bytes, read_text, say, say_decision, say_lines
+from doorman.entrypoints.cli.output import read_bytes, read_text, say, say_lines
 from doorman.entrypoints.cli.policy_live import served_api
 from doorman.errors import Misconfigured, Rejected
 from doorman.events.claims import read_claims
 from doorman.events.cloudevents import read
 from doorman.events.files import read_message
-from doorman.models import Share, is_image_id
+from doorman.models import Action, CloudEvent, Share, is_image_id
 from doorman.policy.decision import Decision, decide_shares
 from doorman.policy.policy import Policy, load
 from doorman.policy.tools import share_file
-from doorman.policy.tools.explain import Explanation, as_json, describe_decision, explain
+from doorman.policy.tools.explain import Told, as_json, describe_way, explain
 
 Known = Mapping[str, tuple[Share, Decision]]  # by image, with what would be decided among all that are listed
 
-_CLAIMED: Final = "as the event claims; the functions would ask the cloud"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """One image of one event: its facts, where they come from, and the decision; None where it is the project's own."""
-
-    event_id: str
-    event_type: str
-    share: Share
-    source: str
-    explanation: Explanation | None
-
+_STYLES: Final[Mapping[Action, str]] = {"accept": "green", "reject": "red", "hold": "yellow"}
 
 Answer = list[Told] | Rejected
 """What there is to say of one file; or why the functions would answer 400."""
@@ -54,12 +42,24 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Explain every image of every event; 1 where an event would be refused."""
-    if arguments.project:
-        from doorman.entrypoints.cli import explain_live  # noqa: PLC0415 - event files need no cloud
+    """Explain every image; 1 where an event would be refused, or nothing is decided of an image that is named.
 
-        return explain_live.run(arguments)
-    return _explain_files(arguments)
+    Raises:
+        Misconfigured: an argument or a variable is wrong.
+        Unavailable: the cloud cannot be read now.
+    """
+    return _explain_live(arguments) if arguments.project else _explain_files(arguments)
+
+
+def _explain_live(arguments: argparse.Namespace) -> int:
+    from doorman.entrypoints.cli.explain_live import check_images, look  # noqa: PLC0415 - event files need no cloud
+
+    told = look(arguments, check_images(arguments.events, hint="; event files go without --project"))
+    if arguments.json:
+        say_lines(json.dumps([_as_json(each) for each in told], indent=2))
+    else:
+        _tell(told)
+    return 0 if all(each.explanation for each in told) else 1
 
 
 def _explain_files(arguments: argparse.Namespace) -> int:
@@ -70,10 +70,10 @@ def _explain_files(arguments: argparse.Namespace) -> int:
     known = {share.image_id.lower(): (share, decision) for share, decision in decided}
     answers = [(file, _answer(file, policy, known)) for file in arguments.events]
     if arguments.json:
-        say_lines(json.dumps([_as_json(*each) for each in answers], indent=2))
+        say_lines(json.dumps([_file_as_json(*each) for each in answers], indent=2))
     else:
         for file, answer in answers:
-            _tell(file, answer)
+            _tell_file(file, answer)
     return 1 if any(isinstance(answer, Rejected) for _, answer in answers) else 0
 
 
@@ -82,56 +82,66 @@ def _answer(file: str, policy: Policy, known: Known) -> Answer:
         raise Misconfigured(f"{file}: no event file; for an image, --project names the project that it is shared with")
     message = read_message(read_bytes(file))
     try:
-        return list(_images(message.headers, message.body, policy, known))
+        events = read(message.headers, message.body)
+        return [_look(file, event, each, policy, known) for event in events for each in read_claims(event)]
     except Rejected as error:
         return error
 
 
-def _images(headers: Mapping[str, str], body: bytes, policy: Policy, known: Known) -> Iterator[Told]:
-    for event in read(headers, body):
-        for claimed in read_claims(event):
-            listed, decision = known.get(claimed.image_id, (None, None))
-            share = replace(listed, project_id=claimed.project_id) if listed else claimed
-            among = decision if share == listed else None
-            why = explain(share, policy, now=datetime.now(UTC), decision=among)
-            yield Told(
-                event_id=event.id,
-                event_type=event.type,
-                share=share,
-                source="as the list of shares says" if listed else _CLAIMED,
-                explanation=None if share.owner == share.project_id else why,
-            )
+def _look(file: str, event: CloudEvent, claimed: Share, policy: Policy, known: Known) -> Told:
+    listed, decision = known.get(claimed.image_id, (None, None))
+    share = replace(listed, project_id=claimed.project_id) if listed else claimed
+    among = decision if share == listed else None
+    is_own = share.owner == share.project_id
+    source = "as the list of shares says" if listed else "as the event claims; the functions would ask the cloud"
+    said = [
+        f"  image {share.image_id} for project {share.project_id}",
+        f"  name {share.name or 'unknown'}, owner {share.owner or 'unknown'} ({source})",
+    ]
+    if share.owner is None:
+        said.append("  the event does not say whose image it is: give --shares FILE, or put `owner` into its data")
+    return Told(
+        share=share,
+        heading=f"{file}: {event.type} {event.id}",
+        said=said,
+        more={
+            "event_id": event.id,
+            "event_type": event.type,
+            "facts_from": "shares" if listed else "event",
+            "skipped": "own_image" if is_own else None,
+        },
+        explanation=None if is_own else explain(share, policy, now=datetime.now(UTC), decision=among),
+    )
 
 
-def _tell(file: str, answer: Answer) -> None:
+def _tell_file(file: str, answer: Answer) -> None:
     if isinstance(answer, Rejected):
         say(f"{file}: would be refused: {answer}", style="red")
-        return
-    if not answer:
+    elif answer:
+        _tell(answer)
+    else:
         say(f"{file}: names no images: there is nothing to decide")
-    for told in answer:
-        share = told.share
-        say(f"{file}: {told.event_type} {told.event_id}", style="bold")
-        say(f"  image {share.image_id} for project {share.project_id}")
-        say(f"  name {share.name or 'unknown'}, owner {share.owner or 'unknown'} ({told.source})")
-        if share.owner is None:
-            say("  the event does not say whose image it is: give --shares FILE, or put `owner` into its data")
-        if told.explanation is None:
-            say("  would be skipped: own_image, the project's own image is no share")
-        else:
-            say_decision(told.explanation.decision.action, describe_decision(told.explanation))
+
+
+def _file_as_json(file: str, answer: Answer) -> dict[str, Any]:
+    if isinstance(answer, Rejected):
+        return {"file": file, "refused": str(answer), "images": []}
+    return {"file": file, "refused": None, "images": [_as_json(told) for told in answer]}
+
+
+def _tell(some: Sequence[Told]) -> None:
+    """Say of each image what is known of it, and how the policy decides; its end has the decision's colour."""
+    for told in some:
+        why = told.explanation
+        say(told.heading, style="bold")
+        for line in told.said:
+            say(line)
+        say(told.end, style=_STYLES[why.decision.action] if why else None)
+        for line in describe_way(why) if why else ():
+            say(line)
         say()
 
 
-def _as_json(file: str, answer: Answer) -> dict[str, Any]:
-    images = [
-        {
-            "event_id": told.event_id,
-            "event_type": told.event_type,
-            "facts_from": "event" if told.source == _CLAIMED else "shares",
-            "skipped": "own_image" if told.explanation is None else None,
-            **(as_json(told.explanation) if told.explanation else share_file.write([told.share])[0]),
-        }
-        for told in ([] if isinstance(answer, Rejected) else answer)
-    ]
-    return {"file": file, "refused": str(answer) if isinstance(answer, Rejected) else None, "images": images}
+def _as_json(told: Told) -> dict[str, Any]:
+    facts = as_json(told.explanation) if told.explanation else share_file.write([told.share])[0]
+    return {**told.more, **facts}

@@ -2,15 +2,13 @@
 
 import asyncio
 import os
-import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable, Mapping
 
-from doorman.entrypoints.cli.output import read_text, say
+from doorman.entrypoints.cli.output import complain, read_text, say
 from doorman.entrypoints.cli.state_file import keys_of_people, read_keys, write_keys
 from doorman.errors import Misconfigured, Unavailable
 from doorman.models import CloudEvent
-from doorman.parsing import visible
 from doorman.planning.notices import Message, News, pick, read_news, write_message
 from doorman.policy.policy import load_file
 from doorman.settings import VARIABLES
@@ -95,7 +93,7 @@ async def _send(service: Service, news: list[News], names: Mapping[str, str]) ->
     try:
         await service.send(write_message(news, names=names, limit=service.limit))
     except Unavailable as error:
-        sys.stderr.write(f"doorman: {visible(str(error))}\n")
+        complain(str(error))
         return False
     return True
 

@@ -9,7 +9,7 @@ import io
 import os
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from shutil import get_terminal_size
 from typing import TextIO, cast
@@ -18,14 +18,13 @@ from pydantic_core import to_json
 
 from doorman.errors import Misconfigured
 from doorman.events.cloudevents import to_structured
-from doorman.models import Action, CloudEvent
+from doorman.models import CloudEvent
 from doorman.parsing import as_utf8, visible
 from doorman.policy.document.faults import BrokenFile, Fault
 
 ERASE = "\r\x1b[K"
 """Takes away the line of progress, which stands on stderr."""
 
-_DECISIONS: Mapping[Action, str] = {"accept": "green", "reject": "red", "hold": "yellow"}
 _STYLES = {"bold": "1", "red": "31", "green": "32", "yellow": "33", "faint": "2"}
 
 
@@ -159,16 +158,15 @@ def cut(line: str) -> str:
     return line if len(line) <= width else f"{line[: width - 1]}…"
 
 
+def complain(*lines: str) -> None:
+    """Write lines to stderr: what a person should know beside the answer."""
+    sys.stderr.write("".join(f"doorman: {visible(line)}\n" for line in lines))
+
+
 def say_lines(text: str) -> None:
     """Write a text whose line ends are our own, such as JSON."""
     for line in text.split("\n"):
         say(line)
-
-
-def say_decision(action: Action, lines: Iterable[str]) -> None:
-    """Write how a decision came about; the line that says it first has the decision's colour."""
-    for number, line in enumerate(lines):
-        say(line, style=None if number else _DECISIONS[action])
 
 
 def table(rows: Sequence[Sequence[str]]) -> list[str]:

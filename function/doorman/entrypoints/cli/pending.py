@@ -2,16 +2,14 @@
 
 import asyncio
 import json
-import sys
 from argparse import ArgumentParser, Namespace
 
-from doorman.entrypoints.cli.output import say_lines
+from doorman.entrypoints.cli.output import complain, say_lines
 from doorman.entrypoints.cli.run import configure_look, work
 from doorman.entrypoints.cli.session import open_projects
 from doorman.errors import Unavailable
 from doorman.handlers.context import ProjectContext
 from doorman.models import Share
-from doorman.parsing import visible
 from doorman.policy.tools import share_file
 
 
@@ -38,8 +36,7 @@ async def _write_facts(arguments: Namespace) -> int:
         chosen = [each for each in contexts if not session.named or each.project_id in session.named]
         answers = await asyncio.gather(*map(_read_pending, chosen))
     failed = [*errors, *(each for each in answers if isinstance(each, Unavailable))]
-    for error in failed:
-        sys.stderr.write(f"doorman: {visible(str(error))}\n")
+    complain(*map(str, failed))
     shares = [share for each in answers if not isinstance(each, Unavailable) for share in each]
     say_lines(json.dumps(share_file.write(shares), indent=2))
     return 1 if failed else 0

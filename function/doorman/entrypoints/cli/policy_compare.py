@@ -2,12 +2,11 @@
 
 import argparse
 import json
-import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-from doorman.entrypoints.cli.output import read_text, say, say_lines
+from doorman.entrypoints.cli.output import complain, read_text, say, say_lines
 from doorman.entrypoints.cli.policy_live import look, served_api
 from doorman.models import Share
 from doorman.policy.decision import Decision, decide_shares
@@ -51,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
         told = [{"sample": key, **same, "old": was, "new": becomes} for key, was, becomes in beside]
         say_lines(json.dumps([*told, *map(_as_json, compared.changes)], indent=2))
         if not compared.is_whole:
-            sys.stderr.write(f"doorman: {_CUT}\n")
+            complain(_CUT)
     else:
         for key, was, becomes in beside:
             say(f"{key}: {json.dumps(was)} -> {json.dumps(becomes)}")

@@ -6,11 +6,11 @@ from argparse import ArgumentParser, Namespace
 from functools import partial
 from uuid import uuid4
 
-from doorman.entrypoints.cli.output import ask, cut, is_screen, say, table
+from doorman.entrypoints.cli.output import ask, complain, cut, is_screen, say, table
 from doorman.entrypoints.cli.progress import supervise
 from doorman.entrypoints.cli.run import FAILED, configure_look, exit_code, is_failed, open_look, show_report
 from doorman.entrypoints.cli.session import Session
-from doorman.entrypoints.cli.tables import Known, lines, still_drifted, uses
+from doorman.entrypoints.cli.tables import lines, still_drifted, uses
 from doorman.handlers.reconcile import reconcile
 from doorman.handlers.run import Report, Run
 from doorman.planning.drift import PERHAPS_PERSON
@@ -31,19 +31,13 @@ def run(arguments: Namespace) -> int:
     if arguments.enforce and not arguments.yes:
         # The look is not yet what is told: it must not be remembered as such.
         look = Namespace(**{**vars(arguments), "state": None, "new": False})
-        return _ask_first(arguments, asyncio.run(_run(look, is_enforced=False)))
+        code, is_any = asyncio.run(_run(look, is_enforced=False))
+        if code != FAILED:
+            return code
+        if not is_any or not ask("settle anew what the policy accepts or rejects?"):
+            complain("nothing was changed")
+            return FAILED
     return asyncio.run(_run(arguments, is_enforced=arguments.enforce))[0]
-
-
-def _ask_first(arguments: Namespace, looked: tuple[int, bool]) -> int:
-    """Ask where the look found something that the policy would settle."""
-    code, is_any = looked
-    if code != FAILED:
-        return code
-    if not is_any or not ask("settle anew what the policy accepts or rejects?"):
-        sys.stderr.write("doorman: nothing was changed\n")
-        return FAILED
-    return asyncio.run(_run(arguments, is_enforced=True))[0]
 
 
 async def _run(arguments: Namespace, *, is_enforced: bool) -> tuple[int, bool]:
@@ -67,11 +61,7 @@ async def _run(arguments: Namespace, *, is_enforced: bool) -> tuple[int, bool]:
 def _show(arguments: Namespace, session: Session, report: Report) -> None:
     show_report(arguments, session, report, nothing="nothing drifted")
     if arguments.usage and not arguments.json:
-        _show_uses(report, session.known)
-
-
-def _show_uses(report: Report, known: Known) -> None:
-    rows = uses(report.events, known)
-    say()
-    for line in table(rows) if rows else ["no server was booted from a share that should not be used"]:
-        say(cut(line) if is_screen(sys.stdout) else line)
+        rows = uses(report.events, session.known)
+        say()
+        for line in table(rows) if rows else ["no server was booted from a share that should not be used"]:
+            say(cut(line) if is_screen(sys.stdout) else line)

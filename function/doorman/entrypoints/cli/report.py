@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from pydantic_core import to_json
 
-from doorman.entrypoints.cli.output import open_text, read_text, say, table
+from doorman.entrypoints.cli.output import complain, open_text, read_text, say, table
 from doorman.entrypoints.cli.report_page import write_page
 from doorman.entrypoints.cli.tables import Known
 from doorman.errors import Misconfigured, Rejected
@@ -47,7 +47,7 @@ def run(arguments: Namespace) -> int:
     if archive.strange and not archive.is_ours:
         raise Rejected(f"{', '.join(arguments.files)}: no line is Doorman's, such as `run --json` writes")
     if archive.strange:
-        sys.stderr.write(f"doorman: passed over, as none of Doorman's: {counted(archive.strange, 'line')}\n")
+        complain(f"passed over, as none of Doorman's: {counted(archive.strange, 'line')}")
     if arguments.html:
         policy = arguments.policy and load_file(read_text(arguments.policy), file=arguments.policy)[0]
         write_page(stories, arguments.html, Known(names=policy.names if policy else {}).owner)

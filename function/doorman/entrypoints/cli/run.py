@@ -5,7 +5,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -13,7 +13,7 @@ from signal import Signals
 from uuid import uuid4
 
 from doorman.entrypoints.cli import notify, tables
-from doorman.entrypoints.cli.output import SturdyStream, is_screen, say, write_lines
+from doorman.entrypoints.cli.output import SturdyStream, complain, is_screen, say, write_lines
 from doorman.entrypoints.cli.progress import say_left, supervise
 from doorman.entrypoints.cli.report import read_events
 from doorman.entrypoints.cli.report_page import try_page, write_page
@@ -21,7 +21,6 @@ from doorman.entrypoints.cli.session import Session, add_json, add_projects, ope
 from doorman.entrypoints.cli.state_file import keys_of, keys_of_people, only_new, read_keys, write_keys
 from doorman.errors import Misconfigured
 from doorman.handlers.run import Report, Run
-from doorman.parsing import visible
 from doorman.runtime import telemetry
 
 DONE, FAILED = 0, 1
@@ -55,7 +54,12 @@ def configure_look(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """List, decide, settle, follow the jobs to their end, tell."""
-    return asyncio.run(_run(arguments))
+    if arguments.report:
+        try_page(arguments.report)
+    code = asyncio.run(work(arguments, is_telling=True))
+    if arguments.dry_run and not arguments.json:
+        say("dry run: nothing was changed")
+    return code
 
 
 async def work(arguments: Namespace, *, is_telling: bool) -> int:
@@ -114,8 +118,7 @@ def show_report(arguments: Namespace, session: Session, report: Report, *, nothi
         write_lines(only_new(report.untold, session.told))
     elif found or report.is_faultless:
         _show(found, replace(session.known, shares=report.shares, now=datetime.now(UTC)), nothing=nothing)
-    for line in say_left(report, session.known):
-        sys.stderr.write(f"doorman: {visible(line)}\n")
+    complain(*say_left(report, session.known))
     if getattr(arguments, "state", None):
         # What was not looked at this time is not forgotten.
         before = read_keys(arguments.state)
@@ -142,22 +145,8 @@ def is_failed(arguments: Namespace, session: Session, report: Report) -> bool:
 
 def _show(found: Sequence[tables.Line], known: tables.Known, *, nothing: str) -> None:
     """Show groups on a terminal, where rich is there; else a row a share."""
+    show = tables.show
     if is_screen(sys.stdout):
-        try:
-            from doorman.entrypoints.cli import screen  # noqa: PLC0415 - the function's image has no rich
-        except ImportError:
-            pass
-        else:
-            screen.show(found, known, nothing=nothing)
-            return
-    for line in tables.show(found, known, nothing=nothing):
-        say(line)
-
-
-async def _run(arguments: Namespace) -> int:
-    if arguments.report:
-        try_page(arguments.report)
-    code = await work(arguments, is_telling=True)
-    if arguments.dry_run and not arguments.json:
-        say("dry run: nothing was changed")
-    return code
+        with suppress(ImportError):  # the function's image has no rich
+            from doorman.entrypoints.cli.screen import show  # noqa: PLC0415
+    show(found, known, nothing=nothing)

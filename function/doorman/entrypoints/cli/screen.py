@@ -5,7 +5,7 @@ The only room that knows rich, which the function's image does not have: there `
 
 import sys
 from collections.abc import Sequence
-from itertools import groupby
+from itertools import groupby, takewhile
 
 from rich.console import Console
 from rich.style import Style
@@ -66,7 +66,8 @@ def _sum_up(texts: Sequence[str]) -> str:
     first, last = min(texts), max(texts)
     if first == last:
         return first
-    common = first[: next(place for place, (one, other) in enumerate(zip(first, last, strict=False)) if one != other)]
+    same = takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
+    common = "".join(one for one, _ in same)
     return f"{common.rpartition(' ')[0]} …{')' if '(' in common else ''}"
 
 

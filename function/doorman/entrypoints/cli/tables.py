@@ -8,15 +8,13 @@ from itertools import groupby
 from textwrap import wrap
 from typing import Any
 
-from doorman.entrypoints.cli.output import table
-from doorman.events.outcomes import NEEDS_VAULT, approve_command
+from doorman.entrypoints.cli.output import say, table
+from doorman.events.outcomes import FEW, NEEDS_VAULT, approve_command
 from doorman.models import CloudEvent, Share
 from doorman.parsing import counted, visible
 
 COLUMNS = ("PROJECT", "IMAGE", "NAME", "OWNER", "WHAT", "DECISION", "RULE", "REASON", "OUTCOME")
 NOTHING = "-"
-FEW = 3
-"""Up to so many images are named in a command that accepts them."""
 
 _WOULD = {"accept": "would be accepted", "reject": "would be rejected", "hold": "would be held"}
 _HELD = ("held", "would be held")
@@ -149,10 +147,11 @@ def rows(found: Sequence[Line], known: Known) -> list[tuple[str, ...]]:
     return list(zip(*columns, strict=True))
 
 
-def show(found: Sequence[Line], known: Known, *, nothing: str) -> list[str]:
+def show(found: Sequence[Line], known: Known, *, nothing: str) -> None:
     """Write the table, the totals and the commands to type next; `nothing` where there are none."""
     laid_out = [*table(rows(found, known)), ""] if found else []
-    return [*laid_out, totals(found) or nothing, *(visible(line) for line in next_steps(found, known))]
+    for line in (*laid_out, totals(found) or nothing, *next_steps(found, known)):
+        say(line)
 
 
 def next_steps(found: Sequence[Line], known: Known, *, width: int | None = None, is_cut: bool = False) -> Iterator[str]:
@@ -202,9 +201,9 @@ def _commands(some: Sequence[Line], known: Known, width: int | None, *, settle: 
 
     for (project_id, _), group in groupby(sorted(some, key=key), key):
         part = list(group)
-        images = " ".join(line.entry["image_id"] for line in part) if len(part) <= FEW else "IMAGE..."
-        command = approve_command(images, project_id=project_id, reason=part[0].entry["reason"])
-        command = command.replace(" approve ", f" {settle} ", 1) + known.given
+        images = (line.entry["image_id"] for line in part)
+        command = approve_command(*images, project_id=project_id, reason=part[0].entry["reason"], settle=settle)
+        command += known.given
         command += f"  # {len(part)} shares" if len(part) > FEW else ""
         yield command.replace(" --", " \\\n    --", 1) if width and len(command) + 2 > width else command
 

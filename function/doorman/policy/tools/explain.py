@@ -3,7 +3,7 @@
 The decision comes from `decision`; this asks the same rules the same questions again, without any shortcut.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -12,6 +12,8 @@ from typing import Any, Final
 from doorman.models import Action, Share
 from doorman.policy.decision import SETTLED, Decision, decide_shares, needs_vaults, waits
 from doorman.policy.policy import Policy, Rule, VaultRule
+
+OWN_IMAGE: Final = "would be skipped: own_image, the project's own image is no share"
 
 _WORDS: Final[Mapping[Action, str]] = {"accept": "accepted", "reject": "rejected", "hold": "held"}
 _MATCHES: Final = {True: "matches", False: "fails", None: "unknown, so it cannot match"}
@@ -59,6 +61,31 @@ class Explanation:
     steps: tuple[Step, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """One image that somebody asks about, and what there is to say of it.
+
+    Attributes:
+        heading: which image, or of which event.
+        said: what is known of it, in lines.
+        more: what programs are told beside the facts.
+        explanation: None where nothing is decided.
+        undecided: why nothing is decided.
+    """
+
+    share: Share
+    heading: str
+    said: Sequence[str]
+    more: Mapping[str, Any]
+    explanation: Explanation | None
+    undecided: str = OWN_IMAGE
+
+    @property
+    def end(self) -> str:
+        """What would become of it."""
+        return f"  {_describe_end(self.explanation) if self.explanation else self.undecided}"
+
+
 def explain(share: Share, policy: Policy, *, now: datetime, decision: Decision | None = None) -> Explanation:
     """Tell the way to a decision, rule by rule: that of a share that comes in, or was settled, as it is.
 
@@ -92,13 +119,18 @@ def as_json(explanation: Explanation) -> dict[str, Any]:
     }
 
 
-def describe_decision(explanation: Explanation) -> Iterator[str]:
-    """Say in lines what would be decided, and how each rule took part in it."""
+def _describe_end(explanation: Explanation) -> str:
     decision = explanation.decision
+    why = f"{decision.reason} ({decision.failed_condition})" if decision.failed_condition else decision.reason
     unruled = "by default, since no rule matches" if explanation.share.owner else "whatever the rules say"
     by = f"rule {decision.rule}" if decision.rule else unruled
     audit = ", in audit mode: only told, not done" if decision.audit else ""
-    yield f"  would be {_WORDS[decision.action]}: {decision.reason}, {by}{audit}"
+    return f"would be {_WORDS[decision.action]}: {why}, {by}{audit}"
+
+
+def describe_way(explanation: Explanation) -> Iterator[str]:
+    """Say in lines what a decision rests on, and how each rule took part in it."""
+    decision = explanation.decision
     yield from (f"    rests on {fact}: {value}" for fact, value in decision.facts.items())
     for number, entry in enumerate(decision.vaults):
         yield f"    {'then ' if number else ''}vault {describe_vault(entry)}"
