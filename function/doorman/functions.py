@@ -212,7 +212,7 @@ def _decline(request: Request) -> Response:
 
 def _headers(request: Request) -> dict[str, str]:
     """Decode them once, not at every look; of two by one name the first counts."""
-    return {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(request.headers.raw)}
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(request.scope["headers"])}
 
 
 async def _read(request: Request) -> bytes:

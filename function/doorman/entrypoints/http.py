@@ -36,6 +36,9 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+_DONE = Reply()
+
+
 async def answer(handle: Handle, *, headers: Mapping[str, str], body: bytes, policy_digest: str) -> Reply:
     """Answer one POST of CloudEvents."""
     try:
@@ -83,7 +86,7 @@ def refuse(error: Rejected | Unavailable, *, policy_digest: str) -> Reply:
 
 def _reply(errors: Sequence[Unavailable]) -> Reply:
     if not errors:
-        return Reply()
+        return _DONE
     wait = max(error.retry_after or RETRY_AFTER for error in errors)
     return Reply(status=503, text=_short(str(errors[0])), headers={"Retry-After": str(math.ceil(wait))})
 
@@ -103,7 +106,7 @@ def _log(
     told: list[tuple[CloudEvent | None, Handled]] = list(zip(events, handled, strict=False))
     # Each event of a batch counts for itself; the answer that the sender saw is the batch's. Refused it is one line.
     for event, each in told or [(events[0] if len(events) == 1 else None, Handled())]:
-        with telemetry.within_first([event] if event else ()):
+        with telemetry.within(event.extensions.get("traceparent") if event else None):
             log.info(
                 "event.handled",
                 event_id=event.id if event else None,

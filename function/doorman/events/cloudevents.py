@@ -126,7 +126,7 @@ def _attributes(event: CloudEvent) -> dict[str, str]:
 
 def _media_type(content_type: str) -> str:
     media, _, parameters = content_type.lower().partition(";")
-    charset = _CHARSET.search(parameters)
+    charset = parameters and _CHARSET.search(parameters)
     if charset and charset[1] not in {"utf-8", "utf8", "us-ascii"}:
         raise Rejected(f"content-type: charset {charset[1][:40]} is not read; send utf-8")
     return media.strip()

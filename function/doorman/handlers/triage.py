@@ -41,38 +41,34 @@ class Batches:
             projects: that the request names, where these are not all of its events.
         """
         notices = [read_notice(event) for event in events]
+        if len(notices) == 1 and projects <= 1:  # nearly always, and a third of our own work on an event
+            return [await self._join(await self.served.context(notices[0].project_id), notices[0])]
         count = max(projects, len({notice.project_id for notice in notices}))
         if count * FEW_ROWS > MAX_ROWS:
             notices = [replace(notice, max_rows=MAX_ROWS // count) for notice in notices]
-        batchers = [self._find(await self.served.context(notice.project_id)) for notice in notices]
-        if len(notices) == 1:  # nearly always, and a third of our own work on an event
-            return [await _join(batchers[0], notices[0])]
-        answers = await asyncio.gather(*map(_join, batchers, notices), return_exceptions=True)
+        contexts = [await self.served.context(notice.project_id) for notice in notices]
+        answers = await asyncio.gather(*map(self._join, contexts, notices), return_exceptions=True)
         # All are waited for, so that no event of the batch is still being worked off when its sender hears of a defect.
         for answered in answers:
             if isinstance(answered, BaseException):
                 raise answered
         return [answered for answered in answers if isinstance(answered, Handled)]
 
-    def _find(self, context: ProjectContext) -> Batcher:
-        if context.project_id not in self._batchers:
-            self._batchers[context.project_id] = Batcher(work=partial(triage, context), turns=self._turns)
-        return self._batchers[context.project_id]
-
-
-async def _join(batcher: Batcher, notice: Notice) -> Handled:
-    try:
-        ended, calls = await batcher.join(notice)
-    except Unavailable as error:
-        return Handled(project_id=notice.project_id, error=error)
-    counts: dict[str, int] = {}
-    late = None
-    for end in ended.values():
-        if isinstance(end, Unavailable):
-            late = late or end
-        else:
-            counts[end.value] = counts.get(end.value, 0) + 1
-    return Handled(project_id=notice.project_id, counts=counts, api_calls=calls, error=late)
+    async def _join(self, context: ProjectContext, notice: Notice) -> Handled:
+        if (batcher := self._batchers.get(context.project_id)) is None:
+            batcher = self._batchers[context.project_id] = Batcher(work=partial(triage, context), turns=self._turns)
+        try:
+            ended, calls = await batcher.join(notice)
+        except Unavailable as error:
+            return Handled(project_id=notice.project_id, error=error)
+        counts: dict[str, int] = {}
+        late = None
+        for end in ended.values():
+            if isinstance(end, Unavailable):
+                late = late or end
+            else:
+                counts[end.value] = counts.get(end.value, 0) + 1
+        return Handled(project_id=notice.project_id, counts=counts, api_calls=calls, error=late)
 
 
 async def triage(context: ProjectContext, notices: Sequence[Notice]) -> Ended:

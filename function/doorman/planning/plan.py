@@ -121,7 +121,7 @@ def place(
     requested: RequestedImage, share: Share, decision: Decision, vaults: Sequence[Vault] | None
 ) -> tuple[str | None, Decision]:
     """Choose the vault for an accept of a full-ECS image, and hold the image where there is none."""
-    vault = pick_vault(requested, share, decision, vaults)
+    vault = pick_vault(requested, share, decision, vaults) if decision.vaults else None
     return vault, decisions.hold_without_vault(decision) if decision.vaults and vault is None else decision
 
 

@@ -145,7 +145,7 @@ def lapsed(share: Share, policy: Policy, *, now: datetime, at_door: bool = True)
 
 def needs_vaults(decision: Decision) -> bool:
     """Say whether choosing a vault needs the backup service's list: a plain mapping does not."""
-    return any(entry.is_choice for entry in decision.vaults)
+    return bool(decision.vaults) and any(entry.is_choice for entry in decision.vaults)
 
 
 def _kept(decision: Decision, share: Share, policy: Policy, now: datetime) -> Decision:

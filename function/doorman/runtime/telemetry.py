@@ -37,6 +37,7 @@ class _Switch:
 
 
 _SWITCH = _Switch()
+_NOTHING = nullcontext()
 
 
 def _connect() -> "OtelWatcher":
@@ -81,7 +82,7 @@ def begin(events: Sequence[CloudEvent]) -> "Watched | None":
 
 def within(traceparent: str | None) -> AbstractContextManager[None]:
     """Let the body's calls and log lines belong to this span of ours; None leaves them where they are."""
-    return _put(traceparent) if traceparent and _SWITCH.connect else nullcontext()
+    return _put(traceparent) if traceparent and _SWITCH.connect else _NOTHING
 
 
 @contextmanager

@@ -134,7 +134,7 @@ def _architecture(row: Mapping[str, Any]) -> str | None:
 
 def _encrypted(row: Mapping[str, Any]) -> bool | None:
     """Say whether it carries a key; one of a strange type, or too long, is a key that we cannot read."""
-    keys = [row.get(name) for name in ("__system__cmkid", "cinder_encryption_key_id")]
-    if any(_text(key) for key in keys):
-        return True
-    return False if all(key is None or key == "" for key in keys) else None
+    keys = [key for key in (row.get("__system__cmkid"), row.get("cinder_encryption_key_id")) if key not in (None, "")]
+    if not keys:
+        return False
+    return True if any(map(_text, keys)) else None
