@@ -22,7 +22,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 PRODUCT = [path for path in PACKAGE.rglob("*.py") if "sandbox" not in path.relative_to(PACKAGE).parts]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 
-PACKAGE_FILES, PACKAGE_LINES = 147, 19_139
+PACKAGE_FILES, PACKAGE_LINES = 147, 19_134
 FILE_LINES, TEST_LINES = 300, 30_754
 MEDIAN_LENGTH, TALL_LENGTH = 6, 15
 LOOSE_MODULES, PACKAGES = 8, 9

@@ -42,7 +42,7 @@ def sent() -> list[CloudEvent]:
     use = Use(server=Server(server_id="s", name="web", image_id=IMAGE), share=None, reason=Reason.WITHDRAWN)
     return [
         share_notified_event(WRITER, [IMAGE], cause=CAUSE, now=NOW),
-        job_check_event(WRITER, check, cause=CAUSE, now=NOW),
+        job_check_event(WRITER, check.model_dump(mode="json"), cause=CAUSE, now=NOW),
         project_sweep_event(WRITER, ["receiver"], cause=CAUSE, now=NOW, marks={"scope": "settled", "daily": "true"}),
         *decided_events(WRITER, [decided], status="accepted", vault_id="v", causes=[CAUSE], now=NOW),
         *outcome_events(WRITER, outcomes, causes=[CAUSE], now=NOW),

@@ -106,7 +106,7 @@ class TestReading:
         count = MAX_EVENT // (pack_size(share) + 2 * pack_size(image_id(1)))
         images = tuple(map(image_id, range(count)))
         check = CHECK.model_copy(update={"images": images, "shares": dict.fromkeys(images, share)})
-        (event,) = read(*write(job_check_event(WRITER, check, cause=CAUSE, now=START)))
+        (event,) = read(*write(job_check_event(WRITER, check.model_dump(mode="json"), cause=CAUSE, now=START)))
         assert read_check(event, now=START) == check
 
 
@@ -194,13 +194,13 @@ class TestWriting:
 
     def test_hand_over(self) -> None:
         """The check's data as JSON; told again by the same check it has the same id, whenever that is."""
-        told = job_check_event(WRITER, CHECK, cause=CAUSE, now=START)
-        assert (told.type, told.subject, told.data) == (EventType.CHECK, "job-1", CHECK.model_dump(mode="json"))
-        assert job_check_event(WRITER, CHECK, cause=CAUSE, now=START + timedelta(1)).id == told.id
-        second = CHECK.model_copy(update={"attempt": 2})
+        sent = CHECK.model_dump(mode="json")
+        told = job_check_event(WRITER, sent, cause=CAUSE, now=START)
+        assert (told.type, told.subject, told.data) == (EventType.CHECK, "job-1", sent)
+        assert job_check_event(WRITER, sent, cause=CAUSE, now=START + timedelta(1)).id == told.id
         others = [
-            job_check_event(WRITER, second, cause=CAUSE, now=START),
-            job_check_event(WRITER, CHECK, cause=Cause(id="x", correlation="correlation-1"), now=START),
+            job_check_event(WRITER, {**sent, "attempt": 2}, cause=CAUSE, now=START),
+            job_check_event(WRITER, sent, cause=Cause(id="x", correlation="correlation-1"), now=START),
         ]
         assert len({told.id, *(each.id for each in others)}) == 3
 
@@ -294,5 +294,5 @@ def test_notification_reads_as_it_was_written(images: list[str], tries: int, vau
 def test_check_reads_as_it_was_written(shares: dict[str, CheckedShare]) -> None:
     """Whatever the sharers call their images."""
     check = CHECK.model_copy(update={"images": tuple(shares), "shares": shares})
-    (heard,) = read(*write(job_check_event(WRITER, check, cause=CAUSE, now=START)))
+    (heard,) = read(*write(job_check_event(WRITER, check.model_dump(mode="json"), cause=CAUSE, now=START)))
     assert read_check(heard, now=START) == check

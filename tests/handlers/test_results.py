@@ -57,7 +57,7 @@ async def test_job_is_handed_over(results: Results, sink: RecordingSink) -> None
     """With the fewest tries of its images, the vaults that all of them tried, and those that failed here."""
     part = MembersCall(status="accepted", vault_id="d", images=(TWO, ONE))
     shares = {ONE: CheckedShare(name="n", cause="cause-2")}
-    await results.follow(part, "job-1", shares=shares, failed_vaults=["e"])
+    await results.follow(part, "job-1", shares={ONE: shares[ONE].model_dump()}, failed_vaults=["e"])
     (event,) = sink.events
     assert (event.subject, event.extensions["causationid"]) == ("job-1", "cause-2")
     assert read_check(event, now=START) == CheckData(

@@ -167,17 +167,17 @@ class TestSize:
                 attempt=1,
                 tried_vaults=tuple(f"{number:064}" for number in range(20)),
                 shares={
-                    image: check_share(requested[image], observed.pending[image], decided[image])
+                    image: CheckedShare(**check_share(requested[image], observed.pending[image], decided[image]))
                     for image in part.images
                 },
             )
-            assert size_of(job_check_event(writer, check, cause=cause, now=START)) <= LIMIT
+            assert size_of(job_check_event(writer, check.model_dump(mode="json"), cause=cause, now=START)) <= LIMIT
 
 
 def test_carried_share() -> None:
     """What a check takes along of each image."""
     ask = RequestedImage(image_id=ONE, cause=CAUSE)
-    carried = CheckedShare(name="image 1", owner=GOLDEN, rule="golden-images", cause="cause-1")
+    carried = {"name": "image 1", "owner": GOLDEN, "rule": "golden-images", "cause": "cause-1"}
     assert check_share(ask, share(1), decide_one(share(1))) == carried
 
 

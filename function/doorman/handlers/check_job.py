@@ -96,7 +96,8 @@ async def check_job(
     job = await _wait(context, check, bounds)
     if job.state is JobState.RUNNING and not _is_late(context, check, job):
         later = check.model_copy(update={"attempt": check.attempt + 1})
-        await context.emit([job_check_event(context.writer, later, cause=cause, now=context.clock.now())])
+        data = later.model_dump(mode="json")
+        await context.emit([job_check_event(context.writer, data, cause=cause, now=context.clock.now())])
         return dict.fromkeys(check.images, Onward.RUNNING)
     if job.state is JobState.FAIL:
         _log_failure(check, job)

@@ -6,13 +6,14 @@ An image counts as ended only when the sink took the event that tells it. What i
 import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from doorman.errors import Stopped, Unavailable
-from doorman.events.messages import CheckData, CheckedShare
 from doorman.events.outcomes import decided_events, outcome_events
 from doorman.events.writing import job_check_event, share_notified_event
 from doorman.handlers.context import ProjectContext
 from doorman.models import MAX_TRIED_VAULTS, Cause, CloudEvent, Onward, Outcome, OutcomeType
+from doorman.parsing import write_time
 from doorman.planning.batch import RequestedImage
 from doorman.planning.plan import MembersCall, regroup
 
@@ -72,23 +73,23 @@ class Results:
         return True
 
     async def follow(
-        self, call: MembersCall, job_id: str, *, shares: Mapping[str, CheckedShare], failed_vaults: Sequence[str]
+        self, call: MembersCall, job_id: str, *, shares: Mapping[str, Mapping[str, Any]], failed_vaults: Sequence[str]
     ) -> None:
         """Hand a job that was started over to `check_job`."""
         now = self.context.clock.now()
         tried = dict.fromkeys((*self._tried_vaults(call.images), *failed_vaults))
-        check = CheckData(
-            project_id=self.context.project_id,
-            job_id=job_id,
-            status=call.status,
-            images=call.images,
-            vault_id=call.vault_id,
-            submitted_at=now,
-            attempt=1,
-            tries=self._tries(call.images),
-            tried_vaults=tuple(tried)[:MAX_TRIED_VAULTS],
-            shares=dict(shares),
-        )
+        check = {
+            "project_id": self.context.project_id,
+            "job_id": job_id,
+            "status": call.status,
+            "images": list(call.images),
+            "vault_id": call.vault_id,
+            "submitted_at": write_time(now),
+            "attempt": 1,
+            "tries": self._tries(call.images),
+            "tried_vaults": list(tried)[:MAX_TRIED_VAULTS],
+            "shares": shares,
+        }
         event = job_check_event(self.context.writer, check, cause=self._causes(call.images)[0], now=now)
         await self._emit([event], dict.fromkeys(call.images, Onward.SUBMITTED))
 

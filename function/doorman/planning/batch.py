@@ -68,10 +68,11 @@ def merge_notices(notices: Iterable[Notice], *, now: datetime, window: float) ->
         window: seconds during which a share may not be visible yet.
     """
     requested: dict[str, RequestedImage] = {}
+    earliest, visible = now - LOOK_BACK, timedelta(seconds=window)
     for notice in notices:
         sent_at, start = notice.sent_at, notice.counts_from or notice.sent_at
-        since = None if start is None else max(start, now - LOOK_BACK).replace(microsecond=0)
-        is_young = sent_at is not None and -CLOCK_SKEW <= now - sent_at < timedelta(seconds=window)
+        since = None if start is None else max(start, earliest).replace(microsecond=0)
+        is_young = sent_at is not None and -CLOCK_SKEW <= now - sent_at < visible
         for image in notice.images:
             asked = RequestedImage(
                 image_id=image,

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from doorman.errors import NotVisible, Unavailable
-from doorman.events.messages import CheckedShare
 from doorman.events.outcomes import MAX_EVENT, pack_size
 from doorman.models import MAX_IMAGES, MAX_TRIES, Outcome, Share, Status, Vault
 from doorman.planning.batch import Observed, RequestedImage
@@ -112,8 +111,8 @@ def _divide(
         if wanted is None or decision.audit:
             outcomes.append(hold(request, share, decision, vault))
         else:
-            sized = share.image_id, _size_in_check(request, share, decision)
-            groups.setdefault((wanted, vault), []).append(sized)
+            size = pack_size((share.image_id, share.image_id, check_share(request, share, decision)))
+            groups.setdefault((wanted, vault), []).append((share.image_id, size))
     return groups, outcomes
 
 
@@ -173,9 +172,9 @@ def regroup(images: Sequence[str], *, tries: int) -> Iterator[tuple[str, ...]]:
         yield tuple(images[start : start + size])
 
 
-def check_share(requested: RequestedImage, share: Share, decision: Decision) -> CheckedShare:
+def check_share(requested: RequestedImage, share: Share, decision: Decision) -> dict[str, str | None]:
     """Give what `job.check` carries of one image."""
-    return CheckedShare(name=share.name, owner=share.owner, rule=decision.rule, cause=requested.cause.id)
+    return {"name": share.name, "owner": share.owner, "rule": decision.rule, "cause": requested.cause.id}
 
 
 def _find_delay(requested: RequestedImage, observed: Observed, decided: Mapping[str, Decision]) -> str | None:
@@ -189,12 +188,6 @@ def _find_delay(requested: RequestedImage, observed: Observed, decided: Mapping[
     if requested.is_young and observed.current.get(image) is None:
         return NOT_VISIBLE
     return None
-
-
-def _size_in_check(requested: RequestedImage, share: Share, decision: Decision) -> int:
-    """Give the bytes that one image takes in a `job.check`: see `check_share`."""
-    values = (share.name, share.owner, decision.rule, requested.cause.id)
-    return pack_size((share.image_id, share.image_id, *values)) + len('"name":"owner":"rule":"cause":')
 
 
 def _chunk(images: Sequence[tuple[str, int]], most: int) -> list[list[str]]:
