@@ -130,6 +130,13 @@ class TestSplitting:
         recorded = (len(event.data["images"]) for event in play.sink.events if event.type == EventType.DECIDED)
         assert [*recorded] == [8, 8, 8, 11, 20, 20]  # once for all calls that settle alike
 
+    async def test_read_back(self, play: Play, state: State) -> None:
+        """What was settled without jobs is read back call by call: of more than 1,000 no member row would be read."""
+        native = await play.context(DOORMAN_API="glance", DOORMAN_MAX_IMAGES_PER_CALL="8")
+        images = share(state, 16)
+        assert await settle(native, *images) == dict.fromkeys(images, "accepted")
+        assert len([call for call in state.calls if "member_status=accepted" in call.query]) == 2
+
     async def test_answer_that_got_lost(self, context: ProjectContext, state: State, sink: RecordingSink) -> None:
         """It is read back at once: what the call settled is told, what it did not waits for the redelivery."""
         state.settings.job_seconds = 0

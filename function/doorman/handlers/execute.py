@@ -35,9 +35,7 @@ PAUSE = 0.4
 SYSTEMIC = 3
 """So many single images denied in a row, and none settled: the right is missing for the rest as well."""
 
-_DIVISIBLE = frozenset(
-    {Failure.GONE, Failure.NOT_USABLE, Failure.PASSING, Failure.VAULT, Failure.PERMISSION, Failure.BAD_REQUEST}
-)
+_DIVISIBLE = {Failure.GONE, Failure.NOT_USABLE, Failure.PASSING, Failure.VAULT, Failure.PERMISSION, Failure.BAD_REQUEST}
 # These say that the vault itself cannot be used, whatever the images: no part of the batch would fare better.
 _VAULT_UNUSABLE = frozenset({"IMG.0184", "IMG.0188", "IMG.0189", "IMG.0193"})
 
@@ -85,15 +83,18 @@ class Execution:
         return self.results.ended
 
     async def _settle(self, calls: Sequence[MembersCall]) -> None:
-        """Have the cloud settle what is planned alike: in jobs, or image by image where it has none."""
-        whole = replace(calls[0], images=tuple(chain.from_iterable(call.images for call in calls)))
-        if not await self._record(whole):
-            return
+        """Put on record what is planned alike, then have the cloud settle it."""
+        images = tuple(chain.from_iterable(call.images for call in calls))
+        if await self._record(replace(calls[0], images=images)):
+            await asyncio.gather(*map(self._carry_out, calls))
+
+    async def _carry_out(self, call: MembersCall) -> None:
+        """Have the images of one call settled: together in a job, or one by one where the cloud has no jobs."""
         has_jobs = self.results.context.cloud.service.has_jobs
-        parts = calls if has_jobs else [replace(whole, images=(image,)) for image in whole.images]
+        parts = [call] if has_jobs else [replace(call, images=(image,)) for image in call.images]
         await asyncio.gather(*map(self._submit, parts))
-        if done := [image for image in whole.images if image in self.done]:
-            await self._conclude_done(done, whole.status)
+        if done := [image for image in call.images if image in self.done]:
+            await self._conclude_done(done, call.status)
 
     async def _submit(self, first: MembersCall) -> None:
         """Make one members call; where it is refused, find out for which images, and settle the others."""
@@ -130,17 +131,15 @@ class Execution:
         """Look again; tell of what does not wait any more, and give the rest."""
         current = await self._read(images)
         was, project_id = self.observed.pending, self.results.context.project_id
-
-        def waits(image: str) -> bool:
-            share = current.get(image)
-            return share is not None and share.member_status == was[image].member_status
-
+        waiting = {
+            image for image, share in current.items() if share and share.member_status == was[image].member_status
+        }
         self.results.outcomes.extend(
             before_call(self.results.requested[image], share, self.decided[image], project_id=project_id)
             for image, share in current.items()
-            if not waits(image)
+            if image not in waiting
         )
-        left = tuple(filter(waits, images))
+        left = tuple(image for image in images if image in waiting)
         self.looked_at |= dict.fromkeys(left, self.results.context.clock.monotonic())
         return left
 
