@@ -55,6 +55,7 @@ def untrusted() -> ssl.SSLCertVerificationError:
             "https://iam.test",
             "iam.test:443: its certificate is not trusted (self-signed certificate): name its authority in OS_CACERT",
         ),
+        (httpx.InvalidURL("no"), "http://ü_x.example/v3", "that is no URL of a host"),
         (caused(ssl.SSLError()), "https://iam.test", "iam.test:443: no TLS there (broken off): https or http?"),
     ],
 )

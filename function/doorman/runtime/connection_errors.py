@@ -13,7 +13,10 @@ from doorman.runtime.proxies import PORTS, Proxies
 def name_trouble(error: BaseException, url: str) -> str:
     """Say it in a few words; never with more of a URL than host and port."""
     target = urlsplit(url)
-    proxy = urlsplit(Proxies.of_environment().find(httpx.URL(url)) or "")
+    try:
+        proxy = urlsplit(Proxies.of_environment().find(httpx.URL(url)) or "")
+    except httpx.InvalidURL:
+        return "that is no URL of a host"
     through = f" through the proxy {proxy.hostname}:{proxy.port or 80}" if proxy.hostname else ""
     said = f" ({str(error)[:3]})" if isinstance(error, httpx.ProxyError) and str(error)[:3].isdecimal() else ""
     return f"{target.hostname}:{target.port or PORTS.get(target.scheme)}{through}: {name_cause(error)}{said}"
