@@ -44,8 +44,20 @@ async def test_a_job_that_outlives_the_budget_is_handed_over() -> None:
     image = chain.share()
     await chain.notify(image)
     await chain.settle()
-    assert [event.data["attempt"] for event in chain.of(EventType.CHECK)] == [1, 2, 3]
+    checks = chain.of(EventType.CHECK)
+    assert [event.data for event in checks] == [checks[0].data | {"attempt": attempt} for attempt in (1, 2, 3)]
     assert chain.told() == [(image, "accepted", "allowed_owner")]
+
+
+async def test_what_is_handed_over_grows_no_larger() -> None:
+    """A stranger's check may leave out what would be many times as long when it is filled in."""
+    chain = Chain(DOORMAN_CHECK_BUDGET="5")
+    chain.cloud.settings.job_seconds = 12
+    await chain.notify(chain.share())
+    (check,) = (event.data for event in chain.of(EventType.CHECK))
+    forged = check | {"shares": {str(uuid4()): {} for _ in range(9)}}
+    await chain.check(**forged)
+    assert chain.of(EventType.CHECK)[-1].data == forged | {"attempt": 2}
 
 
 async def test_a_job_past_its_deadline_has_timed_out() -> None:

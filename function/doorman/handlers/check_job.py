@@ -96,7 +96,7 @@ async def check_job(
     job = await _wait(context, check, bounds)
     if job.state is JobState.RUNNING and not _is_late(context, check, job):
         later = check.model_copy(update={"attempt": check.attempt + 1})
-        data = later.model_dump(mode="json")
+        data = later.model_dump(mode="json", exclude_unset=True)  # no larger than it came
         await context.emit([job_check_event(context.writer, data, cause=cause, now=context.clock.now())])
         return dict.fromkeys(check.images, Onward.RUNNING)
     if job.state is JobState.FAIL:
