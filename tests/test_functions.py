@@ -23,6 +23,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message
 
+from doorman.runtime import telemetry
 from doorman.sandbox.cloud import create_app
 from doorman.sandbox.serving import serve
 from doorman.sandbox.state import Cloud
@@ -207,14 +208,31 @@ async def test_without_a_target_all_functions_work(
     ],
 )
 def test_channels_that_cannot_work_end_the_start(
-    change: dict[str, str], named: str, environ: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    change: dict[str, str],
+    named: str,
+    *,
+    environ: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """With one message, when the framework loads the file."""
+    """With one message, when the framework loads the file, before it is told to have started."""
     with pytest.raises(SystemExit) as caught:
         notifying(environ | change, "slack://secret-word", tmp_path, monkeypatch)
     assert str(caught.value).startswith("doorman: ")
     assert named in str(caught.value)
     assert "secret-word" not in str(caught.value)
+    assert "started" not in capsys.readouterr().out
+
+
+def test_logins_are_traced_as_well(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their client is made at the start."""
+    try:
+        loaded("triage", environ | {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}, monkeypatch)
+        connections = sys.modules["doorman.functions"]._connections()  # noqa: SLF001 - no other way to look
+        assert isinstance(connections.cloud.of("logins"), telemetry.WatchedClient)
+    finally:
+        telemetry.set_up({})
 
 
 @pytest.mark.parametrize("parser", ["httptools", "h11"])

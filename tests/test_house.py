@@ -22,8 +22,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 PRODUCT = [path for path in PACKAGE.rglob("*.py") if "sandbox" not in path.relative_to(PACKAGE).parts]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 
-PACKAGE_FILES, PACKAGE_LINES = 147, 19_134
-FILE_LINES, TEST_LINES = 300, 30_754
+PACKAGE_FILES, PACKAGE_LINES = 147, 19_142
+FILE_LINES, TEST_LINES = 300, 30_792
 MEDIAN_LENGTH, TALL_LENGTH = 6, 15
 LOOSE_MODULES, PACKAGES = 8, 9
 DOORMAN_SETTINGS, TOP_COMMANDS = 12, 15

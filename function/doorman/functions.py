@@ -70,20 +70,25 @@ def _connections() -> "bootstrap.Connections":
 
 
 def _start() -> Policy:
+    logs.set_up(level=_SETTINGS.log_level, form=_SETTINGS.log_format)
+    telemetry.set_up(os.environ, event_types=[*EventType, TICK])  # before any client is made
     # The certificate authorities are read while policy and server are.
     with _ending(), ThreadPoolExecutor(1) as pool:
         connecting = None if _TARGET == "notify" else pool.submit(_connections)
         policy = _load()
         tuning.tune_server()
-        notes = connecting.result().notes if connecting else _SETTINGS.notes
-    logs.set_up(level=_SETTINGS.log_level, form=_SETTINGS.log_format)
-    telemetry.set_up(os.environ, event_types=[*EventType, TICK])
-    logs.logger().info("started", version=VERSION, policy_digest=policy.digest, mode=_SETTINGS.mode)
+        if connecting:
+            connecting.result()
+    return policy
+
+
+def _say_started() -> None:
+    notes = _SETTINGS.notes if _TARGET == "notify" else _connections().notes
+    logs.logger().info("started", version=VERSION, policy_digest=_POLICY.digest, mode=_SETTINGS.mode)
     for note in notes:
         logs.logger().warning("settings.note", text=note)
-    for rule in expired(policy, SystemClock().now().date()):
+    for rule in expired(_POLICY, SystemClock().now().date()):
         logs.logger().warning("exception.expired", name=rule.name, expires=str(rule.expires), by=rule.by)
-    return policy
 
 
 def _load() -> Policy:
@@ -238,4 +243,5 @@ def _respond(reply: Reply) -> Response:
 
 if _TARGET:
     _open(_TARGET)  # now, so that no event pays for it, and what is wrong ends the start
+_say_started()
 tuning.tune_collector()
