@@ -53,7 +53,7 @@ async def work_off(handle: Handle, events: Sequence[CloudEvent], *, policy_diges
     start = time.perf_counter()
     watch = telemetry.begin(events)
     events = watch.events if watch else events
-    with telemetry.within_first(events):
+    with telemetry.within_event(events[0] if events else None):
         handled, reply = await _handle(handle, events)
     seconds = time.perf_counter() - start
     if watch:
@@ -106,7 +106,7 @@ def _log(
     told: list[tuple[CloudEvent | None, Handled]] = list(zip(events, handled, strict=False))
     # Each event of a batch counts for itself; the answer that the sender saw is the batch's. Refused it is one line.
     for event, each in told or [(events[0] if len(events) == 1 else None, Handled())]:
-        with telemetry.within(event.extensions.get("traceparent") if event else None):
+        with telemetry.within_event(event):
             log.info(
                 "event.handled",
                 event_id=event.id if event else None,

@@ -173,7 +173,7 @@ def regroup(images: Sequence[str], *, tries: int) -> Iterator[tuple[str, ...]]:
 
 
 def check_share(requested: RequestedImage, share: Share, decision: Decision) -> dict[str, str | None]:
-    """Give what `job.check` carries of one image."""
+    """Give what `job.check` carries of one image, as `CheckedShare` reads it."""
     return {"name": share.name, "owner": share.owner, "rule": decision.rule, "cause": requested.cause.id}
 
 

@@ -253,5 +253,5 @@ def _by_owner(rules: Iterable[Rule]) -> Mapping[str, tuple[Rule, ...]]:
 
 
 def _digest(content: PolicyFile) -> str:
-    meaning = json.dumps(content.model_dump(exclude_none=True), sort_keys=True)
-    return sha256(meaning.encode()).hexdigest()[:16]
+    said = json.dumps(content.model_dump(exclude_none=True), sort_keys=True)
+    return sha256(said.encode()).hexdigest()[:16]

@@ -94,9 +94,9 @@ def _put(traceparent: str) -> Iterator[None]:
         TRACEPARENT.reset(token)
 
 
-def within_first(events: Sequence[CloudEvent]) -> AbstractContextManager[None]:
-    """Let the body's calls and log lines belong to the first of events that are watched."""
-    return within(events[0].extensions.get("traceparent") if events else None)
+def within_event(event: CloudEvent | None) -> AbstractContextManager[None]:
+    """Let the body's calls and log lines belong to an event that is watched; None: there is none."""
+    return within(event.extensions.get("traceparent") if event else None)
 
 
 @contextmanager
